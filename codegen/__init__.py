@@ -1,0 +1,1 @@
+"""How ``generated/`` is made from ``openapi.yaml``."""

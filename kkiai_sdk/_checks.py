@@ -1,0 +1,151 @@
+"""Checks of what the caller gives: each returns the value in its one normal form or raises ConfigurationError.
+
+Messages name the option and the accepted range. They never repeat a key, and repeat other text only cut and escaped.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from kkiai_sdk.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_TASK_ID = 256
+MAX_KEY = 512
+#: A day: longer than any request and any sensible pause; keeps clocks and sleep functions far from overflow.
+MAX_SECONDS = 86_400.0
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def number(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
+    """A finite number from ``low`` (or ``above`` it) to ``high``; a timedelta counts as its seconds."""
+    span = f"a number {'above' if above else 'from'} {low:g} {'up ' if above else ''}to {high:g}"
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
+    # Comparisons with NaN are false, so it falls out here as well.
+    if not (low <= value <= high) or (above and value == low):
+        raise ConfigurationError(f"{name} must be {span}, not {value!r:.40}")
+    return float(value)
+
+
+def whole(name: str, value: object, *, low: int, high: int) -> int:
+    """An integer from ``low`` to ``high``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigurationError(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}")
+    return value
+
+
+def wait_timeout(value: object) -> float:
+    """Seconds that a wait may take: 0 or more; None and infinity mean no limit and come back as infinity."""
+    if value is None or (isinstance(value, float) and math.isinf(value) and value > 0):
+        return math.inf
+    return number("timeout", value, low=0, high=365 * MAX_SECONDS)
+
+
+def task_id(value: object) -> str:
+    """An id that can be sent: 1 to 256 printable characters, no spaces, not ``.`` or ``..``."""
+    rule = f"a task id must be 1 to {MAX_TASK_ID} printable characters without spaces"
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{rule}, not {type(value).__name__}")
+    if not 1 <= len(value) <= MAX_TASK_ID:
+        raise ConfigurationError(f"{rule}; this one has {len(value)}")
+    bad = next((i for i, char in enumerate(value) if char.isspace() or not char.isprintable()), None)
+    if bad is not None:
+        raise ConfigurationError(f"{rule}; character {bad + 1} of {ascii(value)[:80]} is not allowed")
+    if value in {".", ".."}:
+        raise ConfigurationError(f"{rule}, and not {value!r}")
+    return value
+
+
+def api_key(value: object) -> str:
+    """A key that can be sent in a header, without the white space that files and shells leave around it."""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"api_key must be text or a function that returns text, not {type(value).__name__}")
+    key = value.strip()
+    if not key:
+        raise ConfigurationError("api_key is empty; pass api_key=… or set KKIAI_API_KEY")
+    if len(key) > MAX_KEY:
+        raise ConfigurationError(f"api_key must have at most {MAX_KEY} characters; this one has {len(key)}")
+    bad = next((i for i, char in enumerate(key) if not "\x21" <= char <= "\x7e"), None)
+    if bad is not None:
+        raise ConfigurationError(f"character {bad + 1} of api_key is not allowed: only visible ASCII characters are")
+    return key
+
+
+def base_url(value: object, *, allow_http: bool = False) -> str:
+    """The gateway's address in one form: no trailing slash, no trailing ``/v1``.
+
+    https, or http for loopback hosts and with ``allow_http``; no credentials, query or fragment.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError("base_url must be a URL such as 'https://www.kkiai.com'")
+    text = value.strip()
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError(
+            "base_url is not a valid URL; expected something like 'https://www.kkiai.com'"
+        ) from None
+    problem = _base_url_problem(parts.scheme, host, text, allow_http=allow_http)
+    if problem or port == 0:
+        raise ConfigurationError(f"base_url {problem or 'must not have port 0'}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("base_url must not hold a user name or password")
+    if parts.query or parts.fragment or "?" in text or "#" in text:
+        raise ConfigurationError("base_url must not hold a query or a fragment")
+    # Base URLs of OpenAI-style gateways are often quoted with /v1, which the endpoint's own path already has.
+    return text.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _base_url_problem(scheme: str, host: str | None, text: str, *, allow_http: bool) -> str | None:
+    if scheme not in {"http", "https"}:
+        return "must start with https:// (or http:// for a loopback host)"
+    if not host:
+        return "must name a host, as in 'https://www.kkiai.com'"
+    if any(char.isspace() or not char.isprintable() or char == "\\" for char in text):
+        return "must not hold spaces, control characters or backslashes"
+    if scheme == "http" and not allow_http and not is_loopback(host):
+        return "must be https:// unless the host is this machine: the key would travel in the open (see allow_http)"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address literal means this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def headers(name: str, value: Mapping[Any, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Extra header fields as pairs; names are tokens, values visible ASCII; not the ones that the SDK owns."""
+    pairs = []
+    for field, content in (value or {}).items():
+        if not isinstance(field, str) or not _HEADER_NAME.fullmatch(field):
+            raise ConfigurationError(f"{name} has an invalid field name {ascii(field)[:80]}")
+        if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
+            raise ConfigurationError(f"{name}[{field!r}] must be text of visible ASCII characters, spaces and tabs")
+        if field.lower() in {"authorization", "host", "content-length", "transfer-encoding", "connection"}:
+            raise ConfigurationError(f"{name} must not set {field}; the key goes in api_key, the rest is the SDK's")
+        pairs.append((field, content))
+    return tuple(pairs)
+
+
+def callback(name: str, value: object) -> None:
+    """Something callable, or None."""
+    if value is not None and not callable(value):
+        raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")

@@ -1,0 +1,180 @@
+"""The loose inputs of a client become one frozen, checked Config."""
+
+from __future__ import annotations
+
+import inspect
+import platform
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
+
+from attrs import evolve, field, frozen
+
+from kkiai_sdk import _checks
+from kkiai_sdk._version import __version__
+from kkiai_sdk.errors import ConfigurationError
+from kkiai_sdk.policies import PollPolicy, RetryPolicy
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+#: The server of openapi.yaml; a test holds the two together.
+DEFAULT_BASE_URL = "https://www.kkiai.com"
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_RETRIES = 3
+#: Seconds; half an hour covers every usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4) several times over.
+DEFAULT_WAIT_TIMEOUT = 1800.0
+#: Requests in flight at once: as many as httpx serves at full speed (more in flight make its pool slower).
+DEFAULT_CONCURRENCY = 4
+
+#: What may be passed through to httpx. The rest is the SDK's: headers, timeouts, redirects, and the limits of the pool,
+#: which must stay open because httpcore 1.0.9 loses slots of a limited pool when requests are cancelled.
+HTTPX_ARGS = frozenset({"cert", "event_hooks", "http1", "http2", "mounts", "proxy", "transport", "trust_env", "verify"})
+
+POLICIES = frozenset({"retry", "poll"})
+
+KeySource: TypeAlias = str | Callable[[], str]
+
+
+class Options(TypedDict, total=False):
+    """What ``with_options`` accepts."""
+
+    api_key: KeySource
+    timeout: float | timedelta
+    max_retries: int
+    retry: RetryPolicy | None
+    poll: PollPolicy | None
+    default_headers: Mapping[str, str] | None
+    user_agent_suffix: str | None
+
+
+class Secret:
+    """A key that shows itself to nobody: not in repr, not in tracebacks, not in pickles."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: object) -> None:
+        self._source: Callable[[], str] = source if callable(source) else _constant(_checks.api_key(source))
+
+    def reveal(self) -> str:
+        """The key, checked. Raises ConfigurationError."""
+        return _checks.api_key(self._source())
+
+    def resolved(self) -> Secret:
+        """The key as it is now: a function is asked, here and only here."""
+        return Secret(self._source())
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __reduce__(self) -> Never:
+        raise ConfigurationError(
+            "a client holds a key and cannot be pickled or copied; make a new one where it is needed"
+        )
+
+
+def _constant(key: str) -> Callable[[], str]:
+    return lambda: key
+
+
+@frozen
+class Config:
+    """Everything a client was told, checked."""
+
+    secret: Secret
+    base_url: str
+    timeout: float = DEFAULT_TIMEOUT
+    max_retries: int = DEFAULT_MAX_RETRIES
+    retry: RetryPolicy = field(factory=RetryPolicy)
+    poll: PollPolicy = field(factory=PollPolicy)
+    headers: tuple[tuple[str, str], ...] = ()
+    user_agent: str = ""
+    httpx_args: Mapping[str, Any] = field(factory=dict, repr=False)
+
+
+def make(
+    environ: Mapping[str, str],
+    *,
+    api_key: KeySource | None,
+    base_url: str | None,
+    allow_http: bool,
+    httpx_args: Mapping[str, Any] | None,
+    **options: object,
+) -> Config:
+    """The configuration for what was passed, completed from the environment. Raises ConfigurationError."""
+    key = environ.get("KKIAI_API_KEY") if api_key is None else api_key
+    if key is None or key == "":
+        raise ConfigurationError("no API key: pass api_key=… or set KKIAI_API_KEY")
+    url = base_url if base_url is not None else environ.get("KKIAI_BASE_URL") or DEFAULT_BASE_URL
+    config = Config(
+        secret=Secret(key),
+        base_url=_checks.base_url(url, allow_http=allow_http),
+        user_agent=_user_agent(None),
+        httpx_args=_httpx_args(httpx_args),
+    )
+    # None stands for "the default" only where a policy is expected; elsewhere it would hide a mistake.
+    return change(config, {name: value for name, value in options.items() if value is not None or name not in POLICIES})
+
+
+def change(config: Config, options: Mapping[str, Any]) -> Config:
+    """The configuration with some options replaced. Raises ConfigurationError for an unknown or impossible one."""
+    unknown = sorted(options.keys() - _READERS.keys())
+    if unknown:
+        known = ", ".join(sorted(_READERS))
+        raise ConfigurationError(f"unknown option {', '.join(map(ascii, unknown))[:200]}; known: {known}")
+    return evolve(config, **dict(_READERS[name](name, value) for name, value in options.items()))
+
+
+def _policy(kind: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
+    def read(name: str, value: object) -> tuple[str, Any]:
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+        return name, value
+
+    return read
+
+
+def request_timeout(name: str, value: object) -> float:
+    """Seconds for one try of one request: above 0, at most a day."""
+    return _checks.number(name, value, low=0, high=_checks.MAX_SECONDS, above=True)
+
+
+def retries(name: str, value: object) -> int:
+    """How often a request may be sent again: 0 to 100."""
+    return _checks.whole(name, value, low=0, high=100)
+
+
+_READERS: Mapping[str, Callable[[str, Any], tuple[str, Any]]] = {
+    "api_key": lambda _, value: ("secret", Secret(value)),
+    "timeout": lambda name, value: (name, request_timeout(name, value)),
+    "max_retries": lambda name, value: (name, retries(name, value)),
+    "retry": _policy(RetryPolicy),
+    "poll": _policy(PollPolicy),
+    "default_headers": lambda name, value: ("headers", _checks.headers(name, value)),
+    "user_agent_suffix": lambda _, value: ("user_agent", _user_agent(value)),
+}
+
+
+def _user_agent(suffix: object) -> str:
+    own = f"kkiai-sdk/{__version__} python/{platform.python_version()}"
+    if suffix is None or suffix == "":
+        return own
+    if not isinstance(suffix, str) or not suffix.isascii() or not suffix.isprintable() or len(suffix) > 200:
+        raise ConfigurationError("user_agent_suffix must be at most 200 visible ASCII characters, such as 'my-app/1.0'")
+    return f"{own} {suffix}"
+
+
+def _httpx_args(args: Mapping[str, Any] | None) -> dict[str, Any]:
+    wrong = sorted(set(args or {}) - HTTPX_ARGS)
+    if wrong:
+        allowed = ", ".join(sorted(HTTPX_ARGS))
+        raise ConfigurationError(f"httpx_args must not set {', '.join(map(str, wrong))}; it may set {allowed}")
+    return dict(args or {})
+
+
+def refuse(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
+    """Raises ConfigurationError when a call was given keyword arguments that it does not have."""
+    if unknown:
+        known = ", ".join(
+            p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD
+        )
+        raise ConfigurationError(f"unknown option {', '.join(sorted(unknown))[:200]}; known: {known}")

@@ -1,0 +1,201 @@
+"""The order of things in a download, as a generator of effects. The decisions are in :mod:`kkiai_sdk._saving`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from kkiai_sdk import _retry, _saving, _vetting
+from kkiai_sdk._effects import Copy, Fetch, Local, Open
+from kkiai_sdk._files import PartFile
+from kkiai_sdk._saving import Expired, Failed, Head, Redirected, Restart, Save
+from kkiai_sdk._waiting import Sleep
+from kkiai_sdk.errors import (
+    APIError,
+    DownloadError,
+    IncompleteDownloadError,
+    TaskFailedError,
+    VideoMissingError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kkiai_sdk._effects import Call, Flow, Reply
+    from kkiai_sdk._runtime import Runtime
+    from kkiai_sdk.models import VideoTask
+    from kkiai_sdk.policies import RetryPolicy
+
+
+@frozen
+class Job:
+    """One download."""
+
+    task_id: str
+    target: Path
+    overwrite: bool
+    resume: bool
+    max_bytes: int | None
+    #: Called with the bytes on disk and the bytes of the whole file, or None when the server does not say.
+    progress: Callable[[int, int | None], Any] | None
+    base_url: str
+    call: Call
+    retry: RetryPolicy
+    runtime: Runtime
+
+
+def saving(job: Job, task: VideoTask | None) -> Flow[Path]:
+    """Bring a task's video to ``job.target``; ``task`` is a snapshot that is at hand, or None."""
+    url = (task.video_url if task else None) or (yield from _fresh_url(job))
+    part: PartFile = yield Local(lambda: PartFile.open(job.target, job.task_id, resume=job.resume))
+    try:
+        yield from _Transfer(job, part, url).run()
+        path: Path = yield Local(lambda: part.publish(overwrite=job.overwrite))
+        return path
+    finally:
+        part.close()
+
+
+def _fresh_url(job: Job) -> Flow[str]:
+    reply: Reply = yield Fetch(job.task_id, job.call)
+    task = reply.task
+    if task.video_url and not task.is_failed:
+        return task.video_url
+    if task.is_failed:
+        raise TaskFailedError(f"task {job.task_id} failed: {task.failure}", task_id=job.task_id, task=task, polls=1)
+    what = (
+        "succeeded, but the gateway names no video"
+        if task.is_succeeded
+        else f"has not ended ({task.status!r}): wait first"
+    )
+    raise VideoMissingError(f"task {job.task_id} {what}", task_id=job.task_id, task=task, polls=1)
+
+
+class _Transfer:
+    """The tries of one download, until the part is whole."""
+
+    def __init__(self, job: Job, part: PartFile, url: str) -> None:
+        self._job, self._part, self._url = job, part, url
+        self._total: int | None = part.note.total if part.note else None
+        self._failures = 0
+        self._refreshed = self._restarted = False
+        self._done = part.is_complete
+
+    @property
+    def _shown(self) -> str:
+        return _vetting.shown(self._url)
+
+    def run(self) -> Flow[None]:
+        while not self._done:
+            size = self._part.size
+            verdict = yield from self._try_once()
+            if self._part.size > size:
+                self._failures = 0
+            if isinstance(verdict, Expired):
+                yield from self._refresh()
+            elif isinstance(verdict, Restart):
+                self._start_over()
+            elif isinstance(verdict, Failed):
+                yield from self._pause(verdict)
+
+    def _try_once(self) -> Flow[Expired | Failed | Restart | None]:
+        """One request and its body. None: the file is whole."""
+        headers = _saving.request_headers(self._part.size, self._part.note)
+        source = _vetting.vet(self._url, self._job.base_url)
+        for _ in range(_saving.MAX_REDIRECTS + 1):
+            head: Head | APIError = yield Open(source, headers)
+            if isinstance(head, APIError):
+                return Failed(str(head), transient=head.transient)
+            verdict = _saving.judge(head, size=self._part.size, note=self._part.note, url=source.url)
+            if isinstance(verdict, Save):
+                return (yield from self._copy(verdict, head))
+            if not isinstance(verdict, Redirected):
+                return verdict
+            source = _vetting.vet(verdict.location, self._job.base_url, came_from=source.url)
+        raise DownloadError(f"{self._shown}: more than {_saving.MAX_REDIRECTS} redirects", url=self._shown)
+
+    def _copy(self, save: Save, head: Head) -> Flow[Failed | None]:
+        job, part = self._job, self._part
+        _saving.check_size(save.total, job.max_bytes, self._shown)
+        self._total = save.total
+        sink = _Sink(part, save, head.get("content-type"), job.max_bytes, self._shown)
+        fault: APIError | None = yield Copy(sink.write, self._tell)
+        if fault is None:
+            sink.finish()
+        if fault is not None or (save.total is not None and part.size < save.total):
+            return Failed(str(fault or "the server ended the file early"), transient=True)
+        if save.total is None and not head.is_framed:
+            raise self._incomplete("the server gave no length, so the end cannot be told from a cut")
+        self._done = True
+        return None
+
+    def _tell(self) -> None:
+        if self._job.progress is not None:
+            self._job.progress(self._part.size, self._total)
+
+    def _refresh(self) -> Flow[None]:
+        """The URL has expired: ask the gateway for a fresh one, once."""
+        if self._refreshed:
+            raise DownloadError(f"{self._shown} is refused, and so is the fresh URL of the same task", url=self._shown)
+        self._refreshed = True
+        self._url = yield from _fresh_url(self._job)
+
+    def _start_over(self) -> None:
+        if self._restarted:
+            raise self._incomplete("the server keeps answering for another range than asked")
+        self._restarted = True
+        self._part.restart()
+
+    def _pause(self, failed: Failed) -> Flow[None]:
+        self._failures += 1
+        if not failed.transient:
+            raise DownloadError(f"{self._shown}: {failed.reason}", url=self._shown, path=str(self._job.target))
+        if self._failures >= _saving.MAX_FAILURES:
+            raise self._incomplete(failed.reason)
+        runtime = self._job.runtime
+        delay = _retry.backoff(self._failures - 1, self._job.retry, runtime.random())
+        yield Sleep(runtime.monotonic() + delay)
+
+    def _incomplete(self, reason: str) -> IncompleteDownloadError:
+        size, total = self._part.size, self._total
+        return IncompleteDownloadError(
+            f"{self._shown}: {size} of {'an unknown number of' if total is None else total} bytes arrived: {reason}",
+            received=size,
+            expected=total,
+            url=self._shown,
+            path=str(self._job.target),
+        )
+
+
+class _Sink:
+    """Writes a body into the part, once its beginning has passed for a video."""
+
+    def __init__(self, part: PartFile, save: Save, content_type: str, max_bytes: int | None, url: str) -> None:
+        self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
+        self._beginning: bytes | None = b""
+        if save.offset:
+            # What it continues has passed before.
+            self._beginning = None
+            part.begin(save)
+
+    def write(self, chunk: bytes) -> None:
+        if self._beginning is None:
+            self._append(chunk)
+            return
+        self._beginning += chunk
+        if len(self._beginning) >= _saving.SNIFF:
+            self.finish()
+
+    def finish(self) -> None:
+        """The beginning is all there is, or long enough: judge it, and write it."""
+        if self._beginning is not None:
+            _saving.check_video(self._type, self._beginning, self._url)
+            self._part.begin(self._save)
+            beginning, self._beginning = self._beginning, None
+            self._append(beginning)
+
+    def _append(self, chunk: bytes) -> None:
+        _saving.check_size(self._part.size + len(chunk), self._max_bytes, self._url)
+        self._part.write(chunk)

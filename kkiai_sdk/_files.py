@@ -1,0 +1,211 @@
+"""The file system side of a download: part file, lock, fsync, atomic publish. The only module that opens files.
+
+Nothing short ever stands under the final name, and an existing file survives every failure: bytes go to ``NAME.part``
+beside the destination, and only a whole, synced file is renamed. ``NAME.part.json`` remembers what the part belongs to.
+Errors of the operating system become DownloadError here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from attrs import asdict
+
+from kkiai_sdk import _saving
+from kkiai_sdk._saving import Note, Save
+from kkiai_sdk.errors import ConfigurationError, DownloadError, TargetExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+if sys.platform != "win32":
+    import fcntl
+
+# O_NOFOLLOW: a symbolic link planted under the part's name must not send the bytes elsewhere.
+_OPEN_PART = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
+    """The file to write: ``dest`` itself, or a name made from the id inside it when it is a folder.
+
+    Raises ConfigurationError for a place that cannot hold it and TargetExistsError for a file that is already there.
+    """
+    if not isinstance(dest, str | os.PathLike) or not isinstance(os.fspath(dest), str) or not os.fspath(dest):
+        raise ConfigurationError("dest must be the path of a file or of an existing folder")
+    path = Path(dest)
+    with _translated(path):
+        target = path / _saving.file_name(task_id) if path.is_dir() else path
+        if not target.parent.is_dir():
+            raise ConfigurationError(f"dest: the folder {str(target.parent)!r} does not exist; create it first")
+        if target.is_dir() or (target.exists() and not target.is_file()):
+            raise ConfigurationError(f"dest: {str(target)!r} is not a regular file")
+        if os.path.lexists(target) and not overwrite:
+            raise _target_exists(target)
+    return target
+
+
+def _target_exists(target: Path) -> TargetExistsError:
+    return TargetExistsError(f"{str(target)!r} exists; pass overwrite=True to replace it", path=str(target))
+
+
+@contextmanager
+def _translated(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        text = f"cannot write {str(target)!r}: {problem.strerror or problem}"
+        raise DownloadError(text, path=str(target), errno=problem.errno) from problem
+
+
+class PartFile:
+    """The growing file beside the destination, locked against other downloads to the same place."""
+
+    def __init__(self, target: Path, task_id: str, fd: int) -> None:
+        self._target, self._task_id, self._fd = target, task_id, fd
+        self._path, self._note_path = _part_paths(target)
+        #: Bytes in the part.
+        self.size = 0
+        #: What the part is a part of, or None.
+        self.note: Note | None = None
+
+    @classmethod
+    def open(cls, target: Path, task_id: str, *, resume: bool) -> Self:
+        """Open and lock the part for ``target``; with ``resume`` keep what an earlier download left."""
+        with _translated(target):
+            part = cls(target, task_id, _open_locked(_part_paths(target)[0], target))
+            try:
+                part.size = os.fstat(part._fd).st_size
+                part.note = part._remembered() if resume and part.size else None
+                if part.note is None or part.size > part.note.total:
+                    part.restart()
+            except BaseException:
+                part.close()
+                raise
+        return part
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every byte of the file is in the part."""
+        return self.note is not None and self.size == self.note.total
+
+    def restart(self) -> None:
+        """Throw away what is there."""
+        with _translated(self._target):
+            self.note, self.size = None, 0
+            self._note_path.unlink(missing_ok=True)
+            os.ftruncate(self._fd, 0)
+
+    def begin(self, save: Save) -> None:
+        """Get ready for a body that starts at ``save.offset``."""
+        if save.offset == 0:
+            self.restart()
+        with _translated(self._target):
+            os.lseek(self._fd, save.offset, os.SEEK_SET)
+            if save.validator and save.total is not None:
+                self.note = Note(self._task_id, save.validator, save.total)
+                _write_private(self._note_path, json.dumps(asdict(self.note)))
+
+    def write(self, chunk: bytes) -> None:
+        """Append bytes."""
+        with _translated(self._target):
+            view = memoryview(chunk)
+            while view:
+                written = os.write(self._fd, view)
+                self.size += written
+                view = view[written:]
+
+    def publish(self, *, overwrite: bool) -> Path:
+        """Sync the part to disk and give it the final name, in one step that cannot be seen half done."""
+        with _translated(self._target):
+            os.fsync(self._fd)
+            if overwrite:
+                self._path.replace(self._target)
+            else:
+                _link_exclusively(self._path, self._target)
+            self._note_path.unlink(missing_ok=True)
+            _sync_folder(self._target.parent)
+        return self._target
+
+    def close(self) -> None:
+        """Unlock and close; an empty part is removed, any other is kept for the next run."""
+        if self._fd >= 0:
+            if self.size == 0 and self.note is None:
+                with suppress(OSError):
+                    self._path.unlink()
+            os.close(self._fd)
+            self._fd = -1
+
+    def _remembered(self) -> Note | None:
+        try:
+            note = _saving.read_note(self._note_path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return note if note is not None and note.task_id == self._task_id else None
+
+
+def _part_paths(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+
+
+def _open_locked(path: Path, target: Path) -> int:
+    """A descriptor of the part that no other download holds."""
+    while True:
+        fd = os.open(path, _OPEN_PART, 0o666)
+        try:
+            _lock(fd, target)
+            # Whoever held the lock before may have renamed or removed the file: then this is no longer the part.
+            if path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path)):
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _lock(fd: int, target: Path) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise DownloadError(f"{str(target)!r}.part is not a regular file; remove it", path=str(target))
+    # Windows has no flock; there two downloads to one place are not kept apart.
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DownloadError(f"another download is writing {str(target)!r}", path=str(target)) from None
+
+
+def _link_exclusively(path: Path, target: Path) -> None:
+    """Rename, but never over a file that has appeared meanwhile."""
+    try:
+        os.link(path, target, follow_symlinks=False)
+    except FileExistsError:
+        raise _target_exists(target) from None
+    except OSError:
+        # No hard links on this file system. The check leaves a moment in which a file could appear.
+        if os.path.lexists(target):
+            raise _target_exists(target) from None
+        path.replace(target)
+    else:
+        path.unlink()
+
+
+def _write_private(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    fd = os.open(path, flags, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every platform and file system can sync a folder; the rename is atomic without it.
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

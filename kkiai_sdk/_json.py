@@ -1,0 +1,69 @@
+"""Reading JSON from a stranger: strictly when it should be an answer, loosely when it is an error anyway."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+#: Bytes of a body that are read; real answers have a few thousand.
+MAX_BODY = 1 << 20
+#: Brackets of a body nested deeper than this make it "not an answer"; real answers reach six.
+MAX_DEPTH = 64
+
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_NAMES = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """A JSON object, strictly: UTF-8, finite numbers, at most 64 levels, at most 1 MiB. Raises ValueError.
+
+    Of duplicate keys the last counts, as everywhere in Python.
+    """
+    if len(body) > MAX_BODY:
+        raise ValueError(f"a body of more than {MAX_BODY} bytes")
+    if not body.strip():
+        raise ValueError("an empty body")
+    if _depth(body) > MAX_DEPTH:
+        raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep")
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise ValueError("a body that is not JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004 (what is wrong is a text, not a Python type)
+            f"JSON that is {_NAMES.get(type(value), 'a number')} where an object was expected"
+        )
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse(digits)
+
+
+def _depth(body: bytes) -> int:
+    """The deepest nesting of brackets, those inside strings included: an upper bound, found without recursion."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(body):
+        depth += _STEP.get(bracket, 0)
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def read_loosely(text: str) -> Any:
+    """The first JSON document in a text, or None. Some gateways send two in a row."""
+    if _depth(text.encode("utf-8", errors="replace")) > MAX_DEPTH:
+        return None
+    try:
+        return json.JSONDecoder().raw_decode(text.lstrip())[0]
+    except (ValueError, RecursionError):
+        return None

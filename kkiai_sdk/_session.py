@@ -1,0 +1,227 @@
+"""The HTTP seam: the only module that talks to httpx.
+
+The generated endpoint functions are handed a session in the place of their own httpx client. Every request of theirs
+passes through :meth:`Session.send`, which adds the key, bounds the time and the size, repeats what is worth repeating,
+and turns everything but a good answer into a typed error; the generated parser never meets anything else.
+
+A session is a cheap copy around a shared pool. The pool holds two httpx clients over one TLS context: one for the
+gateway, one without cookies or credentials for files on other hosts. It belongs to one process, and the asynchronous
+one to one event loop: sockets shared across a fork mix up answers.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from attrs import evolve, frozen
+
+from kkiai_sdk import _session_faults as faults
+from kkiai_sdk._drive import run, run_async
+from kkiai_sdk._exchange import Exchanger, Good, Send
+from kkiai_sdk._json import MAX_BODY
+from kkiai_sdk._refusals import Answer
+from kkiai_sdk._session_pool import Owner, Pool
+from kkiai_sdk._waiting import Sleep
+
+if TYPE_CHECKING:
+    from kkiai_sdk._config import Config
+    from kkiai_sdk._effects import Call
+    from kkiai_sdk._exchange import Exchange
+    from kkiai_sdk._retry import RetryBudget
+    from kkiai_sdk._runtime import Runtime
+    from kkiai_sdk.errors import APIError
+
+#: Seconds for connecting, within the timeout of the request: a host that does not answer by then is better asked again.
+CONNECT_TIMEOUT = 5.0
+
+
+class _Checked(httpx.Response):
+    """A good answer; the generated parser gets the very object that was checked."""
+
+    parsed: dict[str, Any]
+
+    def json(self, **_: Any) -> Any:
+        return self.parsed
+
+
+@frozen
+class Seam:
+    """What both kinds of session know and do without waiting for anything."""
+
+    config: Config
+    runtime: Runtime
+    pool: Pool
+    budget: RetryBudget
+    call: Call
+    #: Hand every success on as 200. Gateways answer 201 or 202 for the same object, and generated parsers know the
+    #: documented status only.
+    as_ok: bool = False
+
+    def exchange(self, request: httpx.Request) -> Exchange:
+        """The flow that gets this request answered."""
+        repeatable = request.method in {"GET", "HEAD"}
+        return Exchanger(self.config, self.runtime, self.budget).run(str(request.url), self.call, repeatable=repeatable)
+
+    def static_headers(self) -> dict[str, str]:
+        """The fields of every request to the gateway, but for the key."""
+        own = {"Accept": "application/json", "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        return own | {"User-Agent": self.config.user_agent} | dict(self.config.headers)
+
+    def wire(self, request: httpx.Request, send: Send) -> httpx.Request:
+        """The request as it goes out: a copy of its own, because it holds the key."""
+        headers = request.headers.copy()
+        headers.update(self.call.headers)
+        if send.secret is not None:
+            headers["Authorization"] = f"Bearer {send.secret.reveal()}"
+        return httpx.Request(
+            request.method, send.url, headers=headers, stream=request.stream, extensions=timeouts(send.timeout)
+        )
+
+    def response(self, good: Good, request: httpx.Request) -> httpx.Response:
+        """The answer for the generated code, around the object that was checked."""
+        answer = good.answer
+        status = 200 if self.as_ok else answer.status
+        # The body is decoded already; these fields would make httpx decode it again.
+        framing = {"content-encoding", "transfer-encoding", "content-length"}
+        headers = [pair for pair in answer.headers if pair[0] not in framing]
+        response = _Checked(status, headers=headers, content=answer.body, request=request)
+        response.parsed = good.parsed
+        return response
+
+    def is_enough(self, body: bytearray, started: float, send: Send) -> bool:
+        """Whether to stop reading: nobody looks at more. Raises ReadTimeout when one try has taken all of its time."""
+        if self.runtime.monotonic() - started > send.timeout:
+            raise httpx.ReadTimeout("the whole request took too long")
+        return len(body) > MAX_BODY
+
+
+def timeouts(seconds: float) -> dict[str, Any]:
+    """The extension by which httpx learns the limits of one request."""
+    return {"timeout": httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT)).as_dict()}
+
+
+def plain(response: httpx.Response, body: bytes) -> Answer:
+    """An answer without httpx."""
+    return Answer(response.status_code, [(name.lower(), value) for name, value in response.headers.multi_items()], body)
+
+
+S = TypeVar("S", "Session", "AsyncSession")
+
+
+def _bound(session: S, call: Call, *, as_ok: bool) -> S:
+    twin = copy.copy(session)
+    # A copy would share the fields, and with_headers() of the generated client changes them in place.
+    twin.headers = session.headers
+    twin.seam = evolve(session.seam, call=call, as_ok=as_ok)
+    return twin
+
+
+class Session(httpx.Client):
+    """An httpx client for the generated code, which gives good answers or raises APIError."""
+
+    def __init__(self, seam: Seam) -> None:
+        # The transport is never used: requests go out through the pool.
+        super().__init__(
+            base_url=seam.config.base_url,
+            headers=seam.static_headers(),
+            transport=httpx.BaseTransport(),
+            trust_env=False,
+        )
+        self.seam = seam
+
+    def bound(self, call: Call, *, as_ok: bool = False) -> Session:
+        """A copy over the same pool that makes its requests on these terms."""
+        return _bound(self, call, as_ok=as_ok)
+
+    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
+        request.read()
+        good = run(self.seam.exchange(request), lambda step: self._perform(step, request))
+        return self.seam.response(good, request)
+
+    def _perform(self, step: Send | Sleep, request: httpx.Request) -> Answer | APIError | None:
+        if isinstance(step, Sleep):
+            self.seam.runtime.sleep_until(step.until)
+            return None
+        try:
+            return self._attempt(step, request)
+        except faults.TRANSLATED as problem:
+            return faults.translate(problem, step.url, step.timeout)
+
+    def _attempt(self, send: Send, request: httpx.Request) -> Answer:
+        started = self.seam.runtime.monotonic()
+        response = self.httpx_client().send(self.seam.wire(request, send), stream=True)
+        try:
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if self.seam.is_enough(body, started, send):
+                    break
+            return plain(response, bytes(body))
+        finally:
+            response.close()
+
+    def httpx_client(self, *, files: bool = False) -> httpx.Client:
+        """The client that does the work here and now: for the gateway, or for files elsewhere."""
+        return self.seam.pool.client(httpx.Client, Owner.now(asynchronous=False), files=files)
+
+    def close(self) -> None:
+        """Close the pool, for this session and all copies of it. Closing twice does nothing."""
+        for client in self.seam.pool.drain(Owner.now(asynchronous=False)):
+            client.close()
+
+
+class AsyncSession(httpx.AsyncClient):
+    """:class:`Session` with awaits."""
+
+    def __init__(self, seam: Seam) -> None:
+        super().__init__(
+            base_url=seam.config.base_url,
+            headers=seam.static_headers(),
+            transport=httpx.AsyncBaseTransport(),
+            trust_env=False,
+        )
+        self.seam = seam
+
+    def bound(self, call: Call, *, as_ok: bool = False) -> AsyncSession:
+        """A copy over the same pool that makes its requests on these terms."""
+        return _bound(self, call, as_ok=as_ok)
+
+    async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
+        await request.aread()
+        good = await run_async(self.seam.exchange(request), lambda step: self._perform(step, request))
+        return self.seam.response(good, request)
+
+    async def _perform(self, step: Send | Sleep, request: httpx.Request) -> Answer | APIError | None:
+        if isinstance(step, Sleep):
+            await self.seam.runtime.sleep_until_async(step.until)
+            return None
+        try:
+            return await self._attempt(step, request)
+        except faults.TRANSLATED as problem:
+            return faults.translate(problem, step.url, step.timeout)
+
+    async def _attempt(self, send: Send, request: httpx.Request) -> Answer:
+        started = self.seam.runtime.monotonic()
+        response = await self.httpx_client().send(self.seam.wire(request, send), stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if self.seam.is_enough(body, started, send):
+                    break
+            return plain(response, bytes(body))
+        finally:
+            await response.aclose()
+
+    def httpx_client(self, *, files: bool = False) -> httpx.AsyncClient:
+        """The client that does the work here and now: for the gateway, or for files elsewhere."""
+        return self.seam.pool.client(httpx.AsyncClient, Owner.now(asynchronous=True), files=files)
+
+    async def aclose(self) -> None:
+        """Close the pool, for this session and all copies of it. Closing twice does nothing."""
+        for client in self.seam.pool.drain(Owner.now(asynchronous=True)):
+            await client.aclose()

@@ -1,0 +1,145 @@
+"""Getting files through a session: one open body at a time, on the key's terms."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import httpx
+
+from kkiai_sdk import _session_faults as faults
+from kkiai_sdk._saving import Head
+from kkiai_sdk._session import AsyncSession, Session, plain, timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kkiai_sdk._effects import Copy, Open
+    from kkiai_sdk._session import Seam
+    from kkiai_sdk.errors import APIError
+
+T = TypeVar("T")
+
+#: Bytes that are collected before they are handed to a thread for writing: a hop costs more than a small write.
+BATCH = 1 << 20
+
+
+def file_request(seam: Seam, effect: Open) -> httpx.Request:
+    """A request for a file; with nothing that identifies the caller unless the file is on the gateway itself."""
+    headers = {"User-Agent": seam.config.user_agent} | effect.headers
+    if effect.source.with_key:
+        headers["Authorization"] = f"Bearer {seam.config.secret.reveal()}"
+    return httpx.Request("GET", effect.source.url, headers=headers, extensions=timeouts(seam.call.timeout))
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread. A cancellation waits for its end: else it would go on writing behind our back."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _head(response: httpx.Response) -> Head:
+    return Head(response.status_code, plain(response, b"").headers, response.http_version)
+
+
+class Transfer:
+    """The open body of a synchronous download."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._response: httpx.Response | None = None
+        self._url = ""
+
+    def open(self, effect: Open) -> Head | APIError:
+        """Send the request; the body stays open until the next one."""
+        self.close()
+        self._url = effect.source.url
+        try:
+            client = self._session.httpx_client(files=not effect.source.with_key)
+            self._response = client.send(file_request(self._session.seam, effect), stream=True)
+        except faults.TRANSLATED as problem:
+            return faults.translate(problem, self._url, self._session.seam.call.timeout)
+        return _head(self._response)
+
+    def copy(self, effect: Copy) -> APIError | None:
+        """Hand the body over as it comes. What ``effect`` itself raises passes."""
+        assert self._response is not None
+        chunks = self._response.iter_raw()
+        while True:
+            try:
+                chunk = next(chunks, None)
+            except faults.TRANSLATED as problem:
+                return faults.translate(problem, self._url, self._session.seam.call.timeout)
+            if chunk is None:
+                return None
+            effect.write(chunk)
+            effect.tell()
+
+    def close(self) -> None:
+        """Drop the body."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncTransfer:
+    """:class:`Transfer` with awaits; writing happens in a thread, in batches."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._response: httpx.Response | None = None
+        self._url = ""
+
+    async def open(self, effect: Open) -> Head | APIError:
+        """Send the request; the body stays open until the next one."""
+        await self.close()
+        self._url = effect.source.url
+        try:
+            client = self._session.httpx_client(files=not effect.source.with_key)
+            self._response = await client.send(file_request(self._session.seam, effect), stream=True)
+        except faults.TRANSLATED as problem:
+            return faults.translate(problem, self._url, self._session.seam.call.timeout)
+        return _head(self._response)
+
+    async def copy(self, effect: Copy) -> APIError | None:
+        """Hand the body over in batches. What ``effect`` itself raises passes."""
+        assert self._response is not None
+        chunks = self._response.aiter_raw()
+        batch = bytearray()
+        fault: APIError | None = None
+        while True:
+            try:
+                chunk = await anext(chunks, None)
+            except faults.TRANSLATED as problem:
+                chunk, fault = None, faults.translate(problem, self._url, self._session.seam.call.timeout)
+            batch += chunk or b""
+            if batch and (chunk is None or len(batch) >= BATCH):
+                data = bytes(batch)
+                await in_thread(partial(effect.write, data))
+                effect.tell()
+                batch.clear()
+            if chunk is None:
+                return fault
+
+    async def close(self) -> None:
+        """Drop the body."""
+        if self._response is not None:
+            await self._response.aclose()
+            self._response = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,94 @@
+"""The connections behind a session, and who may use them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+from attrs import frozen
+
+from kkiai_sdk.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kkiai_sdk._config import Config
+
+C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+
+#: No limit: httpcore 1.0.9 loses slots of a limited pool when requests are cancelled, until every request times out.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
+
+@frozen
+class Owner:
+    """Who may use a connection: one process, and for an asynchronous one an event loop in it."""
+
+    pid: int
+    loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def now(cls, *, asynchronous: bool) -> Self:
+        """Whoever is running this."""
+        return cls(os.getpid(), asyncio.get_running_loop() if asynchronous else None)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is another process, or a finished loop."""
+        return self.pid != os.getpid() or (self.loop is not None and self.loop.is_closed())
+
+
+class Pool:
+    """The connections of a client and of all its copies."""
+
+    def __init__(self, config: Config) -> None:
+        self._args = dict(config.httpx_args)
+        self._clients: dict[tuple[Owner, bool], Any] = {}
+        self._tls: Any = None
+        self.is_closed = False
+
+    def client(self, build: Callable[..., C], owner: Owner, *, files: bool = False) -> C:
+        """The owner's httpx client, for the gateway or for files elsewhere."""
+        if self.is_closed:
+            raise ConfigurationError("this client is closed; make a new one")
+        found: C | None = self._clients.get((owner, files))
+        if found is None:
+            self._forget_strangers(owner)
+            # Of two threads that get here at once, one finds the other's client; the spare has opened nothing.
+            found = self._clients.setdefault((owner, files), self._build(build, files=files))
+        return found
+
+    def _forget_strangers(self, owner: Owner) -> None:
+        """What was inherited by fork, or left by a finished loop, is not ours to use nor to close."""
+        if "transport" in self._args and any(other != owner for other, _ in self._clients):
+            raise ConfigurationError(
+                "httpx_args={'transport': …} ties a client to one process and event loop; make another client here"
+            )
+        for key in [key for key in self._clients if key[0].is_gone]:
+            self._clients.pop(key, None)
+
+    def _build(self, build: Callable[..., C], *, files: bool) -> C:
+        args = dict(self._args)
+        if files:
+            args.pop("event_hooks", None)
+        try:
+            if "transport" not in args:
+                args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None))
+            return build(**args, limits=LIMITS, timeout=None, follow_redirects=False)
+        except (TypeError, ValueError, OSError, ImportError) as problem:
+            raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
+
+    def _tls_context(self, verify: Any, cert: Any) -> Any:
+        # Loading the certificate store is the dearest part of a client: once for all.
+        if self._tls is None:
+            self._tls = httpx.create_ssl_context(verify=verify, cert=cert, trust_env=self._args.get("trust_env", True))
+        return self._tls
+
+    def drain(self, owner: Owner) -> list[Any]:
+        """Mark as closed; gives the httpx clients that this owner has to close."""
+        self.is_closed = True
+        mine = [client for (other, _), client in self._clients.items() if other == owner]
+        self._clients.clear()
+        return mine

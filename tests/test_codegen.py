@@ -1,0 +1,299 @@
+"""How `generated/` is made: the reader view, the generator's settings, and the check that nothing else changed it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import kkiai_api.models
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openapi_python_client.config import ConfigFile
+from ruamel.yaml import YAML
+
+from codegen import generate
+from codegen.reader_view import reader_view
+
+NULL = {"type": "null"}
+
+
+def ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def nullable(schema: Mapping[str, Any], **notes: object) -> dict[str, Any]:
+    return {**notes, "anyOf": [schema, NULL]}
+
+
+def content(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": schema}}}
+
+
+def document(schemas: dict[str, Any], *, answer: Any = None, order: Any = None, **components: Any) -> dict[str, Any]:
+    """A document with one operation that answers with one schema and is ordered with another."""
+    operation = {
+        "operationId": "makeVideo",
+        "tags": ["video"],
+        "responses": {"200": {"description": "The answer.", **(content(answer) if answer else {})}},
+        **({"requestBody": content(order)} if order else {}),
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Test", "version": "1"},
+        "paths": {"/v1/videos": {"post": operation}},
+        "components": {"schemas": schemas, **components},
+    }
+
+
+def read(schema: Any) -> Any:
+    """The reader view of one schema that a response uses."""
+    return reader_view(document({"It": schema}, answer=ref("It")))["components"]["schemas"]["It"]
+
+
+TEXT = {"type": "string"}
+STRICT = {"type": "object", "required": ["a"], "properties": {"a": TEXT}}
+LOOSE = {"type": "object", "properties": {"a": nullable(TEXT)}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        (TEXT, TEXT),
+        (STRICT, LOOSE),
+        ({"properties": {"a": STRICT}}, {"properties": {"a": nullable(LOOSE)}}),
+        ({"properties": {"required": TEXT}}, {"properties": {"required": nullable(TEXT)}}),
+        ({"patternProperties": {"^a": STRICT}}, {"patternProperties": {"^a": nullable(LOOSE)}}),
+        ({"additionalProperties": STRICT}, {"additionalProperties": nullable(LOOSE)}),
+        ({"additionalProperties": True}, {"additionalProperties": True}),
+        ({"type": "array", "items": STRICT}, {"type": "array", "items": nullable(LOOSE)}),
+        ({"allOf": [STRICT, ref("Other")]}, {"allOf": [LOOSE, ref("Other")]}),
+        ({"anyOf": [STRICT, TEXT]}, {"anyOf": [LOOSE, TEXT]}),
+        ({"oneOf": [STRICT, TEXT]}, {"oneOf": [LOOSE, TEXT]}),
+        ({"properties": {"a": ref("Other")}}, {"properties": {"a": nullable(ref("Other"))}}),
+        ({"properties": {"a": {"const": "on"}}}, {"properties": {"a": nullable({})}}),
+    ],
+)
+def test_a_schema_of_a_response_is_loosened(schema: Any, expected: Any) -> None:
+    """In a response nothing is required or fixed, every value may be null, and all else stays as it was."""
+    assert read(schema) == expected
+
+
+def test_examples_and_descriptions_survive() -> None:
+    """Examples stay where they were, and a description is also found on the nullable union."""
+    field = {"type": "string", "description": "d", "example": "e", "examples": ["f"]}
+    view = read({"type": "object", "example": {"a": 1, "required": ["a"]}, "properties": {"a": field}})
+    assert view["example"] == {"a": 1, "required": ["a"]}
+    assert view["properties"]["a"] == nullable(field, description="d", example="e")
+
+
+def test_the_body_itself_is_loosened_inside_only() -> None:
+    """A schema written in the response is loosened too, but the body as a whole does not become nullable."""
+    assert reader_view(document({}, answer=STRICT)) == document({}, answer=LOOSE)
+
+
+def test_a_shared_response_is_loosened() -> None:
+    """Responses under components count as responses."""
+    view = reader_view(document({"It": STRICT}, responses={"Gone": {"description": "Gone.", **content(ref("It"))}}))
+    assert view["components"]["schemas"]["It"] == LOOSE
+
+
+def test_what_only_requests_use_stays_strict() -> None:
+    """Schemas that only requests reach, directly or through others, are left alone."""
+    schemas = {"Order": {"type": "object", "required": ["size"], "properties": {"size": ref("Size")}}, "Size": STRICT}
+    assert reader_view(document(schemas, order=ref("Order"), answer=TEXT))["components"]["schemas"] == schemas
+
+
+def test_what_requests_and_responses_share_is_split() -> None:
+    """A schema used both ways stays strict for requests, and responses use a loosened copy, through all levels."""
+    order = {"type": "object", "required": ["size"], "properties": {"size": ref("Size")}}
+    answer = {"type": "object", "required": ["order"], "properties": {"order": ref("Order")}}
+    view = reader_view(document({"Order": order, "Size": STRICT, "It": answer}, order=ref("Order"), answer=ref("It")))
+    assert view["components"]["schemas"] == {
+        "Order": order,
+        "Size": STRICT,
+        "It": {"type": "object", "properties": {"order": nullable(ref("OrderRead"))}},
+        "OrderRead": {"type": "object", "properties": {"size": nullable(ref("SizeRead"))}},
+        "SizeRead": LOOSE,
+    }
+
+
+def test_a_taken_name_for_a_copy_is_refused() -> None:
+    """If the name of a needed copy is taken, the message names both schemas and says what to do."""
+    with pytest.raises(ValueError, match=r"Order .* rename the schema OrderRead"):
+        reader_view(document({"Order": STRICT, "OrderRead": TEXT}, order=ref("Order"), answer=ref("Order")))
+
+
+def test_cycles_end() -> None:
+    """Schemas that refer to themselves or to each other are loosened once each."""
+    schemas = {
+        "A": {"required": ["b"], "properties": {"b": ref("B"), "a": ref("A")}},
+        "B": {"required": ["a"], "properties": {"a": ref("A")}},
+    }
+    assert reader_view(document(schemas, answer=ref("A")))["components"]["schemas"] == {
+        "A": {"properties": {"b": nullable(ref("B")), "a": nullable(ref("A"))}},
+        "B": {"properties": {"a": nullable(ref("A"))}},
+    }
+
+
+def test_the_document_is_not_changed() -> None:
+    """The function is pure: its argument is the same afterwards."""
+    spec = document({"It": deepcopy(STRICT)}, answer=ref("It"), order=ref("It"))
+    before = deepcopy(spec)
+    reader_view(spec)
+    assert spec == before
+
+
+CONFIG: dict[str, Any] = YAML(typ="safe").load(generate.CONFIG)
+
+
+def test_every_setting_of_the_generator_counts() -> None:
+    """Every key is one that the generator knows, as it ignores others silently, and the name is the folder's."""
+    assert CONFIG.keys() == {"package_name_override", "post_hooks"}
+    assert CONFIG.keys() <= ConfigFile.model_fields.keys()
+    assert CONFIG["package_name_override"] == generate.TARGET.name == "kkiai_api"
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the generator makes of the project's spec now."""
+    return generate.generate(generate.SPEC, tmp_path_factory.mktemp("fresh"))
+
+
+def test_the_post_hooks_have_run(fresh: Path) -> None:
+    """The output has sorted imports and ruff's layout, which the generator alone does not give it."""
+    for hook in (["check", "--select", "I"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *hook, "--isolated", "--no-cache", str(fresh)]
+        subprocess.run(command, capture_output=True, check=True)
+
+
+def test_generating_twice_gives_the_same_bytes(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run, with another order of sets and over what was there before, gives the same bytes."""
+    target = tmp_path / "kkiai_api"
+    target.mkdir()
+    (target / "stale.py").touch()
+    monkeypatch.setenv("PYTHONHASHSEED", "271")
+    assert generate.main([], target=target) == 0
+    assert generate.differences(fresh, target) == []
+
+
+def test_the_committed_code_is_up_to_date() -> None:
+    """`python codegen/generate.py --check` passes here, from any folder and without an activated environment."""
+    command = [sys.executable, str(generate.ROOT / "codegen" / "generate.py"), "--check"]
+    bare = {"PATH": os.defpath}
+    run = subprocess.run(command, cwd="/", env=bare, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "kkiai_api is up to date\n", "")
+
+
+def test_the_check_finds_what_was_changed_by_hand(
+    fresh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The check lists an edited, a missing and a stray file, ignores byte code, and says what to run."""
+    target = shutil.copytree(fresh, tmp_path / "kkiai_api")
+    (target / "client.py").write_text("edited", encoding="utf-8")
+    (target / "py.typed").unlink()
+    (target / "api" / "video" / "old_endpoint.py").touch()
+    (target / "__pycache__").mkdir()
+    (target / "__pycache__" / "client.cpython-311.pyc").touch()
+    assert generate.main(["--check"], target=target) == 1
+    said = capsys.readouterr().err
+    assert "run `make generate`" in said
+    lines = [line.strip() for line in said.splitlines()[1:]]
+    assert lines == ["stray: api/video/old_endpoint.py", "changed: client.py", "missing: py.typed"]
+
+
+ODD_ANSWER = """
+openapi: 3.1.0
+info: {title: Odd, version: "1"}
+paths: {/odd: {get: {responses: {"200": {description: Odd., content: {image/odd: {schema: {type: string}}}}}}}}
+"""
+
+
+@pytest.mark.parametrize(("text", "reason"), [(ODD_ANSWER, "image/odd"), ("a: b: c", "cannot use openapi.yaml")])
+def test_a_failed_run_changes_nothing(
+    text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the generator would leave something out, or the spec is no YAML, the reason is said and the old code stays."""
+    spec = tmp_path / "openapi.yaml"
+    spec.write_text(text, encoding="utf-8")
+    target = tmp_path / "kkiai_api"
+    target.mkdir()
+    (target / "old.py").touch()
+    assert generate.main([], spec=spec, target=target) == 1
+    assert reason in capsys.readouterr().err
+    assert [file.name for file in target.iterdir()] == ["old.py"]
+
+
+@pytest.mark.parametrize("tool", ["openapi-python-client", "ruff"])
+def test_another_version_of_a_tool_is_refused(
+    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tool that is not the pinned one is refused before anything runs, naming the version that is needed."""
+    monkeypatch.setitem(generate.PINNED, tool, "0.0.7")
+    assert generate.main(["--check"]) == 1
+    assert f"{tool} 0.0.7 is needed, found 0." in capsys.readouterr().err
+
+
+def imported_modules(tree: Path) -> set[str]:
+    nodes = [node for file in tree.rglob("*.py") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    absolute = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0}
+    return {name.partition(".")[0] for name in plain | absolute}
+
+
+def test_the_generated_code_needs_httpx_and_attrs_only() -> None:
+    """At run time the generated code imports nothing but httpx, attrs and the standard library."""
+    assert imported_modules(generate.TARGET) - sys.stdlib_module_names == {"attrs", "httpx"}
+
+
+SCHEMAS = YAML(typ="safe").load(generate.SPEC)["components"]["schemas"]
+FIELDS = sorted({field for schema in SCHEMAS.values() for field in schema["properties"]})
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("name", kkiai_api.models.__all__)
+@settings(deadline=None, derandomize=True, database=None)
+@given(answer=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON))
+def test_reading_loses_nothing(name: str, answer: dict[str, Any]) -> None:
+    """Any JSON object at all is read without an error and given back unchanged."""
+    assert getattr(kkiai_api.models, name).from_dict(answer).to_dict() == answer
+
+
+FIELDS_OF_ALL_KINDS = {
+    "kind": {"type": "string", "enum": ["clip", "film"]},
+    "when": {"type": "string", "format": "date-time"},
+    "fixed": {"const": "video"},
+    "parts": {"type": "array", "items": ref("Node")},
+    "limits": {"type": "object", "additionalProperties": {"type": "integer"}},
+    "either": {"oneOf": [TEXT, ref("Node")]},
+}
+READ_ANYTHING = """
+from kkiai_api.models import Node
+assert Node.from_dict({}).to_dict() == {}
+for value in (None, "new", 7, True, [None, 7], {"parts": 7}):
+    answer = dict.fromkeys("kind when fixed parts limits either".split(), value)
+    assert Node.from_dict(answer).to_dict() == answer, value
+"""
+
+
+def test_a_new_endpoint_is_read_tolerantly_too(tmp_path: Path) -> None:
+    """A response with required, closed and nested fields is generated into a reader of any value whatever."""
+    spec = tmp_path / "openapi.yaml"
+    node = {"type": "object", "required": list(FIELDS_OF_ALL_KINDS), "properties": FIELDS_OF_ALL_KINDS}
+    YAML(typ="safe").dump(document({"Node": node}, answer=ref("Node")), spec)
+    (tmp_path / "out").mkdir()
+    assert generate.main([], spec=spec, target=tmp_path / "out" / "kkiai_api") == 0
+    command = [sys.executable, "-c", READ_ANYTHING]
+    run = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")

@@ -1,0 +1,246 @@
+"""The contract in `openapi.yaml`: it is valid, it says what the documentation says, and its examples keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from ruamel.yaml import YAML
+
+from codegen.generate import SPEC as SPEC_FILE
+
+SPEC: dict[str, Any] = YAML(typ="safe").load(SPEC_FILE)
+OPERATION = SPEC["paths"]["/v1/video/query"]["get"]
+PARAMETERS = {(each["in"], each["name"]): each for each in OPERATION["parameters"]}
+RESPONSES = OPERATION["responses"]
+ERRORS = ["400", "401", "402", "403", "404", "429", "5XX"]
+TASK: dict[str, Any] = {
+    "id": "7d3c",
+    "status": "pending",
+    "video_url": None,
+    "enhanced_prompt": "",
+    "status_update_time": 1767603612345,
+}
+
+
+def conforms(value: object, schema: dict[str, Any]) -> bool:
+    return Draft202012Validator({**schema, "components": SPEC["components"]}).is_valid(value)
+
+
+def named(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def body(status: str) -> dict[str, Any]:
+    content: dict[str, Any] = RESPONSES[status]["content"]["application/json"]
+    return content
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    return ((status, name) for status in RESPONSES for name in body(status)["examples"])
+
+
+def test_the_spec_is_valid_openapi_3_1() -> None:
+    """The spec is a valid OpenAPI 3.1.0 document."""
+    assert SPEC["openapi"] == "3.1.0"
+    validate(SPEC)
+
+
+def test_the_operation_is_the_documented_one() -> None:
+    """The spec describes exactly one operation, GET /v1/video/query at the documented server, named Query Task."""
+    assert [server["url"] for server in SPEC["servers"]] == ["https://www.kkiai.com"]
+    assert {path: list(item) for path, item in SPEC["paths"].items()} == {"/v1/video/query": ["get"]}
+    assert OPERATION["summary"] == "Query Task"
+    assert OPERATION["operationId"] == "queryVideoTask"
+
+
+def test_the_id_is_a_required_bounded_query_parameter() -> None:
+    """The query takes the task's id as a required string of 1 to 256 characters, with the documented example."""
+    parameter = PARAMETERS["query", "id"]
+    assert parameter["required"] is True
+    assert parameter["schema"] == {"type": "string", "minLength": 1, "maxLength": 256}
+    assert parameter["example"] == "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
+
+
+def test_the_forwarded_host_is_an_optional_header() -> None:
+    """The query takes X-Forwarded-Host as an optional string header, with the documented example."""
+    parameter = PARAMETERS["header", "X-Forwarded-Host"]
+    assert parameter["required"] is False
+    assert parameter["schema"] == {"type": "string"}
+    assert parameter["example"] == "localhost:5173"
+
+
+def test_there_are_no_other_parameters() -> None:
+    """The headers that OpenAPI ignores as parameters are not listed as such."""
+    assert set(PARAMETERS) == {("query", "id"), ("header", "X-Forwarded-Host")}
+
+
+@pytest.mark.parametrize("header", ["Accept: application/json", "Content-Type: application/json", "Authorization"])
+def test_the_headers_that_are_no_parameters_are_described(header: str) -> None:
+    """The three documented headers that cannot be parameters are named in the operation's description."""
+    assert f"`{header}" in OPERATION["description"]
+
+
+@pytest.mark.parametrize("where", [SPEC, OPERATION], ids=["root", "operation"])
+def test_a_bearer_key_is_required(where: dict[str, Any]) -> None:
+    """The bearer key is required, and said so on the root and on the operation."""
+    assert where["security"] == [{"bearerAuth": []}]
+    scheme = SPEC["components"]["securitySchemes"]["bearerAuth"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+def test_the_declared_statuses() -> None:
+    """Success and the known errors are declared, and there is no `default` that would document every status."""
+    assert list(RESPONSES) == ["200", *ERRORS]
+
+
+@pytest.mark.parametrize("status", list(RESPONSES))
+def test_every_answer_is_json_of_one_schema(status: str) -> None:
+    """A success is a VideoTask and every error an ErrorResponse, as application/json only."""
+    assert list(RESPONSES[status]["content"]) == ["application/json"]
+    assert body(status)["schema"] == named("VideoTask" if status == "200" else "ErrorResponse")
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("id", {"type": "string"}),
+        ("status", {"type": "string"}),
+        ("video_url", {"type": ["string", "null"], "format": "uri"}),
+        ("enhanced_prompt", {"type": "string"}),
+        ("status_update_time", {"type": "integer", "format": "int64"}),
+    ],
+)
+def test_a_field_of_the_task_has_its_documented_type(field: str, expected: dict[str, Any]) -> None:
+    """Each documented field has its type, and no rule besides it."""
+    schema = SPEC["components"]["schemas"]["VideoTask"]["properties"][field]
+    assert {key: value for key, value in schema.items() if key not in {"description", "examples"}} == expected
+
+
+def test_a_task_has_the_five_documented_fields() -> None:
+    """The five documented fields are all required, and the spec knows no others."""
+    schema = SPEC["components"]["schemas"]["VideoTask"]
+    assert sorted(schema["required"]) == sorted(TASK)
+    assert sorted(schema["properties"]) == sorted(TASK)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"video_url": "https://media.example.com/7d3c.mp4"},
+        {"status": "a word nobody knows"},
+        {"progress": 12, "detail": {"url": None}},
+    ],
+    ids=["url", "new-status", "more-fields"],
+)
+def test_a_task_may_vary(change: dict[str, Any]) -> None:
+    """A URL, a new status word and additional fields conform."""
+    assert conforms(TASK | change, named("VideoTask"))
+
+
+@pytest.mark.parametrize("field", list(TASK))
+def test_a_task_without_a_field_does_not_conform(field: str) -> None:
+    """Leaving out a documented field breaks the contract."""
+    assert not conforms({key: value for key, value in TASK.items() if key != field}, named("VideoTask"))
+
+
+@pytest.mark.parametrize("field", list(TASK))
+def test_a_task_with_a_field_of_another_type_does_not_conform(field: str) -> None:
+    """A field of an undocumented type breaks the contract."""
+    assert not conforms(TASK | {field: ["wrong"]}, named("VideoTask"))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"error": {"message": "m", "message_zh": "z", "localized_message": "l", "type": "t", "code": "c", "param": ""}},
+        {"error": "text"},
+        {"code": "c", "message": "m", "data": None},
+        {"code": 400, "message": "m", "data": None},
+        {"code": "c", "message": "m", "param": None, "type": "t"},
+        {"success": False, "message": "m"},
+        {"message": "m"},
+        {"message": '{"error": {"message": "inner"}}'},
+        {},
+    ],
+)
+def test_every_known_shape_of_error_conforms(shape: dict[str, Any]) -> None:
+    """Every JSON object that gateways are known to answer as an error conforms to ErrorResponse."""
+    assert conforms(shape, named("ErrorResponse"))
+
+
+@pytest.mark.parametrize("value", ["text", None, [], 524, {"error": 5}, {"message": {}}])
+def test_what_is_no_error_body_does_not_conform(value: object) -> None:
+    """Something that is not an object, or has its reason in an unknown form, is no ErrorResponse."""
+    assert not conforms(value, named("ErrorResponse"))
+
+
+@pytest.mark.parametrize(("status", "name"), list(examples()))
+def test_an_example_conforms(status: str, name: str) -> None:
+    """Every named example keeps to the schema that it illustrates, and says what it shows."""
+    example = body(status)["examples"][name]
+    assert conforms(example["value"], body(status)["schema"])
+    assert example["summary"]
+
+
+def test_every_state_has_an_example() -> None:
+    """There is one named example per state that a task can be in."""
+    assert list(body("200")["examples"]) == ["pending", "running", "succeeded", "failed"]
+
+
+def test_only_the_succeeded_example_has_a_url() -> None:
+    """The example of a task that succeeded has an absolute URL, and no other one has any."""
+    urls = {name: example["value"]["video_url"] for name, example in body("200")["examples"].items()}
+    assert urlsplit(urls.pop("succeeded")).scheme == "https"
+    assert set(urls.values()) == {None}
+
+
+@pytest.mark.parametrize("status", ERRORS)
+def test_every_error_has_an_example(status: str) -> None:
+    """Every declared error has at least one named example."""
+    assert body(status)["examples"]
+
+
+def test_an_unknown_id_may_be_answered_with_400() -> None:
+    """400 with the code task_not_exist is a documented answer to an unknown id."""
+    assert "`task_not_exist`" in RESPONSES["400"]["description"]
+    assert body("400")["examples"]["task_not_exist"]["value"]["code"] == "task_not_exist"
+
+
+@pytest.mark.parametrize("field", list(TASK))
+def test_the_examples_of_a_field_conform(field: str) -> None:
+    """Each field of a task has examples, and they keep to its type."""
+    schema = SPEC["components"]["schemas"]["VideoTask"]["properties"][field]
+    assert schema["examples"]
+    assert all(conforms(example, schema) for example in schema["examples"])
+
+
+@pytest.mark.parametrize("parameter", OPERATION["parameters"], ids=lambda parameter: parameter["name"])
+def test_the_examples_of_parameters_conform(parameter: dict[str, Any]) -> None:
+    """The example of each parameter keeps to the parameter's schema."""
+    assert conforms(parameter["example"], parameter["schema"])
+
+
+def header_names(status: str) -> set[str]:
+    return set(RESPONSES[status]["headers"])
+
+
+def test_the_documented_response_headers() -> None:
+    """Each answer may carry its request id, 401 a challenge, 429 and 5XX the time to come back."""
+    extra = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "5XX": {"Retry-After"}}
+    for status in RESPONSES:
+        assert header_names(status) == {"X-Oneapi-Request-Id"} | extra.get(status, set())
+
+
+@pytest.mark.parametrize(
+    "header", list(SPEC["components"]["headers"].values()), ids=list(SPEC["components"]["headers"])
+)
+def test_response_headers_are_optional_strings(header: dict[str, Any]) -> None:
+    """No response header is required of a gateway, and each is a string with an example."""
+    assert header["required"] is False
+    assert header["schema"] == {"type": "string"}
+    assert isinstance(header["example"], str)
