@@ -60,7 +60,9 @@ class Exchanger:
         attempts: list[Attempt] = []
         max_retries = call.max_retries if repeatable else 0
         while True:
-            outcome = yield from self._try_once(url, call.timeout, repeatable=repeatable)
+            # The first try has been given its time by the caller; a later one has what is left.
+            left = call.deadline - self.runtime.monotonic() if attempts else call.timeout
+            outcome = yield from self._try_once(url, min(call.timeout, left), repeatable=repeatable)
             if isinstance(outcome, Good):
                 self.budget.refund()
                 return outcome

@@ -175,7 +175,7 @@ def classify(status: int, facts: Facts) -> tuple[type[errors.APIStatusError], bo
     for rule in (*CODE_RULES, *TEXT_RULES):
         if rule.matches(status, facts):
             return rule.error, rule.transient
-    if status >= 500:
+    if 500 <= status < 600:
         return errors.ServerError, status not in PERMANENT_5XX
     return STATUS_ERRORS.get(status, errors.APIStatusError), status in TRANSIENT_4XX
 

@@ -1,0 +1,94 @@
+"""Serving the video, decided in plain values: byte ranges, signed URLs and the files that misbehave.
+
+Starlette's own file response was tried and not taken: it answers 400 to a range unit that it does not know, where
+RFC 9110 section 14.2 asks to ignore it, and reads in worker threads that outlive the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from kkiai_sdk.mock._messages import Headers, ReceivedRequest, Reply, nested_error
+
+#: 2026-01-01T00:00:00Z: the gateway's own epoch, so that every time it tells is the same in every run.
+EPOCH = 1_767_225_600
+
+# 18 digits hold every offset; the bound keeps absurd numbers away from int().
+_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.ASCII | re.IGNORECASE)
+_EXPIRES = f"Expires={EPOCH + 86_400}"
+_PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in to see this file.</body></html>"
+
+
+@dataclass(frozen=True)
+class Video:
+    """The bytes of a file and what identifies them."""
+
+    data: bytes
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag: it follows from the bytes alone."""
+        return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
+
+    @property
+    def last_modified(self) -> str:
+        """An HTTP date."""
+        return formatdate(EPOCH, usegmt=True)
+
+
+def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """The half-open span that a ``Range`` header asks for, or None for the whole file.
+
+    Several ranges and malformed ones count as none, which RFC 9110 section 14.2 allows. A span that begins at or
+    after ``size`` cannot be satisfied.
+    """
+    found = _RANGE.fullmatch((header or "").strip())
+    first, last = found.groups() if found else ("", "")
+    if not first and not last:
+        return None
+    if not first:
+        return (max(0, size - int(last)), size) if int(last) else (size, size)
+    if last and int(last) < int(first):
+        return None
+    return int(first), min(size, int(last) + 1) if last else size
+
+
+def send_file(video: Video, request: ReceivedRequest) -> Reply:
+    """The file or the part of it that was asked for: 200, 206 or 416."""
+    size = len(video.data)
+    headers: Headers = (
+        ("accept-ranges", "bytes"),
+        ("etag", video.etag),
+        ("last-modified", video.last_modified),
+    )
+    fresh = request.header("if-range") in {None, video.etag, video.last_modified}
+    span = byte_range(request.header("range"), size) if fresh and request.method == "GET" else None
+    if span is None:
+        return Reply(200, video.data, "video/mp4", headers)
+    start, end = span
+    if start >= size:
+        return Reply(416, b"", "text/plain", (*headers, ("content-range", f"bytes */{size}")))
+    place = ("content-range", f"bytes {start}-{end - 1}/{size}")
+    return Reply(206, video.data[start:end], "video/mp4", (*headers, place))
+
+
+def signed_query(path: str) -> str:
+    """The query string that makes a signed URL of ``path``, taken exactly as written."""
+    signature = hashlib.sha256(f"{path}?{_EXPIRES}".encode()).hexdigest()[:32]
+    return f"{_EXPIRES}&Signature={signature}"
+
+
+def send_faulty(fault: str, video: Video, request: ReceivedRequest, number: int, request_id: str) -> Reply:
+    """The ``number``-th answer (from 1) to a GET of a file in the folder ``fault``."""
+    if fault == "expired" or (fault == "signed" and request.query != signed_query(request.path)):
+        text = "this URL has expired" if fault == "expired" else "the signature does not fit this URL"
+        return nested_error(403, text, request_id, kind="access_denied")
+    if fault == "html":
+        return Reply(200, _PAGE, "text/html; charset=utf-8")
+    reply = send_file(video, request)
+    if fault == "truncated" and number == 1:
+        return Reply(reply.status, reply.body, reply.content_type, reply.headers, cut_after=len(reply.body) // 2)
+    return reply

@@ -1,0 +1,85 @@
+"""The gateway's answers against ``openapi.yaml``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator, FormatChecker
+
+from kkiai_sdk.mock import scenarios
+
+if TYPE_CHECKING:
+    from kkiai_sdk.mock._messages import Reply
+    from tests.mock.mock_bench import Bench
+
+SPEC = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
+RESPONSES: dict[str, Any] = SPEC["paths"]["/v1/video/query"]["get"]["responses"]
+
+#: Scripts that break the contract on purpose.
+DEVIANT = {
+    *("minimal", "wrapped", "wrapped-fails", "wrapped-null", "task-id", "missing-status"),
+    *("relative-url", "spaced-url"),
+    *("html-502", "html-200", "empty-200", "not-json-200", "error-200"),
+    *("http-408", "http-409", "http-422", "http-425"),
+}
+
+uri_checker = FormatChecker(formats=())
+
+
+@uri_checker.checks("uri", raises=ValueError)
+def is_uri(value: object) -> bool:
+    """Whether the value is an absolute URI, as far as the contract cares."""
+    return not isinstance(value, str) or (bool(urlsplit(value).scheme) and " " not in value)
+
+
+def conforms(reply: Reply) -> bool:
+    """Whether the contract declares the reply's status, and its schema allows the body."""
+    status = str(reply.status)
+    declared = RESPONSES.get(status) or RESPONSES.get(f"{status[0]}XX")
+    if declared is None or reply.content_type not in declared["content"]:
+        return False
+    try:
+        body = json.loads(reply.body)
+    except ValueError:
+        return False
+    schema = declared["content"]["application/json"]["schema"] | {"components": SPEC["components"]}
+    return bool(Draft202012Validator(schema, format_checker=uri_checker).is_valid(body))
+
+
+def play(bench: Bench, name: str) -> list[Reply]:
+    """The answers of a scenario from its beginning to after its end."""
+    return [bench.ask(f"grok:scenario-{name}", time) for time in (0.5, 3.5, 7.5, 11.5, 16.5)]
+
+
+@pytest.mark.parametrize("name", [name for name in scenarios() if name not in DEVIANT])
+def test_scenario_conforms(bench: Bench, name: str) -> None:
+    """Every answer of a scenario that is not a breach of contract conforms to openapi.yaml."""
+    assert all(conforms(reply) for reply in play(bench, name))
+
+
+@pytest.mark.parametrize("name", sorted(DEVIANT))
+def test_breach_is_a_breach(bench: Bench, name: str) -> None:
+    """A scenario that is listed as a breach of contract has an answer that does not conform."""
+    assert not all(conforms(reply) for reply in play(bench, name))
+
+
+@pytest.mark.parametrize(
+    ("query", "key", "status"),
+    [
+        ("id=grok:0b7c1a52-3f2e-4c0b-9a76-2f6f0f8a1c44", "Bearer sk-good", 200),
+        ("id=cow", "Bearer sk-good", 400),
+        ("id=grok:scenario-fials", "Bearer sk-good", 400),
+        ("", "Bearer sk-good", 400),
+        ("id=cow", "", 401),
+        ("id=cow", "Bearer sk-bad", 401),
+    ],
+)
+def test_own_answers_conform(bench: Bench, query: str, key: str, status: int) -> None:
+    """What the gateway says of its own accord conforms to openapi.yaml."""
+    reply = bench.send("/v1/video/query", query, authorization=key)
+    assert (reply.status, conforms(reply)) == (status, True)

@@ -1,0 +1,212 @@
+"""The gateway as an object: starting, closing, options, what it says of itself, and a missing extra."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.mock import MockGateway, scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.mock.mock_bench import Clock
+
+KEY = {"authorization": "Bearer sk-good"}
+
+
+def threads() -> list[threading.Thread]:
+    """The threads of gateways that are alive."""
+    return [thread for thread in threading.enumerate() if thread.name == "kkiai-mock"]
+
+
+def test_close_leaves_nothing(clock: Clock) -> None:
+    """After the block there is no thread and nobody listens, even with a client still connected."""
+    with httpx.Client() as client:
+        with MockGateway(clock=clock, cdn=True) as gateway:
+            urls = [gateway.base_url, str(gateway.cdn_url)]
+            assert [client.get(url).status_code for url in urls] == [404, 404]
+            assert len(threads()) == 1
+        assert threads() == []
+        for url in urls:
+            with pytest.raises(httpx.ConnectError):
+                client.get(url)
+    gc.collect()  # a socket that was left open would warn here, and warnings are errors
+
+
+def test_closing_at_once_and_twice() -> None:
+    """A gateway that is closed before it answered anything ends, and closing it again does nothing."""
+    gateway = MockGateway()
+    gateway.close()
+    gateway.start()
+    gateway.close()
+    gateway.close()
+    assert threads() == []
+
+
+def test_close_cuts_a_slow_answer_short() -> None:
+    """Closing does not wait for the delay of an answer that is under way; the answer is sent."""
+    arrived = threading.Event()
+
+    def clock() -> float:
+        if threading.current_thread().name == "kkiai-mock":
+            arrived.set()
+        return 1000.25
+
+    with ThreadPoolExecutor(1) as pool, MockGateway(speed=0.001, clock=clock) as gateway:
+        url = f"{gateway.base_url}/v1/video/query?id=grok:scenario-slow"
+        answer = pool.submit(httpx.get, url, headers=KEY, timeout=60)
+        assert arrived.wait(60)
+        gateway.close()
+        assert answer.result(60).json()["status"] == "pending"
+
+
+def test_two_gateways_are_two_worlds(clock: Clock) -> None:
+    """Two gateways at once have their own addresses, tasks and records."""
+    with MockGateway(clock=clock) as one, MockGateway(clock=clock) as two:
+        for gateway, asked in ((one, 1), (two, 1), (one, 2)):
+            url = f"{gateway.base_url}/v1/video/query?id=grok:scenario-flaky"
+            assert httpx.get(url, headers=KEY).status_code == (503 if asked == 2 else 200)
+        assert (len(one.requests), len(two.requests)) == (2, 1)
+
+
+def test_use_from_another_thread(clock: Clock) -> None:
+    """A gateway can be started, asked and closed away from the main thread."""
+
+    def visit() -> int:
+        with MockGateway(clock=clock) as gateway:
+            return httpx.get(gateway.base_url).status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(visit).result(60) == 404
+
+
+def test_use_inside_an_event_loop(clock: Clock) -> None:
+    """A gateway serves the coroutines of the thread that started it."""
+
+    async def visit() -> int:
+        with MockGateway(clock=clock) as gateway:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(gateway.base_url)).status_code
+
+    assert asyncio.run(visit()) == 404
+
+
+def test_wait_ends_when_the_gateway_is_closed() -> None:
+    """wait() blocks for as long as the gateway serves."""
+    with ThreadPoolExecutor(1) as pool, MockGateway() as gateway:
+        waiting = pool.submit(gateway.wait)
+        assert not waiting.done()
+        gateway.close()
+        waiting.result(60)
+
+
+def test_started_once() -> None:
+    """A gateway that was started cannot be started again, not even after it was closed."""
+    with MockGateway() as gateway, pytest.raises(ConfigurationError, match="make a new one"):
+        gateway.start()
+    with pytest.raises(ConfigurationError, match="make a new one"):
+        gateway.start()
+
+
+@pytest.mark.parametrize("use", [lambda g: g.base_url, lambda g: g.cdn_url, lambda g: g.banner(), lambda g: g.wait()])
+def test_not_started(use: Callable[[MockGateway], object]) -> None:
+    """What needs a running gateway says so when there is none."""
+    with pytest.raises(ConfigurationError, match=r"start\(\)"):
+        use(MockGateway())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("speed", value) for value in (0, -1, math.nan, math.inf, True, "fast", None)),
+        *(("port", value) for value in (-1, 65_536, 80.0, "80", False, None)),
+        *(("host", value) for value in ("0.0.0.0", "", "::", "192.0.2.7", "gateway.test", None)),
+        *(("api_key", value) for value in ("", "sk bad", "sk-\n", "sk-\u00e9", "k" * 513, 7)),
+    ],
+)
+def test_bad_option(option: str, value: Any) -> None:
+    """An option out of its range is named, and a key is never repeated."""
+    with pytest.raises(ConfigurationError, match=option) as caught:
+        MockGateway(**{option: value})
+    assert option != "api_key" or not value or str(value) not in str(caught.value).replace("512", "")
+
+
+def test_port_in_use(gateway: MockGateway) -> None:
+    """A port that is taken is named, and nothing is left behind."""
+    port = httpx.URL(gateway.base_url).port or 0
+    with pytest.raises(ConfigurationError, match=f"port {port} of 127.0.0.1 cannot be used"):
+        MockGateway(port=port).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "start"),
+    [("localhost", "http://127.0.0.1:"), ("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")],
+)
+def test_loopback_hosts(host: str, start: str) -> None:
+    """The gateway listens where it was told to, if that is this machine."""
+    if host == "::1" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6 loopback address")
+    with MockGateway(host=host) as gateway:
+        assert gateway.base_url.startswith(start)
+        assert httpx.get(gateway.base_url).status_code == 404
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_banner_can_be_pasted(clock: Clock) -> None:
+    """The banner holds the address, the speed and a command line with a key that works."""
+    with MockGateway(clock=clock, speed=10) as gateway:
+        lines = gateway.banner().splitlines()
+    command = f"  KKIAI_BASE_URL={gateway.base_url} KKIAI_API_KEY=sk-mock kkiai wait grok:scenario-normal"
+    assert lines[0] == f"Mock gateway: {gateway.base_url} (speed 10)"
+    assert command in lines
+
+
+def test_own_key_is_not_shown(gateway: MockGateway) -> None:
+    """A key of one's own is in neither the banner nor the repr; the CDN's address is in the banner."""
+    assert gateway.api_key == "sk-good"
+    assert "sk-good" not in gateway.banner() + repr(gateway) + repr(MockGateway(api_key="sk-good"))
+    assert f"Video files:  {gateway.cdn_url}" in gateway.banner()
+
+
+@pytest.mark.parametrize("missing", ["uvicorn", "starlette"])
+def test_without_the_extra(missing: str) -> None:
+    """Without the extra, the import says what to install."""
+    code = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+sys.modules[{missing!r}] = None
+from kkiai_sdk import ConfigurationError
+try:
+    import kkiai_sdk.mock
+except ConfigurationError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert missing in told
+    assert 'pip install "kkiai-sdk[mock]"' in told
+
+
+def test_scenarios_can_be_listed() -> None:
+    """The listing gives names that can be put into an id, with what they do."""
+    listing = scenarios()
+    assert listing["fails"] == "ends as failed, with a message and a code"
+    assert all(name == name.strip().lower() and " " not in name for name in listing)

@@ -1,0 +1,250 @@
+"""The table of scripts: what each says early and late, without a network."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kkiai_sdk.mock import scenarios
+from kkiai_sdk.mock._faults import STATUS_FAULTS
+from kkiai_sdk.mock._scenarios import URL_PLACES
+
+if TYPE_CHECKING:
+    from kkiai_sdk.mock._messages import Reply
+    from tests.mock.mock_bench import Bench
+
+FILES = "http://files.test/files"
+TIMES = (0.0, 3.0, 5.0, 11.0, 15.0)
+HAPPY = ["pending", "processing", "processing", "completed+url", "completed+url"]
+
+
+def tell(reply: Reply) -> str:
+    """An answer in a word or two: the status of a task, or the HTTP status with the error's code or text."""
+    if reply.status == 200 and reply.content_type != "application/json":
+        return "200 page"
+    try:
+        body = json.loads(reply.body)
+    except ValueError:
+        return f"{reply.status} unreadable"
+    if reply.status == 200:
+        url = "+url" if any(start in reply.body.decode() for start in ("http:", "/v1/videos/")) else ""
+        return f"{body.get('status', list(body))}{url}"
+    error = body.get("error", body)
+    return f"{reply.status} {error['code'] or error['message'].partition(' (')[0]}"
+
+
+def fault(text: str, *, times: int = 5) -> list[str]:
+    """A trace that begins with the same fault some times and goes on normally."""
+    return [text] * times + HAPPY[times:]
+
+
+def ended(word: str) -> list[str]:
+    """A trace that ends with another word."""
+    return [*HAPPY[:3], word, word]
+
+
+#: What a task says when it is asked at each of TIMES.
+TRACES: dict[str, list[str]] = {
+    "normal": HAPPY,
+    "fails": ended("failed"),
+    "cancelled": ended("cancelled"),
+    "expires": ended("expired"),
+    "stalls": ["pending", *["processing"] * 4],
+    "slow": HAPPY,
+    "minimal": HAPPY,
+    "seconds": HAPPY,
+    "wrapped": [*["['code', 'message', 'data']"] * 3, *["['code', 'message', 'data']+url"] * 2],
+    "wrapped-fails": ["['code', 'message', 'data']"] * 5,
+    "wrapped-null": fault("['code', 'message', 'data']", times=2),
+    "bare-id": HAPPY,
+    "other-id": HAPPY,
+    "task-id": HAPPY,
+    "odd-case": [" PENDING ", " PROCESSING ", " PROCESSING ", " COMPLETED +url", " COMPLETED +url"],
+    "new-status": ["pending", "polishing_pixels", "polishing_pixels", *HAPPY[3:]],
+    "unknown-status": fault("unknown", times=2),
+    "missing-status": [
+        "['id', 'video_url', 'enhanced_prompt', 'status_update_time']",
+        "['id', 'video_url', 'enhanced_prompt', 'status_update_time', 'progress']",
+        *HAPPY[2:],
+    ],
+    "error-text-on-success": HAPPY,
+    "no-url": ended("completed"),
+    "late-url": [*HAPPY[:3], "completed", "completed+url"],
+    "relative-url": HAPPY,
+    "redirect-url": HAPPY,
+    "signed-url": HAPPY,
+    "spaced-url": HAPPY,
+    "expired-url": ["completed+url"] * 5,
+    "html-video": HAPPY,
+    "truncated-video": HAPPY,
+    "other-url": HAPPY,
+    **{name: HAPPY for name in scenarios() if name.startswith("other-url-")},
+    "not-found-first": fault("404 task not found", times=2),
+    "not-exist-first": fault("400 task_not_exist", times=2),
+    "never-found": fault("404 task not found"),
+    "flaky": ["pending", "503 do_request_failed", "processing", "503 do_request_failed", "completed+url"],
+    "http-401-quota": fault("401 insufficient_user_quota"),
+    "http-403-quota": fault("403 insufficient_user_quota"),
+    "http-403-saturated": fault("403 fail_to_fetch_task", times=2),
+    "http-429-quota": fault("429 insufficient_user_quota"),
+    "http-429-retry-after": fault("429 rate_limit_exceeded", times=2),
+    "http-503-model-not-found": fault("503 model_not_found"),
+    "html-502": fault("502 unreadable"),
+    "html-200": fault("200 page"),
+    "empty-200": fault("200 unreadable"),
+    "not-json-200": fault("200 unreadable"),
+    "error-200": fault("['code', 'message', 'data']", times=2),
+    **{f"http-{n}": fault(f"{n} {row.code or row.message.partition(' (')[0]}") for n, row in STATUS_FAULTS.items()},
+}
+
+
+def test_every_scenario_has_a_trace() -> None:
+    """A row added to the table must be described here, and a row taken away must go from here."""
+    assert set(TRACES) == set(scenarios())
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_trace(bench: Bench, name: str) -> None:
+    """Asked at 0, 3, 5, 11 and 15 s of its life, a task says what its script says."""
+    assert [tell(bench.ask(f"grok:scenario-{name}", 7.5 + time)) for time in TIMES] == TRACES[name]
+
+
+@pytest.mark.parametrize("summary", scenarios().values())
+def test_summary_is_one_line(summary: str) -> None:
+    """Every scenario says in one short line what it does."""
+    assert 10 < len(summary) < 90
+    assert "\n" not in summary
+
+
+def test_normal_life_in_full(bench: Bench) -> None:
+    """A task has the five documented fields always, and progress while it runs."""
+    task_id = "veo3.1-fast:0b7c1a52-3f2e-4c0b-9a76-2f6f0f8a1c44"
+    told = [bench.body(task_id, 7.5 + time) for time in (0.0, 1.9, 2.0, 6.0, 9.99, 10.0, 500.0)]
+    assert [body["status"] for body in told] == ["pending"] * 2 + ["processing"] * 3 + ["completed"] * 2
+    assert [body.get("progress") for body in told] == [None, None, 0, 50, 99, None, None]
+    fields = ["id", "status", "video_url", "enhanced_prompt", "status_update_time"]
+    assert all(list(body)[:5] == fields for body in told)
+    assert {body["id"] for body in told} == {task_id}
+    url = f"{FILES}/veo3.1-fast-0b7c1a52-3f2e-4c0b-9a76-2f6f0f8a1c44.mp4"
+    assert [body["video_url"] for body in told] == [None] * 5 + [url] * 2
+
+
+def test_time_changes_with_the_status_only(bench: Bench) -> None:
+    """status_update_time is in milliseconds and is the moment at which the status last changed."""
+    times = [bench.body("grok:scenario-normal", 7.5 + time)["status_update_time"] for time in (0, 1, 3, 9, 11, 99)]
+    start = 1_767_225_600_000 + 7_500
+    assert times == [start, start, start + 2_000, start + 2_000, start + 10_000, start + 10_000]
+
+
+def test_life_begins_with_the_first_query_of_each_id(bench: Bench) -> None:
+    """Tasks of one script with different endings are different tasks, each as old as its first query."""
+    assert bench.body("grok:scenario-normal~a", 5.5)["status"] == "pending"
+    assert bench.body("grok:scenario-normal~b", 20.5)["status"] == "pending"
+    assert bench.body("grok:scenario-normal~a", 20.5)["status"] == "completed"
+
+
+def test_polls_are_counted_for_each_id(bench: Bench) -> None:
+    """A script that counts answers counts those of its own task."""
+    told = [tell(bench.ask(f"grok:scenario-flaky~{n}", 1.5)) for n in (1, 2, 1, 2)]
+    assert told == ["pending", "pending", "503 do_request_failed", "503 do_request_failed"]
+
+
+@pytest.mark.parametrize("place", URL_PLACES, ids=lambda place: "-".join(map(str, place)))
+def test_other_url_places(bench: Bench, place: tuple[str | int, ...]) -> None:
+    """The scenario of each other place puts the URL there, and null into video_url."""
+    name = "other-url-" + "-".join(map(str, place)).replace("_", "-")
+    bench.ask(f"grok:scenario-{name}", 7.5)
+    body = bench.body(f"grok:scenario-{name}", 20.5)
+    value: object = body
+    for step in place:
+        value = value[step]  # type: ignore[index]  # the test fails if there is nothing to index
+    assert value == f"{FILES}/grok-scenario-{name}.mp4"
+    assert body["video_url"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("fails", {"error": {"message": "the prompt was refused by the filter", "code": "content_refused"}}),
+        ("expires", {"fail_reason": "no worker was free"}),
+        ("seconds", {"status_update_time": 1_767_225_617}),
+        ("bare-id", {"id": "scenario-bare-id"}),
+        ("other-id", {"id": "7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa"}),
+        ("task-id", {"task_id": "grok:scenario-task-id"}),
+        ("relative-url", {"video_url": "/v1/videos/grok-scenario-relative-url/content"}),
+        ("redirect-url", {"video_url": "http://gateway.test/v1/videos/grok-scenario-redirect-url/redirect"}),
+        ("spaced-url", {"video_url": f" `{FILES}/grok-scenario-spaced-url.mp4` "}),
+        ("html-video", {"video_url": f"{FILES}/html/grok-scenario-html-video.mp4"}),
+        ("error-text-on-success", {"fail_reason": f"{FILES}/grok-scenario-error-text-on-success.mp4"}),
+    ],
+)
+def test_fields_at_the_end(bench: Bench, name: str, fields: dict[str, object]) -> None:
+    """An ended task holds what its scenario is about."""
+    bench.ask(f"grok:scenario-{name}", 7.5)
+    assert bench.body(f"grok:scenario-{name}", 20.5).items() >= fields.items()
+
+
+def test_minimal_fields(bench: Bench) -> None:
+    """The minimal task has three fields while it runs and a fourth, the URL, at the end."""
+    told = [list(bench.body("grok:scenario-minimal", time)) for time in (0.5, 5.5, 20.5)]
+    assert told[:2] == [["id", "status", "status_update_time"]] * 2
+    assert told[2] == ["id", "status", "video_url", "status_update_time"]
+
+
+def test_envelope(bench: Bench) -> None:
+    """A wrapped task is in data.data; the envelope itself uses other words and percent texts."""
+    bench.ask("grok:scenario-wrapped", 0.5)
+    running, done = (bench.body("grok:scenario-wrapped", time)["data"] for time in (6.5, 20.5))
+    assert isinstance(running, dict)
+    assert isinstance(done, dict)
+    assert (running["status"], running["progress"], running["data"]["progress"]) == ("IN_PROGRESS", "50%", 50)
+    assert (done["status"], done["progress"], done["data"]["status"]) == ("SUCCESS", "100%", "completed")
+
+
+def test_failed_envelope(bench: Bench) -> None:
+    """A failed task in an envelope has a reason and no task object."""
+    bench.ask("grok:scenario-wrapped-fails", 0.5)
+    data = bench.body("grok:scenario-wrapped-fails", 20.5)["data"]
+    assert isinstance(data, dict)
+    assert (data["status"], data["fail_reason"], data["data"]) == ("FAILURE", "the picture could not be read", None)
+
+
+def test_overload_is_text_inside_a_message(bench: Bench) -> None:
+    """The overload of http-403-saturated is JSON text inside the message."""
+    message = bench.body("grok:scenario-http-403-saturated", 0.5)["message"]
+    assert isinstance(message, str)
+    assert json.loads(message)["error"]["type"] == "upstream_load_saturated"
+
+
+def test_slow_takes_two_gateway_seconds(bench: Bench) -> None:
+    """Every answer of slow is delayed by two gateway seconds, and no answer of a normal task is."""
+    assert [bench.ask("grok:scenario-slow", time).delay for time in (0.5, 20.5)] == [2.0, 2.0]
+    assert bench.ask("grok:scenario-normal", 0.5).delay == 0
+
+
+def test_retry_after_header(bench: Bench) -> None:
+    """The first two answers of http-429-retry-after carry Retry-After: 1, later ones do not."""
+    headers = [dict(bench.ask("grok:scenario-http-429-retry-after", 0.5).headers) for _ in range(3)]
+    assert [each.get("retry-after") for each in headers] == ["1", "1", None]
+
+
+@pytest.mark.parametrize("name", ["http-401", "http-401-quota"])
+def test_scripted_401_names_the_scheme(bench: Bench, name: str) -> None:
+    """A 401 says how to authenticate, scripted or not."""
+    assert ("www-authenticate", "Bearer") in bench.ask(f"grok:scenario-{name}", 0.5).headers
+
+
+def test_nested_messages_end_with_the_request_id(bench: Bench) -> None:
+    """The request id of the header stands at the end of the message as well."""
+    reply = bench.ask("grok:scenario-http-500", 0.5)
+    request_id = dict(reply.headers)["x-oneapi-request-id"]
+    assert json.loads(reply.body)["error"]["message"] == f"the task could not be read (request id: {request_id})"
+
+
+def test_only_the_first_url_of_expired_url_has_expired(bench: Bench) -> None:
+    """The first answer of expired-url names a file that is refused, the next one a good file."""
+    urls = [str(bench.body("grok:scenario-expired-url", 0.5)["video_url"]) for _ in range(2)]
+    paths = [url.removeprefix("http://files.test") for url in urls]
+    assert [bench.send(path).status for path in paths] == [403, 200]

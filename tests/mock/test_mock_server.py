@@ -1,0 +1,202 @@
+"""The running gateway, over sockets of this machine."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from kkiai_sdk.mock import MockGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.mock.mock_bench import Clock
+
+    Ask = Callable[[str], httpx.Response]
+
+KEY = {"authorization": "Bearer sk-good"}
+
+
+@pytest.fixture
+def client(gateway: MockGateway) -> Iterator[httpx.Client]:
+    """A client of the gateway that sends the key."""
+    with httpx.Client(base_url=gateway.base_url, headers={"authorization": "Bearer sk-good"}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ask(client: httpx.Client) -> Ask:
+    """Query one task over HTTP."""
+    return lambda task_id: client.get("/v1/video/query", params={"id": task_id})
+
+
+def sample() -> bytes:
+    """The bytes of the sample video."""
+    return resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
+
+
+def video_url(ask: Ask, clock: Clock, task_id: str) -> str:
+    """Let a task live to its end and give its URL."""
+    ask(task_id)
+    clock.now += 30
+    return str(ask(task_id).json()["video_url"])
+
+
+def test_tasks_live_by_the_clock_times_the_speed(ask: Ask, clock: Clock) -> None:
+    """At double speed a task runs after one second of the clock and is completed after five."""
+    told = []
+    for seconds in (0.0, 0.9, 0.2, 3.8, 0.2):
+        clock.now += seconds
+        told.append(ask("grok:scenario-normal").json()["status"])
+    assert told == ["pending", "pending", "processing", "processing", "completed"]
+
+
+def test_headers_of_an_answer(ask: Ask) -> None:
+    """An answer is JSON with a length and a request id."""
+    response = ask("grok:scenario-normal")
+    assert response.headers["content-type"] == "application/json"
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["x-oneapi-request-id"] == "mock-00000001"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS", "TRACE"])
+def test_other_methods(client: httpx.Client, method: str) -> None:
+    """Other methods than GET are refused over the network too."""
+    response = client.request(method, "/v1/video/query")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+
+
+def test_wrong_key(gateway: MockGateway) -> None:
+    """A wrong key is told to authenticate."""
+    response = httpx.get(f"{gateway.base_url}/v1/video/query?id=cow", headers={"authorization": "Bearer sk-bad"})
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 520, 529])
+def test_scripted_status(ask: Ask, status: int) -> None:
+    """Scripted statuses arrive as they are, also those that no standard knows."""
+    assert ask(f"grok:scenario-http-{status}").status_code == status
+
+
+def test_finished_video_is_on_the_cdn(ask: Ask, clock: Clock, gateway: MockGateway) -> None:
+    """The URL of a finished task leads to the CDN, which gives the whole video to anyone."""
+    url = video_url(ask, clock, "grok:scenario-normal")
+    assert url.startswith(f"{gateway.cdn_url}/files/")
+    response = httpx.get(url)
+    assert (response.status_code, response.headers["content-type"]) == (200, "video/mp4")
+    assert response.content == sample()
+
+
+def test_range_over_the_network(gateway: MockGateway) -> None:
+    """A part of the video arrives with its place and length."""
+    response = httpx.get(f"{gateway.base_url}/files/a.mp4", headers={"range": "bytes=100-299"})
+    assert (response.status_code, response.headers["content-length"]) == (206, "200")
+    assert response.headers["content-range"] == f"bytes 100-299/{len(sample())}"
+    assert response.content == sample()[100:300]
+
+
+def test_head_of_a_file(gateway: MockGateway) -> None:
+    """HEAD tells the length of the video and sends none of it."""
+    response = httpx.head(f"{gateway.cdn_url}/files/a.mp4")
+    assert (response.headers["content-length"], response.content) == (str(len(sample())), b"")
+
+
+def test_cdn_refuses_and_records_a_key(gateway: MockGateway) -> None:
+    """A key that leaks to the CDN is refused, and the test can see it."""
+    response = httpx.get(f"{gateway.cdn_url}/files/a.mp4", headers=KEY)
+    assert response.status_code == 400
+    assert [(each.server, each.header("Authorization")) for each in gateway.requests] == [("cdn", "Bearer sk-good")]
+
+
+def test_cdn_answers_no_queries(gateway: MockGateway) -> None:
+    """The CDN knows files only."""
+    assert httpx.get(f"{gateway.cdn_url}/v1/video/query?id=cow").status_code == 404
+
+
+def test_truncated_video_is_cut_once(ask: Ask, clock: Clock) -> None:
+    """The first download breaks off in the middle, and the rest can be fetched from there."""
+    url, half = video_url(ask, clock, "grok:scenario-truncated-video"), len(sample()) // 2
+    with httpx.stream("GET", url) as response, pytest.raises(httpx.RemoteProtocolError, match=f"received {half} bytes"):
+        response.read()
+    headers = {"range": f"bytes={half}-", "if-range": response.headers["etag"]}
+    assert httpx.get(url, headers=headers).content == sample()[half:]
+    assert httpx.get(url).content == sample()
+
+
+def test_signed_url_survives_a_client(ask: Ask, clock: Clock) -> None:
+    """A client that leaves the URL as it is gets the video."""
+    assert httpx.get(video_url(ask, clock, "grok:scenario-signed-url")).content == sample()
+
+
+def test_redirect_to_the_cdn(ask: Ask, clock: Clock, client: httpx.Client, gateway: MockGateway) -> None:
+    """The redirecting URL needs the key and leads to the CDN."""
+    url = video_url(ask, clock, "grok:scenario-redirect-url")
+    assert httpx.get(url).status_code == 401
+    assert client.get(url).headers["location"] == f"{gateway.cdn_url}/files/grok-scenario-redirect-url.mp4"
+
+
+def test_requests_are_recorded_as_sent(client: httpx.Client, gateway: MockGateway) -> None:
+    """Requests are recorded with method, raw path, query and headers, and the key is not in their repr."""
+    client.get("/a%2Fb?id=x%20y&z", headers={"X-Cow": "moo"})
+    (received,) = gateway.requests
+    assert (received.method, received.path, received.query, received.server) == (
+        "GET",
+        "/a%2Fb",
+        "id=x%20y&z",
+        "gateway",
+    )
+    assert (received.header("x-cow"), received.parameter("id"), received.parameter("cow")) == ("moo", "x y", None)
+    assert "sk-good" not in repr(received)
+
+
+def test_without_cdn_the_gateway_serves_the_files(clock: Clock) -> None:
+    """Without a CDN there is no second address, and the URL of a task leads to the gateway."""
+    with MockGateway(clock=clock) as gateway:
+        assert gateway.cdn_url is None
+        headers = {"authorization": f"Bearer {gateway.api_key}"}
+        task = f"{gateway.base_url}/v1/video/query?id=grok:scenario-expired-url"
+        url = httpx.get(task, headers=headers).json()["video_url"]
+        assert url.startswith(gateway.base_url)
+        assert httpx.get(url).status_code == 403
+        assert httpx.get(httpx.get(task, headers=headers).json()["video_url"]).content == sample()
+
+
+@pytest.mark.parametrize("rubbish", [b"moo\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"a" * 70_000 + b"\r\n\r\n"])
+def test_broken_http_is_answered_in_json(gateway: MockGateway, rubbish: bytes) -> None:
+    """What is not HTTP, or has a header without end, is told so in JSON with a request id."""
+    address = httpx.URL(gateway.base_url)
+    answer = b""
+    with socket.create_connection((address.host, address.port or 0)) as connection:
+        connection.sendall(rubbish)
+        while chunk := connection.recv(65_536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"x-oneapi-request-id: " in head
+    assert body.startswith(b'{"error":{"message":')
+
+
+def boxes(data: bytes) -> list[tuple[str, int]]:
+    """The top-level boxes of an MP4 file and their lengths in bytes."""
+    found, place = [], 0
+    while place < len(data):
+        length, name = struct.unpack_from(">I4s", data, place)
+        found.append((name.decode("ascii"), length))
+        place += max(length, 8)
+    return found
+
+
+def test_sample_is_a_small_whole_video() -> None:
+    """The sample is an H.264 MP4 of at most 300 KB whose index comes before its pictures."""
+    data = sample()
+    found = boxes(data)
+    assert sum(length for _, length in found) == len(data) <= 300_000
+    names = [name for name, _ in found]
+    assert names[0] == "ftyp"
+    assert names.index("moov") < names.index("mdat")
+    assert b"avc1" in data[: sum(length for name, length in found if name in {"ftyp", "moov"})]
