@@ -18,10 +18,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -31,6 +30,9 @@ if not __package__:  # started by path: Python then looks for modules beside thi
     sys.path.insert(0, str(ROOT))
 
 from codegen.reader_view import reader_view  # noqa: E402 - needs the line above
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SPEC = ROOT / "openapi.yaml"
 CONFIG = ROOT / "codegen" / "config.yml"

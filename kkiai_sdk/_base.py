@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from attrs import evolve, frozen
 
@@ -132,6 +133,30 @@ class Core:
         return job, task
 
 
+class _Generated(AuthenticatedClient):
+    """The generated client, whose copies keep the session: the generated ones would make an httpx client of their own,
+    with the placeholder for a key and without retries, limits and typed errors.
+    """
+
+    def with_headers(self, headers: dict[str, str]) -> Self:
+        """A copy that sends these fields too. Raises ConfigurationError for fields that cannot be sent."""
+        fields = dict(_checks.headers("headers", headers))
+        twin = copy.copy(self)
+        for name in ("_client", "_async_client"):
+            session = getattr(self, name)
+            if session is not None:
+                setattr(twin, name, session.with_headers(fields))
+        return twin
+
+    def with_cookies(self, cookies: object) -> Never:  # noqa: ARG002 (the parameters are the generated ones)
+        """Not supported: the SDK keeps and sends no cookies. Raises ConfigurationError."""
+        raise ConfigurationError("a raw client sends no cookies; a gateway that needs one gets it by with_headers()")
+
+    def with_timeout(self, timeout: object) -> Never:  # noqa: ARG002
+        """Not supported: time limits are the session's. Raises ConfigurationError."""
+        raise ConfigurationError("a raw client takes its timeout from the client: client.with_options(timeout=…).raw")
+
+
 class BaseClient:
     """The part of a client that needs no I/O."""
 
@@ -144,7 +169,7 @@ class BaseClient:
         raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")
 
     def _generated(self) -> AuthenticatedClient:
-        return AuthenticatedClient(base_url=self._core.config.base_url, token=PLACEHOLDER)
+        return _Generated(base_url=self._core.config.base_url, token=PLACEHOLDER)
 
 
 def in_order(task_ids: Iterable[str], results: Iterable[WaitResult]) -> list[WaitResult]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from kkiai_sdk.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MAX_TASK_ID = 256
 MAX_KEY = 512
@@ -35,14 +33,22 @@ def number(name: str, value: object, *, low: float, high: float, above: bool = F
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
     # Comparisons with NaN are false, so it falls out here as well.
     if not (low <= value <= high) or (above and value == low):
-        raise ConfigurationError(f"{name} must be {span}, not {value!r:.40}")
+        raise ConfigurationError(f"{name} must be {span}, not {_shown(value)}")
     return float(value)
+
+
+def _shown(value: float) -> str:
+    # Python refuses to write out an integer of thousands of digits.
+    return "one far outside" if isinstance(value, int) and abs(value) > 10**18 else repr(value)
 
 
 def whole(name: str, value: object, *, low: int, high: int) -> int:
     """An integer from ``low`` to ``high``."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigurationError(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}")
+    span = f"a whole number from {low} to {high}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
+    if not low <= value <= high:
+        raise ConfigurationError(f"{name} must be {span}, not {_shown(value)}")
     return value
 
 
@@ -131,10 +137,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def headers(name: str, value: Mapping[Any, Any] | None) -> tuple[tuple[str, str], ...]:
+def mapping(name: str, value: object) -> Mapping[Any, Any]:
+    """A mapping; None counts as an empty one."""
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping, such as a dict, and not {type(value).__name__}")
+    return value or {}
+
+
+def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
     """Extra header fields as pairs; names are tokens, values visible ASCII; not the ones that the SDK owns."""
     pairs = []
-    for field, content in (value or {}).items():
+    for field, content in mapping(name, value).items():
         if not isinstance(field, str) or not _HEADER_NAME.fullmatch(field):
             raise ConfigurationError(f"{name} has an invalid field name {ascii(field)[:80]}")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):

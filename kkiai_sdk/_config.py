@@ -163,12 +163,12 @@ def _user_agent(suffix: object) -> str:
     return f"{own} {suffix}"
 
 
-def _httpx_args(args: Mapping[str, Any] | None) -> dict[str, Any]:
-    wrong = sorted(set(args or {}) - HTTPX_ARGS)
+def _httpx_args(args: object) -> dict[str, Any]:
+    given = dict(_checks.mapping("httpx_args", args))
+    wrong = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
     if wrong:
-        allowed = ", ".join(sorted(HTTPX_ARGS))
-        raise ConfigurationError(f"httpx_args must not set {', '.join(map(str, wrong))}; it may set {allowed}")
-    return dict(args or {})
+        raise ConfigurationError(f"httpx_args must not set {wrong[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
+    return given
 
 
 def refuse(unknown: Mapping[str, object], function: Callable[..., object]) -> None:

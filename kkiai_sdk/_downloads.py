@@ -49,8 +49,9 @@ class Job:
 def saving(job: Job, task: VideoTask | None) -> Flow[Path]:
     """Bring a task's video to ``job.target``; ``task`` is a snapshot that is at hand, or None."""
     url = (task.video_url if task else None) or (yield from _fresh_url(job))
-    part: PartFile = yield Local(lambda: PartFile.open(job.target, job.task_id, resume=job.resume))
+    part = PartFile(job.target, job.task_id)
     try:
+        yield Local(lambda: part.open(resume=job.resume))
         yield from _Transfer(job, part, url).run()
         path: Path = yield Local(lambda: part.publish(overwrite=job.overwrite))
         return path
@@ -77,6 +78,7 @@ class _Transfer:
     """The tries of one download, until the part is whole."""
 
     def __init__(self, job: Job, part: PartFile, url: str) -> None:
+        """The part is open."""
         self._job, self._part, self._url = job, part, url
         self._total: int | None = part.note.total if part.note else None
         self._failures = 0

@@ -61,13 +61,18 @@ class Exchanger:
         max_retries = call.max_retries if repeatable else 0
         while True:
             # The first try has been given its time by the caller; a later one has what is left.
-            left = call.deadline - self.runtime.monotonic() if attempts else call.timeout
+            started = self.runtime.monotonic()
+            left = call.deadline - started if attempts else call.timeout
             outcome = yield from self._try_once(url, min(call.timeout, left), repeatable=repeatable)
             if isinstance(outcome, Good):
                 self.budget.refund()
+                self._log(url, len(attempts), f"HTTP {outcome.answer.status}", started, "done")
                 return outcome
             verdict = self._judge(outcome, max_retries - len(attempts), len(attempts), call)
-            attempts.append(self._attempt(outcome, verdict))
+            attempt = self._attempt(outcome, verdict)
+            after = "giving up" if isinstance(verdict, GiveUp) else f"again in {attempt.delay:.2f} s"
+            self._log(url, len(attempts), str(outcome), started, after)
+            attempts.append(attempt)
             if isinstance(verdict, GiveUp):
                 outcome.attempts = tuple(attempts)
                 raise outcome
@@ -89,8 +94,11 @@ class Exchanger:
         delay = verdict.time - self.runtime.monotonic() if isinstance(verdict, RetryAt) else 0.0
         status = getattr(error, "status_code", None)
         fault = getattr(error, "kind", None) or getattr(error, "code", None)
-        log.debug("attempt failed (%s), %s", error, f"again in {delay:.2f} s" if delay else "giving up")
         return Attempt(status, fault, delay)
+
+    def _log(self, url: str, before: int, outcome: str, started: float, after: str) -> None:
+        elapsed = self.runtime.monotonic() - started
+        log.debug("%s: attempt %d: %s after %.2f s, %s", _vetting.shown(url), before + 1, outcome, elapsed, after)
 
     def _try_once(self, url: str, timeout: float, *, repeatable: bool) -> Generator[Send, Any, Good | APIError]:
         """One try, redirects within the gateway's origin included."""

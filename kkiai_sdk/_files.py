@@ -13,7 +13,7 @@ import stat
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from attrs import asdict
 
@@ -64,30 +64,27 @@ def _translated(target: Path) -> Iterator[None]:
 
 
 class PartFile:
-    """The growing file beside the destination, locked against other downloads to the same place."""
+    """The growing file beside the destination, locked against other downloads to the same place.
 
-    def __init__(self, target: Path, task_id: str, fd: int) -> None:
-        self._target, self._task_id, self._fd = target, task_id, fd
+    Whoever calls ``open`` calls ``close``, also when ``open`` raises or was interrupted.
+    """
+
+    def __init__(self, target: Path, task_id: str) -> None:
+        self._target, self._task_id, self._fd = target, task_id, -1
         self._path, self._note_path = _part_paths(target)
         #: Bytes in the part.
         self.size = 0
         #: What the part is a part of, or None.
         self.note: Note | None = None
 
-    @classmethod
-    def open(cls, target: Path, task_id: str, *, resume: bool) -> Self:
-        """Open and lock the part for ``target``; with ``resume`` keep what an earlier download left."""
-        with _translated(target):
-            part = cls(target, task_id, _open_locked(_part_paths(target)[0], target))
-            try:
-                part.size = os.fstat(part._fd).st_size
-                part.note = part._remembered() if resume and part.size else None
-                if part.note is None or part.size > part.note.total:
-                    part.restart()
-            except BaseException:
-                part.close()
-                raise
-        return part
+    def open(self, *, resume: bool) -> None:
+        """Open and lock it; with ``resume`` keep what an earlier download left."""
+        with _translated(self._target):
+            self._fd = _open_locked(self._path, self._target)
+            self.size = os.fstat(self._fd).st_size
+            self.note = self._remembered() if resume and self.size else None
+            if self.note is None or self.size > self.note.total:
+                self.restart()
 
     @property
     def is_complete(self) -> bool:

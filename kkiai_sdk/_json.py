@@ -12,7 +12,8 @@ MAX_BODY = 1 << 20
 #: Brackets of a body nested deeper than this make it "not an answer"; real answers reach six.
 MAX_DEPTH = 64
 
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# A string that is never closed takes the rest: to look for its end from each of its quotes would take a square of time.
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _NAMES = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}
 
@@ -49,7 +50,7 @@ def _finite(digits: str) -> float:
 
 
 def _depth(body: bytes) -> int:
-    """The deepest nesting of brackets, those inside strings included: an upper bound, found without recursion."""
+    """The deepest nesting of brackets outside strings, or 0 for few brackets: found without recursion."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return 0
     depth = deepest = 0

@@ -18,7 +18,6 @@ Errors, and errors dressed as answers, are read in :mod:`kkiai_sdk._refusals`.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -240,7 +239,7 @@ def _fraction(value: object) -> float | None:
     if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
         percent = bool(match[2])
         value = float(match[1]) if "." in match[1] else int(match[1])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Comparisons with NaN are false, so it falls out here as well.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
         return None
-    fraction = value if isinstance(value, float) and value <= 1 and not percent else value / 100
-    return float(fraction) if 0 <= fraction <= 1 else None
+    return value if isinstance(value, float) and value <= 1 and not percent else value / 100

@@ -201,13 +201,16 @@ class _Refused:
 
     def __init__(self, answer: Answer, secret: str | None, wall_clock: float) -> None:
         self.status = answer.status
-        self.text = _text.redact(answer.body[:MAX_BODY].decode("utf-8-sig", errors="replace"), secret)
-        self.body = read_loosely(self.text)
-        self.facts = read_facts(self.body)
+        text = answer.body[:MAX_BODY].decode("utf-8-sig", errors="replace")
+        body = read_loosely(text)
+        #: For judging only: blotting out can change a code, and JSON can hide a key behind escapes.
+        self.facts = read_facts(body)
+        self.shown = Facts(*_text.redact_all([self.facts.code, self.facts.type, self.facts.message], secret))
+        self.text, self.body = _text.redact(text, secret), _text.redact_all(body, secret)
         self.location = answer.header("location")
         self.is_html = "html" in (answer.header("content-type") or "").lower() or bool(_HTML.match(self.text))
         self.common: dict[str, Any] = {
-            "request_id": _request_id(answer, self.facts.message),
+            "request_id": _request_id(answer, self.shown.message),
             "retry_after": parse_retry_after(answer.headers, wall_clock),
         }
 
@@ -215,9 +218,9 @@ class _Refused:
     def told(self) -> str:
         """What the gateway said, in one line."""
         title = _TITLE.search(self.text[:4096]) if self.is_html else None
-        said = self.facts.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
+        said = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
         line = _text.message(said) or ("a web page" if self.is_html else "no reason given")
-        return f"{line} [{self.facts.code}]" if self.facts.code and self.facts.code not in line else line
+        return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
 
 
 def _status_error(refused: _Refused) -> errors.APIStatusError:
@@ -231,8 +234,8 @@ def _build(error: type[errors.APIStatusError], refused: _Refused, *, transient: 
     return error(
         f"HTTP {refused.status}: {told}" + (f"; {advice}" if advice else ""),
         status_code=refused.status,
-        code=refused.facts.code,
-        type=refused.facts.type,
+        code=refused.shown.code,
+        type=refused.shown.type,
         body=refused.text[:MAX_TEXT_BODY] if refused.body is None else refused.body,
         transient=transient,
         **refused.common,
@@ -257,7 +260,7 @@ def _response_error(refused: _Refused, problem: str, *, transient: bool) -> erro
     return errors.APIResponseError(
         f"HTTP {refused.status} {problem}",
         status_code=refused.status,
-        code=refused.facts.code,
+        code=refused.shown.code,
         body_snippet=_text.snippet(refused.text),
         transient=transient,
         **refused.common,

@@ -45,6 +45,9 @@ _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
 )
 
+#: Nothing at all, and what Windows takes for a device whatever its ending.
+_NO_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+
 
 @frozen
 class Note:
@@ -132,8 +135,10 @@ def file_name(task_id: str) -> str:
     on file systems that ignore case.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: MAX_NAME - 20]
+    if _NO_NAME.match(safe):
+        safe = f"video-{safe}".rstrip("-")
     if safe != task_id or task_id != task_id.lower():
-        safe = f"{safe or 'video'}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+        safe = f"{safe}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
     return f"{safe}.mp4"
 
 
@@ -151,7 +156,7 @@ def judge(head: Head, *, size: int, note: Note | None, url: str) -> Verdict:
     status = head.status
     if status in {301, 302, 303, 307, 308}:
         location = head.get("location")
-        return Redirected(urljoin(url, location)) if location else Failed("a redirect to nowhere", transient=False)
+        return Redirected(_joined(url, location)) if location else Failed("a redirect to nowhere", transient=False)
     if status in {401, 403, 404, 410}:
         return Expired()
     if status == 416:
@@ -161,6 +166,14 @@ def judge(head: Head, *, size: int, note: Note | None, url: str) -> Verdict:
     if head.get("content-encoding") not in {"", "identity"}:
         return Failed("the server compressed the file although it was asked not to", transient=False)
     return _judge_range(head, size, note) if status == 206 else _whole(head)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        # The vetting of the next URL refuses it and says why.
+        return location
 
 
 def _whole(head: Head) -> Save:
@@ -204,7 +217,7 @@ def check_video(content_type: str, beginning: bytes, url: str) -> None:
     if any(beginning.startswith(magic, offset) for offset, magic in _MAGIC):
         return
     marked_up = beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"<", b"{", b"["}
-    plausible = kind.startswith("video/") or (kind in _BINARY_TYPES and not beginning.isascii())
+    plausible = (kind.startswith("video/") or kind in _BINARY_TYPES) and not beginning.isascii()
     if marked_up or not plausible:
         raise NotAVideoError(
             f"the server sent {_text.message(kind, 60) or 'something else'} instead of a video", url=url

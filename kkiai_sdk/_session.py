@@ -26,6 +26,8 @@ from kkiai_sdk._session_pool import Owner, Pool
 from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kkiai_sdk._config import Config
     from kkiai_sdk._effects import Call
     from kkiai_sdk._exchange import Exchange
@@ -85,7 +87,8 @@ class Seam:
         status = 200 if self.as_ok else answer.status
         # The body is decoded already; these fields would make httpx decode it again.
         framing = {"content-encoding", "transfer-encoding", "content-length"}
-        headers = [pair for pair in answer.headers if pair[0] not in framing]
+        # As bytes: httpx reads fields in any encoding, and makes them from ASCII texts only.
+        headers = [(name.encode(), value.encode()) for name, value in answer.headers if name not in framing]
         response = _Checked(status, headers=headers, content=answer.body, request=request)
         response.parsed = good.parsed
         return response
@@ -110,11 +113,12 @@ def plain(response: httpx.Response, body: bytes) -> Answer:
 S = TypeVar("S", "Session", "AsyncSession")
 
 
-def _bound(session: S, call: Call, *, as_ok: bool) -> S:
+def _copied(session: S, seam: Seam, fields: Mapping[str, str] | None = None) -> S:
     twin = copy.copy(session)
-    # A copy would share the fields, and with_headers() of the generated client changes them in place.
+    # Setting them copies them: the fields of the one must not be those of the other.
     twin.headers = session.headers
-    twin.seam = evolve(session.seam, call=call, as_ok=as_ok)
+    twin.headers.update(fields)
+    twin.seam = seam
     return twin
 
 
@@ -133,7 +137,11 @@ class Session(httpx.Client):
 
     def bound(self, call: Call, *, as_ok: bool = False) -> Session:
         """A copy over the same pool that makes its requests on these terms."""
-        return _bound(self, call, as_ok=as_ok)
+        return _copied(self, evolve(self.seam, call=call, as_ok=as_ok))
+
+    def with_headers(self, fields: Mapping[str, str]) -> Session:
+        """A copy over the same pool that sends these fields too."""
+        return _copied(self, self.seam, fields)
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
@@ -187,7 +195,11 @@ class AsyncSession(httpx.AsyncClient):
 
     def bound(self, call: Call, *, as_ok: bool = False) -> AsyncSession:
         """A copy over the same pool that makes its requests on these terms."""
-        return _bound(self, call, as_ok=as_ok)
+        return _copied(self, evolve(self.seam, call=call, as_ok=as_ok))
+
+    def with_headers(self, fields: Mapping[str, str]) -> AsyncSession:
+        """A copy over the same pool that sends these fields too."""
+        return _copied(self, self.seam, fields)
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Get the request answered. Streaming, redirects and authentication are the session's own affair."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
@@ -12,7 +14,7 @@ from attrs import frozen
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from kkiai_sdk._config import Config
 
@@ -40,12 +42,37 @@ class Owner:
         return self.pid != os.getpid() or (self.loop is not None and self.loop.is_closed())
 
 
+def _no_cookies() -> CookieJar:
+    """A jar that takes nothing: nothing may come back to a server, and httpx stumbles over what is not ASCII."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+async def _holding(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+def _until_its_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+    """Holds a client until it is closed itself, which the event loop does with open generators when it ends.
+
+    Connections that outlive their loop cannot be closed any more and are left to the garbage collector.
+    """
+    holder = _holding(client)
+    # The first step makes the generator known to the loop; it awaits nothing.
+    with suppress(StopIteration):
+        holder.asend(None).send(None)
+    return holder
+
+
 class Pool:
     """The connections of a client and of all its copies."""
 
     def __init__(self, config: Config) -> None:
         self._args = dict(config.httpx_args)
         self._clients: dict[tuple[Owner, bool], Any] = {}
+        self._holders: dict[tuple[Owner, bool], AsyncGenerator[None]] = {}
         self._tls: Any = None
         self.is_closed = False
 
@@ -58,16 +85,20 @@ class Pool:
             self._forget_strangers(owner)
             # Of two threads that get here at once, one finds the other's client; the spare has opened nothing.
             found = self._clients.setdefault((owner, files), self._build(build, files=files))
+            if isinstance(found, httpx.AsyncClient):
+                self._holders[owner, files] = _until_its_loop_ends(found)
         return found
 
     def _forget_strangers(self, owner: Owner) -> None:
         """What was inherited by fork, or left by a finished loop, is not ours to use nor to close."""
-        if "transport" in self._args and any(other != owner for other, _ in self._clients):
+        if "transport" in self._args and any(other != owner for other, _ in list(self._clients)):
             raise ConfigurationError(
                 "httpx_args={'transport': …} ties a client to one process and event loop; make another client here"
             )
-        for key in [key for key in self._clients if key[0].is_gone]:
-            self._clients.pop(key, None)
+        for key in list(self._clients):
+            if key[0].is_gone:
+                self._clients.pop(key, None)
+                self._holders.pop(key, None)
 
     def _build(self, build: Callable[..., C], *, files: bool) -> C:
         args = dict(self._args)
@@ -76,7 +107,7 @@ class Pool:
         try:
             if "transport" not in args:
                 args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None))
-            return build(**args, limits=LIMITS, timeout=None, follow_redirects=False)
+            return build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
         except (TypeError, ValueError, OSError, ImportError) as problem:
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
 
@@ -87,8 +118,9 @@ class Pool:
         return self._tls
 
     def drain(self, owner: Owner) -> list[Any]:
-        """Mark as closed; gives the httpx clients that this owner has to close."""
+        """Mark as closed; gives what this owner has to close: httpx clients, or what holds them."""
         self.is_closed = True
-        mine = [client for (other, _), client in self._clients.items() if other == owner]
+        mine = [self._holders.get(key, client) for key, client in self._clients.items() if key[0] == owner]
         self._clients.clear()
+        self._holders.clear()
         return mine

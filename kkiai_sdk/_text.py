@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 #: Keys of this family of gateways begin with sk-; their messages echo them whole or with stars in the middle.
 _KEY = re.compile(r"\bsk-[\w*.\-…]+", re.ASCII)
@@ -21,6 +22,17 @@ def redact(text: str, secret: str | None = None) -> str:
     if secret:
         text = text.replace(secret, "***")
     return _BEARER.sub("Bearer ***", _KEY.sub("sk-***", text))
+
+
+def redact_all(value: Any, secret: str | None = None) -> Any:
+    """:func:`redact` for every text in a JSON value, names included."""
+    if isinstance(value, str):
+        return redact(value, secret)
+    if isinstance(value, list):
+        return [redact_all(item, secret) for item in value]
+    if isinstance(value, dict):
+        return {redact(name, secret): redact_all(item, secret) for name, item in value.items()}
+    return value
 
 
 def visible(text: str) -> str:

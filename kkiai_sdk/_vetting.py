@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 #: Networks beyond what Python's ``is_global`` refuses; that property changes between patch releases and lets
-#: multicast and the IPv6 forms of private IPv4 addresses through.
-_REFUSED_NETWORKS = tuple(
-    map(
-        ipaddress.ip_network,
-        ("224.0.0.0/4", "192.0.0.0/24", "100.64.0.0/10", "ff00::/8", "64:ff9b::/96", "2002::/16", "2001::/32"),
-    )
-)
+#: multicast, site-local addresses and the IPv6 forms of private IPv4 addresses through.
+_IPV4_REFUSED = ("224.0.0.0/4", "192.0.0.0/24", "100.64.0.0/10")
+_IPV6_REFUSED = ("ff00::/8", "fec0::/10", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
+_REFUSED_NETWORKS = tuple(map(ipaddress.ip_network, _IPV4_REFUSED + _IPV6_REFUSED))
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
 
 
@@ -57,7 +54,7 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
     host = parts.hostname or ""
     port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
     elsewhere = host != gateway.hostname
-    downgraded = came_from is not None and came_from.startswith("https:") and parts.scheme == "http"
+    downgraded = urlsplit(came_from or "").scheme == "https" and parts.scheme == "http"
     problems = (
         (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
         (parts.scheme not in DEFAULT_PORTS, "is neither https nor http"),

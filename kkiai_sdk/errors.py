@@ -58,7 +58,9 @@ class Attempt:
 
 
 def _rebuild(cls: type[KkiaiError], args: tuple[Any, ...], state: dict[str, Any]) -> KkiaiError:
-    error = cls.__new__(cls, *args)
+    error = cls.__new__(cls)
+    # Set by hand: TimeoutError is an OSError, which takes its arguments in a constructor that is not called here.
+    error.args = args
     error.__dict__.update(state)
     return error
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import asdict, field, fields, frozen
+from attrs.validators import instance_of, optional
 
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
@@ -35,9 +36,9 @@ class TaskFailure:
     """Why a task failed, as far as the gateway says."""
 
     #: The gateway's text, cleaned of control characters, or our own words when it gave none.
-    message: str
+    message: str = field(validator=instance_of(str))
     #: The gateway's error code, or None.
-    code: str | None = None
+    code: str | None = field(default=None, validator=optional(instance_of(str)))
 
     def __str__(self) -> str:
         return f"{self.message} ({self.code})" if self.code else self.message
@@ -119,8 +120,8 @@ class VideoTask:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The task that :meth:`to_dict` described. Raises ConfigurationError for anything else."""
         try:
-            values: dict[str, Any] = {name: data[name] for name in _FIELD_NAMES if name in data}
-            if not isinstance(values["id"], str):
+            values: dict[str, Any] = {name: data[name] for name in _KINDS if name in data}
+            if not all(isinstance(value, _KINDS[name]) for name, value in values.items()):
                 raise ConfigurationError(_NOT_A_TASK)
             values["state"] = TaskState(values.get("state", TaskState.UNKNOWN))
             if values.get("failure") is not None:
@@ -130,7 +131,17 @@ class VideoTask:
             raise ConfigurationError(_NOT_A_TASK) from None
 
 
-_FIELD_NAMES = tuple(attribute.alias or attribute.name for attribute in fields(VideoTask))
+#: What each member of :meth:`VideoTask.to_dict` is, so that a mapping from elsewhere does not pass for one.
+_KINDS: Mapping[str, Any] = {
+    **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask)},
+    "id": str,
+    "state": str,
+    "status_update_time": int | None,
+    "progress": float | int | None,
+    "failure": dict | None,
+    "extra": dict,
+    "raw": dict,
+}
 _NOT_A_TASK = "this is not a mapping made by VideoTask.to_dict()"
 
 

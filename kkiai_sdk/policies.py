@@ -43,7 +43,7 @@ class RetryPolicy:
 
     #: Seconds before the first retry, 0 to 3600.
     initial_delay: float = field(default=0.5, validator=_within(0, 3600))
-    #: Seconds that a delay of ours never exceeds, 0 to 3600.
+    #: Seconds at which our delays stop growing, before jitter, 0 to 3600.
     max_delay: float = field(default=8.0, validator=_within(0, 3600))
     #: Fraction of the delay by which it varies either way, 0 to 1.
     jitter: float = field(default=0.25, validator=_within(0, 1))

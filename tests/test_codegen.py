@@ -7,20 +7,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import kkiai_api.models
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_python_client.config import ConfigFile
 from ruamel.yaml import YAML
 
+import kkiai_api.models
 from codegen import generate
 from codegen.reader_view import reader_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 NULL = {"type": "null"}
 

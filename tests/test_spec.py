@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +11,9 @@ from openapi_spec_validator import validate
 from ruamel.yaml import YAML
 
 from codegen.generate import SPEC as SPEC_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SPEC: dict[str, Any] = YAML(typ="safe").load(SPEC_FILE)
 OPERATION = SPEC["paths"]["/v1/video/query"]["get"]

@@ -50,22 +50,23 @@ def seconds(poll: Poll, body: Json) -> Json:
 
 def wrapped(poll: Poll, body: Json) -> Json:
     """An envelope, in it another word for the status, and in that the task object."""
-    outer: Json = {
+    return EMPTY_ENVELOPE | {"data": _wrapping(poll, body)}
+
+
+def wrapped_failure(poll: Poll, body: Json) -> Json:
+    """An envelope that tells of a failure and holds no task object then."""
+    failed = {"fail_reason": "the picture could not be read", "data": None} if body["status"] == "failed" else {}
+    return EMPTY_ENVELOPE | {"data": _wrapping(poll, body) | failed}
+
+
+def _wrapping(poll: Poll, body: Json) -> Json:
+    return {
         "task_id": poll.task_id,
         "status": _ENVELOPE_WORDS[str(body["status"])],
         "fail_reason": "",
         "progress": f"{body.get('progress', 100 if is_completed(body) else 0)}%",
         "data": body,
     }
-    return {"code": "success", "message": "", "data": outer}
-
-
-def wrapped_failure(poll: Poll, body: Json) -> Json:
-    """An envelope that tells of a failure and holds no task object then."""
-    envelope = wrapped(poll, body)
-    if body["status"] == "failed" and isinstance(envelope["data"], dict):
-        envelope["data"] |= {"fail_reason": "the picture could not be read", "data": None}
-    return envelope
 
 
 def bare_id(poll: Poll, body: Json) -> Json:

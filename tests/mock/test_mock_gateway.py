@@ -40,6 +40,7 @@ def error(reply: Reply) -> str:
         ("grok:scenario-normal\n", 400),
         ("grok:scenario-normal~x y", 400),
         ("cow", 400),
+        ("x", 400),
         ("." * 256, 400),
     ],
 )
@@ -120,6 +121,12 @@ def test_only_get(bench: Bench, method: str) -> None:
     ]
     assert [reply.status for reply in replies] == [405, 405]
     assert all(("allow", "GET") in reply.headers for reply in replies)
+
+
+@pytest.mark.parametrize(("header", "reason"), [("", "no token was sent"), ("Bearer x", "this token is not valid")])
+def test_refused_key_is_told_why(bench: Bench, header: str, reason: str) -> None:
+    """A 401 tells a missing key from a wrong one."""
+    assert error(bench.send("/v1/video/query", "id=cow", authorization=header)) == reason
 
 
 @pytest.mark.parametrize("path", ["/files/a.mp4", "/v1/videos/a/content", "/v1/videos/a/redirect"])
@@ -230,6 +237,16 @@ def test_signed_url_is_good_only_as_it_was_given(bench: Bench) -> None:
     assert bench.send(path, query).status == 200
     altered = [(path.replace("%3A", ":"), query), (path.replace("%", "%25"), query), (path, query + "0"), (path, "")]
     assert [bench.send(*each).status for each in altered] == [403] * 4
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [("expired", "this URL has expired"), ("signed", "the signature does not fit this URL")],
+)
+def test_refused_file_says_why(bench: Bench, folder: str, reason: str) -> None:
+    """A file that is refused names the reason."""
+    reply = bench.send(f"/files/{folder}/a.mp4")
+    assert (reply.status, error(reply)) == (403, reason)
 
 
 def test_html_in_place_of_a_video(bench: Bench) -> None:

@@ -180,6 +180,11 @@ def test_banner_can_be_pasted(clock: Clock) -> None:
     assert command in lines
 
 
+def test_speed_is_that_of_the_clock_unless_told() -> None:
+    """A gateway lives at the speed of its clock by default."""
+    assert repr(MockGateway()) == "MockGateway(not started, speed=1)"
+
+
 def test_own_key_is_not_shown(gateway: MockGateway) -> None:
     """A key of one's own is in neither the banner nor the repr; the CDN's address is in the banner."""
     assert gateway.api_key == "sk-good"
@@ -209,4 +214,5 @@ def test_scenarios_can_be_listed() -> None:
     """The listing gives names that can be put into an id, with what they do."""
     listing = scenarios()
     assert listing["fails"] == "ends as failed, with a message and a code"
+    assert listing["other-url-data-0-url"] == "the URL in data[0].url"
     assert all(name == name.strip().lower() and " " not in name for name in listing)

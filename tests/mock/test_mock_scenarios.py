@@ -111,6 +111,26 @@ def test_trace(bench: Bench, name: str) -> None:
     assert [tell(bench.ask(f"grok:scenario-{name}", 7.5 + time)) for time in TIMES] == TRACES[name]
 
 
+STATUSES = (400, 401, 402, 403, 404, 408, 409, 422, 425, 429, *range(500, 505), *range(520, 530))
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_statuses(bench: Bench, status: int) -> None:
+    """Every status that the SDK knows how to read has a scenario of its name."""
+    assert f"http-{status}" in scenarios()
+    assert bench.ask(f"grok:scenario-http-{status}", 0.5).status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "second"),
+    [("unknown-status", 4.0), ("not-found-first", 4.0), ("wrapped-null", 4.0), ("new-status", 6.0), ("late-url", 14.0)],
+)
+def test_moment_of_change(bench: Bench, name: str, second: float) -> None:
+    """What a script does for some seconds ends at that second, neither before nor after."""
+    told = [tell(bench.ask(f"grok:scenario-{name}", time)) for time in (0.5, second + 0.499, second + 0.5)]
+    assert told[1] != told[2] == {"late-url": "completed+url"}.get(name, "processing")
+
+
 @pytest.mark.parametrize("summary", scenarios().values())
 def test_summary_is_one_line(summary: str) -> None:
     """Every scenario says in one short line what it does."""
@@ -195,10 +215,11 @@ def test_minimal_fields(bench: Bench) -> None:
 
 def test_envelope(bench: Bench) -> None:
     """A wrapped task is in data.data; the envelope itself uses other words and percent texts."""
-    bench.ask("grok:scenario-wrapped", 0.5)
-    running, done = (bench.body("grok:scenario-wrapped", time)["data"] for time in (6.5, 20.5))
+    waiting, running, done = (bench.body("grok:scenario-wrapped", time)["data"] for time in (0.5, 6.5, 20.5))
+    assert isinstance(waiting, dict)
     assert isinstance(running, dict)
     assert isinstance(done, dict)
+    assert (waiting["status"], waiting["progress"]) == ("NOT_START", "0%")
     assert (running["status"], running["progress"], running["data"]["progress"]) == ("IN_PROGRESS", "50%", 50)
     assert (done["status"], done["progress"], done["data"]["status"]) == ("SUCCESS", "100%", "completed")
 
@@ -216,6 +237,18 @@ def test_overload_is_text_inside_a_message(bench: Bench) -> None:
     message = bench.body("grok:scenario-http-403-saturated", 0.5)["message"]
     assert isinstance(message, str)
     assert json.loads(message)["error"]["type"] == "upstream_load_saturated"
+
+
+def test_failed_query_with_status_200(bench: Bench) -> None:
+    """The failed query of error-200 says so with a number and a word in the body."""
+    body = bench.body("grok:scenario-error-200", 0.5)
+    assert body == {"code": 400, "message": "fail_to_fetch_task", "data": None}
+
+
+def test_stalled_task_stays_where_it_is(bench: Bench) -> None:
+    """A task that stalls shows the same progress for ever."""
+    bench.ask("grok:scenario-stalls", 0.5)
+    assert [bench.body("grok:scenario-stalls", time)["progress"] for time in (6.5, 1e6)] == [43, 43]
 
 
 def test_slow_takes_two_gateway_seconds(bench: Bench) -> None:

@@ -56,6 +56,12 @@ def test_tasks_live_by_the_clock_times_the_speed(ask: Ask, clock: Clock) -> None
     assert told == ["pending", "pending", "processing", "processing", "completed"]
 
 
+def test_time_begins_with_the_gateway(ask: Ask, clock: Clock) -> None:
+    """The gateway's calendar starts with 2026 when it is started, so that times are the same in every run."""
+    clock.now += 3
+    assert ask("grok:scenario-normal").json()["status_update_time"] == 1_767_225_600_000 + 6_000
+
+
 def test_headers_of_an_answer(ask: Ask) -> None:
     """An answer is JSON with a length and a request id."""
     response = ask("grok:scenario-normal")
@@ -118,14 +124,15 @@ def test_cdn_answers_no_queries(gateway: MockGateway) -> None:
     assert httpx.get(f"{gateway.cdn_url}/v1/video/query?id=cow").status_code == 404
 
 
-def test_truncated_video_is_cut_once(ask: Ask, clock: Clock) -> None:
-    """The first download breaks off in the middle, and the rest can be fetched from there."""
+def test_truncated_video_is_cut_once(ask: Ask, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """The first download breaks off in the middle, the rest can be fetched from there, and no server complains."""
     url, half = video_url(ask, clock, "grok:scenario-truncated-video"), len(sample()) // 2
     with httpx.stream("GET", url) as response, pytest.raises(httpx.RemoteProtocolError, match=f"received {half} bytes"):
         response.read()
     headers = {"range": f"bytes={half}-", "if-range": response.headers["etag"]}
     assert httpx.get(url, headers=headers).content == sample()[half:]
     assert httpx.get(url).content == sample()
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
 
 
 def test_signed_url_survives_a_client(ask: Ask, clock: Clock) -> None:
@@ -152,6 +159,18 @@ def test_requests_are_recorded_as_sent(client: httpx.Client, gateway: MockGatewa
     )
     assert (received.header("x-cow"), received.parameter("id"), received.parameter("cow")) == ("moo", "x y", None)
     assert "sk-good" not in repr(received)
+
+
+def test_old_requests_are_forgotten(
+    client: httpx.Client, gateway: MockGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that runs for long remembers the latest requests only."""
+    monkeypatch.setattr("kkiai_sdk.mock._server.REMEMBERED", 2)
+    seen = []
+    for number in range(6):
+        client.get(f"/{number}")
+        seen.append([request.path for request in gateway.requests])
+    assert seen[3:] == [["/0", "/1", "/2", "/3"], ["/2", "/3", "/4"], ["/2", "/3", "/4", "/5"]]
 
 
 def test_without_cdn_the_gateway_serves_the_files(clock: Clock) -> None:

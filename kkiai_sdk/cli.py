@@ -1,0 +1,236 @@
+"""The ``kkiai`` command: what can be typed, and which piece of work it means.
+
+The command line uses the public package only. Typing is read by :mod:`kkiai_sdk._cli.input`, work is done by
+:mod:`kkiai_sdk._cli.work` in the background, and what it tells goes through :mod:`kkiai_sdk._cli.output` to the two
+streams. Needs the extra ``cli`` (Typer and rich).
+"""
+# ruff: noqa: FBT002, PLR0917
+# The parameters of a command are its options, as Typer wants them.
+
+import functools
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from kkiai_sdk import KkiaiError, __version__
+from kkiai_sdk._cli import input as read
+from kkiai_sdk._cli import mock as _mock
+from kkiai_sdk._cli import options as o
+from kkiai_sdk._cli import work as do
+from kkiai_sdk._cli.codes import MEANINGS, Code
+from kkiai_sdk._cli.report import Report
+from kkiai_sdk._cli.routes import Manner
+from kkiai_sdk._cli.run import execute, refuse
+
+_EXIT_CODES = "\b\nExit codes; of several tasks the most serious decides:\n" + "\n".join(
+    f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items()
+)
+
+app = typer.Typer(
+    add_completion=False,
+    # A traceback with values in it could show a key.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EXIT_CODES,
+)
+
+
+def _command(*examples: str) -> Callable[[Callable[..., Code]], Callable[..., None]]:
+    """Register a command; its errors and its result become the exit code."""
+
+    def register(function: Callable[..., Code]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def guarded(**options: Any) -> None:
+            try:
+                code = function(**options)
+            except KkiaiError as error:
+                code = refuse(error, json=options.get("json", False))
+            except KeyboardInterrupt:
+                sys.stderr.write("kkiai: interrupted\n")
+                code = Code.INTERRUPTED
+            except BrokenPipeError:
+                # Caught here because Typer makes another exit code of it.
+                code = Code.PIPE_CLOSED
+            raise typer.Exit(int(code))
+
+        epilog = "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+        app.command(function.__name__, epilog=f"{epilog}\n")(guarded)
+        return guarded
+
+    return register
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command line; gives the exit code."""
+    try:
+        app(list(argv), prog_name="kkiai")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+@app.callback(invoke_without_command=True)
+def _kkiai(context: typer.Context, version: o.Version = False) -> None:
+    """Query, wait for and download the video tasks of a kkiai gateway.
+
+    Results go to stdout, progress and messages to stderr. The key comes from the environment variable
+    KKIAI_API_KEY or from a file, never from the command line, which others on the same machine can see.
+    """
+    if version:
+        typer.echo(f"kkiai {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@_command("kkiai query grok:eee6faa8-9dee-455c-aa82-02ac623adf3a", "kkiai query --json - < ids.txt")
+def query(
+    ids: o.Ids,
+    timeout: o.QueryTimeout = "30s",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> Code:
+    """Ask once how tasks are doing.
+
+    Prints a line per id, in their order: ID, STATE and URL, reason or status, with tabs between them unless
+    stdout is a terminal. STATE is pending, running, unknown, succeeded or failed, or error when there is no answer.
+    """
+    seconds, known = read.duration("--timeout", timeout), read.task_ids(ids)
+    work = do.query(read.connection(base_url, api_key_file), known, seconds)
+    return execute(work, known, Report(snapshots=True, timed=False), Manner(json, quiet, verbose))
+
+
+@_command("kkiai wait grok:eee6faa8-9dee-455c-aa82-02ac623adf3a", "kkiai wait --timeout 2h - < ids.txt | cut -f1,2")
+def wait(
+    ids: o.Ids,
+    timeout: o.WaitTimeout = "30m",
+    poll_interval: o.Interval = "3s",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> Code:
+    """Wait for tasks to end.
+
+    Prints a line per id as it ends: ID, STATE and URL or reason, with tabs between them unless stdout is a
+    terminal. STATE is succeeded, failed, timeout or error.
+    """
+    seconds, known = read.duration("--timeout", timeout, unlimited=True), read.task_ids(ids)
+    work = do.wait(read.connection(base_url, api_key_file, poll_interval), known, seconds)
+    return execute(work, known, Report(), Manner(json, quiet, verbose), again="kkiai wait {}")
+
+
+@_command("kkiai watch grok:eee6faa8-9dee-455c-aa82-02ac623adf3a")
+def watch(
+    task_id: o.OneId,
+    timeout: o.WaitTimeout = "30m",
+    poll_interval: o.Interval = "3s",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> Code:
+    """Print every change of a task until it ends.
+
+    The lines have the form of those of `kkiai query`.
+    """
+    seconds = read.duration("--timeout", timeout, unlimited=True)
+    work = do.watch(read.connection(base_url, api_key_file, poll_interval), task_id, seconds)
+    return execute(work, [task_id], Report(snapshots=True), Manner(json, quiet, verbose), again="kkiai watch {}")
+
+
+@_command(
+    "kkiai download grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o cow.mp4", "kkiai download -o videos/ - < ids.txt"
+)
+def download(
+    ids: o.Ids,
+    output: o.Output = ".",
+    overwrite: o.Overwrite = False,
+    max_bytes: o.MaxBytes = None,
+    timeout: o.WaitTimeout = "30m",
+    poll_interval: o.Interval = "3s",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+) -> Code:
+    """Fetch the videos of tasks, waiting for those that go on.
+
+    Prints the path of each finished file. A download that is broken off leaves a part beside it; the same
+    command goes on from there.
+    """
+    seconds, known = read.duration("--timeout", timeout, unlimited=True), read.task_ids(ids)
+    limit, connection = (
+        read.byte_count("--max-bytes", max_bytes),
+        read.connection(base_url, api_key_file, poll_interval),
+    )
+    fetching = do.Fetching(read.destination(output, many=len(known) > 1), overwrite, limit)
+    work = do.download(connection, known, seconds, fetching)
+    again = f"kkiai download {{}} -o {shlex.quote(output)}"
+    return execute(work, known, Report(files=True), Manner(json, quiet, verbose), again=again)
+
+
+@_command("kkiai mock --speed 10", "kkiai mock --list")
+def mock(
+    port: o.Port = 0,
+    host: o.Host = "127.0.0.1",
+    speed: o.Speed = 1.0,
+    cdn: o.Cdn = False,
+    list_: o.ListThem = False,
+    api_key_file: o.OnlyKey = None,
+) -> Code:
+    """Run a mock gateway on this machine until Ctrl-C.
+
+    Its tasks follow scripts. Prints its address and a command to try. Needs the extra `mock`.
+    """
+    if list_:
+        return _mock.list_scenarios()
+    key = None if api_key_file is None else read.key_in(api_key_file)
+    return _mock.serve(port=port, host=host, speed=speed, cdn=cdn, api_key=key)
+
+
+@_command("kkiai demo", "kkiai demo grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o videos")
+def demo(
+    task_id: o.DemoId = None,
+    output: o.Folder = Path("demo"),
+    speed: o.Speed = 1.0,
+    timeout: o.WaitTimeout = "30m",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+) -> Code:
+    """Wait for a task, fetch its video and say where it lies.
+
+    Without an id it plays against a mock gateway (extra `mock`), in about ten seconds; with one, against the
+    real gateway. A video of the same name is replaced.
+    """
+    seconds = read.duration("--timeout", timeout, unlimited=True)
+    connection = read.connection(base_url, api_key_file, "3s" if task_id else _mock.DEMO_INTERVAL)
+    return _mock.demonstrate(connection, task_id, output, timeout=seconds, speed=speed)
+
+
+@_command("kkiai doctor", "kkiai doctor --json --base-url http://127.0.0.1:8000")
+def doctor(
+    timeout: o.StepTimeout = "10s",
+    base_url: o.BaseUrl = None,
+    api_key_file: o.KeyFile = None,
+    json: o.Json = False,
+) -> Code:
+    """Check the way to the gateway, step by step.
+
+    Looks at versions, key, address and network, and makes one query, if there is a key: for a
+    task that cannot exist, so it costs nothing. Every line begins with ok, warn or fail.
+    """
+    from kkiai_sdk._cli import doctor  # noqa: PLC0415 (brings in half of the standard library's networking)
+
+    connection = read.connection(base_url, api_key_file)
+    return doctor.examine(connection, read.duration("--timeout", timeout), json=json)

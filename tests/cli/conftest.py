@@ -1,0 +1,90 @@
+"""The command line, run in this process against a mock gateway, and what holds for all of its output."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from kkiai_sdk._main import main
+from kkiai_sdk.mock import MockGateway
+from tests.support.canary import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of stdout."""
+        return self.out.splitlines()
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The fields of the lines of stdout."""
+        return [line.split("\t") for line in self.lines]
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON objects of stdout, which must hold nothing else."""
+        assert self.out.isascii()
+        return [json.loads(line) for line in self.lines]
+
+
+class Run(Protocol):
+    """Runs ``kkiai`` with these words."""
+
+    def __call__(self, *words: str, stdin: str = "") -> Ended:
+        """``stdin`` is what can be read there."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[MockGateway]:
+    """A gateway whose tasks live for a twentieth of a second, and which takes one key."""
+    with MockGateway(speed=200, api_key=KEY) as gateway:
+        yield gateway
+
+
+@pytest.fixture(autouse=True)
+def _environment(gateway: MockGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KKIAI_API_KEY", KEY)
+    monkeypatch.setenv("KKIAI_BASE_URL", gateway.base_url)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture
+def kkiai(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command, with both streams in pipes. Every output is searched for the key and for escape codes."""
+
+    def run(*words: str, stdin: str = "") -> Ended:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        code = main(words)
+        ended = Ended(code, *capsys.readouterr())
+        assert KEY not in ended.out + ended.err
+        assert "\x1b" not in ended.out + ended.err
+        return ended
+
+    return run

@@ -1,0 +1,159 @@
+"""The rules of the house, held by reading the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+import statistics
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from tests.sources import PACKAGE, ROOT, Function, dotted, functions, python_files, shown, tree, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+N = TypeVar("N", bound=ast.AST)
+
+CODE = python_files("kkiai_sdk", "codegen", "tools")
+SHIPPED = python_files("kkiai_sdk")
+TESTS = [path for path in python_files("tests", "contract_tests") if path.stem.startswith("test_")]
+
+#: Calls that have no place in the package, and why.
+FORBIDDEN_CALLS = {
+    "print": "data goes to stdout through the command line's own output, messages to the log",
+    "time.time": "durations are measured by the monotonic clock, which comes in as an argument",
+    "datetime.now": "as time.time",
+    "datetime.datetime.now": "as time.time",
+    "datetime.utcnow": "as time.time",
+    "HTTPStatus": "it does not know 520 and its like; statuses are numbers",
+    "http.HTTPStatus": "as HTTPStatus",
+    "breakpoint": "left behind",
+    "eval": "never",
+    "exec": "never",
+}
+
+#: Where one of them is the very thing that is wanted: the doctor compares the wall clock with the server's.
+ALLOWED = {("kkiai_sdk/_cli/doctor.py", "time.time")}
+
+
+def length(node: Function) -> int:
+    """Lines from `def` to the end."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def nodes(kind: type[N], paths: list[Path]) -> Iterator[tuple[str, N]]:
+    """Every node of one kind in the files, with the place where it stands."""
+    for path in paths:
+        yield from (
+            (f"{shown(path)}:{getattr(node, 'lineno', 0)}", node) for node in walk(path) if isinstance(node, kind)
+        )
+
+
+def test_files_are_short() -> None:
+    """No file has more than 300 lines."""
+    lengths = {shown(path): len(path.read_text("utf-8").splitlines()) for path in CODE}
+    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
+
+
+def test_functions_are_short() -> None:
+    """No function has more than 40 lines, docstring included, and half of them have fewer than 12."""
+    lengths = {f"{shown(path)}:{node.name}": length(node) for path in CODE for node in functions(path)}
+    assert {name: lines for name, lines in lengths.items() if lines > 40} == {}
+    assert statistics.median(length(node) for path in CODE for node in functions(path)) < 12
+
+
+def test_forbidden_calls() -> None:
+    """Nothing in the package prints, reads the wall clock behind a caller's back, or looks statuses up in a list."""
+    calls = [(place, dotted(call.func)) for place, call in nodes(ast.Call, SHIPPED)]
+    found = [(place, name) for place, name in calls if name in FORBIDDEN_CALLS]
+    assert [f"{place}: {name}" for place, name in found if (place.split(":")[0], name) not in ALLOWED] == []
+
+
+def test_no_bare_except() -> None:
+    """No handler catches everything without saying so."""
+    assert [place for place, handler in nodes(ast.ExceptHandler, CODE) if handler.type is None] == []
+
+
+def _is_about_types(test: ast.expr) -> bool:
+    """Whether an assertion only tells a type checker what is known: ``isinstance(…)`` or ``… is not None``."""
+    if isinstance(test, ast.Call):
+        return dotted(test.func) == "isinstance"
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot) and ast.unparse(test).endswith("None")
+
+
+def test_assertions_are_for_types_only() -> None:
+    """No check of the package vanishes under `python -O`: assertions are there for type checkers alone."""
+    assert [place for place, node in nodes(ast.Assert, CODE) if not _is_about_types(node.test)] == []
+
+
+def test_every_test_says_what_it_promises() -> None:
+    """Every test function has a docstring, and no two in a file have one name."""
+    for path in TESTS:
+        tests = [node for node in functions(path) if node.name.startswith("test_")]
+        assert [f"{shown(path)}:{node.name}" for node in tests if not ast.get_docstring(node)] == []
+        names = [node.name for node in tree(path).body if isinstance(node, ast.FunctionDef)]
+        assert sorted(names) == sorted(set(names)), shown(path)
+
+
+def _sleeps(call: ast.Call) -> bool:
+    """Whether a call sleeps for real; zero seconds only let others run."""
+    is_nothing = bool(call.args) and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+    return dotted(call.func) in {"time.sleep", "asyncio.sleep"} and not is_nothing
+
+
+def test_no_test_sleeps() -> None:
+    """No test sleeps."""
+    assert [place for place, call in nodes(ast.Call, TESTS) if _sleeps(call)] == []
+
+
+#: Folders that are made by tools and never committed.
+MADE = {"__pycache__", "build", "dist", "demo", "node_modules", "htmlcov"}
+#: Endings of files that are not text.
+BINARY = {".mp4", ".png", ".gif", ".pyc", ".so", ".part", ".woff2", ".whl", ".gz"}
+
+#: Words that have no place in the project, as patterns. The swung dashes keep this file from holding them.
+FORBIDDEN_WORDS = {
+    "package registries": r"py~pi\.org|python~hosted\.org|npm~js\.(?:com|org)|crates~\.io",
+    "paths of one machine": r"(?<![\w.])/wo~rk/|(?<![\w.])/ro~ot/|/tmp/pro~be|/tmp/br~ief|\.py~env/",
+    "how it was made": r"\bsub~agent|\bcla~ude\b|anth~ropic|chat~gpt|\biss~ue \d|\bas an a~i\b|\bl~lms?\b",
+    "papers that are elsewhere": r"\b(?:WI~RE|DES~IGN|RELIA~BILITY|HO~USE|AGE~NTS|CLA~UDE)\.md\b",
+}
+
+
+def committed() -> Iterator[Path]:
+    """Every file of the checkout that is committed or could be."""
+    pending = [ROOT]
+    while pending:
+        for path in sorted(pending.pop().iterdir()):
+            is_hidden = path.name.startswith(".") and path.name not in {".ci", ".gitignore"}
+            if is_hidden or path.name in MADE or path.name.endswith(".egg-info"):
+                continue
+            if path.is_dir():
+                pending.append(path)
+            elif path.suffix not in BINARY:
+                yield path
+
+
+@pytest.mark.parametrize("why", FORBIDDEN_WORDS)
+def test_forbidden_words(why: str) -> None:
+    """No file names a package registry, a path of somebody's machine, or anything about how the project was made."""
+    pattern = re.compile(FORBIDDEN_WORDS[why].replace("~", ""), re.IGNORECASE)
+    found = [
+        f"{shown(path)}:{number}: {line.strip()[:80]}"
+        for path in committed()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+def test_the_words_are_looked_for_everywhere() -> None:
+    """The search covers the code, the generated client, the tests, the documents and the locked requirements."""
+    names = {shown(path) for path in committed()}
+    assert {"pyproject.toml", "openapi.yaml", "kkiai_sdk/client.py", "tests/test_house.py"} <= names
+    assert any(name.startswith("generated/") for name in names)
+    assert not any("__pycache__" in name for name in names)
+    assert PACKAGE.is_dir()

@@ -1,0 +1,209 @@
+"""The import arrows: what each layer may know of, and what importing the package brings in."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kkiai_sdk
+from tests.sources import PACKAGE, ROOT, Import, dotted, imports, module_name, python_files, shown, walk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PURE_NAMES = (
+    "_checks _config _fleet _json _reading _refusals _retry _saving _text _vetting _waiting errors models policies"
+)
+PURE = PURE_NAMES.split()
+#: What judgement must not know of: the world, its clocks, and chance.
+WORLD_NAMES = "httpx httpcore os time random asyncio logging threading socket io pathlib subprocess sys"
+WORLD = set(WORLD_NAMES.split())
+FILES = python_files("kkiai_sdk")
+MODULES = {module_name(path): path for path in FILES}
+
+
+def _is_outer(path: Path) -> bool:
+    """Whether a file belongs to what is built on the package, and not to the package itself."""
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] in {"mock", "contract"} or _is_cli(path)
+
+
+def _is_cli(path: Path) -> bool:
+    return path.stem in {"cli", "_main", "__main__"} or path.parent.name == "_cli"
+
+
+CORE = [path for path in FILES if not _is_outer(path)]
+OUTER = [path for path in FILES if _is_outer(path)]
+
+
+def top(found: Import) -> str:
+    """The distribution, more or less, that an import is about."""
+    return found.module.split(".")[0]
+
+
+def ours(path: Path, *, static: bool = False) -> set[str]:
+    """The modules of the package that a file imports."""
+    return {i.target for i in imports(path) if top(i) == "kkiai_sdk" and (static or not i.is_static)}
+
+
+def test_the_layers_are_all_there() -> None:
+    """Every module named in this file exists, and so do both halves of the package."""
+    assert all((PACKAGE / f"{name}.py").is_file() for name in PURE)
+    assert len(CORE) > len(PURE)
+    assert OUTER
+
+
+def test_errors_know_nothing_of_ours() -> None:
+    """The error tree imports no other module of the package."""
+    assert ours(PACKAGE / "errors.py") == set()
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_pure_modules(name: str) -> None:
+    """Judgement imports no HTTP library, clock, chance, thread, socket, file or log, and of ours only judgement."""
+    found = imports(PACKAGE / f"{name}.py")
+    assert {top(i) for i in found} & WORLD == set()
+    named = {i.target if i.target != "kkiai_sdk" else f"kkiai_sdk.{i.name}" for i in found if top(i) == "kkiai_sdk"}
+    assert named <= {f"kkiai_sdk.{pure}" for pure in [*PURE, "_version"]}
+
+
+def test_who_knows_httpx() -> None:
+    """Only the session imports httpx; the clients may name its types, the outer layers may use it inside a function."""
+    found = [(path, i) for path in FILES for i in imports(path) if top(i) in {"httpx", "httpcore", "httpx_aiohttp"}]
+    rest = [(path, i) for path, i in found if not path.stem.startswith("_session")]
+    assert len(found) > len(rest)
+    for path, i in rest:
+        may_name = path.stem in {"client", "async_client"} or _is_outer(path)
+        assert (i.is_static and may_name) or (i.is_deferred and _is_outer(path)), shown(path)
+
+
+OPENERS = {"open", "io.open", "os.open", "os.fdopen", "os.write", "os.read", "codecs.open"}
+READERS = {"read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "touch", "mkstemp"}
+
+
+def _opens_files(path: Path) -> bool:
+    calls = [node.func for node in walk(path) if isinstance(node, ast.Call)]
+    return any(dotted(f) in OPENERS or (isinstance(f, ast.Attribute) and f.attr in READERS) for f in calls)
+
+
+def test_who_opens_files() -> None:
+    """Of the package itself only `_files` opens, reads, writes or removes files."""
+    assert [shown(path) for path in CORE if _opens_files(path)] == ["kkiai_sdk/_files.py"]
+    helpers = {"tempfile", "shutil", "io", "fcntl", "mmap"}
+    assert {shown(path) for path in CORE for i in imports(path) if top(i) in helpers} == {"kkiai_sdk/_files.py"}
+
+
+def _is_allowed(found: Import, path: Path) -> bool:
+    """Whether what is built on the package may import this: a public name, a door, or a sibling."""
+    is_public = found.target == "kkiai_sdk" and found.name in {None, *kkiai_sdk.__all__}
+    is_door = found.target in {"kkiai_sdk.mock", "kkiai_sdk.contract"}
+    folder = path.relative_to(PACKAGE).parts[0]
+    is_sibling = _is_cli(MODULES[found.target]) if _is_cli(path) else found.target.startswith(f"kkiai_sdk.{folder}.")
+    return is_public or is_door or is_sibling
+
+
+def test_what_is_built_on_the_package_uses_its_public_names() -> None:
+    """The command line, the mock gateway and the contract check import public names, doors and siblings only."""
+    found = [(path, i) for path in OUTER for i in imports(path) if top(i) == "kkiai_sdk"]
+    assert [f"{shown(path)}: {i.target} {i.name}" for path, i in found if not _is_allowed(i, path)] == []
+
+
+def test_the_package_knows_nothing_of_what_is_built_on_it() -> None:
+    """The package imports neither its command line nor the mock gateway nor the contract check, nor what they need."""
+    outer = {module_name(other) for other in OUTER}
+    extras = {"typer", "rich", "starlette", "uvicorn", "schemathesis", "yaml"}
+    assert {shown(path): ours(path, static=True) & outer for path in CORE if ours(path, static=True) & outer} == {}
+    assert [shown(path) for path in CORE for i in imports(path) if top(i) in extras] == []
+
+
+def test_no_cycles() -> None:
+    """No module imports itself, by whatever way round, while it is being imported."""
+    graph = {
+        name: {i.target for i in imports(path) if not (i.is_static or i.is_deferred) and i.target in MODULES} - {name}
+        for name, path in MODULES.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way, name])
+        if name not in done:
+            for below in graph[name]:
+                visit(below, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+    assert done == set(MODULES)
+
+
+def _reads_environment_on_import(path: Path) -> bool:
+    found = [n for n in walk(path) if isinstance(n, ast.Attribute) and dotted(n) in {"os.environ", "os.getenv"}]
+    inside = [n for n in walk(path) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    return not {id(node) for node in found} <= {id(below) for function in inside for below in ast.walk(function)}
+
+
+def test_the_environment_is_read_in_functions() -> None:
+    """No module reads the environment while it is being imported."""
+    assert [shown(path) for path in FILES if _reads_environment_on_import(path)] == []
+
+
+#: Refuses sockets, programs and writing, notes which of our variables are read, and reports what got loaded.
+SPY = """
+import json, os, sys
+read = []
+get = type(os.environ).__getitem__
+def spy(self, key):
+    if str(key).startswith("KKIAI"):
+        read.append(key)
+    return get(self, key)
+type(os.environ).__getitem__ = spy
+def guard(event, args):
+    writes = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
+    if writes or event.startswith("socket.") or event in {"subprocess.Popen", "os.system", "os.fork"}:
+        raise SystemExit(f"importing does {event} {args!r}")
+sys.dont_write_bytecode = True
+sys.addaudithook(guard)
+CODE
+import logging
+print(json.dumps([sorted(name for name in sys.modules if "." not in name), read, len(logging.getLogger().handlers)]))
+"""
+
+
+def loaded(code: str) -> tuple[set[str], list[str], int]:
+    """Run code in a fresh interpreter: what it loads, which of our variables it reads, handlers of the root logger."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}",
+        "KKIAI_API_KEY": "sk-x",
+    }
+    command = [sys.executable, "-W", "error", "-c", SPY.replace("CODE", code)]
+    done = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    modules, read, handlers = json.loads(done.stdout)
+    return set(modules), read, handlers
+
+
+@pytest.mark.parametrize(
+    ("code", "absent", "present"),
+    [
+        ("import kkiai_sdk", "httpx httpcore attr attrs asyncio ssl kkiai_api", "kkiai_sdk"),
+        ("import kkiai_sdk; dir(kkiai_sdk); kkiai_sdk.__version__", "httpx attr asyncio kkiai_api", "kkiai_sdk"),
+        ("from kkiai_sdk import KkiaiError, RetryPolicy, VideoTask", "httpx httpcore asyncio kkiai_api", "attr"),
+        ("from kkiai_sdk import Kkiai", "typer rich starlette uvicorn schemathesis pytest yaml", "httpx kkiai_api"),
+        ("from kkiai_sdk import *", "typer rich starlette uvicorn schemathesis pytest yaml", "httpx asyncio kkiai_api"),
+    ],
+)
+def test_what_importing_does(code: str, absent: str, present: str) -> None:
+    """Importing loads what is needed and no more; it reads no variable, opens no socket and leaves logging alone."""
+    modules, read, handlers = loaded(code)
+    assert set(present.split()) <= modules
+    # httpx itself loads rich where it is installed, for a command line of its own.
+    by_httpx = loaded("import httpx")[0] if "httpx" in modules else set()
+    assert modules & set(absent.split()) - by_httpx == set()
+    assert (read, handlers) == ([], 0)

@@ -1,0 +1,71 @@
+"""What the tests of the pure modules share: how Hypothesis runs, short ways to answers and tasks, and made-up JSON."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from kkiai_sdk import APIError, VideoTask
+from kkiai_sdk._reading import read_task
+from kkiai_sdk._refusals import Answer, read_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GATEWAY = "https://gateway.example"
+ASKED = "grok:7f3c"
+#: Where every fake clock starts: not a round number, and not one that adds up to itself.
+START = 1000.25
+
+#: The same examples on every run, nothing written to disk, no limit on a slow machine.
+FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+
+#: Text as JSON can hold it, lone surrogates included.
+TEXTS = st.text(st.characters(categories=["L", "N", "P", "S", "Z", "C"]), max_size=30)
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def answer(status: int, body: object = b"", *headers: tuple[str, str]) -> Answer:
+    """An HTTP answer; a body that is not bytes or text is sent as JSON."""
+    if isinstance(body, str):
+        body = body.encode("utf-8", "surrogatepass")
+    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def refused(status: int, body: object = b"", *headers: tuple[str, str], secret: str | None = None) -> APIError:
+    """The error that an answer is."""
+    error = read_answer(answer(status, body, *headers), secret=secret)
+    assert isinstance(error, APIError)
+    return error
+
+
+def read(
+    body: object, *, status: int = 200, task_id: str = ASKED, headers: Sequence[tuple[str, str]] = ()
+) -> VideoTask:
+    """The task that an answer is about."""
+    raw = read_answer(answer(status, body, *headers))
+    assert isinstance(raw, dict), raw
+    return read_task(raw, task_id, base_url=GATEWAY)
+
+
+def everything_in(error: BaseException) -> str:
+    """All that an error would show to anybody who looks."""
+    return "\n".join([str(error), repr(error), repr(error.args), repr(vars(error))])
+
+
+def steers(text: str) -> bool:
+    """Whether a text holds a control, a format mark, a surrogate or a line break: what a terminal would obey."""
+    return any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in text)
+
+
+def brief(value: object) -> str:
+    """A short name for a value in a table, whatever its size."""
+    return "huge" if isinstance(value, int) and abs(value) > 10**30 else ascii(value)[:40]

@@ -1,0 +1,207 @@
+"""Checks of what the caller gives: the one normal form, or a ConfigurationError that names the option and the range."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kkiai_sdk import ConfigurationError, _checks
+from tests.unit.support import brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPAN = "a number above 0 up to 60"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1, 1.0), (59.5, 59.5), (60, 60.0), (1e-9, 1e-9), (timedelta(seconds=2, milliseconds=500), 2.5)],
+)
+def test_numbers(value: object, expected: float) -> None:
+    """Integers, floats and timedeltas within the range come back as a float."""
+    number = _checks.number("timeout", value, low=0, high=60, above=True)
+    assert (number, type(number)) == (expected, float)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "0"),
+        (-1, "-1"),
+        (60.5, "60.5"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+        (1e300, "1e+300"),
+        (10**18 + 1, "one far outside"),
+        (-(10**5000), "one far outside"),
+        (timedelta(days=-1), "-86400.0"),
+        (True, "bool"),
+        (None, "NoneType"),
+        ("5", "str"),
+        (b"5", "bytes"),
+        (5j, "complex"),
+        ([5], "list"),
+    ],
+    ids=brief,
+)
+def test_bad_numbers(value: object, told: str) -> None:
+    """What is no number or out of range is refused, with the option, the range and what it was."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.number("timeout", value, low=0, high=60, above=True)
+    assert str(caught.value) == f"timeout must be {SPAN}, not {told}"
+
+
+def test_a_range_may_include_its_lower_end() -> None:
+    """Without `above` the lower end itself is accepted, and the message says so."""
+    assert _checks.number("growth", 0, low=0, high=1) == 0.0
+    with pytest.raises(ConfigurationError, match="growth must be a number from 0 to 1, not -1"):
+        _checks.number("growth", -1, low=0, high=1)
+
+
+@pytest.mark.parametrize("value", [0, 3, 100])
+def test_whole_numbers(value: int) -> None:
+    """Integers within the range come back as they are."""
+    assert _checks.whole("max_retries", value, low=0, high=100) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (-1, "-1"),
+        (101, "101"),
+        (10**5000, "one far outside"),
+        (True, "bool"),
+        (3.0, "float"),
+        ("3", "str"),
+        (None, "NoneType"),
+    ],
+    ids=brief,
+)
+def test_bad_whole_numbers(value: object, told: str) -> None:
+    """What is no integer or out of range is refused, with the option, the range and what it was."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.whole("max_retries", value, low=0, high=100)
+    assert str(caught.value) == f"max_retries must be a whole number from 0 to 100, not {told}"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (0, 0.0),
+        (1800, 1800.0),
+        (None, math.inf),
+        (math.inf, math.inf),
+        (timedelta(minutes=2), 120.0),
+        (31_536_000, 31_536_000.0),
+    ],
+)
+def test_wait_timeouts(value: object, seconds: float) -> None:
+    """A wait may take 0 seconds to a year; None and infinity are no limit."""
+    assert _checks.wait_timeout(value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", [-1, -0.001, math.nan, -math.inf, 31_536_001, True, "60", timedelta(seconds=-1), 10**400], ids=brief
+)
+def test_bad_wait_timeouts(value: object) -> None:
+    """Negative, NaN, longer than a year, or another type: refused, with the range."""
+    with pytest.raises(ConfigurationError, match=r"^timeout must be a number from 0 to 3.1536e\+07, not "):
+        _checks.wait_timeout(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["x", "grok:eee6-faa8", "a/b?x=1#y", "a&b=c", "%2e%2e", "../..", "...", "牛🐄", "i" * 256], ids=brief
+)
+def test_task_ids(value: str) -> None:
+    """Any 1 to 256 printable characters without spaces are an id, as they are."""
+    assert _checks.task_id(value) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("", "this one has 0"),
+        ("i" * 257, "this one has 257"),
+        ("i" * 10_000_000, "this one has 10000000"),
+        ("a b", r"character 2 of 'a b' is not allowed"),
+        (" a", r"character 1 of ' a' is not allowed"),
+        ("a\n", r"character 2 of 'a\n' is not allowed"),
+        ("a\r\nX: y", r"character 2 of 'a\r\nX: y' is not allowed"),
+        ("\0", r"character 1 of '\x00' is not allowed"),
+        ("a\u200bb", r"character 2 of 'a\u200bb' is not allowed"),
+        ("a\u202eb", r"character 2 of 'a\u202eb' is not allowed"),
+        ("a\ud800", r"character 2 of 'a\ud800' is not allowed"),
+        ("a\u3000b", r"character 2 of 'a\u3000b' is not allowed"),
+        ("\x7f", r"character 1 of '\x7f' is not allowed"),
+        (".", "not '.'"),
+        ("..", "not '..'"),
+        (None, "not NoneType"),
+        (5, "not int"),
+        (b"x", "not bytes"),
+        (["x"], "not list"),
+    ],
+    ids=brief,
+)
+def test_bad_task_ids(value: object, told: str) -> None:
+    """An id that cannot be sent is refused, with the rule and what breaks it, on one visible line."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.task_id(value)
+    text = str(caught.value)
+    assert text.startswith("a task id must be 1 to 256 printable characters without spaces")
+    assert text.endswith(told)
+    assert text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [("sk-abc", "sk-abc"), ("  sk-abc\n", "sk-abc"), ("\tsk-abc\r\n", "sk-abc"), ("!~", "!~"), ("k" * 512, "k" * 512)],
+    ids=brief,
+)
+def test_keys(value: str, key: str) -> None:
+    """A key loses the white space around it."""
+    assert _checks.api_key(value) == key
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("Canary\nkey", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary key", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary\0", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary\r\nX-Evil: 1", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary\x7f", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canaryé", "character 7 of api_key is not allowed: only visible ASCII characters are"),
+        ("\u201cCanary\u201d", "character 1 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary" * 100, "api_key must have at most 512 characters; this one has 600"),
+        ("", "api_key is empty; pass api_key=… or set KKIAI_API_KEY"),
+        (" \n", "api_key is empty; pass api_key=… or set KKIAI_API_KEY"),
+        (None, "api_key must be text or a function that returns text, not NoneType"),
+        (b"Canary", "api_key must be text or a function that returns text, not bytes"),
+        (5, "api_key must be text or a function that returns text, not int"),
+    ],
+    ids=brief,
+)
+def test_bad_keys(value: object, told: str) -> None:
+    """A key that cannot be sent is refused: the message says where the fault is and never shows the key."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.api_key(value)
+    assert str(caught.value) == told
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("value", [None, print, lambda: None])
+def test_callbacks(value: Callable[..., object] | None) -> None:
+    """A callback is something callable, or None."""
+    _checks.callback("progress", value)
+
+
+def test_bad_callbacks() -> None:
+    """What cannot be called is refused, with the option's name."""
+    with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
+        _checks.callback("progress", 5)

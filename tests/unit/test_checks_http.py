@@ -1,0 +1,126 @@
+"""Checks of what goes into a URL or a header: the one normal form, or a ConfigurationError that shows no secret."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from types import MappingProxyType
+
+import pytest
+
+from kkiai_sdk import ConfigurationError, _checks
+
+
+@pytest.mark.parametrize(
+    ("value", "url"),
+    [
+        ("https://www.kkiai.com", "https://www.kkiai.com"),
+        (" https://www.kkiai.com/ ", "https://www.kkiai.com"),
+        ("https://www.kkiai.com/v1", "https://www.kkiai.com"),
+        ("https://www.kkiai.com/v1/", "https://www.kkiai.com"),
+        ("https://www.kkiai.com//", "https://www.kkiai.com"),
+        ("https://gateway.example:8443/proxy/v1", "https://gateway.example:8443/proxy"),
+        ("https://gateway.example/apiv1", "https://gateway.example/apiv1"),
+        ("HTTPS://gateway.example", "HTTPS://gateway.example"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://gateway.localhost", "http://gateway.localhost"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://127.8.8.8", "http://127.8.8.8"),
+        ("http://[::1]:9", "http://[::1]:9"),
+    ],
+)
+def test_base_urls(value: str, url: str) -> None:
+    """A base URL comes back without trailing slashes and without the version that the endpoint's path has already."""
+    assert _checks.base_url(value) == url
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("", "must be a URL such as"),
+        ("  ", "must be a URL such as"),
+        (None, "must be a URL such as"),
+        (b"https://x.example", "must be a URL such as"),
+        ("www.kkiai.com", "must start with https://"),
+        ("ftp://x.example", "must start with https://"),
+        ("//x.example", "must start with https://"),
+        ("file:///etc/passwd", "must start with https://"),
+        ("https://", "must name a host"),
+        ("https:///v1", "must name a host"),
+        ("https://:443", "must name a host"),
+        ("https://x.example:99999", "is not a valid URL"),
+        ("https://x.example:port", "is not a valid URL"),
+        ("https://[::1", "is not a valid URL"),
+        ("https://x.example:0", "must not have port 0"),
+        ("https://x.exa mple", "must not hold spaces"),
+        ("https://x.example\\@y.example", "must not hold spaces"),
+        ("https://x.exam\nple", "must not hold spaces"),
+        ("https://x.example/\0", "must not hold spaces"),
+        ("http://x.example", "must be https:// unless"),
+        ("http://localhost.evil.example", "must be https:// unless"),
+        ("http://127.0.0.1.evil.example", "must be https:// unless"),
+        ("http://10.0.0.1", "must be https:// unless"),
+        ("https://Canary:Canary@x.example", "must not hold a user name or password"),
+        ("https://Canary@x.example", "must not hold a user name or password"),
+        ("https://@x.example", "must not hold a user name or password"),
+        ("https://x.example?key=Canary", "must not hold a query or a fragment"),
+        ("https://x.example#Canary", "must not hold a query or a fragment"),
+        ("https://x.example/?", "must not hold a query or a fragment"),
+        ("https://x.example/#", "must not hold a query or a fragment"),
+    ],
+)
+def test_bad_base_urls(value: object, told: str) -> None:
+    """A base URL that cannot be right, or would send the key in the open, is refused without being shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.base_url(value)
+    assert str(caught.value).startswith(f"base_url {told}")
+    assert "Canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_http_can_be_allowed() -> None:
+    """With `allow_http` any host may be asked in the open."""
+    assert _checks.base_url("http://10.0.0.1:3000/v1/", allow_http=True) == "http://10.0.0.1:3000"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"X-Forwarded-Host": "localhost:5173", "x_y~": "a\tb c"}, MappingProxyType({"A": ""}), UserDict({"A": "b"})],
+)
+def test_headers(value: dict[str, str]) -> None:
+    """Header fields come back as pairs, in order, from any mapping."""
+    assert _checks.headers("extra_headers", value) == tuple(value.items())
+
+
+def test_no_headers() -> None:
+    """None and an empty mapping are no header fields."""
+    assert _checks.headers("extra_headers", None) == _checks.headers("extra_headers", {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ([("A", "b")], "must be a mapping, such as a dict, and not list"),
+        ("A: b", "must be a mapping, such as a dict, and not str"),
+        ({"": "b"}, "has an invalid field name ''"),
+        ({"A b": "c"}, "has an invalid field name 'A b'"),
+        ({"A\r\nB": "c"}, r"has an invalid field name 'A\r\nB'"),
+        ({"Å": "c"}, r"has an invalid field name '\xc5'"),
+        ({5: "c"}, "has an invalid field name 5"),
+        ({"A": "Canary\r\nB: c"}, "['A'] must be text of visible ASCII"),
+        ({"A": "Canary\0"}, "['A'] must be text of visible ASCII"),
+        ({"A": "Canaryé"}, "['A'] must be text of visible ASCII"),
+        ({"A": b"Canary"}, "['A'] must be text of visible ASCII"),
+        ({"A": None}, "['A'] must be text of visible ASCII"),
+        ({"Authorization": "Bearer Canary"}, "must not set Authorization"),
+        ({"HOST": "x"}, "must not set HOST"),
+        ({"content-length": "5"}, "must not set content-length"),
+        ({"Transfer-Encoding": "chunked"}, "must not set Transfer-Encoding"),
+        ({"Connection": "close"}, "must not set Connection"),
+    ],
+)
+def test_bad_headers(value: object, told: str) -> None:
+    """A field that cannot be sent or is not the caller's to set is refused; its value is not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        _checks.headers("extra_headers", value)
+    assert f"extra_headers{' ' * (told[0] != '[')}{told}" in str(caught.value)
+    assert "Canary" not in str(caught.value)

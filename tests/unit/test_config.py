@@ -1,0 +1,210 @@
+"""The loose inputs of a client become one frozen, checked Config."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import platform
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kkiai_sdk import ConfigurationError, Kkiai, PollPolicy, RetryPolicy, __version__
+from kkiai_sdk._config import (
+    DEFAULT_BASE_URL,
+    HTTPX_ARGS,
+    Config,
+    Secret,
+    change,
+    make,
+    refuse,
+    request_timeout,
+    retries,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KEY = "Canary-0123456789"
+
+
+def config(environ: Mapping[str, str] | None = None, **options: Any) -> Config:
+    """A configuration from the environment and the options, as a client makes it."""
+    given = {"api_key": KEY, "base_url": None, "allow_http": False, "httpx_args": None} | options
+    return make(environ or {}, **given)
+
+
+def test_defaults() -> None:
+    """Without options a client has the documented defaults."""
+    made = config()
+    assert made.base_url == DEFAULT_BASE_URL == "https://www.kkiai.com"
+    assert (made.timeout, made.max_retries, made.retry, made.poll) == (30.0, 3, RetryPolicy(), PollPolicy())
+    assert (made.headers, dict(made.httpx_args)) == ((), {})
+    assert made.user_agent == f"kkiai-sdk/{__version__} python/{platform.python_version()}"
+    assert made.secret.reveal() == KEY
+
+
+def test_environment() -> None:
+    """The key and the base URL come from the environment when they are not passed."""
+    environ = {"KKIAI_API_KEY": " env-key\n", "KKIAI_BASE_URL": "https://env.example/v1/"}
+    made = config(environ, api_key=None)
+    assert (made.secret.reveal(), made.base_url) == ("env-key", "https://env.example")
+    made = config(environ, base_url="https://arg.example")
+    assert (made.secret.reveal(), made.base_url) == (KEY, "https://arg.example")
+    assert config({"KKIAI_BASE_URL": ""}).base_url == DEFAULT_BASE_URL
+
+
+@pytest.mark.parametrize("environ", [{}, {"KKIAI_API_KEY": ""}])
+def test_no_key(environ: dict[str, str]) -> None:
+    """Without a key the message says where one can be given."""
+    with pytest.raises(ConfigurationError, match=r"no API key: pass api_key=… or set KKIAI_API_KEY"):
+        config(environ, api_key=None)
+    with pytest.raises(ConfigurationError, match="no API key"):
+        config(environ, api_key="")
+
+
+BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "timeout 0": ({"timeout": 0}, "timeout must be a number above 0 up to 86400, not 0"),
+    "timeout NaN": ({"timeout": float("nan")}, "timeout must be a number above 0 up to 86400, not nan"),
+    "timeout None": ({"timeout": None}, "timeout must be a number above 0 up to 86400, not NoneType"),
+    "max_retries": ({"max_retries": 101}, "max_retries must be a whole number from 0 to 100, not 101"),
+    "max_retries None": ({"max_retries": None}, "max_retries must be a whole number from 0 to 100, not NoneType"),
+    "retry": ({"retry": 3}, "retry must be a RetryPolicy, not int"),
+    "retry of the other kind": ({"retry": PollPolicy()}, "retry must be a RetryPolicy, not PollPolicy"),
+    "poll": ({"poll": RetryPolicy()}, "poll must be a PollPolicy, not RetryPolicy"),
+    "default_headers": ({"default_headers": [("A", "b")]}, "default_headers must be a mapping"),
+    "default_headers with a key": ({"default_headers": {"authorization": KEY}}, "default_headers must not set"),
+    "user_agent_suffix": ({"user_agent_suffix": "a\nb"}, "user_agent_suffix must be at most 200 visible ASCII"),
+    "user_agent_suffix é": ({"user_agent_suffix": "é"}, "user_agent_suffix must be at most 200 visible ASCII"),
+    "user_agent_suffix long": ({"user_agent_suffix": "x" * 201}, "user_agent_suffix must be at most 200"),
+    "user_agent_suffix number": ({"user_agent_suffix": 5}, "user_agent_suffix must be at most 200"),
+    "httpx_args": ({"httpx_args": [1]}, "httpx_args must be a mapping, such as a dict, and not list"),
+    "httpx_args number": ({"httpx_args": 5}, "httpx_args must be a mapping, such as a dict, and not int"),
+    "httpx_args unknown": (
+        {"httpx_args": {"timeout": 5, 7: 1, "proxy": None}},
+        "httpx_args must not set 'timeout', 7; it may set cert,",
+    ),
+    "base_url": ({"base_url": "x"}, "base_url must start with https://"),
+    "base_url number": ({"base_url": 5}, "base_url must be a URL"),
+    "key with a newline": ({"api_key": "Canary\n0123456789"}, "character 7 of api_key is not allowed"),
+    "key with NUL": ({"api_key": "Canary\0"}, "character 7 of api_key is not allowed"),
+    "key not ASCII": ({"api_key": "Canaryé"}, "character 7 of api_key is not allowed"),
+    "key of 600": ({"api_key": "Canary" * 100}, "api_key must have at most 512 characters; this one has 600"),
+    "key as bytes": ({"api_key": b"Canary"}, "api_key must be text or a function that returns text, not bytes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OPTIONS)
+def test_bad_options(case: str) -> None:
+    """An option that cannot work is refused: the message names it and its range, and never shows the key."""
+    options, told = BAD_OPTIONS[case]
+    with pytest.raises(ConfigurationError) as caught:
+        config(**options)
+    assert str(caught.value).startswith(told)
+    assert "Canary" not in f"{caught.value!r}{vars(caught.value)}{caught.value.__cause__!r}"
+
+
+def test_good_options() -> None:
+    """Options that work are kept in their normal form."""
+    made = config(
+        timeout=timedelta(minutes=1),
+        max_retries=0,
+        retry=RetryPolicy(jitter=0),
+        poll=PollPolicy(growth=0),
+        default_headers={"X-Forwarded-Host": "localhost:5173"},
+        user_agent_suffix="my-app/1.0",
+        httpx_args={"http2": True},
+    )
+    assert (made.timeout, made.max_retries, made.retry.jitter, made.poll.growth) == (60.0, 0, 0, 0)
+    assert made.headers == (("X-Forwarded-Host", "localhost:5173"),)
+    assert made.user_agent.endswith(" my-app/1.0")
+    assert made.httpx_args == {"http2": True}
+
+
+def test_none_means_the_default_policy() -> None:
+    """None for a policy means the default one; for headers and the suffix it means none."""
+    made = config(retry=None, poll=None, default_headers=None, user_agent_suffix=None)
+    assert (made.retry, made.poll) == (RetryPolicy(), PollPolicy())
+    assert (made.headers, made.user_agent) == ((), config().user_agent)
+
+
+@pytest.mark.parametrize("name", sorted(HTTPX_ARGS))
+def test_httpx_args(name: str) -> None:
+    """Each documented argument of httpx is passed on as it is."""
+    assert config(httpx_args={name: KEY}).httpx_args == {name: KEY}
+    assert KEY not in repr(config(httpx_args={name: KEY}))
+
+
+def test_change() -> None:
+    """Changing options makes another configuration and leaves the first one as it was."""
+    first = config()
+    second = change(first, {"timeout": 5, "api_key": "other-key", "user_agent_suffix": "x/1"})
+    assert (second.timeout, second.secret.reveal(), second.base_url) == (5.0, "other-key", first.base_url)
+    assert second.user_agent == f"{first.user_agent} x/1"
+    assert (first.timeout, first.secret.reveal()) == (30.0, KEY)
+
+
+@pytest.mark.parametrize("options", [{"base_url": "https://x.example"}, {"tiemout": 5, "a\nb": 1}])
+def test_unknown_changes(options: dict[str, object]) -> None:
+    """An option that cannot be changed, or is none, is refused with the list of those that can."""
+    with pytest.raises(ConfigurationError) as caught:
+        change(config(), options)
+    told = str(caught.value)
+    assert told.startswith(
+        "unknown option 'base_url'" if "base_url" in options else "unknown option 'a\\nb', 'tiemout'"
+    )
+    assert told.endswith("known: api_key, default_headers, max_retries, poll, retry, timeout, user_agent_suffix")
+
+
+def test_refuse() -> None:
+    """Keyword arguments that a call does not have are refused, with those that it has."""
+    refuse({}, Kkiai)
+    with pytest.raises(ConfigurationError) as caught:
+        refuse({"tiemout": 5, "retires": 1}, Kkiai)
+    assert str(caught.value).startswith(
+        "unknown option retires, tiemout; known: api_key, base_url, timeout, max_retries"
+    )
+    assert "unknown," not in str(caught.value)
+
+
+def test_limits_of_one_call() -> None:
+    """One call's timeout and retries have the same ranges as the client's."""
+    assert (request_timeout("timeout", 5), retries("max_retries", 0)) == (5.0, 0)
+    with pytest.raises(ConfigurationError, match="timeout must be a number above 0 up to 86400"):
+        request_timeout("timeout", 86_401)
+    with pytest.raises(ConfigurationError, match="max_retries must be a whole number from 0 to 100"):
+        retries("max_retries", -1)
+
+
+def test_the_key_is_hidden() -> None:
+    """No repr, str, attribute or slot of a configuration shows the key."""
+    made = config()
+    assert KEY not in f"{made!r}{made!s}{made.secret!r}{made.secret!s}"
+    assert repr(made.secret) == "Secret('***')"
+    assert KEY not in repr([getattr(made.secret, name) for name in Secret.__slots__])
+
+
+@pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
+def test_the_key_is_not_copied(attempt: Callable[[object], object]) -> None:
+    """A key refuses to be pickled or copied, and says what to do instead."""
+    with pytest.raises(ConfigurationError, match="make a new one where it is needed"):
+        attempt(Secret(KEY))
+
+
+def test_a_key_function_is_asked_each_time() -> None:
+    """A function is asked for the key whenever one is needed, and at no other time."""
+    keys = iter([" first\n", "second", "third"])
+    made = config(api_key=lambda: next(keys))
+    assert made.secret.reveal() == "first"
+    resolved = made.secret.resolved()
+    assert [resolved.reveal(), resolved.reveal(), made.secret.reveal()] == ["second", "second", "third"]
+
+
+@pytest.mark.parametrize("key", ["Canary\n1", "", None, 5, b"Canary"])
+def test_a_key_function_may_give_nonsense(key: Any) -> None:
+    """What a function gives is checked like a key that was passed."""
+    secret = Secret(lambda: key)
+    with pytest.raises(ConfigurationError, match="api_key") as caught:
+        secret.reveal()
+    assert "Canary" not in str(caught.value)

@@ -1,0 +1,230 @@
+"""The error tree: its shape, and that every error is plain data that survives pickling and copying."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk
+from kkiai_sdk import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    Attempt,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConflictError,
+    DownloadError,
+    IncompleteDownloadError,
+    KkiaiError,
+    NotAVideoError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    TargetExistsError,
+    TaskError,
+    TaskFailedError,
+    TaskFailure,
+    TaskNotFoundError,
+    TaskState,
+    TaskTimeoutError,
+    UnprocessableEntityError,
+    UnsafeURLError,
+    VideoMissingError,
+    VideoTask,
+    errors,
+)
+from kkiai_sdk._refusals import STATUS_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _pickled(protocol: int, error: object) -> object:
+    return pickle.loads(pickle.dumps(error, protocol))
+
+
+#: Every class with all of its parents.
+TREE: dict[type[KkiaiError], tuple[type[BaseException], ...]] = {
+    KkiaiError: (Exception,),
+    ConfigurationError: (KkiaiError, ValueError),
+    APIError: (KkiaiError,),
+    APIConnectionError: (APIError,),
+    APITimeoutError: (APIConnectionError, TimeoutError),
+    APIResponseError: (APIError,),
+    APIStatusError: (APIError,),
+    BadRequestError: (APIStatusError,),
+    AuthenticationError: (APIStatusError,),
+    QuotaExceededError: (APIStatusError,),
+    PermissionDeniedError: (APIStatusError,),
+    NotFoundError: (APIStatusError,),
+    TaskNotFoundError: (NotFoundError,),
+    ConflictError: (APIStatusError,),
+    UnprocessableEntityError: (APIStatusError,),
+    RateLimitError: (APIStatusError,),
+    ServerError: (APIStatusError,),
+    TaskError: (KkiaiError,),
+    TaskFailedError: (TaskError,),
+    TaskTimeoutError: (TaskError, TimeoutError),
+    VideoMissingError: (TaskError,),
+    DownloadError: (KkiaiError,),
+    UnsafeURLError: (DownloadError,),
+    IncompleteDownloadError: (DownloadError,),
+    NotAVideoError: (DownloadError,),
+    TargetExistsError: (DownloadError,),
+}
+CLASSES = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, Exception)]
+TASK = VideoTask(id="x", state=TaskState.FAILED, failure=TaskFailure("no cows"), raw={"a": [1, None]})
+
+API_FACTS: dict[str, Any] = {
+    "request_id": "r-1",
+    "transient": True,
+    "retry_after": 7.5,
+    "attempts": (Attempt(503, "busy", 0.5), Attempt(None, "reset", 0.0)),
+}
+STATUS_FACTS = {"status_code": 418, "code": "c", "type": "t", "body": {"a": [1, None]}, **API_FACTS}
+DOWNLOAD_FACTS = {"url": "https://cdn.example/a", "path": "videos/a.mp4", "errno": 28}
+#: What each branch of the tree takes, the most special first.
+FACTS: list[tuple[type[KkiaiError], dict[str, Any]]] = [
+    (APIConnectionError, {"kind": "reset", **API_FACTS}),
+    (APIResponseError, {"status_code": 202, "code": "c", "body_snippet": "<html>", **API_FACTS}),
+    (APIStatusError, STATUS_FACTS),
+    (APIError, API_FACTS),
+    (TaskError, {"task_id": "x", "task": TASK, "elapsed": 9.25, "polls": 3}),
+    (IncompleteDownloadError, {"received": 5, "expected": 9, **DOWNLOAD_FACTS}),
+    (DownloadError, DOWNLOAD_FACTS),
+    (KkiaiError, {}),
+]
+SURVIVALS: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {number}": partial(_pickled, number) for number in range(pickle.HIGHEST_PROTOCOL + 1)},
+}
+
+
+def facts_of(kind: type[KkiaiError]) -> dict[str, Any]:
+    """Facts for every keyword that a class of the tree takes."""
+    return next(facts for branch, facts in FACTS if issubclass(kind, branch))
+
+
+@pytest.mark.parametrize("kind", TREE)
+def test_parents(kind: type[KkiaiError]) -> None:
+    """Each class has exactly the documented parents, so `except` catches what it promises."""
+    assert kind.__bases__ == TREE[kind]
+
+
+def test_every_class_is_in_the_tree_and_public() -> None:
+    """No error class is missing from this table or from the public names."""
+    assert set(CLASSES) == set(TREE)
+    assert all(getattr(kkiai_sdk, kind.__name__) is kind for kind in CLASSES)
+
+
+def _drawn() -> list[tuple[int, str, list[str]]]:
+    """The lines of the tree in the docstring: depth, class, other parents that are Python's own."""
+    pattern = re.compile(r"^ {4}([│├└─ ]*)(\w+Error)(?: \(([^)]*)\))?", re.MULTILINE)
+    found = pattern.findall(errors.__doc__ or "")
+    return [(len(indent) // 3, name, re.findall(r"\w+Error", notes)) for indent, name, notes in found]
+
+
+def test_the_drawn_tree_is_the_real_one() -> None:
+    """The tree in the module's docstring shows every class under its parent, and Python's own parents beside it."""
+    path: list[str] = []
+    drawn = {}
+    for depth, name, others in _drawn():
+        path[depth:] = [name]
+        drawn[name] = [*(path[depth - 1 : depth] if depth else ["Exception"]), *others]
+    assert drawn == {kind.__name__: [parent.__name__ for parent in kind.__bases__] for kind in CLASSES}
+
+
+def test_the_drawn_statuses_are_the_real_ones() -> None:
+    """The docstring names the status of each class that stands for one, as the table of statuses has it."""
+    drawn = dict(re.findall(r"(\w+Error) \((\d{3})", errors.__doc__ or ""))
+    assert drawn == {kind.__name__: str(status) for status, kind in STATUS_ERRORS.items()}
+
+
+@pytest.mark.parametrize("how", SURVIVALS)
+@pytest.mark.parametrize("kind", TREE)
+def test_errors_survive(kind: type[KkiaiError], how: str) -> None:
+    """Pickling and copying keep the class, the text, every attribute and the notes."""
+    error = kind("it went wrong", **facts_of(kind))
+    error.add_note("note")
+    twin = SURVIVALS[how](error)
+    assert type(twin) is kind
+    assert (str(twin), twin.message, twin.args) == ("it went wrong", "it went wrong", ("it went wrong",))
+    assert vars(twin) == vars(error)
+    assert repr(twin) == repr(error)
+
+
+def test_nested_errors_survive() -> None:
+    """The last error of a wait goes with it."""
+    last = APITimeoutError("no answer", kind="timeout", **API_FACTS)
+    twin = pickle.loads(pickle.dumps(TaskTimeoutError("gave up", task_id="x", last_error=last)))
+    assert (type(twin.last_error), vars(twin.last_error)) == (APITimeoutError, vars(last))
+
+
+@pytest.mark.parametrize("kind", TREE)
+def test_facts_become_attributes(kind: type[KkiaiError]) -> None:
+    """Every fact that a class is given can be read from it."""
+    facts = facts_of(kind)
+    error = kind("m", **facts)
+    assert {name: getattr(error, name) for name in facts} == facts
+
+
+def test_facts_have_defaults() -> None:
+    """Without facts an error has harmless ones."""
+    assert vars(APIConnectionError("m")) == {
+        "kind": "connection",
+        "request_id": None,
+        "transient": False,
+        "retry_after": None,
+        "attempts": (),
+    }
+    assert vars(IncompleteDownloadError("m")) == {
+        "url": None,
+        "path": None,
+        "errno": None,
+        "received": 0,
+        "expected": None,
+    }
+    assert (APIResponseError("m").status_code, APIResponseError("m").body_snippet) == (200, "")
+    assert vars(TaskError("m", task_id="x")) == {
+        "task_id": "x",
+        "task": None,
+        "elapsed": 0.0,
+        "polls": 0,
+        "last_error": None,
+    }
+
+
+def test_a_failed_task_says_why() -> None:
+    """The reason of a failure is on the error; without a snapshot there is none."""
+    assert TaskFailedError("m", task_id="x", task=TASK).failure == TaskFailure("no cows")
+    assert TaskFailedError("m", task_id="x").failure is None
+
+
+def test_an_error_without_text() -> None:
+    """An error that was made without a text has the empty one."""
+    assert (KkiaiError().message, str(KkiaiError())) == ("", "")
+
+
+def test_unknown_facts_are_refused() -> None:
+    """A class takes only its own facts: a misspelt one would be lost."""
+    with pytest.raises(TypeError, match="retry_afer"):
+        APIConnectionError("m", retry_afer=5)
+
+
+def test_timeouts_are_timeouts() -> None:
+    """`except TimeoutError` catches both kinds of running out of time, and nothing else of ours."""
+    caught = {kind for kind in CLASSES if issubclass(kind, TimeoutError)}
+    assert caught == {APITimeoutError, TaskTimeoutError}

@@ -1,0 +1,144 @@
+"""Reading JSON from a stranger: what passes for an answer, and what is refused however strange it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import APIResponseError, TaskState
+from kkiai_sdk._json import MAX_BODY, MAX_DEPTH, parse_json, read_loosely
+from tests.unit.support import FIXED, JSON_VALUES, TEXTS, read, refused
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+#: Bodies that are no answer, and a piece of what the error says about them.
+NO_ANSWERS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "an empty body"),
+    "white space": (b" \r\n\t ", "an empty body"),
+    "byte order mark alone": (b"\xef\xbb\xbf", "not JSON"),
+    "truncated": (b'{"id": "x"', "not JSON"),
+    "truncated inside a text": (b'{"id": "x', "not JSON"),
+    "list": (b"[]", "a list where an object"),
+    "null": (b"null", "null where an object"),
+    "text": (b'"hi"', "a text where an object"),
+    "number": (b"5", "a number where an object"),
+    "float": (b"5.5", "a number where an object"),
+    "boolean": (b"false", "a boolean where an object"),
+    "nested lists": (DEEP, "nested more than 64"),
+    "nested objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested more than 64"),
+    "nested inside an object": (b'{"a":' + DEEP + b"}", "nested more than 64"),
+    "never closed": (b'{"a":' + b"[" * 100_000, "nested more than 64"),
+    "invalid UTF-8": (b'{"id": "\xff\xfe"}', "not JSON"),
+    "overlong UTF-8": (b'{"id": "\xc0\xaf"}', "not JSON"),
+    "encoded surrogate": (b'{"id": "\xed\xa0\x80"}', "not JSON"),
+    "UTF-16": ('{"id": "x"}'.encode("utf-16"), "not JSON"),
+    "UTF-16 without a mark": ('{"id": "x"}'.encode("utf-16-le"), "not JSON"),
+    "NaN": (b'{"progress": NaN}', "not JSON"),
+    "Infinity": (b'{"progress": Infinity}', "not JSON"),
+    "-Infinity": (b'{"progress": -Infinity}', "not JSON"),
+    "1e999": (b'{"progress": 1e999}', "not JSON"),
+    "-1e999, unused": (b'{"other": [-1e999]}', "not JSON"),
+    "integer of 5000 digits": (b'{"status_update_time": ' + b"9" * 5000 + b"}", "not JSON"),
+    "single quotes": (b"{'id': 'x'}", "not JSON"),
+    "trailing comma": (b'{"id": "x",}', "not JSON"),
+    "comment": (b'{"id": "x"} // cow', "not JSON"),
+    "two documents": (b'{"id": "x"}{"id": "y"}', "not JSON"),
+    "control character in a text": (b'{"id": "a\x00b"}', "not JSON"),
+    "bad escape": (b'{"id": "\\x41"}', "not JSON"),
+    "leading zero": (b'{"progress": 01}', "not JSON"),
+    "leading plus": (b'{"progress": +1}', "not JSON"),
+    "bare decimal point": (b'{"progress": 1.}', "not JSON"),
+    "name without quotes": (b'{id: "x"}', "not JSON"),
+    "number as a name": (b'{1: "x"}', "not JSON"),
+    "megabytes": (b'{"id": "' + b"x" * MAX_BODY + b'"}', "more than 1048576 bytes"),
+}
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS)
+def test_what_is_no_answer(case: str) -> None:
+    """A body that is no JSON object is an APIResponseError that says what it is, and never a bare error."""
+    body, says = NO_ANSWERS[case]
+    error = refused(200, body)
+    assert type(error) is APIResponseError
+    assert says in str(error)
+    assert error.transient
+    assert len(error.body_snippet) <= 200
+
+
+@pytest.mark.parametrize("case", NO_ANSWERS)
+def test_error_bodies_may_be_anything(case: str) -> None:
+    """The same bodies under an error status leave the class to the status."""
+    error = refused(422, NO_ANSWERS[case][0])
+    assert type(error).__name__ == "UnprocessableEntityError"
+    assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'\xef\xbb\xbf{"id": "x", "status": "queued"}',
+        b' \n{"id": "x", "status": "queued"}\r\n',
+        b'{"id": "\\ud800", "status": "queued"}',
+        b'{"id": "x", "status": "failed", "status": "queued"}',
+        b'{"id": "x", "status": "queued", "n": 1e-999}',
+        b'{"id": "x", "status": "queued", "n": ' + b"9" * 4000 + b"}",
+        b'{"id": "x", "status": "queued", "n": ' + b"[" * 60 + b"]" * 60 + b"}",
+        b'{"id": "x", "status": "queued", "n": "' + b"[" * 5000 + b'"}',
+        b'{"id": "x", "status": "queued", "n": "\\"' + b"{" * 5000 + b'\\""}',
+        b'{"id": "x", "status": "queued", "n": [' + b"[]," * 5000 + b"[]]}",
+    ],
+    ids=["mark", "space", "surrogate", "twice", "tiny", "long", "deep", "brackets-in-text", "escaped-quotes", "wide"],
+)
+def test_what_is_an_answer(body: bytes) -> None:
+    """A mark, a lone surrogate, long numbers and brackets inside texts do no harm; of two keys the last counts."""
+    assert read(body).state is TaskState.PENDING
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 299])
+def test_every_success_status(status: int) -> None:
+    """A task under any success status is a task."""
+    assert read({"id": "x", "status": "queued"}, status=status).state is TaskState.PENDING
+
+
+def test_depth_is_counted_exactly() -> None:
+    """64 levels are read, 65 are not."""
+    wraps = b'{"a":', b"}"
+    assert isinstance(parse_json(wraps[0] * MAX_DEPTH + b"1" + wraps[1] * MAX_DEPTH), dict)
+    with pytest.raises(ValueError, match="64 levels"):
+        parse_json(wraps[0] * (MAX_DEPTH + 1) + b"1" + wraps[1] * (MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("piece", [b'\\"', b'"', b"\\", b"[", b'"[', b'\\\\"'])
+def test_depth_takes_linear_time(piece: bytes) -> None:
+    """A megabyte of quotes, escapes and brackets is read at once: with a square of steps this test would not end."""
+    for start in (b"[" * 65 + b'"', b'"' + b"[" * 65, b"{" * 65):
+        refused(200, start + piece * 300_000)
+        assert not isinstance(read_loosely((start + piece * 300_000).decode()), dict)
+
+
+@given(st.dictionaries(TEXTS, JSON_VALUES, max_size=4))
+@FIXED
+def test_objects_come_back(value: dict[str, object]) -> None:
+    """Every JSON object comes back as it is."""
+    assert parse_json(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ('  {"a": 1} {"b": 2}', {"a": 1}),
+        ('{"a": 1} trailing cows', {"a": 1}),
+        ("null", None),
+        ("cow", None),
+        ("", None),
+        ("9" * 5000, None),
+        ("[" * 100, None),
+    ],
+)
+def test_reading_loosely(text: str, value: object) -> None:
+    """Of an error body the first JSON document counts, and what is none is None."""
+    assert read_loosely(text) == value

@@ -1,0 +1,198 @@
+"""What an error keeps of the answer: codes, texts, request ids, bodies; and what it never keeps: keys."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kkiai_sdk import APIResponseError, APIStatusError, TaskNotFoundError
+from kkiai_sdk._refusals import request_id
+from tests.unit.support import everything_in, refused, steers
+
+KEY = 'Canary/Key+With"Odd\\Signs'
+
+
+def status_error(status: int, body: object, *headers: tuple[str, str], secret: str | None = None) -> APIStatusError:
+    """The error that an answer with an error status is."""
+    error = refused(status, body, *headers, secret=secret)
+    assert isinstance(error, APIStatusError)
+    return error
+
+
+SHAPES: dict[str, tuple[object, str | None, str | None, str]] = {
+    "nested": (
+        {"error": {"message": "m", "message_zh": "z", "type": "t", "code": "c", "param": ""}},
+        "c",
+        "t",
+        "m [c]",
+    ),
+    "localized": ({"error": {"localized_message": "l", "message": "", "code": "c"}}, "c", None, "l [c]"),
+    "chinese only": ({"error": {"message_zh": "没有", "type": "t"}}, None, "t", "没有"),
+    "text": ({"error": "m"}, None, None, "m"),
+    "flat with data": ({"code": "c", "message": "m", "data": None}, "c", None, "m [c]"),
+    "flat with type": ({"code": None, "message": "m", "param": "p", "type": "t"}, None, "t", "m"),
+    "success false": ({"success": False, "message": "m"}, None, None, "m"),
+    "message": ({"message": "m"}, None, None, "m"),
+    "number as code": ({"code": 1007, "message": "m"}, "1007", None, "m [1007]"),
+    "boolean as code": ({"code": True, "message": "m"}, None, None, "m"),
+    "code in the message": ({"code": "oops", "message": "it went oops"}, "oops", None, "it went oops"),
+    "packed": (
+        {"code": "outer", "message": json.dumps({"error": {"message": "in", "code": "c"}})},
+        "c",
+        None,
+        "in [c]",
+    ),
+    "packed without text": ({"code": "outer", "type": "t", "message": '{"x": 1}'}, "outer", "t", '{"x": 1} [outer]'),
+    "packed but broken": ({"code": "c", "message": '{"x": '}, "c", None, '{"x": [c]'),
+    "plain text": ("error code: 524", None, None, "error code: 524"),
+    "page with a title": ("<html><title> Bad\n Gateway </title>", None, None, "Bad Gateway"),
+    "page without one": ("<html><body>x", None, None, "a web page"),
+    "nothing": (b"", None, None, "no reason given"),
+    "empty object": ({}, None, None, "no reason given"),
+    "list": ([{"message": "m"}], None, None, "no reason given"),
+    "message of another type": ({"message": ["m"]}, None, None, "no reason given"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shapes_of_error_bodies(shape: str) -> None:
+    """Code, type and text are found in every shape that error bodies come in."""
+    body, code, kind, told = SHAPES[shape]
+    error = status_error(418, body)
+    assert (error.code, error.type, str(error)) == (code, kind, f"HTTP 418: {told}")
+
+
+def test_json_within_json_is_not_followed_for_ever() -> None:
+    """JSON packed inside messages is opened a few times, and then it is just text."""
+    body: dict[str, object] = {"message": "deep", "code": "deepest"}
+    for _ in range(5):
+        body = {"message": json.dumps(body), "code": "wrapper"}
+    assert status_error(418, body).code == "wrapper"
+
+
+@pytest.mark.parametrize("name", ["x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray"])
+def test_request_id_headers(name: str) -> None:
+    """The request id is read from every header that gateways use for it."""
+    assert refused(500, b"", (name, "r-1")).request_id == "r-1"
+
+
+def test_order_of_the_request_ids() -> None:
+    """The gateway's own header counts more than those of proxies, any header more than the text."""
+    headers = [("cf-ray", "3"), ("x-request-id", "2"), ("x-oneapi-request-id", "1"), ("x-oneapi-request-id", "0")]
+    assert request_id(headers) == "1"
+    assert refused(500, {"message": "m (request id: 4)"}, *headers).request_id == "1"
+    assert request_id([("x-request-id", ""), ("cf-ray", "3")]) == "3"
+    assert request_id([("content-type", "x")]) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "bad (request id: 2024abcXYZ)"}},
+        {"message": json.dumps({"message": "b (request id: 2024abcXYZ)"})},
+    ],
+)
+def test_request_id_in_the_text(body: object) -> None:
+    """Without a header the request id is read from the end of the message."""
+    assert refused(500, body).request_id == "2024abcXYZ"
+
+
+def test_a_request_id_in_the_text_does_not_hide_a_passing_error() -> None:
+    """An error that is known by its text is known with a request id behind it too."""
+    assert refused(200, {"success": False, "message": "fail_to_fetch_task (request id: 7)"}).transient
+
+
+def test_retry_after_is_kept() -> None:
+    """What the server asks to wait is on the error, as said, for any status."""
+    assert refused(429, b"", ("retry-after", "99999999")).retry_after == 99999999.0
+    assert refused(503, b"", ("retry-after", "1.5")).retry_after == 1.5
+    assert refused(200, b"", ("retry-after", "7")).retry_after == 7.0
+    assert refused(429).retry_after is None
+
+
+def test_bodies_are_kept() -> None:
+    """The decoded body is on the error; what is no JSON is kept as text, up to a limit."""
+    assert status_error(500, {"a": [1, None]}).body == {"a": [1, None]}
+    assert status_error(500, "x" * 5000).body == "x" * 2000
+    assert status_error(429, '{"a": 1}{"b": 2}').body == {"a": 1}
+
+
+def test_body_snippet() -> None:
+    """A body that is no answer is shown: its first 200 characters, on one line, visible."""
+    error = refused(200, "a\x1b[2J\n" + "b" * 300)
+    assert isinstance(error, APIResponseError)
+    assert error.body_snippet == "a\\x1b[2J " + "b" * 190 + "…"
+    assert error.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b]0;title\x07", "\x9b31m", "\u202eevil", "\u2066x\u2069", "a\rb", "a\nb", "\u200b", "\0"]
+)
+def test_texts_are_one_visible_line(text: str) -> None:
+    """No control, bidi or zero-width character of a server's text reaches a message, and no line break."""
+    for body in ({"error": {"message": f"say {text} now", "code": f"c{text}", "type": text}}, f"say {text} now"):
+        error = status_error(500, body)
+        shown = f"{error}{error.code}{error.type}"
+        assert not steers(shown)
+        assert text not in shown
+
+
+def test_texts_are_short() -> None:
+    """A message of a megabyte is cut to 500 characters, a code to 100."""
+    error = status_error(500, {"message": "m" * 1_000_000, "code": "c" * 1000})
+    assert len(str(error)) < 650
+    assert len(error.code or "") == 100
+
+
+def test_signed_urls_lose_their_query() -> None:
+    """The query of a URL in a message is cut, because a signature in it is as good as a key."""
+    error = refused(500, {"message": "GET https://cdn.example/a.mp4?sig=abc&e=1 failed"})
+    assert "sig" not in str(error)
+    assert "https://cdn.example/a.mp4?…" in str(error)
+
+
+ESCAPED = "".join(f"\\u{ord(char):04x}" for char in KEY)
+ECHOES: dict[str, str | bytes] = {
+    "in a message": json.dumps({"error": {"message": f"no such key {KEY}"}}),
+    "as a code": json.dumps({"code": KEY, "message": "m"}),
+    "as a name": json.dumps({"error": {KEY: [KEY, {"x": KEY}]}}),
+    "in plain text": f"no such key {KEY}",
+    "in a page": f"<html><title>no such key {KEY}</title>",
+    "behind escapes": f'{{"error": {{"message": "no such key {ESCAPED}"}}}}',
+    "slash escaped": json.dumps({"message": KEY}).replace("/", "\\/"),
+    "packed": json.dumps({"message": json.dumps({"message": f"no {KEY}"})}),
+    "as a request id": json.dumps({"message": f"no (request id: {KEY})"}),
+}
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_echoed_key_is_nowhere(echo: str, status: int) -> None:
+    """A gateway that echoes the caller's key, however escaped, does not put it into an error."""
+    error = refused(status, ECHOES[echo], secret=KEY)
+    shown = everything_in(error)
+    assert KEY not in shown
+    assert repr(KEY)[1:-1] not in shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "token [sk-abc***xyz]"}',
+        '{"message": "\\u0073k-abc123"}',
+        "Bearer abc.def-123",
+        '["sk-abc123"]',
+        '{"sk-abc123": 1}',
+    ],
+)
+def test_anything_like_a_key_is_nowhere(body: str) -> None:
+    """What looks like a key is blotted out even when it is not the caller's."""
+    assert "abc" not in everything_in(refused(401, body))
+
+
+def test_a_short_key_does_not_hide_what_the_error_is() -> None:
+    """Classification sees the answer as it came, even when the key is a piece of a code."""
+    error = status_error(400, {"code": "task_not_exist", "message": "m"}, secret="t")
+    assert isinstance(error, TaskNotFoundError)
+    assert error.code == "***ask_no***_exis***"

@@ -1,0 +1,200 @@
+"""The resume matrix: what is asked for, given a part and a note, and what is made of each answer."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import asdict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk._saving import (
+    Expired,
+    Failed,
+    Head,
+    Note,
+    Redirected,
+    Restart,
+    Save,
+    Verdict,
+    is_strong,
+    judge,
+    read_note,
+    request_headers,
+)
+from tests.unit.support import ASKED, FIXED, JSON_VALUES, brief
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+URL = "https://cdn.example/videos/a.mp4?sig=1"
+NOTE = Note(ASKED, '"v1"', 1000)
+RANGE = ("content-range", "bytes 300-999/1000")
+
+
+def judged(status: int, *headers: tuple[str, str], size: int = 300, note: Note | None = NOTE) -> Verdict:
+    """What is made of an answer, given a part of ``size`` bytes."""
+    return judge(Head(status, headers), size=size, note=note, url=URL)
+
+
+@pytest.mark.parametrize(
+    ("size", "note", "asked"),
+    [
+        (300, NOTE, {"Range": "bytes=300-", "If-Range": '"v1"'}),
+        (1, NOTE, {"Range": "bytes=1-", "If-Range": '"v1"'}),
+        (999, NOTE, {"Range": "bytes=999-", "If-Range": '"v1"'}),
+        (0, NOTE, {}),
+        (300, None, {}),
+        (1000, NOTE, {}),
+        (1001, NOTE, {}),
+    ],
+)
+def test_what_is_asked_for(size: int, note: Note | None, asked: dict[str, str]) -> None:
+    """A range is asked for only with a note that proves what the part is; the body is never to be encoded."""
+    headers = request_headers(size, note)
+    assert headers.pop("Accept").startswith("video/*")
+    assert headers == {"Accept-Encoding": "identity"} | asked
+
+
+MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
+    "the rest of the same file": (partial(judged, 206, RANGE, ("etag", '"v1"')), Save(300, 1000, '"v1"')),
+    "the rest, without a tag": (partial(judged, 206, RANGE), Save(300, 1000, '"v1"')),
+    "the rest, with a weak tag": (partial(judged, 206, RANGE, ("etag", 'W/"v1"')), Save(300, 1000, '"v1"')),
+    "another start": (partial(judged, 206, ("content-range", "bytes 200-999/1000")), Restart()),
+    "another end": (partial(judged, 206, ("content-range", "bytes 300-998/1000")), Restart()),
+    "another total": (partial(judged, 206, ("content-range", "bytes 300-1000/1001")), Restart()),
+    "another file": (partial(judged, 206, RANGE, ("etag", '"v2"')), Restart()),
+    "unknown total": (partial(judged, 206, ("content-range", "bytes 300-999/*")), Restart()),
+    "no Content-Range": (partial(judged, 206), Restart()),
+    "multipart": (partial(judged, 206, ("content-type", "multipart/byteranges; boundary=x")), Restart()),
+    "damaged Content-Range": (partial(judged, 206, ("content-range", "bytes 300-/1000")), Restart()),
+    "other unit": (partial(judged, 206, ("content-range", "cows 300-999/1000")), Restart()),
+    "huge numbers": (partial(judged, 206, ("content-range", f"bytes 300-{'9' * 5000}/1000")), Restart()),
+    "a range that nobody asked for": (partial(judged, 206, RANGE, size=0, note=None), Restart()),
+    "the whole": (partial(judged, 200, ("content-length", "1000"), ("etag", '"v1"')), Save(0, 1000, '"v1"')),
+    "the whole of another file": (partial(judged, 200, ("content-length", "9"), ("etag", '"v2"')), Save(0, 9, '"v2"')),
+    "the whole, with a weak tag": (partial(judged, 200, ("content-length", "9"), ("etag", 'W/"v2"')), Save(0, 9, None)),
+    "the whole, with a date only": (partial(judged, 200, ("last-modified", "yesterday")), Save(0, None, None)),
+    "the whole, without a length": (partial(judged, 200), Save(0, None, None)),
+    "the whole, with a bad length": (partial(judged, 200, ("content-length", "-5")), Save(0, None, None)),
+    "the whole, with a huge length": (partial(judged, 200, ("content-length", "9" * 19)), Save(0, None, None)),
+    "the whole, identity": (partial(judged, 200, ("content-encoding", "identity")), Save(0, None, None)),
+    "out of range": (partial(judged, 416, ("content-range", "bytes */1000")), Restart()),
+    "out of range from the start": (
+        partial(judged, 416, size=0, note=None),
+        Failed("HTTP 416 for the whole file", transient=False),
+    ),
+    **{f"{status}": (partial(judged, status), Expired()) for status in (401, 403, 404, 410)},
+    **{
+        f"{status}": (partial(judged, status), Failed(f"HTTP {status}", transient=True))
+        for status in (408, 425, 429, 500, 503, 520)
+    },
+    **{
+        f"{status}": (partial(judged, status), Failed(f"HTTP {status}", transient=False))
+        for status in (204, 304, 400, 402, 418, 451)
+    },
+}
+
+
+@pytest.mark.parametrize("case", MATRIX)
+def test_the_matrix(case: str) -> None:
+    """Bytes are appended only when the server proves that they continue the same file."""
+    answered, expected = MATRIX[case]
+    assert answered() == expected
+
+
+@pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip", "deflate"])
+def test_encoded_files_are_refused(status: int, coding: str) -> None:
+    """An encoded body is refused, because its lengths and ranges would lie."""
+    verdict = judged(status, RANGE, ("content-encoding", coding))
+    assert isinstance(verdict, Failed)
+    assert not verdict.transient
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://other.example/b?x=1", "https://other.example/b?x=1"),
+        ("/b", "https://cdn.example/b"),
+        ("b", "https://cdn.example/videos/b"),
+        ("//other.example/b", "https://other.example/b"),
+        ("file:///etc/passwd", "file:///etc/passwd"),
+        ("http://[::1", "http://[::1"),
+    ],
+)
+def test_redirects(status: int, location: str, target: str) -> None:
+    """A redirect leads to where its Location points, which is vetted next; what is no URL is handed on for that."""
+    assert judged(status, ("location", location)) == Redirected(target)
+
+
+def test_a_redirect_without_a_target() -> None:
+    """A redirect without a Location is a failure that does not pass."""
+    assert judged(302) == judged(307, ("location", "")) == Failed("a redirect to nowhere", transient=False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "framed"),
+    [
+        ([("content-length", "5")], "HTTP/1.1", True),
+        ([("transfer-encoding", "Chunked")], "HTTP/1.1", True),
+        ([], "HTTP/1.1", False),
+        ([("content-length", "")], "HTTP/1.0", False),
+        ([], "HTTP/2", True),
+    ],
+)
+def test_framing(headers: list[tuple[str, str]], version: str, framed: bool) -> None:  # noqa: FBT001 (a column)
+    """Only a body with a length, in chunks, or in HTTP/2 has an end that can be told from a cut."""
+    assert Head(200, headers, version).is_framed is framed
+
+
+def test_a_note_comes_back() -> None:
+    """A note that was written is read as it was."""
+    assert read_note(json.dumps(asdict(NOTE))) == NOTE
+
+
+DAMAGE: list[Any] = [
+    None,
+    [],
+    "text",
+    5,
+    {},
+    {"task_id": "x", "validator": '"v1"'},
+    {"task_id": "x", "validator": '"v1"', "total": "1000"},
+    {"task_id": "x", "validator": '"v1"', "total": 1000.0},
+    {"task_id": "x", "validator": '"v1"', "total": True},
+    {"task_id": "x", "validator": '"v1"', "total": 0},
+    {"task_id": "x", "validator": '"v1"', "total": -1},
+    {"task_id": "x", "validator": 'W/"v1"', "total": 1000},
+    {"task_id": "x", "validator": "v1\r\nX: y", "total": 1000},
+    {"task_id": 5, "validator": '"v1"', "total": 1000},
+    {"task_id": "x", "validator": None, "total": 1000},
+    {"task_id": "x", "validator": '"v1"', "total": 1000, "url": "https://cdn.example"},
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGE, ids=brief)
+def test_damaged_notes(damaged: object) -> None:
+    """A note that is damaged, incomplete or not ours is no note."""
+    assert read_note(json.dumps(damaged)) is None
+
+
+@given(
+    st.text(max_size=60)
+    | st.dictionaries(st.sampled_from(["task_id", "validator", "total"]), JSON_VALUES).map(json.dumps)
+)
+@FIXED
+def test_any_note(text: str) -> None:
+    """Whatever a sidecar holds, reading it gives a note that can be trusted or None."""
+    note = read_note(text)
+    assert note is None or (note.total > 0 and is_strong(note.validator))
+
+
+def test_headers_come_first() -> None:
+    """Of a repeated field the first value counts; a missing one is the empty text."""
+    head = Head(200, [("etag", '"a"'), ("etag", '"b"')])
+    assert (head.get("etag"), head.get("content-type")) == ('"a"', "")

@@ -1,0 +1,139 @@
+"""Whether and when one failed request is sent again."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import APIConnectionError, APIError, BadRequestError, RateLimitError, RetryPolicy, ServerError
+from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, backoff, judge
+from tests.unit.support import FIXED, START, refused
+
+POLICY = RetryPolicy()
+PASSING = APIConnectionError("reset", transient=True)
+
+
+def verdict(
+    error: APIError = PASSING,
+    *,
+    left: int = 3,
+    retry: int = 0,
+    deadline: float = math.inf,
+    policy: RetryPolicy = POLICY,
+    random: float = 0.5,
+) -> RetryAt | GiveUp:
+    """What is done about an error at START."""
+    return judge(error, retries_left=left, retry=retry, now=START, deadline=deadline, policy=policy, random=random)
+
+
+@pytest.mark.parametrize(("retry", "delay"), [*enumerate([0.5, 1, 2, 4, 8, 8, 8]), (99, 8), (10**6, 8)])
+def test_delays(retry: int, delay: float) -> None:
+    """The delay doubles from half a second and stops growing at 8 s."""
+    assert backoff(retry, POLICY, 0.5) == delay
+    assert verdict(retry=retry, left=1) == RetryAt(START + delay)
+
+
+@pytest.mark.parametrize(("random", "delay"), [(0.0, 1.5), (0.5, 2.0), (1.0, 2.5)])
+def test_jitter(random: float, delay: float) -> None:
+    """Chance moves a delay by a quarter either way."""
+    assert backoff(2, POLICY, random) == delay
+
+
+@given(
+    st.integers(0, 10**6),
+    st.floats(0, 1),
+    st.builds(RetryPolicy, initial_delay=st.floats(0, 3600), max_delay=st.floats(0, 3600), jitter=st.floats(0, 1)),
+)
+@FIXED
+def test_delays_stay_within_their_bounds(retry: int, random: float, policy: RetryPolicy) -> None:
+    """No delay is negative, infinite, or above the cap by more than the jitter."""
+    delay = backoff(retry, policy, random)
+    assert 0 <= delay <= policy.max_delay * (1 + policy.jitter)
+    assert delay <= policy.initial_delay * 2.0 ** min(retry, 40) * (1 + policy.jitter)
+
+
+PASSES = [408, 409, 425, 429, 500, 502, 503, 504, *range(520, 531), 599]
+STAYS = [300, 304, 400, 401, 402, 403, 404, 410, 422, 499, 501, 505, 600, 999]
+
+
+@pytest.mark.parametrize(("status", "again"), [(s, True) for s in PASSES] + [(s, False) for s in STAYS])
+def test_statuses(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Overload, conflicts and server trouble are tried again; a refusal never is."""
+    assert isinstance(verdict(refused(status)), RetryAt if again else GiveUp)
+
+
+@pytest.mark.parametrize(("body", "again"), [(b"", True), (b"cow", True), (b"[]", True), (b"<html>", False)])
+def test_broken_answers(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """A success status with a broken body is tried again; a web page is not."""
+    assert isinstance(verdict(refused(200, body)), RetryAt if again else GiveUp)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PASSING, RetryAt(START + 0.5)),
+        (APIConnectionError("certificate", kind="tls"), GiveUp()),
+        (RateLimitError("slow", status_code=429, transient=True, retry_after=0.0), RetryAt(START + 0.5)),
+        (RateLimitError("slow", status_code=429, transient=True, retry_after=0.25), RetryAt(START + 0.5)),
+        (RateLimitError("slow", status_code=429, transient=True, retry_after=7.0), RetryAt(START + 7)),
+        (ServerError("busy", status_code=503, transient=True, retry_after=60.0), RetryAt(START + 60)),
+        (ServerError("busy", status_code=503, transient=True, retry_after=60.001), GiveUp()),
+        (ServerError("busy", status_code=503, transient=True, retry_after=99999999.0), GiveUp()),
+        (ServerError("channel", status_code=503, transient=False, retry_after=1.0), GiveUp()),
+        (BadRequestError("bad", status_code=400, retry_after=1.0), GiveUp()),
+    ],
+    ids=str,
+)
+def test_errors(error: APIError, expected: RetryAt | GiveUp) -> None:
+    """A passing error is tried again, at the server's wish if that is later; one that asks for too long is raised."""
+    assert verdict(error) == expected
+
+
+@pytest.mark.parametrize(("left", "again"), [(0, GiveUp), (-1, GiveUp), (1, RetryAt)])
+def test_retries_left(left: int, again: type[RetryAt | GiveUp]) -> None:
+    """There is no retry when none is left."""
+    assert isinstance(verdict(left=left), again)
+
+
+@pytest.mark.parametrize(("after", "again"), [(0.0, GiveUp), (0.5, GiveUp), (0.51, RetryAt), (-5.0, GiveUp)])
+def test_deadlines(after: float, again: type[RetryAt | GiveUp]) -> None:
+    """A retry that would not start before the deadline is not waited for."""
+    assert isinstance(verdict(deadline=START + after), again)
+
+
+def test_a_pause_is_never_shortened() -> None:
+    """A Retry-After that does not fit before the deadline ends the request at once."""
+    slow = RateLimitError("slow", status_code=429, transient=True, retry_after=20.0)
+    assert verdict(slow, deadline=START + 20.0) == GiveUp()
+    assert verdict(slow, deadline=START + 20.5) == RetryAt(START + 20.0)
+    assert verdict(slow, policy=RetryPolicy(max_retry_after=19.9)) == GiveUp()
+
+
+def test_no_delay_at_all() -> None:
+    """A policy without delays tries again at once."""
+    assert verdict(policy=RetryPolicy(initial_delay=0)) == RetryAt(START)
+
+
+@given(st.lists(st.booleans(), max_size=60), st.integers(0, 8))
+@FIXED
+def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> None:
+    """However retries and successes alternate, the budget is never under 0 or over its capacity."""
+    budget = RetryBudget(capacity)
+    expected = capacity
+    for is_retry in steps:
+        if is_retry:
+            assert budget.spend() is (expected > 0)
+            expected = max(expected - 1, 0)
+        else:
+            budget.refund()
+            expected = min(expected + 1, capacity)
+        assert budget.left == expected
+
+
+def test_an_outage_is_not_multiplied() -> None:
+    """Of a thousand failures as many are repeated as the capacity says."""
+    budget = RetryBudget(POLICY.budget)
+    assert sum(budget.spend() for _ in range(1000)) == 100

@@ -1,0 +1,129 @@
+"""Retry-After in all its forms."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import RateLimitError, RetryPolicy
+from kkiai_sdk._retry import GiveUp, RetryAt, judge, parse_retry_after
+from tests.unit.support import FIXED, START
+
+#: 1994-11-06 08:49:17 UTC, 20 s before the dates below.
+WALL_CLOCK = 784_111_757.0
+
+ROWS: dict[str, float | None] = {
+    "0": 0.0,
+    "-1": None,
+    "-0": None,
+    "+5": None,
+    "1.5": 1.5,
+    "1.": None,
+    ".5": None,
+    "nan": None,
+    "inf": None,
+    "-inf": None,
+    "1e400": None,
+    "1e2": None,
+    "30": 30.0,
+    " 30 ": 30.0,
+    "100": 100.0,
+    "99999999": 99999999.0,
+    "9" * 13: None,
+    "9" * 5000: None,
+    "²": None,
+    "٣": None,
+    "1, 2": None,
+    "1;2": None,
+    "0x10": None,
+    "1_000": None,
+    "abc": None,
+    "": None,
+    " ": None,
+    "Sun, 06 Nov 1994 08:49:37 GMT": 20.0,
+    "Sunday, 06-Nov-94 08:49:37 GMT": 20.0,
+    "Sun Nov  6 08:49:37 1994": 20.0,
+    "Sun, 06 Nov 1994 08:49:37 -0000": 20.0,
+    "Sun, 06 Nov 1994 09:49:37 +0100": 20.0,
+    "Sun, 06 Nov 1994 08:49:17 GMT": 0.0,
+    "Sat, 05 Nov 1994 08:49:37 GMT": 0.0,
+    "Mon, 01 Jan 1900 00:00:00 GMT": 0.0,
+    "Fri, 31 Dec 9999 23:59:59 GMT": 252_618_189_042.0,
+    "Fri, 31 Dec 99999 23:59:59 GMT": None,
+    "Wed, 32 Nov 1994 08:49:37 GMT": None,
+    "Sun, 06 Nov 1994 25:61:61 GMT": None,
+    "1994-11-06T08:49:37Z": None,
+    "Sun, 06 Nov": None,
+}
+
+
+@pytest.mark.parametrize("value", ROWS, ids=lambda value: ascii(value)[:40])
+def test_forms(value: str) -> None:
+    """Seconds and HTTP dates are understood; what is negative, not a number, absurd or unreadable is ignored."""
+    assert parse_retry_after([("retry-after", value)], WALL_CLOCK) == ROWS[value]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([], None),
+        ([("content-type", "5")], None),
+        ([("retry-after-ms", "1500")], 1.5),
+        ([("retry-after-ms", "0.5")], 0.0005),
+        ([("retry-after-ms", "-5")], None),
+        ([("retry-after-ms", "Sun, 06 Nov 1994 08:49:37 GMT")], None),
+        ([("retry-after", "1"), ("retry-after-ms", "1500")], 1.5),
+        ([("retry-after-ms", "500"), ("retry-after", "1")], 1.0),
+        ([("retry-after", "5"), ("retry-after", "9"), ("retry-after", "7")], 9.0),
+        ([("retry-after", "abc"), ("retry-after", "7")], 7.0),
+        ([("retry-after", "nan"), ("retry-after", "-1")], None),
+        ([("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "3")], 20.0),
+    ],
+)
+def test_headers(headers: list[tuple[str, str]], seconds: float | None) -> None:
+    """Milliseconds count too, and of several valid values the longest."""
+    assert parse_retry_after(headers, WALL_CLOCK) == seconds
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("Sun, 06 Nov 1994 08:48:37 GMT", 60.0), ("Sun, 06 Nov 1994 08:50:37 GMT", 0.0), ("rubbish", 20.0), ("", 20.0)],
+)
+def test_dates_count_from_the_answer(date: str, seconds: float) -> None:
+    """A date counts from the answer's own Date when there is one, else from the local clock."""
+    headers = [("date", date), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]
+    assert parse_retry_after(headers, WALL_CLOCK) == seconds
+
+
+def test_the_local_clock_may_be_wrong() -> None:
+    """With a Date in the answer the local clock does not matter at all."""
+    headers = [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:30 GMT")]
+    assert {parse_retry_after(headers, clock) for clock in (0.0, WALL_CLOCK, 1e11)} == {7.0}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text(st.characters(max_codepoint=400)))
+    )
+)
+@FIXED
+def test_anything(headers: list[tuple[str, str]]) -> None:
+    """Whatever the headers hold, the result is None or a finite number of seconds from 0 on."""
+    seconds = parse_retry_after(headers, WALL_CLOCK)
+    assert seconds is None or 0 <= seconds < 1e12
+
+
+@pytest.mark.parametrize("value", ROWS, ids=lambda value: ascii(value)[:40])
+def test_what_a_retry_makes_of_it(value: str) -> None:
+    """A pause of up to 60 s is kept, a longer one raises, and an ignored one leaves our own delay."""
+    seconds = parse_retry_after([("retry-after", value)], WALL_CLOCK)
+    error = RateLimitError("slow", status_code=429, transient=True, retry_after=seconds)
+    verdict = judge(error, retries_left=1, retry=0, now=START, deadline=START + 1e9, policy=RetryPolicy(), random=0.5)
+    assert verdict == (GiveUp() if seconds and seconds > 60 else RetryAt(START + max(seconds or 0.0, 0.5)))
+
+
+@pytest.mark.parametrize("text", [" " * 100_000 + "x", "1 " * 50_000, "(" * 100_000, "Sun, " * 20_000, "1" * 100_000])
+def test_long_values_take_linear_time(text: str) -> None:
+    """A hundred thousand characters are ignored at once."""
+    assert parse_retry_after([("retry-after", text), ("date", text)], WALL_CLOCK) is None

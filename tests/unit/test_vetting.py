@@ -1,0 +1,208 @@
+"""Which URL may be fetched at a server's word, and whether the key may go there."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import UnsafeURLError
+from kkiai_sdk._vetting import Source, is_private_address, is_private_host, same_origin, vet
+from tests.unit.support import FIXED, GATEWAY
+
+LOCAL = "http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://cdn.example/a%2Fb.mp4?sig=a%2Bb&e=1",
+        "http://cdn.example/a.mp4",
+        "HTTPS://CDN.EXAMPLE/a.mp4",
+        "https://cdn.example:443/a",
+        "https://cdn.example:8443/a",
+        "https://cdn.example:1024/a",
+        "http://cdn.example:443/a",
+        "https://cdn.example./a",
+        "https://xn--mnchen-3ya.example/a",
+        "https://8.8.8.8/a",
+        "https://[2606:4700:4700::1111]/a",
+        "https://[64:ff9b:2::1]/a",
+        "https://1password.com/a",
+        "https://cdn.example/a#fragment",
+    ],
+)
+def test_urls_elsewhere(url: str) -> None:
+    """A public http(s) URL is fetched byte for byte, without the key."""
+    assert vet(url, GATEWAY) == Source(url, with_key=False)
+
+
+REFUSED: dict[str, str] = {
+    "file:///etc/passwd": "neither https nor http",
+    "data:video/mp4;base64,AAAA": "neither https nor http",
+    "ftp://cdn.example/a": "neither https nor http",
+    "javascript:alert(1)": "neither https nor http",
+    "//cdn.example/a": "neither https nor http",
+    "/a": "neither https nor http",
+    "": "neither https nor http",
+    "https:///a": "no host",
+    "https://": "no host",
+    "https://cdn.exämple/a": "no host in plain ASCII",
+    "https://\u0430pple.example/a": "no host in plain ASCII",
+    "https://user@cdn.example/a": "user name or password",
+    "https://user:pass@cdn.example/a": "user name or password",
+    "https://@cdn.example/a": "user name or password",
+    "https://:pass@cdn.example/a": "user name or password",
+    "https://gateway.example@cdn.example/a": "user name or password",
+    "https://cdn.example\\@gateway.example/a": "spaces, control characters or backslashes",
+    "https://cdn.example/a b": "spaces, control characters or backslashes",
+    "https://cdn.example/a\tb": "spaces, control characters or backslashes",
+    "https://cdn.exa\nmple/a": "spaces, control characters or backslashes",
+    "https://cdn.example/a\r\nX: y": "spaces, control characters or backslashes",
+    "https://cdn.example/\0": "spaces, control characters or backslashes",
+    "https://cdn.example/\x7f": "spaces, control characters or backslashes",
+    "https://cdn.example:22/a": "asks for port 22",
+    "https://cdn.example:1023/a": "asks for port 1023",
+    "https://cdn.example:99999/a": "not a valid URL",
+    "https://cdn.example:x/a": "not a valid URL",
+    "https://[::1/a": "not a valid URL",
+}
+
+
+@pytest.mark.parametrize("url", REFUSED, ids=ascii)
+def test_urls_that_are_refused(url: str) -> None:
+    """A URL with another scheme, without a host, with credentials, hidden characters or an odd port is refused."""
+    with pytest.raises(UnsafeURLError) as caught:
+        vet(url, GATEWAY)
+    assert REFUSED[url] in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+PRIVATE = {
+    "names": "localhost LOCALHOST localhost. foo.localhost printer.local db.internal router.lan nas.home.arpa intranet",
+    "loopback": "127.0.0.1 127.255.255.254 127.0.0.1. ::1 ::ffff:127.0.0.1 ::ffff:7f00:1 ::127.0.0.1",
+    "odd spellings": "127.1 0 2130706433 0x7f.1 0x7f000001 0177.0.0.1 017700000001 1.2.3",
+    "private networks": "10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 100.127.255.254 ::ffff:10.0.0.1 fc00::1 fd00::1",
+    "link and site": "169.254.169.254 fe80::1 fe80::1%eth0 fec0::1",
+    "reserved": "0.0.0.0 :: 192.0.0.8 192.0.0.171 192.0.2.1 198.18.0.1 203.0.113.5 240.0.0.1 100::1 2001:db8::1",
+    "multicast": "224.0.0.1 239.255.255.250 255.255.255.255 ff02::1",
+    "translated": "64:ff9b::7f00:1 64:ff9b:1::a00:1 2002:7f00:1:: 2001::1",
+}
+PUBLIC = {
+    "names": "cdn.example a.b.cdn.example local.example localhost.example 127.0.0.1.example x.1a 0x7f.example",
+    "addresses": "8.8.8.8 1.1.1.1 2606:4700:4700::1111 2a00:1450:4001::1 ::ffff:8.8.8.8",
+}
+
+
+def hosts(table: dict[str, str]) -> list[str]:
+    """All hosts of a table."""
+    return " ".join(table.values()).split()
+
+
+@pytest.mark.parametrize("host", hosts(PRIVATE))
+def test_private_hosts(host: str) -> None:
+    """Every spelling of an address inside a private network is recognised, and nothing there is fetched."""
+    assert is_private_host(host)
+    with pytest.raises(UnsafeURLError, match="private address space"):
+        vet(f"https://[{host}]/a" if ":" in host else f"https://{host}/a", GATEWAY)
+
+
+@pytest.mark.parametrize("host", hosts(PUBLIC))
+def test_public_hosts(host: str) -> None:
+    """A public name or address is not taken for a private one."""
+    assert not is_private_host(host)
+
+
+@given(st.ip_addresses())
+@FIXED
+def test_addresses_that_python_calls_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Nothing that Python calls private, reserved or multicast passes, mapped into IPv6 or not."""
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if mapped.is_private or mapped.is_multicast or mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified:
+        assert is_private_address(address)
+
+
+@given(st.ip_addresses(v=4))
+@FIXED
+def test_an_address_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
+    """An IPv4 address mapped into IPv6 is as private as it is."""
+    assert is_private_address(ipaddress.IPv6Address(f"::ffff:{address}")) is is_private_address(address)
+
+
+@pytest.mark.parametrize(
+    ("url", "base_url", "with_key"),
+    [
+        (f"{GATEWAY}/v1/videos/x/content", GATEWAY, True),
+        ("HTTPS://GATEWAY.EXAMPLE:443/x", GATEWAY, True),
+        (f"{GATEWAY}/x", f"{GATEWAY}:443/proxy", True),
+        (f"{GATEWAY}:8443/x", GATEWAY, False),
+        (f"{GATEWAY}:22/x", GATEWAY, False),
+        ("http://gateway.example/x", GATEWAY, False),
+        ("https://gateway.example.evil.example/x", GATEWAY, False),
+        ("https://sub.gateway.example/x", GATEWAY, False),
+        ("https://gateway.example./x", GATEWAY, False),
+        (f"{LOCAL}/x", LOCAL, True),
+        ("http://127.0.0.1:9090/x", LOCAL, False),
+        ("https://127.0.0.1/x", LOCAL, False),
+    ],
+)
+def test_where_the_key_goes(url: str, base_url: str, with_key: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """The key goes to the gateway's own scheme, host and port, and nowhere else; its own host may be private."""
+    assert vet(url, base_url) == Source(url, with_key=with_key)
+
+
+def test_another_private_host_beside_a_private_gateway() -> None:
+    """A gateway in a private network vouches for its own host alone."""
+    with pytest.raises(UnsafeURLError, match="private"):
+        vet("http://127.0.0.2:8080/x", LOCAL)
+    with pytest.raises(UnsafeURLError, match="private"):
+        vet("http://localhost:8080/x", LOCAL)
+
+
+@pytest.mark.parametrize("came_from", ["https://cdn.example/a", "HTTPS://cdn.example/a", "https://gateway.example/a"])
+def test_downgrades(came_from: str) -> None:
+    """A redirect from https to http is refused, however the scheme was written."""
+    with pytest.raises(UnsafeURLError, match="redirect from https to http"):
+        vet("http://cdn.example/b", GATEWAY, came_from=came_from)
+
+
+@pytest.mark.parametrize(
+    ("url", "came_from"), [("http://b.example/", "http://a.example/"), ("https://b.example/", "http://a.example/")]
+)
+def test_other_redirects(url: str, came_from: str) -> None:
+    """A redirect that stays with its scheme, or goes from http to https, is followed."""
+    assert vet(url, GATEWAY, came_from=came_from).url == url
+
+
+def test_signatures_are_not_shown() -> None:
+    """The error about a URL shows it without its query, in the text and in the attribute."""
+    with pytest.raises(UnsafeURLError) as caught:
+        vet("https://10.0.0.1/a?sig=Canary#Canary", GATEWAY)
+    assert "Canary" not in f"{caught.value}{vars(caught.value)}"
+    assert caught.value.url == "https://10.0.0.1/a"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example", "https://A.example:443/x?y", True),
+        ("http://a.example:80", "http://a.example", True),
+        ("https://a.example", "http://a.example", False),
+        ("https://a.example", "https://b.example", False),
+        ("https://a.example:8443", "https://a.example", False),
+    ],
+)
+def test_same_origin(one: str, other: str, same: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Two URLs have one origin when scheme, host and port are the same, default ports included."""
+    assert same_origin(one, other) is same
+
+
+@given(st.text(st.characters(), max_size=60) | st.text(max_size=30).map("https://{}".format))
+@FIXED
+def test_any_url(url: str) -> None:
+    """Any text at all is a URL that may be fetched as it is, or is refused with UnsafeURLError."""
+    with suppress(UnsafeURLError):
+        assert vet(url, GATEWAY).url == url

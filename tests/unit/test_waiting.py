@@ -1,0 +1,227 @@
+"""One waiting task, step by step: when it is asked again, and when and how the wait ends."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from kkiai_sdk import APIError, PollPolicy, TaskFailure, TaskState, VideoTask
+from kkiai_sdk._waiting import (
+    MAX_PAUSE,
+    Ask,
+    End,
+    History,
+    Sleep,
+    Stop,
+    begin,
+    decide,
+    is_change,
+    shared_pause,
+)
+from tests.unit.scripts import (
+    DONE,
+    FAILED,
+    FATAL,
+    NO_URL,
+    NOT_FOUND,
+    PENDING,
+    RESET,
+    RUNNING,
+    UNKNOWN,
+    Event,
+    Outcome,
+    apply,
+    busy,
+    play,
+    slow_down,
+)
+from tests.unit.support import ASKED, START
+
+POLICY = PollPolicy()
+
+
+def waiting(*, timeout: float = 1800.0, **changes: Any) -> History:
+    """A wait that began at START, changed a little."""
+    return evolve(begin(ASKED, START, timeout), **changes)
+
+
+def test_the_first_poll_is_made_at_once() -> None:
+    """A wait begins with a poll, without a sleep."""
+    assert decide(waiting(), START) == Ask(1800.0)
+
+
+def test_a_finished_task_takes_one_poll() -> None:
+    """A task that has ended already costs one poll and no sleep."""
+    trace = play([Event(DONE)], POLICY, 1800.0)
+    assert (len(trace.polls), trace.sleeps, trace.history.end, trace.history.task) == (1, (), End.DONE, DONE)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "random", "gap"),
+    [(0, 0.0, 3.0), (0, 1.0, 2.7), (100, 0.0, 5.0), (100, 0.5, 4.75), (600, 0.0, 15.0), (6000, 0.0, 15.0)],
+)
+def test_gaps_after_an_answer(elapsed: float, random: float, gap: float) -> None:
+    """After an answer the next poll comes after the policy's gap, shortened by the jitter."""
+    now = START + elapsed
+    history = apply(waiting(timeout=math.inf), Event(RUNNING, random=random), now, POLICY)
+    assert history.due - now == pytest.approx(gap)
+    assert decide(history, now) == Sleep(history.due)
+    assert decide(history, history.due) == Ask(math.inf)
+
+
+@pytest.mark.parametrize(
+    ("hint", "gap"), [(None, 3.0), (0.0, 3.0), (2.0, 3.0), (7.5, 7.5), (60.0, 60.0), (61.0, 60.0), (99999999.0, 60.0)]
+)
+def test_hints(hint: float | None, gap: float) -> None:
+    """A server's Retry-After on a good answer makes the gap longer, never shorter, and a minute at most."""
+    assert apply(waiting(), Event(PENDING, hint=hint, random=0.0), START, POLICY).due == START + gap
+
+
+@pytest.mark.parametrize(("pause", "gap"), [(None, 3.0), (0.0, 3.0), (7.5, 7.5), (600.0, 600.0), (MAX_PAUSE, 1800.0)])
+def test_pauses(pause: float | None, gap: float) -> None:
+    """A pause that a failing server asks for makes the gap longer; one that outlasts the wait ends it."""
+    history = apply(waiting(), Event(busy(pause), random=0.0), START, POLICY)
+    assert history.due == START + gap
+    assert history.end is (End.TIMED_OUT if pause == MAX_PAUSE else None)
+
+
+ENDS: dict[str, tuple[History, Event, float, End | None]] = {
+    "success": (waiting(), Event(DONE), 5, End.DONE),
+    "failure": (waiting(), Event(FAILED), 5, End.DONE),
+    "success at the deadline": (waiting(), Event(DONE), 1800, End.DONE),
+    "success after the deadline": (waiting(), Event(DONE), 1804, End.DONE),
+    "failure after the deadline": (waiting(), Event(FAILED), 1804, End.DONE),
+    "running": (waiting(), Event(RUNNING), 5, None),
+    "running at the deadline": (waiting(), Event(RUNNING), 1800, End.TIMED_OUT),
+    "unknown": (waiting(), Event(UNKNOWN), 1799, None),
+    "unknown at the deadline": (waiting(), Event(UNKNOWN), 1800, End.TIMED_OUT),
+    "no URL": (waiting(), Event(NO_URL), 5, None),
+    "no URL for a minute": (waiting(url_missing_since=START + 5), Event(NO_URL), 65, End.VIDEO_MISSING),
+    "no URL for nearly a minute": (waiting(url_missing_since=START + 5), Event(NO_URL), 64.9, None),
+    "no URL at the deadline": (waiting(), Event(NO_URL), 1800, End.VIDEO_MISSING),
+    "a URL after all": (waiting(url_missing_since=START), Event(DONE), 100, End.DONE),
+    "no URL, then an error at the deadline": (waiting(url_missing_since=START), Event(RESET), 1800, End.VIDEO_MISSING),
+    "passing error": (waiting(), Event(RESET), 5, None),
+    "passing error at the deadline": (waiting(), Event(RESET), 1800, End.TIMED_OUT),
+    "ninth error": (waiting(errors_in_row=8), Event(RESET), 5, None),
+    "tenth error": (waiting(errors_in_row=9), Event(RESET), 5, End.BROKEN),
+    "tenth error at the deadline": (waiting(errors_in_row=9), Event(RESET), 1800, End.BROKEN),
+    "refusal": (waiting(), Event(FATAL), 5, End.BROKEN),
+    "refusal while a URL is missing": (waiting(url_missing_since=START), Event(FATAL), 5, End.BROKEN),
+    "not found": (waiting(), Event(NOT_FOUND), 59.9, None),
+    "not found after a minute": (waiting(), Event(NOT_FOUND), 60, End.BROKEN),
+    "not found after many errors": (waiting(errors_in_row=9), Event(NOT_FOUND), 5, None),
+    "not found at a short deadline": (waiting(timeout=10), Event(NOT_FOUND), 10, End.TIMED_OUT),
+    "pause that fits": (waiting(timeout=10), Event(slow_down(5)), 5, None),
+    "pause that does not fit": (waiting(timeout=10), Event(slow_down(5.5)), 5, End.TIMED_OUT),
+    "pause of an hour": (waiting(timeout=math.inf), Event(slow_down(MAX_PAUSE)), 5, None),
+    "pause of three years": (waiting(timeout=math.inf), Event(slow_down(99999999)), 5, End.BROKEN),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_ends(case: str) -> None:
+    """Each kind of answer and error ends the wait, or does not, as documented."""
+    history, event, elapsed, end = ENDS[case]
+    after = apply(history, event, START + elapsed, POLICY)
+    assert after.end is end
+    assert after.polls == history.polls + 1
+    if end is not None:
+        assert decide(after, START + elapsed) == Stop(end)
+
+
+def test_timeout_zero_is_one_try() -> None:
+    """With a timeout of 0 one poll is made, with the client's own timeout, and its answer is the end."""
+    assert decide(waiting(timeout=0.0), START) == Ask(math.inf)
+    ends: list[tuple[Outcome, End]] = [
+        (DONE, End.DONE),
+        (RUNNING, End.TIMED_OUT),
+        (RESET, End.TIMED_OUT),
+        (NO_URL, End.VIDEO_MISSING),
+    ]
+    for outcome, end in ends:
+        trace = play([Event(outcome, latency=20.0)], POLICY, 0.0)
+        assert (len(trace.polls), trace.sleeps, trace.history.end) == (1, (), end)
+
+
+def test_one_last_look() -> None:
+    """A sleep is cut short at the deadline and followed by one poll, which may take five seconds."""
+    trace = play([Event(RUNNING, random=0.0), Event(DONE, latency=4.5)], POLICY, 2.0)
+    assert trace.sleeps == ((START + 0.125, START + 2.0),)
+    assert [(poll.asked, poll.budget) for poll in trace.polls] == [(START, 2.0), (START + 2.0, 5.0)]
+    assert (trace.history.end, trace.ended) == (End.DONE, START + 6.5)
+
+
+def test_counters() -> None:
+    """An answer sets the count of errors in a row back; the last task and the last error are both kept."""
+    events = [Event(RUNNING), Event(RESET), Event(NOT_FOUND), Event(RESET), Event(PENDING), Event(RESET), Event(DONE)]
+    trace = play(events, POLICY, 1800.0)
+    assert [poll.after.errors_in_row for poll in trace.polls] == [0, 1, 1, 2, 0, 1, 0]
+    assert [poll.after.polls for poll in trace.polls] == [1, 2, 3, 4, 5, 6, 7]
+    assert (trace.history.task, trace.history.last_error) == (DONE, RESET)
+
+
+def test_trouble_and_success_may_alternate_for_ever() -> None:
+    """Errors that are not in a row never end a wait: the deadline does."""
+    events = [Event(busy()), Event(RUNNING)] * 200
+    trace = play(events, PollPolicy(max_consecutive_errors=2), 600.0)
+    assert (trace.history.end, trace.ended) == (End.TIMED_OUT, START + 600.125)
+
+
+def test_a_missing_url_is_asked_for_at_the_pace_of_a_fresh_task() -> None:
+    """After a success without a URL the gap is the first one again, however long the wait has been."""
+    late = apply(waiting(), Event(NO_URL, random=0.0), START + 700, POLICY)
+    assert late.due == START + 703
+    assert late.url_missing_since == START + 700
+
+
+def test_a_url_may_come_and_go() -> None:
+    """A task that is running again after a success without a URL starts the grace anew."""
+    gone = apply(waiting(url_missing_since=START), Event(RUNNING), START + 50, POLICY)
+    assert gone.url_missing_since is None
+    assert apply(gone, Event(NO_URL), START + 90, POLICY).end is None
+
+
+def test_an_error_leaves_the_missing_url() -> None:
+    """An error in between does not start the grace anew."""
+    after = apply(waiting(url_missing_since=START), Event(RESET), START + 50, POLICY)
+    assert after.url_missing_since == START
+
+
+@pytest.mark.parametrize(
+    ("pause", "until"), [(None, 3.0), (1.0, 3.0), (7.5, 7.5), (3600.0, 3600.0), (99999999.0, 3600.0)]
+)
+def test_shared_pauses(pause: float | None, until: float) -> None:
+    """A 429 keeps everybody away for as long as it says, the least gap at least and an hour at most."""
+    assert shared_pause(slow_down(pause), START, POLICY) == START + until
+
+
+CHANGES: list[tuple[VideoTask, bool]] = [
+    (RUNNING, False),
+    (evolve(RUNNING, status_update_time=1764756435, request_id="r-2", raw={"a": 1}, extra={"a": 1}), False),
+    (evolve(RUNNING, answered_id="7f3c", enhanced_prompt="a cow"), False),
+    (evolve(RUNNING, state=TaskState.PENDING), True),
+    (evolve(RUNNING, status="RUNNING"), True),
+    (evolve(RUNNING, progress=0.5), True),
+    (evolve(RUNNING, video_url="https://cdn.example/a"), True),
+    (evolve(RUNNING, failure=TaskFailure("no cows")), True),
+]
+
+
+@pytest.mark.parametrize(("after", "changed"), CHANGES, ids=range(len(CHANGES)))
+def test_changes(after: VideoTask, changed: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """State, status, progress, URL and failure are news; a timestamp, a request id and the rest are not."""
+    assert is_change(RUNNING, after) is changed
+    assert is_change(None, after)
+
+
+@pytest.mark.parametrize(
+    "error", [RESET, NOT_FOUND, FATAL, busy(5), slow_down()], ids=lambda error: type(error).__name__
+)
+def test_errors_leave_the_task(error: APIError) -> None:
+    """An error does not take away the last snapshot."""
+    after = apply(waiting(task=RUNNING), Event(error), START + 5, POLICY)
+    assert (after.task, after.last_error) == (RUNNING, error)
