@@ -50,6 +50,7 @@ check: $(DEV_STAMP) ## lint, types, spec, generated code, documents and locks
 	@$(BIN)/python -m openapi_spec_validator openapi.yaml
 	@$(BIN)/python codegen/generate.py --check
 	@$(BIN)/python tools/make_cli_docs.py --check
+	@$(BIN)/zizmor --offline --persona=pedantic --no-progress --quiet .github/workflows action.yml
 
 .PHONY: format
 format: $(DEV_STAMP) ## format the hand-written code
@@ -59,6 +60,11 @@ format: $(DEV_STAMP) ## format the hand-written code
 .PHONY: generate
 generate: $(DEV_STAMP) ## regenerate generated/ from openapi.yaml
 	@$(BIN)/python codegen/generate.py
+
+.PHONY: spec-diff
+spec-diff: $(DEV_STAMP) ## classify changes of the spec since BASE=… (a git revision or a file)
+	@test -n "$$BASE" || { echo "name what to compare with: make spec-diff BASE=origin/main" >&2; exit 2; }
+	@$(BIN)/python codegen/spec_diff.py "$$BASE"
 
 .PHONY: contract
 contract: $(DEV_STAMP) ## hold the SDK and the mock gateway to the spec

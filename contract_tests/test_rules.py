@@ -1,0 +1,170 @@
+"""The rules that no schema can say: each finds its breach, and nothing in an honest answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contract_tests.wire import TASK_ID, VIDEO_URL, answer, done, task
+from kkiai_sdk import _reading
+from kkiai_sdk.contract import _rules
+from kkiai_sdk.contract._conformance import Request, Response
+from kkiai_sdk.contract._rules import RULES, Exchange, Severity, judge
+from kkiai_sdk.contract._spec import Spec
+from kkiai_sdk.models import TaskState
+
+if TYPE_CHECKING:
+    from contract_tests.wire import Canned
+
+MILLISECONDS = 1_767_603_612_345
+NO_TASK = {"code": "task_not_exist", "message": "no such task", "data": None}
+BAD = {"error": {"message": "bad request", "type": "invalid_request_error", "code": "bad"}}
+
+
+def ask(canned: Canned, query: str = f"id={TASK_ID}") -> Exchange:
+    """An exchange with this answer."""
+    request = Request("GET", "/v1/video/query", query, (("Authorization", "Bearer k"), ("Accept", "*/*")))
+    return Exchange(request, canned.response)
+
+
+def broken(spec: Spec, exchange: Exchange) -> list[str]:
+    """The ids of the rules that were broken."""
+    return [finding.rule.id for finding in judge(spec, exchange)]
+
+
+HONEST = {
+    "pending": answer(task(id=TASK_ID)),
+    "running": answer(task(status="in_progress", progress=40)),
+    "succeeded": done(progress=100),
+    "failed": answer(task(status="failed", error={"code": "x", "message": "y"})),
+    "unknown id": answer(NO_TASK, 400),
+    "no key": answer(BAD, 401, (("WWW-Authenticate", "Bearer"), ("Date", "now"), ("Via", "1.1 a"))),
+    "too many": answer({"error": "slow down"}, 429, (("Retry-After", "3"), ("X-Oneapi-Request-Id", "r"))),
+    "a failed generation with its URL": answer(task(status="failed", video_url=VIDEO_URL)),
+    "first and last millisecond": answer(task(status_update_time=10**11)),
+}
+
+
+@pytest.mark.parametrize("canned", HONEST.values(), ids=HONEST.keys())
+def test_an_honest_answer_breaks_no_rule(spec: Spec, canned: Canned) -> None:
+    """Nothing is found in an answer that keeps the contract."""
+    assert broken(spec, ask(canned)) == []
+
+
+STRAYING: dict[str, tuple[Canned, str]] = {
+    "whole number with a fraction": (answer(task(status_update_time=float(MILLISECONDS))), "integer-fraction"),
+    "beyond 64 bits": (answer(task(status_update_time=2**63)), "integer-range epoch-unit"),
+    "code with a fraction": (answer({"code": 400.0, "message": "x"}, 404), "integer-fraction"),
+    "nested code with a fraction": (answer({"error": {"code": 4.0}}, 404), "integer-fraction"),
+    "seconds": (answer(task(status_update_time=MILLISECONDS // 1000)), "epoch-unit"),
+    "microseconds": (answer(task(status_update_time=MILLISECONDS * 1000)), "epoch-unit"),
+    "no time": (answer(task(status_update_time=0)), "epoch-unit"),
+    "success without URL": (done(video_url=None), "url-missing"),
+    "success with an empty URL": (done(video_url=""), "response-schema url-missing"),
+    "success in capitals without URL": (done(status="SUCCESS", video_url=None), "url-missing status-unknown"),
+    "refused": (answer(BAD, 400), "valid-refused"),
+    "new word": (answer(task(status="polishing")), "status-unknown"),
+    "no word": (answer(task(status="")), "status-unknown"),
+    "capitals": (answer(task(status="PENDING")), "status-unknown"),
+    "spaces": (answer(task(status=" pending")), "status-unknown"),
+    "another field": (answer(task(detail={})), "field-undeclared"),
+    "two other fields": (answer(task(object="x", seed=1)), "field-undeclared field-undeclared"),
+    "another field of an error": (answer({"detail": "x"}, 404), "field-undeclared"),
+    "another nested field": (answer({"error": {"hint": "x"}}, 404), "field-undeclared"),
+    "another header": (answer(task(), 200, (("X-Cache", "hit"),)), "header-undeclared"),
+    "a header of another status": (answer(task(), 200, (("Retry-After", "3"),)), "header-undeclared"),
+    "another id": (answer(task(id="7d3c")), "other-id"),
+    "trouble": (answer({"error": "busy"}, 503, (("Retry-After", "3"),)), "server-error"),
+    "an undeclared status": (answer(BAD, 422), "response-status"),
+}
+
+
+@pytest.mark.parametrize(("canned", "expected"), STRAYING.values(), ids=STRAYING.keys())
+def test_a_straying_answer_breaks_its_rules(spec: Spec, canned: Canned, expected: str) -> None:
+    """Each breach is found once, under its rule and no other, at a line of the spec."""
+    findings = judge(spec, ask(canned))
+    assert [finding.rule.id for finding in findings] == expected.split()
+    assert all(spec.line_of(finding.problem.address) > 1 for finding in findings)
+
+
+@pytest.mark.parametrize("query", ["", "id=", "id=a&id=b", "id=a&x=1", "id=" + "a" * 257])
+def test_a_bad_request_may_be_refused(spec: Spec, query: str) -> None:
+    """A request that breaks the contract may be told so with 400 and any code."""
+    assert broken(spec, ask(answer(BAD, 400), query)) == []
+
+
+def test_a_request_without_operation_is_not_judged(spec: Spec) -> None:
+    """Answers to what the spec does not have are not held to it."""
+    assert judge(spec, Exchange(Request("POST", "/v1/video/query"), answer(BAD, 405).response)) == []
+
+
+def test_an_unreadable_body_breaks_one_rule(spec: Spec) -> None:
+    """A body that is not JSON breaks the rule about bodies, and the other rules do not stumble over it."""
+    exchange = Exchange(Request("GET", "/v1/video/query", "id=a"), answer(task()).response)
+    cut = Exchange(exchange.request, Response(200, exchange.response.headers, exchange.response.body[:-1]))
+    assert broken(spec, cut) == ["response-body"]
+
+
+def test_every_rule_has_its_own_id_and_a_place(spec: Spec) -> None:
+    """Ids are unique, places exist in the spec, and every rule has its case in the tables of these tests."""
+    assert len({rule.id for rule in RULES}) == len(RULES)
+    assert all(spec.at(rule.address).value is not None for rule in RULES)
+    own = {rule.id for rule in RULES if not rule.id.startswith("response-")}
+    assert own <= {word for _, expected in STRAYING.values() for word in expected.split()}
+
+
+def test_what_an_envelope_hides_is_found(spec: Spec) -> None:
+    """A task in an envelope breaks the schema: the documented fields are not where they should be."""
+    wrapped: Any = answer({"code": "success", "message": "", "data": task()})
+    assert set(broken(spec, ask(wrapped))) == {"response-schema", "field-undeclared"}
+
+
+def test_the_words_are_the_sdks(spec: Spec) -> None:
+    """The check and the SDK know the same words, and take them for the same."""
+    states = {word: _reading.STATES[word] for word in _reading.STATES}
+    assert {word for word, state in states.items() if state is TaskState.SUCCEEDED} == _rules.SUCCESS_WORDS
+    assert {word for word, state in states.items() if state is TaskState.FAILED} == _rules.FAILURE_WORDS
+    assert states.keys() == _rules.KNOWN_WORDS
+    examples = spec.at("/components/schemas/VideoTask/properties/status/examples").value
+    assert set(examples) <= _rules.KNOWN_WORDS
+
+
+def test_a_finding_says_what_and_where(spec: Spec) -> None:
+    """A finding in words names its weight, its rule, both sides and the request, and not the key."""
+    (finding,) = judge(spec, ask(answer(task(status="polishing"))))
+    assert str(finding) == (
+        "drift: status-unknown: expected a known word, got 'polishing' "
+        f"(#/components/schemas/VideoTask/properties/status) in GET /v1/video/query?id={TASK_ID}"
+    )
+    assert finding.rule.severity is Severity.DRIFT
+
+
+def test_alternatives_count_only_where_they_fit() -> None:
+    """Of several schemas for a value, only those that accept it say how it is to be written."""
+    spec = Spec(
+        """
+openapi: 3.1.0
+paths:
+  /v1/video/query:
+    get:
+      responses:
+        "200":
+          description: x
+          content:
+            application/json:
+              schema:
+                type: object
+                properties:
+                  a: {anyOf: [{type: integer}, {type: number}]}
+                  b: {allOf: [{type: object, properties: {c: {type: integer}}}, {properties: {d: {}}}]}
+                  e: {type: array, items: {type: integer}}
+"""
+    )
+    exchange = ask(answer({"a": 1.5, "b": {"c": 2.0, "d": 1, "x": 0}, "e": [1, 2.0]}))
+    found = [(each.rule.id, each.problem.expected, each.problem.got) for each in judge(spec, exchange)]
+    assert found == [
+        ("integer-fraction", "b.c written as an integer", "2.0"),
+        ("integer-fraction", "e[1] written as an integer", "2.0"),
+        ("field-undeclared", "documented fields", "'b.x'"),
+    ]

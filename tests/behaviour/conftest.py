@@ -1,0 +1,125 @@
+"""One suite for both clients: each test that takes ``make`` or ``client`` runs with each kind."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from kkiai_sdk import _runtime
+from kkiai_sdk.mock import MockGateway
+from tests.support.adapter import KINDS, Maker
+from tests.support.canary import KEY, assert_absent_from_errors, assert_absent_from_files, remember_errors
+from tests.support.clock import FakeTime
+from tests.support.leaks import Belongings
+from tests.support.rawserver import RawServer
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from kkiai_sdk import Kkiai
+    from tests.support.rawserver import Act, Received
+
+
+class Serve(Protocol):
+    """Starts a raw server that plays a script."""
+
+    def __call__(
+        self,
+        *script: Act | Callable[[Received], Act],
+        each: Callable[[Received], Act] | None = None,
+        foreign: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> RawServer:
+        """Start one; after the script, ``each`` answers."""
+        ...
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = Belongings()
+    yield
+    before.assert_unchanged()
+
+
+@pytest.fixture(autouse=True)
+def _no_key_anywhere(
+    _nothing_left_behind: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    errors = remember_errors(monkeypatch)
+    yield
+    assert_absent_from_errors(errors)
+    errors.clear()
+    assert_absent_from_files(tmp_path)
+    assert KEY not in "".join(record.getMessage() for record in caplog.get_records("call")), "the key is in the log"
+    assert KEY not in "".join(capsys.readouterr()), "the key was printed"
+
+
+@pytest.fixture(autouse=True)
+def clock(_no_key_anywhere: None, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    """The time of every client made in the test; the environment has nothing to say."""
+    for name in ("KKIAI_API_KEY", "KKIAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    time = FakeTime()
+    monkeypatch.setattr(_runtime, "SYSTEM", time.runtime())
+    return time
+
+
+@pytest.fixture
+def serve(clock: FakeTime) -> Iterator[Serve]:
+    """Raw servers that are closed at the end. A ``foreign`` one must not have seen the key."""
+    foreigners: list[RawServer] = []
+    with ExitStack() as stack:
+
+        def start(
+            *script: Act | Callable[[Received], Act],
+            each: Callable[[Received], Act] | None = None,
+            foreign: bool = False,
+            tls: ssl.SSLContext | None = None,
+        ) -> RawServer:
+            items = chain(script, repeat(each) if each else ())
+            server = stack.enter_context(RawServer(items, clock=clock.monotonic, tls=tls))
+            foreigners.extend([server] if foreign else [])
+            return server
+
+        yield start
+    assert KEY not in repr([server.requests for server in foreigners]), "the key was sent to another host"
+
+
+@pytest.fixture
+def gateway(clock: FakeTime) -> Iterator[MockGateway]:
+    """The mock gateway, whose tasks live by the clock of the test, with its stand-in for a CDN."""
+    with MockGateway(api_key=KEY, cdn=True, clock=clock.monotonic) as running:
+        yield running
+    assert KEY not in repr([each.headers for each in running.requests if each.server == "cdn"])
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which of the two clients."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make(kind: str, serve: Serve) -> Iterator[Maker]:
+    """Makes clients of this kind; closed before the servers are."""
+    maker = Maker(kind)
+    yield maker
+    maker.close()
+
+
+@pytest.fixture
+def client(gateway: MockGateway, make: Maker) -> Kkiai:
+    """A client of the mock gateway."""
+    return make(gateway.base_url)

@@ -1,0 +1,254 @@
+"""asyncio: cancelled calls, other event loops, and tasks side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from kkiai_sdk import AsyncKkiai, ConfigurationError
+from tests.support.adapter import default_tls
+from tests.support.canary import KEY
+from tests.support.rawserver import End
+from tests.support.wire import HANG, FileHost, finished, pattern, says, task
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act, RawServer, Received
+
+BODY = pattern(1, 0, 1 << 20)
+HOST = FileHost(BODY)
+
+
+def client_of(server: RawServer) -> AsyncKkiai:
+    """A client as a program would make it."""
+    return AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()})
+
+
+async def cancelled_after(steps: int, call: Awaitable[object]) -> bool:
+    """Run a call for so many turns of the event loop, then cancel it; whether that was in time."""
+    running = asyncio.ensure_future(call)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    running.cancel()
+    try:
+        await running
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("use", ["wait", "query", "wait_many", "watch"])
+def test_cancelled_at_any_moment(serve: Serve, use: str) -> None:
+    """A call that is cancelled at whatever moment ends in CancelledError, and the client works on."""
+    server = serve(each=lambda request: says({"id": request.task_id, "status": "queued"}))
+
+    async def watch(client: AsyncKkiai) -> None:
+        async for _ in client.watch("t", timeout=None):
+            pass
+
+    calls: dict[str, Callable[[AsyncKkiai], Awaitable[object]]] = {
+        "query": lambda client: client.query("t"),
+        "wait": lambda client: client.wait("t", timeout=None),
+        "wait_many": lambda client: client.wait_many(["a", "b", "c"], timeout=None),
+        "watch": watch,
+    }
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            stopped = [await cancelled_after(steps, calls[use](client)) for steps in range(0, 60, 2)]
+            assert stopped.count(True) > 5
+            answers = await asyncio.gather(*[client.query(f"t{number}") for number in range(20)])
+            assert [each.answered_id for each in answers] == [f"t{number}" for number in range(20)]
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_cancelled_in_a_sleep(serve: Serve, clock: FakeTime) -> None:
+    """A wait that is cancelled between two polls makes no further request."""
+    server = serve(task(), task("queued"))
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            waiting = asyncio.create_task(client.wait("t"))
+            clock.at_sleep = waiting.cancel
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert len(server.requests) == 1
+            assert (await client.query("t")).status == "queued"
+
+    asyncio.run(main())
+
+
+def test_a_time_limit_of_the_callers_own(serve: Serve) -> None:
+    """asyncio.timeout around a call is the caller's TimeoutError, not one of ours."""
+    server = serve(each=lambda request: HANG if request.task_id == "silent" else task("queued"))
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.1):
+                    await client.wait("silent")
+            assert type(caught.value) is TimeoutError
+            assert (await client.query("t")).status == "queued"
+
+    asyncio.run(main())
+
+
+def test_a_download_cancelled_at_any_moment(serve: Serve, tmp_path: Path) -> None:
+    """A download that is cancelled at whatever moment holds no lock, writes no more, and can be gone on with."""
+    host = serve(each=HOST)
+    server = serve()
+    target = tmp_path / "v.mp4"
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            for steps in (*range(30), *(2**power for power in range(5, 13))):
+                await cancelled_after(steps, client.download(finished(f"{host.url}/v"), target, overwrite=True))
+            await client.download(finished(f"{host.url}/v"), target, overwrite=True)
+
+    asyncio.run(main())
+    assert target.read_bytes() == BODY
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_download_cancelled_between_two_writes(serve: Serve, tmp_path: Path) -> None:
+    """Cancelled while the body comes in, a download leaves what it wrote; the next one fetches only the rest."""
+    body = pattern(1, 0, 1 << 20) * 3
+    host = serve(each=FileHost(body))
+    target = tmp_path / "v.mp4"
+
+    async def main() -> None:
+        async with client_of(serve()) as client:
+            loading = asyncio.create_task(
+                client.download(finished(f"{host.url}/v"), target, progress=lambda *_: loading.cancel())
+            )
+            with pytest.raises(asyncio.CancelledError):
+                await loading
+            await client.download(finished(f"{host.url}/v"), target)
+
+    asyncio.run(main())
+    assert target.read_bytes() == body
+    assert str(host.requests[1].header("range")) > "bytes=1000000-"
+
+
+def test_a_download_cancelled_in_the_body(serve: Serve, tmp_path: Path) -> None:
+    """Cancelled while the server is silent in the middle of the body, a download frees the file at once."""
+    silent = HOST.cut(700_000, End.HANG)
+    host = serve(each=lambda request: (silent if request.target == "/silent" else HOST)(request))
+    target = tmp_path / "v.mp4"
+
+    async def main() -> None:
+        async with client_of(serve()) as client:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await client.download(finished(f"{host.url}/silent"), target)
+            await client.download(finished(f"{host.url}/v"), target)
+
+    asyncio.run(main())
+    assert target.read_bytes() == BODY
+
+
+def test_on_update_may_be_a_coroutine_function(serve: Serve) -> None:
+    """An asynchronous on_update is awaited before the wait goes on."""
+    server = serve(task("queued"), task("failed"))
+    heard: list[str | None] = []
+
+    async def hear(update: object) -> None:
+        await asyncio.sleep(0)
+        heard.append(getattr(update, "status", None))
+        assert len(heard) == len(server.requests)
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            await client.wait("t", on_update=hear, raise_on_failure=False)
+
+    asyncio.run(main())
+    assert heard == ["queued", "failed"]
+
+
+def test_leaving_a_loop_early(serve: Serve) -> None:
+    """Breaking out of as_completed leaves no asyncio task behind."""
+    server = serve(
+        each=lambda request: HANG if request.task_id == "b" else says({"status": "done", "url": "http://h/v"})
+    )
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            async for result in client.as_completed(["a", "b"]):
+                assert result.task_id == "a"
+                break
+            # The loop closes what was left of the iteration in a task of its own.
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert (await client.query("a")).is_succeeded
+
+    asyncio.run(main())
+
+
+def test_queries_side_by_side(serve: Serve) -> None:
+    """A hundred queries at once each get the answer about their own task."""
+
+    def echo(request: Received) -> Act:
+        return says({"id": request.task_id})
+
+    server = serve(each=echo)
+
+    async def main() -> None:
+        async with client_of(server) as client:
+            answers = await asyncio.gather(*[client.query(f"t{number}") for number in range(100)])
+            assert [each.answered_id for each in answers] == [f"t{number}" for number in range(100)]
+
+    asyncio.run(main())
+
+
+def test_a_second_event_loop(serve: Serve) -> None:
+    """A client that outlives its event loop works in the next one, with connections of its own."""
+    server = serve(task("queued"), task("running"))
+    client = client_of(server)
+
+    async def first() -> str | None:
+        return (await client.query("t")).status
+
+    async def second() -> str | None:
+        async with client:
+            return (await client.query("t")).status
+
+    assert asyncio.run(first()) == "queued"
+    assert asyncio.run(second()) == "running"
+    assert [each.connection for each in server.requests] == [0, 1]
+
+
+def test_a_client_that_is_not_closed(serve: Serve) -> None:
+    """When its event loop ends, a forgotten client's connections are closed with it; the fixtures look for them."""
+    client = client_of(serve(task("queued")))
+
+    async def main() -> str | None:
+        return (await client.query("t")).status
+
+    assert asyncio.run(main()) == "queued"
+
+
+def test_a_transport_belongs_to_one_loop(serve: Serve) -> None:
+    """A transport of the caller's own is not carried into another event loop: that is a clear error."""
+    server = serve(task())
+    client = AsyncKkiai(KEY, base_url=server.url, httpx_args={"transport": httpx.MockTransport(_answer)})
+
+    async def main() -> None:
+        await client.query("t")
+
+    asyncio.run(main())
+    with pytest.raises(ConfigurationError, match="one process and event loop"):
+        asyncio.run(main())
+
+
+def _answer(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json={"status": "queued"})

@@ -1,0 +1,147 @@
+"""What goes wrong below HTTP, from real sockets; and redirects."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+import kkiai_sdk as k
+from tests.support.adapter import raw_request
+from tests.support.rawserver import Act, End
+from tests.support.wire import CLOSE, HANG, RESET, http, task
+
+if TYPE_CHECKING:
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+FAULTS = {
+    "closed without a byte": (CLOSE, "protocol"),
+    "reset without a byte": (RESET, "reset"),
+    "closed in the head": (Act(HALF_A_HEAD, end=End.FIN), "protocol"),
+    "reset in the head": (Act(HALF_A_HEAD, end=End.RST), "reset"),
+    "closed in the body": (http(200, b'{"status": "done"}').cut(5), "protocol"),
+    "reset in the body": (http(200, b'{"status": "done"}').cut(5, End.RST), "reset"),
+    "a length beyond all bounds": (http(200, b"{}", length=10**18).cut(2), "protocol"),
+    "not HTTP": (Act(b"SSH-2.0-OpenSSH_9.6\r\n", end=End.FIN), "protocol"),
+    "a bad chunk": (Act(CHUNKED, b"zz\r\n{}", End.FIN), "protocol"),
+    "a cut chunk": (Act(CHUNKED, b"10\r\n{", End.FIN), "protocol"),
+    "two lengths": (http(200, b"{}", ("Content-Length", "3")), "protocol"),
+    "a negative length": (http(200, b"{}", length=-2), "protocol"),
+    "silence": (HANG, "timeout"),
+    "silence in the head": (Act(HALF_A_HEAD, end=End.HANG), "timeout"),
+    "silence in the body": (http(200, b'{"status": "done"}').cut(5, End.HANG), "timeout"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_connection_is_tried_again(make: Maker, serve: Serve, clock: FakeTime, fault: str) -> None:
+    """A connection that breaks, at any moment and in any way, is a passing trouble of one try."""
+    act, kind = FAULTS[fault]
+    server = serve(act, task("queued"))
+    assert make(server.url, timeout=1.0 if kind == "timeout" else 30).query("t").status == "queued"
+    assert (len(server.requests), clock.naps) == (2, [0.5])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_connection_that_stays_broken(make: Maker, serve: Serve, fault: str) -> None:
+    """In the end it is an APIConnectionError that says where and what kind; silence is an APITimeoutError."""
+    act, kind = FAULTS[fault]
+    server = serve(act, act)
+    with pytest.raises(k.APIConnectionError) as caught:
+        make(server.url, timeout=0.1 if kind == "timeout" else 30).query("t", max_retries=1)
+    error = caught.value
+    assert (error.kind, error.transient) == (kind, True)
+    assert isinstance(error, k.APITimeoutError) == isinstance(error, TimeoutError) == (kind == "timeout")
+    assert str(error).startswith(f"127.0.0.1:{server.port}: ")
+    assert [each.fault for each in error.attempts] == [kind, kind]
+
+
+def test_refused(make: Maker, clock: FakeTime) -> None:
+    """A port where nobody listens is tried as often as any other trouble, and the cause is kept."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(k.APIConnectionError, match=rf"127\.0\.0\.1:{port}: the connection was refused") as caught:
+        make(f"http://127.0.0.1:{port}").query("t")
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    assert clock.naps == [0.5, 1.0, 2.0]
+
+
+def test_a_whole_request_has_one_time_limit(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A body that drips in time after time ends when the request has taken all of its time."""
+
+    def dripping(_: object) -> Act:
+        clock.advance(9.5)
+        return Act(b"HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n", [b'{"status"', b':"done"}'])
+
+    with pytest.raises(k.APITimeoutError, match=r"9\.25 s"):
+        make(serve(dripping).url, timeout=9.25).query("t", max_retries=0)
+
+
+def test_a_stale_connection(make: Maker, serve: Serve) -> None:
+    """A server that closes a connection after its answer costs the next query nothing but a new connection."""
+    answers = [http(200, b'{"status":"queued"}'), http(200, b'{"status":"done"}', ("Connection", "close"))]
+    server = serve(*answers, *answers)
+    client = make(server.url, max_retries=0)
+    assert [client.query("t").status for _ in range(4)] == ["queued", "done"] * 2
+    assert [each.connection for each in server.requests] == [0, 0, 1, 1]
+
+
+def test_an_untrusted_certificate_is_final(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A certificate that is not accepted is not tried again, and the message blames the certificate."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    server = serve(tls=tls)
+    with pytest.raises(k.APIConnectionError, match="certificate was not accepted") as caught:
+        make(server.url).query("t")
+    assert (caught.value.kind, caught.value.transient, clock.naps) == ("tls", False, [])
+    assert server.requests == []
+
+
+def test_redirects_at_home_are_followed(make: Maker, serve: Serve) -> None:
+    """A GET follows redirects within the gateway's own origin, with the key."""
+    server = serve(http(301, b"", ("Location", "/v2/q?id=t")), http(307, b"", ("Location", "../v3/q")), task("queued"))
+    assert make(server.url).query("t").status == "queued"
+    assert server.targets == ["/v1/video/query?id=t", "/v2/q?id=t", "/v3/q"]
+    assert len({each.header("authorization") for each in server.requests}) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_elsewhere_are_not(make: Maker, serve: Serve, status: int) -> None:
+    """A redirect to another origin ends the query with an error that names the host, and nothing is sent there."""
+    other = serve(foreign=True)
+    server = serve(http(status, b"", ("Location", f"{other.url}/v1/video/query?id=t")))
+    with pytest.raises(k.APIStatusError, match="unexpected redirect to 127") as caught:
+        make(server.url).query("t")
+    assert caught.value.status_code == status
+    assert (len(server.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize("location", ["", "http://[::1", "file:///etc/passwd", "http://127.0.0.1:99999/", "data:,x"])
+def test_redirects_to_nowhere(make: Maker, serve: Serve, location: str) -> None:
+    """A redirect that leads nowhere is an APIError, whatever it says, and is not followed."""
+    server = serve(http(302, b"", ("Location", location)))
+    with pytest.raises(k.APIError):
+        make(server.url).query("t", max_retries=0)
+    assert len(server.requests) == 1
+
+
+def test_a_ring_of_redirects(make: Maker, serve: Serve) -> None:
+    """Five redirects are followed, then the sixth is an error."""
+    server = serve(*[http(302, b"", ("Location", "/again"))] * 9)
+    with pytest.raises(k.APIStatusError):
+        make(server.url).query("t")
+    assert len(server.requests) == 6
+
+
+def test_the_key_stays_at_home_in_raw_requests(make: Maker, serve: Serve) -> None:
+    """A raw request to another origin goes without the key."""
+    other = serve(task(), foreign=True)
+    raw_request(make(serve().url), "GET", f"{other.url}/x")
+    assert other.requests[0].header("authorization") is None

@@ -1,0 +1,142 @@
+"""What a download sends, to whom, and which URLs it does not touch."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+import kkiai_sdk as k
+from tests.support.canary import KEY
+from tests.support.wire import FileHost, finished, http, pattern, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+
+BODY = pattern(3, 0, 50_000)
+HOST = FileHost(BODY)
+
+
+def test_what_a_foreign_host_is_sent(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file on another host is asked for with exactly these fields: nothing that identifies or authorises."""
+    cdn = serve(HOST, foreign=True)
+    client = make(serve().url, default_headers={"X-Team": "cows"}, user_agent_suffix="app/1")
+    client.download(finished(f"{cdn.url}/a%2Fb/v.mp4?sig=%2f&x=a+b"), tmp_path / "v.mp4")
+    (request,) = cdn.requests
+    assert (request.method, request.target) == ("GET", "/a%2Fb/v.mp4?sig=%2f&x=a+b")
+    assert {name.lower() for name, _ in request.headers} == {"host", "user-agent", "accept", "accept-encoding"}
+    assert request.header("accept-encoding") == "identity"
+    assert str(request.header("user-agent")).startswith("kkiai-sdk/")
+
+
+def test_the_gateways_own_files_need_the_key(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file on the gateway's own origin, also by a relative URL, is asked for with the key."""
+    server = serve(task("completed", video_url="/v1/videos/t/content"), HOST)
+    make(server.url).download("t", tmp_path / "v.mp4")
+    assert server.requests[1].target == "/v1/videos/t/content"
+    assert server.requests[1].header("authorization") == f"Bearer {KEY}"
+
+
+def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A redirect from the gateway to another host goes on without the key, and back home with it."""
+    cdn = serve(lambda _: http(302, b"", ("Location", f"{server.url}/home")), foreign=True)
+    server = serve(http(302, b"", ("Location", f"{cdn.url}/away")), HOST)
+    path = make(server.url).download(finished(f"{server.url}/v"), tmp_path / "v.mp4")
+    assert path.read_bytes() == BODY
+    assert cdn.requests[0].header("authorization") is None
+    assert [each.header("authorization") for each in server.requests] == [f"Bearer {KEY}"] * 2
+
+
+def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A cookie set on the way is never sent back, neither to the file host nor to the gateway."""
+    cookie = ("Set-Cookie", "tracker=1; Path=/")
+    cdn = serve(http(302, b"", ("Location", "/v"), cookie), HOST)
+    server = serve(task())
+    client = make(server.url)
+    client.download(finished(f"{cdn.url}/x"), tmp_path / "v.mp4")
+    client.query("t")
+    assert [each.header("cookie") for each in (*cdn.requests, *server.requests)] == [None] * 3
+
+
+@pytest.mark.parametrize("hops", [1, 5])
+def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops: int) -> None:
+    """Up to five redirects lead to the file."""
+    cdn = serve(*[http(status, b"", ("Location", "next")) for status in (301, 302, 303, 307, 308)[:hops]], HOST)
+    assert make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert len(cdn.requests) == hops + 1
+    assert {each.method for each in cdn.requests} == {"GET"}
+
+
+def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """The sixth redirect ends the download."""
+    cdn = serve(*[http(302, b"", ("Location", "next"))] * 9)
+    with pytest.raises(k.DownloadError, match="more than 5 redirects"):
+        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
+    assert len(cdn.requests) == 6
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///etc/passwd",
+        "data:video/mp4;base64,AAAA",
+        "ftp://127.0.0.1/v.mp4",
+        "javascript:alert(1)",
+        "//127.0.0.1/v.mp4",
+        "v.mp4",
+        "http://",
+        "http://user:pw@127.0.0.1/v.mp4",
+        "http://127.0.0.1\\@example.com/",
+        "http://127.0.0.1/a b",
+        "http://127.0.0.1/\n",
+        "http://127.0.0.1:99999/v",
+        "http://[::1/v",
+        "https://169.254.169.254/latest/meta-data",
+        "https://localhost/v",
+        "https://[::1]/v",
+        "https://[::ffff:127.0.0.1]/v",
+        "https://127.1/v",
+        "https://2130706433/v",
+        "https://0x7f.1/v",
+        "https://10.0.0.1/v",
+        "https://100.64.0.1/v",
+        "https://[fd00::1]/v",
+        "https://router.local/v",
+        "https://xn--e1awd7f.invalid.localhost/v",
+        "https://ex\u0430mple.com/v",
+        "https://1.1.1.1:22/v",
+    ],
+)
+def test_unsafe_urls_are_not_touched(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
+    """A URL of another scheme, with credentials, or inwards is refused before anything is sent or written."""
+    with pytest.raises(k.UnsafeURLError):
+        make(serve().url).download(finished(url), tmp_path / "v.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_query_string_is_never_shown(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """The signature of a refused URL is in neither the message nor the fields of the error."""
+    with pytest.raises(k.UnsafeURLError) as caught:
+        make(serve().url).download(finished("https://10.0.0.1/v?sig=s3cret#frag"), tmp_path / "v.mp4")
+    assert caught.value.url == "https://10.0.0.1/v"
+    assert "s3cret" not in repr(vars(caught.value)) + str(caught.value)
+
+
+def test_https_does_not_become_http(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A redirect from https to http is refused, on the gateway's own host too, and nothing is sent there."""
+    authority = trustme.CA()
+    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    plain = serve(HOST, foreign=True)
+    secure = serve(HOST, http(302, b"", ("Location", f"{plain.url}/v")), tls=server_side)
+    client = make(secure.url, httpx_args={"verify": client_side})
+    assert client.download(finished(f"{secure.url}/v"), tmp_path / "good.mp4").read_bytes() == BODY
+    with pytest.raises(k.UnsafeURLError, match="from https to http"):
+        client.download(finished(f"{secure.url}/v"), tmp_path / "v.mp4")
+    assert plain.requests == []

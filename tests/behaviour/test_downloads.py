@@ -1,0 +1,285 @@
+"""download and wait_and_download: the whole file under its name, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import stat
+import tracemalloc
+from importlib import resources
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import ConfigurationError
+from tests.support.rawserver import Act, End
+from tests.support.wire import CLOSE, FileHost, done, finished, http, pattern, refusal, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kkiai_sdk.mock import MockGateway
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+BODY = pattern(1, 0, 300_000)
+OLD = b"an older file"
+PAGE = http(200, b"<html>sign in</html>", ("Content-Type", "text/html"))
+VIDEO = ("Content-Type", "video/mp4")
+
+XML = b"<?xml version='1.0'?><Error/>"
+UNFRAMED = Act(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
+CHUNKS = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nTransfer-Encoding: chunked\r\n\r\n"
+ALL_OF_IT = ("Content-Range", "bytes 0-299999/300000")
+
+
+def chunked(body: bytes) -> Act:
+    """A body without a length, in one chunk."""
+    return Act(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
+
+
+#: What a server may do to a download, and the error that it comes to.
+FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
+    "a web page": ([PAGE], k.NotAVideoError),
+    "JSON": ([http(200, b'{"error": "no"}', VIDEO)], k.NotAVideoError),
+    "XML": ([http(200, XML, VIDEO)], k.NotAVideoError),
+    "text": ([http(200, b"no such file", ("Content-Type", "text/plain"))], k.NotAVideoError),
+    "nothing": ([http(200, b"", VIDEO)], k.NotAVideoError),
+    "gzip": ([http(200, BODY, VIDEO, ("Content-Encoding", "gzip"))], k.DownloadError),
+    "too large": ([http(200, BODY + b"x", VIDEO)], k.DownloadError),
+    "too large, no length": ([chunked(BODY + b"x")], k.DownloadError),
+    "no length": ([UNFRAMED], k.IncompleteDownloadError),
+    "cut": ([FileHost(BODY, None).cut(70_000)] * 9, k.IncompleteDownloadError),
+    "reset": ([FileHost(BODY, None).cut(70_000, End.RST)] * 9, k.IncompleteDownloadError),
+    "closed": ([CLOSE] * 9, k.IncompleteDownloadError),
+    "503": ([http(503)] * 9, k.IncompleteDownloadError),
+    "400": ([http(400)], k.DownloadError),
+    "416": ([http(416)], k.DownloadError),
+    "a range for no range": ([http(206, BODY, ALL_OF_IT)] * 2, k.IncompleteDownloadError),
+    "a redirect to nowhere": ([http(302)], k.DownloadError),
+    "redirects for ever": ([http(302, b"", ("Location", "/again"))] * 9, k.DownloadError),
+    "a redirect to a file": ([http(302, b"", ("Location", "file:///etc/passwd"))], k.UnsafeURLError),
+    "a redirect inwards": ([http(302, b"", ("Location", "http://169.254.169.254/meta"))], k.UnsafeURLError),
+}
+
+
+@pytest.mark.parametrize("before", [None, OLD])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_failure_leaves_the_target_alone(
+    make: Maker, serve: Serve, tmp_path: Path, failure: str, before: bytes | None
+) -> None:
+    """Whatever goes wrong, the target stays absent, or the old file stays as it was; only a part may lie beside it."""
+    script, error = FAILURES[failure]
+    cdn, target = serve(*script, foreign=True), tmp_path / "v.mp4"
+    if before is not None:
+        target.write_bytes(before)
+    with pytest.raises(k.DownloadError) as caught:
+        make(serve().url).download(finished(f"{cdn.url}/v?sig=s3cret"), target, overwrite=True, max_bytes=len(BODY))
+    assert type(caught.value) is error
+    assert "s3cret" not in str(caught.value)
+    assert (target.read_bytes() if target.exists() else None) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part"}
+
+
+def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
+    """wait_and_download brings the sample, byte for byte, and leaves nothing else."""
+    path = make(gateway.base_url).wait_and_download("grok:scenario-normal", tmp_path / "v.mp4")
+    assert path == tmp_path / "v.mp4"
+    assert path.read_bytes() == resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """The file has the mode that the umask gives to any new file."""
+    umask = os.umask(0o027)
+    try:
+        path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(("task_id", "name"), [("t-1", "t-1.mp4"), ("../../evil", "evil-"), ("grok:1", "grok-1-")])
+def test_a_folder_gets_a_name_from_the_id(make: Maker, serve: Serve, tmp_path: Path, task_id: str, name: str) -> None:
+    """Into a folder the file goes under a safe name made from the id, never from the server."""
+    host = serve(FileHost(BODY))
+    path = make(serve().url).download(finished(f"{host.url}/../x%2f..%2fetc.mp4", task_id), tmp_path)
+    assert path.parent == tmp_path
+    assert path.name.startswith(name)
+    assert path.read_bytes() == BODY
+
+
+def test_an_id_is_asked_about_first(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Given an id, download queries the task for its URL."""
+    host = serve(FileHost(BODY))
+    server = serve(done(f"{host.url}/v"))
+    assert make(server.url).download("t", tmp_path / "v.mp4").read_bytes() == BODY
+    assert server.targets == ["/v1/video/query?id=t"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (task("failed", error="no"), k.TaskFailedError),
+        (task("running"), k.VideoMissingError),
+        (task("completed", video_url=None), k.VideoMissingError),
+        (refusal(401), k.AuthenticationError),
+        (refusal(404, message="task not found"), k.TaskNotFoundError),
+    ],
+)
+def test_no_video_to_fetch(make: Maker, serve: Serve, tmp_path: Path, answer: Act, error: type[k.KkiaiError]) -> None:
+    """Without a URL there is a typed error and nothing on disk."""
+    with pytest.raises(error):
+        make(serve(answer).url).download("t", tmp_path / "v.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Without overwrite an existing target is a TargetExistsError before any request, also before a wait."""
+    target = tmp_path / "t.mp4"
+    target.write_bytes(OLD)
+    server = serve()
+    client = make(server.url)
+    for call in (client.download, client.wait_and_download):
+        for dest in (target, tmp_path, str(target)):
+            with pytest.raises(k.TargetExistsError, match="overwrite=True"):
+                call("t", dest)
+    assert (server.requests, target.read_bytes()) == ([], OLD)
+
+
+def test_overwrite_replaces_it_at_the_end(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """With overwrite the old file stands until the new one is whole."""
+    target = tmp_path / "v.mp4"
+    target.write_bytes(OLD)
+    seen: list[bytes] = []
+    host = serve(FileHost(BODY))
+    make(serve().url).download(
+        finished(f"{host.url}/v"), target, overwrite=True, progress=lambda *_: seen.append(target.read_bytes())
+    )
+    assert set(seen) == {OLD}
+    assert target.read_bytes() == BODY
+
+
+def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Without overwrite a file that appeared during the download is not replaced either."""
+    target = tmp_path / "v.mp4"
+    with pytest.raises(k.TargetExistsError):
+        make(serve().url).download(
+            finished(f"{serve(FileHost(BODY)).url}/v"), target, progress=lambda *_: target.write_bytes(OLD)
+        )
+    assert target.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("dest", ["missing/v.mp4", "", None, 5, b"v.mp4", "folder.mp4"])
+def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
+    """A place that cannot hold the file is refused before anything is sent."""
+    (tmp_path / "folder.mp4" / "t.mp4").mkdir(parents=True)
+    server = serve()
+    place = tmp_path / dest if isinstance(dest, str) and dest else dest
+    with pytest.raises(ConfigurationError, match="dest"):
+        make(server.url).download("t", place)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("options", [{"max_bytes": 0}, {"max_bytes": 1.5}, {"max_bytes": True}, {"progress": 5}])
+def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]) -> None:
+    """Options out of their range are refused by name before anything is sent."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        make(serve().url).download("t", tmp_path / "v.mp4", **options)
+
+
+def test_a_second_download_to_the_same_place(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """While one download writes, another to the same place is refused; the first goes on."""
+    client = make(serve().url)
+    host = serve(FileHost(BODY))
+    problems: list[str] = []
+    kkiai = k.Kkiai("other-key", base_url="http://127.0.0.1:9")
+
+    def meanwhile(*_: object) -> None:
+        with pytest.raises(k.DownloadError) as caught:
+            kkiai.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+        problems.append(str(caught.value))
+
+    path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=meanwhile)
+    kkiai.close()
+    assert path.read_bytes() == BODY
+    assert problems[0].startswith("another download is writing")
+    assert len(host.requests) == 1
+
+
+def test_a_planted_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A symbolic link under the part's name is not followed: the file behind it stays as it is."""
+    (tmp_path / "victim").write_bytes(OLD)
+    (tmp_path / "v.mp4.part").symlink_to(tmp_path / "victim")
+    host = serve()
+    with pytest.raises(k.DownloadError, match="cannot write"):
+        make(serve().url).download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+    assert (host.requests, (tmp_path / "victim").read_bytes()) == ([], OLD)
+
+
+def test_no_room_on_the_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
+    """What the file system refuses is a DownloadError with its number; it is not tried again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    host = serve(FileHost(BODY))
+    client = make(serve().url)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(k.DownloadError, match="cannot write") as caught:
+            client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    assert (len(host.requests), clock.naps) == (1, [])
+
+
+def test_progress(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """The callback hears a growing number of bytes out of the total, and at last all of them."""
+    told: list[tuple[int, int | None]] = []
+    host = serve(FileHost(BODY))
+    make(serve().url).download(
+        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda size, total: told.append((size, total))
+    )
+    sizes = [size for size, _ in told]
+    assert sizes == sorted(sizes)
+    assert {total for _, total in told} == {len(BODY)}
+    assert sizes[-1] == len(BODY)
+
+
+def test_what_progress_raises(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
+    """An exception of progress ends the download unchanged, and the client works on."""
+    host = serve(each=FileHost(BODY))
+    client = make(serve().url)
+    with pytest.raises(ZeroDivisionError):
+        client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda *_: 1 // 0)
+    assert client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert clock.naps == []
+
+
+def test_a_file_of_unknown_length(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A chunked body has an end of its own: without a length it is still known to be whole."""
+    host = serve(chunked(BODY))
+    told: list[int | None] = []
+    path = make(serve().url).download(
+        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda _, total: told.append(total)
+    )
+    assert path.read_bytes() == BODY
+    assert set(told) == {None}
+
+
+def test_memory_stays_flat(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file of 50 MB passes through with less than 8 MiB of memory."""
+    block = pattern(1, 0, 1 << 20)
+    host = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
+    client = make(serve().url)
+    tracemalloc.start()
+    try:
+        path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert path.stat().st_size == 50 << 20
+    assert peak < 8 << 20

@@ -1,0 +1,198 @@
+"""wait_many and as_completed: many tasks, each with an end of its own."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import ConfigurationError, PollPolicy
+from tests.support.clock import START
+from tests.support.wire import HANG, done, http, refusal, says, task
+
+if TYPE_CHECKING:
+    from kkiai_sdk.mock import MockGateway
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act, Received
+
+EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
+
+
+def workers() -> list[str]:
+    """The threads of the SDK."""
+    return [each.name for each in threading.enumerate() if re.fullmatch(r"kkiai-\d+", each.name)]
+
+
+def by_id(**answers: Act) -> Any:
+    """A handler that answers about each task what is said of it."""
+    return lambda request: answers[request.task_id]
+
+
+def test_results_come_in_the_order_of_the_ids(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """wait_many gives one result per id, in the order of the ids, whatever ends first."""
+    quick = by_id(a=task(), b=done(), c=task())
+    server = serve(quick, quick, quick, each=lambda _: done())
+    results = make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN)
+    assert [each.task_id for each in results] == ["a", "b", "c"]
+    assert all(each.is_succeeded for each in results)
+    assert [each.task_id for each in server.requests] == ["a", "b", "c", "a", "c"]
+    assert clock.naps == [5]
+
+
+def test_results_come_as_tasks_end(make: Maker, serve: Serve) -> None:
+    """as_completed gives each result as soon as its task has ended."""
+    quick = by_id(a=task(), b=done(), c=task())
+    server = serve(quick, quick, quick, by_id(a=task()), each=lambda _: done())
+    results = make(server.url).as_completed(["a", "b", "c"], max_concurrency=1)
+    assert [each.task_id for each in results] == ["b", "c", "a"]
+
+
+def test_duplicates_are_asked_about_once(make: Maker, serve: Serve) -> None:
+    """An id that is given twice has one result and costs one request."""
+    server = serve(each=lambda _: done())
+    results = make(server.url).wait_many(["a", "b", "a"], max_concurrency=1)
+    assert [each.task_id for each in results] == ["a", "b"]
+    assert len(server.requests) == 2
+
+
+def test_any_iterable_will_do(make: Maker, serve: Serve) -> None:
+    """The ids may come from a generator, also with duplicates and bad ones among them."""
+    results = make(serve(each=lambda _: done()).url).wait_many(each for each in ("a", "", "b", "a"))
+    assert [(each.task_id, each.is_succeeded) for each in results] == [("a", True), ("", False), ("b", True)]
+
+
+@pytest.mark.parametrize("ids", [[], (), iter([])])
+def test_no_ids(make: Maker, serve: Serve, ids: Any) -> None:
+    """No ids, no results, no requests."""
+    server = serve()
+    assert make(server.url).wait_many(ids) == []
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("ids", ["grok:1", b"grok:1"])
+def test_one_text_is_not_many_ids(make: Maker, serve: Serve, ids: Any) -> None:
+    """A text where a list belongs is refused, and not taken apart into letters."""
+    client = make(serve().url)
+    with pytest.raises(ConfigurationError, match="task_ids"):
+        client.wait_many(ids)
+    with pytest.raises(ConfigurationError, match="task_ids"):
+        client.as_completed(ids)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1001, 1.5, True, None])
+def test_impossible_concurrency(make: Maker, serve: Serve, number: Any) -> None:
+    """max_concurrency out of its range is refused by name."""
+    with pytest.raises(ConfigurationError, match="max_concurrency"):
+        make(serve().url).wait_many(["a"], max_concurrency=number)
+
+
+def test_each_task_has_its_own_end(make: Maker, serve: Serve) -> None:
+    """Successes, failures, refusals, bad ids and time running out stand side by side; none stops the others."""
+    answers: dict[str, Act] = {
+        "good": done(),
+        "failed": task("failed", error="no"),
+        "forbidden": refusal(403),
+        "gone": refusal(404, message="task not found"),
+        "busy": refusal(503),
+        "empty": task("completed", video_url=None),
+        "slow": task("running"),
+    }
+    server = serve(each=by_id(**answers))
+    poll = PollPolicy(min_interval=5, growth=0, jitter=0, max_consecutive_errors=3)
+    results = make(server.url).wait_many(["a b", *answers], timeout=300, poll=poll)
+    ends = {each.task_id: type(each.error) for each in results}
+    assert ends == {
+        "a b": ConfigurationError,
+        "good": type(None),
+        "failed": k.TaskFailedError,
+        "forbidden": k.PermissionDeniedError,
+        "gone": k.TaskNotFoundError,
+        "busy": k.ServerError,
+        "empty": k.VideoMissingError,
+        "slow": k.TaskTimeoutError,
+    }
+    snapshots = {each.task_id: each.task and each.task.status for each in results}
+    assert (snapshots["slow"], snapshots["failed"], snapshots["busy"]) == ("running", "failed", None)
+
+
+def test_too_many_requests_pauses_all(make: Maker, serve: Serve) -> None:
+    """A 429 for one task is taken as said to all: nobody is asked before the pause is over."""
+    server = serve(task(), refusal(429, retry_after="30"), each=lambda _: done())
+    make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN)
+    assert [each.time - START for each in server.requests] == [0, 0, 30, 30, 30]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 8])
+def test_requests_in_flight(make: Maker, serve: Serve, limit: int) -> None:
+    """As many requests are in flight as max_concurrency allows, and never one more."""
+    together, lock = threading.Barrier(limit), threading.Lock()
+    active: set[str] = set()
+    peaks: list[int] = []
+
+    def handler(request: Received) -> Act:
+        with lock:
+            active.add(request.task_id)
+            peaks.append(len(active))
+        together.wait(10)
+        with lock:
+            active.discard(request.task_id)
+            return says({"status": "done", "url": "http://127.0.0.1/v"})
+
+    results = make(serve(each=handler).url).wait_many([f"t{n}" for n in range(3 * limit)], max_concurrency=limit)
+    assert all(each.is_succeeded for each in results)
+    assert max(peaks) == limit
+
+
+def test_two_hundred_tasks(make: Maker, gateway: MockGateway) -> None:
+    """Two hundred tasks that live their lives at once all end well, over a handful of connections."""
+    ids = [f"grok:scenario-normal~{number}" for number in range(200)]
+    counts = []
+    results = []
+    for result in make(gateway.base_url).as_completed(ids):
+        results.append(result)
+        counts.append(len(workers()))
+    assert sorted(each.task_id for each in results) == sorted(ids)
+    assert all(each.is_succeeded for each in results)
+    assert max(counts) <= 4
+
+
+def test_stopping_early_leaves_nothing(make: Maker, serve: Serve) -> None:
+    """Leaving the loop ends it: no thread stays, nothing more is asked, and the client works on."""
+    server = serve(by_id(a=done()), *[task("queued")] * 5)
+    client = make(server.url)
+    results = client.as_completed(["a", "b", "c"], max_concurrency=1)
+    assert next(results).task_id == "a"
+    results.close()  # type: ignore[attr-defined]
+    assert workers() == []
+    assert [each.task_id for each in server.requests] == ["a"]
+    assert client.query("x").status == "queued"
+
+
+def test_stopping_early_with_requests_in_flight(make: Maker, serve: Serve) -> None:
+    """Leaving the loop while others are being asked about does not wait for their answers."""
+    server = serve(each=by_id(a=done(), b=HANG, c=HANG))
+    client = make(server.url)
+    results = client.as_completed(["a", "b", "c"], max_concurrency=3)
+    assert next(results).task_id == "a"
+    results.close()  # type: ignore[attr-defined]
+    assert client.query("a").is_succeeded
+
+
+def test_retries_do_not_hold_up_others(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A failed query gives its place to the next task; it is repeated when its turn comes."""
+    server = serve(http(503), done(), done())
+    make(server.url).wait_many(["a", "b"], max_concurrency=1, poll=EVEN)
+    assert [each.task_id for each in server.requests] == ["a", "b", "a"]
+    assert clock.naps == [5]
+
+
+def test_a_bug_is_not_swallowed(make: Maker, serve: Serve) -> None:
+    """An exception that is no answer about a task, such as from a key function, comes out as it is."""
+    client = make(serve().url, api_key=lambda: dict[str, str]()["vault"])
+    with pytest.raises(KeyError, match="vault"):
+        client.wait_many(["a", "b", "c"])

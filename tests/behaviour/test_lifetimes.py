@@ -1,0 +1,183 @@
+"""Closing, threads, and interrupts: what is left of a client afterwards."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import ConfigurationError
+from tests.support.canary import KEY
+from tests.support.wire import FileHost, done, finished, http, pattern, says, task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from kkiai_sdk import Kkiai
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act, Received
+
+USES: dict[str, Callable[[Kkiai, Path], object]] = {
+    "query": lambda client, _: client.query("t"),
+    "wait": lambda client, _: client.wait("t"),
+    "watch": lambda client, _: list(client.watch("t")),
+    "wait_many": lambda client, _: client.wait_many(["t", "u"]),
+    "as_completed": lambda client, _: list(client.as_completed(["t", "u"])),
+    "download": lambda client, path: client.download("t", path / "v.mp4"),
+    "download of a task": lambda client, path: client.download(finished("http://127.0.0.1:9/v"), path / "v.mp4"),
+    "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
+    "a copy": lambda client, _: client.with_options(timeout=5).query("t"),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_closed_client_says_so(make: Maker, serve: Serve, tmp_path: Path, use: str) -> None:
+    """Every use of a closed client is a ConfigurationError; nothing is sent and nothing written."""
+    server = serve(task())
+    client = make(server.url)
+    client.query("t")
+    client.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        USES[use](client, tmp_path)
+    assert (len(server.requests), list(tmp_path.iterdir())) == (1, [])
+
+
+def test_closing_twice(make: Maker, serve: Serve) -> None:
+    """Closing again does nothing, with or without a with statement, used or not."""
+    client = make(serve(task("queued")).url)
+    with client as same:
+        assert same.query("t").status == "queued"
+    client.close()
+    client.close()
+    make("http://127.0.0.1:9").close()
+
+
+def test_copies_close_together(make: Maker, serve: Serve) -> None:
+    """A client and its copies share their connections: closing one closes all."""
+    client = make(serve(task()).url)
+    client.query("t")
+    client.with_options(timeout=5).close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.query("t")
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_client_is_not_copied(make: Maker, duplicate: Callable[[object], object]) -> None:
+    """A client holds a key and connections; it refuses to be pickled or copied."""
+    client = make("http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="make a new one"):
+        duplicate(getattr(client, "target", client))
+
+
+class Transport(httpx.HTTPTransport):
+    """A transport of the caller's own that counts."""
+
+    closed = 0
+
+    def close(self) -> None:
+        """Close it."""
+        type(self).closed += 1
+        super().close()
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """The same for asyncio."""
+
+    closed = 0
+
+    async def aclose(self) -> None:
+        """Close it."""
+        type(self).closed += 1
+        await super().aclose()
+
+
+def test_a_transport_of_ones_own(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A transport that the caller passes carries all requests and is closed with the client."""
+    kind: Any = Transport if make.kind == "sync" else AsyncTransport
+    kind.closed = 0
+    host = serve(FileHost(pattern(1, 0, 2000)))
+    client = make(serve(done(f"{host.url}/v")).url, httpx_args={"transport": kind()})
+    client.download("t", tmp_path / "v.mp4")
+    assert kind.closed == 0
+    client.close()
+    assert kind.closed > 0
+    assert len(host.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "args", [{"timeout": 5}, {"headers": {}}, {"limits": None}, {"proxy": "nonsense://h"}, {"nonsense": 1}]
+)
+def test_impossible_httpx_args(make: Maker, serve: Serve, args: dict[str, Any]) -> None:
+    """What the SDK decides itself, and what httpx does not accept, is a ConfigurationError and not a crash."""
+    with pytest.raises(ConfigurationError, match="httpx_args"):
+        make(serve().url, httpx_args=args).query("t")
+
+
+def test_an_unknown_option(make: Maker) -> None:
+    """A misspelt option is refused, with the ones that exist."""
+    with pytest.raises(ConfigurationError, match=r"unknown option time_out; known: .*timeout"):
+        make("http://127.0.0.1:9", time_out=5)
+
+
+def test_an_interrupt_in_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Ctrl-C between two polls passes at once, and the client works on."""
+    server = serve(task(), task("queued"))
+    client = make(server.url)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    clock.at_sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        client.wait("t")
+    assert client.query("t").status == "queued"
+    assert len(server.requests) == 2
+
+
+def test_an_interrupt_while_many_wait(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Ctrl-C while many tasks wait leaves no thread or task behind; the fixtures look for them."""
+    server = serve(each=lambda _: task("queued"))
+    client = make(server.url)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    clock.at_sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        client.wait_many(["a", "b", "c"])
+    assert client.query("t").status == "queued"
+
+
+def test_threads_share_a_client(serve: Serve) -> None:
+    """Eight threads with one client each get the answers about their own tasks."""
+
+    def echo(request: Received) -> Act:
+        return (
+            http(503) if request.task_id.endswith("-3") and len(server.requests) % 2 else says({"id": request.task_id})
+        )
+
+    server = serve(each=echo)
+    wrong: list[object] = []
+
+    def ask(client: Kkiai, name: str) -> None:
+        for number in range(25):
+            answer = client.query(f"{name}-{number}", max_retries=50)
+            if answer.answered_id != f"{name}-{number}":
+                wrong.append(answer)
+
+    with k.Kkiai(KEY, base_url=server.url) as client:
+        threads = [threading.Thread(target=ask, args=(client, f"t{number}")) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert len({each.task_id for each in server.requests}) == 200

@@ -1,0 +1,207 @@
+"""One query: what is sent, and what comes back."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kkiai_sdk import ConfigurationError, TaskState, __version__
+from tests.support.canary import KEY
+from tests.support.rawserver import Act
+from tests.support.wire import http, says, task
+
+if TYPE_CHECKING:
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+
+OWN_AGENT = f"kkiai-sdk/{__version__} python/{platform.python_version()}"
+
+
+def test_a_query_is_one_get_with_exactly_these_fields(make: Maker, serve: Serve) -> None:
+    """A query sends one GET with the documented fields, an identifiable agent, and nothing else."""
+    server = serve(task())
+    make(server.url).query("grok:1")
+    (request,) = server.requests
+    assert (request.method, request.target, request.body) == ("GET", "/v1/video/query?id=grok%3A1", b"")
+    assert {name.lower(): value for name, value in request.headers} == {
+        "host": f"127.0.0.1:{server.port}",
+        "accept": "application/json",
+        "content-type": "application/json",
+        "accept-encoding": "identity",
+        "connection": "keep-alive",
+        "user-agent": OWN_AGENT,
+        "authorization": f"Bearer {KEY}",
+    }
+    assert len(request.headers) == 7
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    ["a/b?x=1#y", "a&b=c", "%2e%2e", "../../admin", "任务-ü", "a+b", "grok:eee6", "x" * 256, "-rf", "'\"`$(x)"],
+)
+def test_odd_ids_stay_inside_the_parameter(make: Maker, serve: Serve, task_id: str) -> None:
+    """Whatever an id holds, the path stays the same and the parameter decodes to the id."""
+    server = serve(task())
+    answer = make(server.url).query(task_id)
+    (request,) = server.requests
+    assert request.target.partition("?")[0] == "/v1/video/query"
+    assert request.task_id == task_id
+    assert request.target.count("&") == 0
+    assert answer.id == task_id
+
+
+@pytest.mark.parametrize("task_id", ["", " ", "a b", "a\nb", "a\x00b", ".", "..", "x" * 257, None, 5, "\ud800"])
+def test_impossible_ids_are_refused_before_anything_is_sent(make: Maker, serve: Serve, task_id: str) -> None:
+    """An id that cannot be sent is a ConfigurationError, and the gateway hears nothing."""
+    server = serve()
+    client = make(server.url)
+    for call in (client.query, client.wait, client.watch, lambda each: client.download(each, "x.mp4")):
+        with pytest.raises(ConfigurationError, match="task id"):
+            call(task_id)
+    assert server.requests == []
+
+
+def test_headers_of_the_client_and_of_the_call(make: Maker, serve: Serve) -> None:
+    """default_headers go with every request, extra_headers with one, and the later of two wins."""
+    server = serve(task(), task())
+    client = make(server.url, default_headers={"X-Team": "cows", "X-Forwarded-Host": "a:1"}, user_agent_suffix="app/1")
+    client.query("t", extra_headers={"x-forwarded-host": "localhost:5173"})
+    client.query("t")
+    first, second = server.requests
+    assert [each.header("x-team") for each in server.requests] == ["cows", "cows"]
+    assert [each.header("X-Forwarded-Host") for each in server.requests] == ["localhost:5173", "a:1"]
+    assert first.header("user-agent") == second.header("user-agent") == f"{OWN_AGENT} app/1"
+    assert sum(name.lower() == "x-forwarded-host" for name, _ in first.headers) == 1
+
+
+def test_cookies_are_not_kept(make: Maker, serve: Serve) -> None:
+    """A cookie that the gateway sets is never sent back."""
+    server = serve(says({"status": "queued"}, Set_Cookie="session=1; Path=/"), task())
+    client = make(server.url)
+    client.query("t")
+    client.query("t")
+    assert [each.header("cookie") for each in server.requests] == [None, None]
+
+
+def test_a_key_function_is_asked_for_every_try(make: Maker, serve: Serve) -> None:
+    """A key that changes between two tries of one query is sent as it is at each."""
+    server = serve(http(503), task())
+    keys = iter(["first-key", " second-key\n"])
+    make(server.url, api_key=lambda: next(keys)).query("t")
+    assert [each.header("authorization") for each in server.requests] == ["Bearer first-key", "Bearer second-key"]
+
+
+@pytest.mark.parametrize("answer", ["", "two words", "ü", 5, None])
+def test_a_key_function_with_a_useless_answer(make: Maker, serve: Serve, answer: object) -> None:
+    """A key function that gives nothing that can be sent is a ConfigurationError, and nothing is sent."""
+    server = serve()
+    with pytest.raises(ConfigurationError, match="api_key"):
+        make(server.url, api_key=lambda: answer).query("t")
+    assert server.requests == []
+
+
+def test_what_a_key_function_raises_passes_unchanged(make: Maker, serve: Serve) -> None:
+    """The caller's own exception is the caller's to see."""
+    client = make(serve().url, api_key=lambda: dict[str, str]()["vault"])
+    with pytest.raises(KeyError, match="vault"):
+        client.query("t")
+
+
+def test_key_and_address_from_the_environment(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments the client takes KKIAI_API_KEY and KKIAI_BASE_URL."""
+    server = serve(task())
+    monkeypatch.setenv("KKIAI_API_KEY", f"{KEY}\n")
+    monkeypatch.setenv("KKIAI_BASE_URL", server.url)
+    make(api_key=None).query("t")
+    assert server.requests[0].header("authorization") == f"Bearer {KEY}"
+
+
+def test_without_a_key_nothing_works(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is a ConfigurationError that says where one is looked for."""
+    monkeypatch.setenv("KKIAI_API_KEY", "")
+    with pytest.raises(ConfigurationError, match="KKIAI_API_KEY"):
+        make("http://127.0.0.1:9", api_key=None)
+
+
+@pytest.mark.parametrize(
+    ("ending", "path"),
+    [
+        ("", "/v1/video/query"),
+        ("/", "/v1/video/query"),
+        ("/v1", "/v1/video/query"),
+        ("/v1/", "/v1/video/query"),
+        ("/proxy/kkiai", "/proxy/kkiai/v1/video/query"),
+        ("/proxy/v1/", "/proxy/v1/video/query"),
+    ],
+)
+def test_forms_of_the_base_url(make: Maker, serve: Serve, ending: str, path: str) -> None:
+    """A trailing slash or /v1 makes no difference, and a path in front is kept."""
+    server = serve(task())
+    make(server.url + ending).query("t")
+    assert server.targets == [f"{path}?id=t"]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://127.0.0.1", "http://gateway.example", "https://u:p@h", "https://h?x=1", "h"]
+)
+def test_bad_base_urls(make: Maker, url: str) -> None:
+    """A base URL that cannot work is refused when the client is made."""
+    with pytest.raises(ConfigurationError, match="base_url"):
+        make(url)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_any_success_status_with_a_task_is_an_answer(make: Maker, serve: Serve, status: int) -> None:
+    """Gateways that answer 201 or 202 for a task that is on its way are understood."""
+    server = serve(says({"id": "other", "status": "queued", "progress": "12%"}, status, X_Oneapi_Request_Id="r-1"))
+    answer = make(server.url).query("t")
+    assert (answer.state, answer.answered_id, answer.progress) == (TaskState.PENDING, "other", 0.12)
+    assert answer.request_id == "r-1"
+
+
+def test_a_failed_task_is_an_answer(make: Maker, serve: Serve) -> None:
+    """A query returns a failed task with its reason; only a wait raises."""
+    server = serve(task("FAILURE", error={"message": "refused by the filter", "code": "c1"}))
+    answer = make(server.url).query("t")
+    assert answer.is_failed
+    assert str(answer.failure) == "refused by the filter (c1)"
+
+
+def test_a_chunked_answer_in_single_bytes(make: Maker, serve: Serve) -> None:
+    """An answer is understood however it is cut into pieces on the way."""
+    pieces = [b"1\r\n%c\r\n" % byte for byte in b'{"status":"done","url":"http://127.0.0.1/v"}']
+    server = serve(Act(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [*pieces, b"0\r\n\r\n"]))
+    assert make(server.url).query("t").video_url == "http://127.0.0.1/v"
+
+
+def test_connections_are_used_again(make: Maker, serve: Serve) -> None:
+    """Queries one after another share a connection, also those of a copy with other options."""
+    server = serve(task(), task(), task())
+    client = make(server.url)
+    client.query("t")
+    client.with_options(timeout=5, user_agent_suffix="copy").query("t")
+    client.query("t")
+    assert [each.connection for each in server.requests] == [0, 0, 0]
+    assert [str(each.header("user-agent")).endswith("copy") for each in server.requests] == [False, True, False]
+
+
+def test_options_of_a_copy(make: Maker, serve: Serve) -> None:
+    """with_options changes the copy alone, and refuses what it does not know."""
+    server = serve(task(), task())
+    client = make(server.url)
+    client.with_options(api_key="another", default_headers={"X-A": "1"}).query("t")
+    client.query("t")
+    assert [each.header("authorization") for each in server.requests] == ["Bearer another", f"Bearer {KEY}"]
+    assert [each.header("x-a") for each in server.requests] == ["1", None]
+    with pytest.raises(ConfigurationError, match="unknown option 'base_url'"):
+        client.with_options(base_url="http://127.0.0.1:9")  # type: ignore[call-arg]
+
+
+def test_a_client_shows_its_gateway_and_no_key(make: Maker) -> None:
+    """A client's repr names the gateway; the key is in neither repr nor attributes."""
+    client = make("http://127.0.0.1:9")
+    assert repr(client).endswith("Kkiai(base_url='http://127.0.0.1:9')")
+    target = getattr(client, "target", client)
+    assert KEY not in repr(vars(target)) + repr(target._core) + repr(client.raw) + repr(vars(target._session))

@@ -1,0 +1,105 @@
+"""The generated client over the SDK's session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+import kkiai_sdk as k
+from kkiai_api.models import VideoTask as GeneratedVideoTask
+from tests.support.adapter import raw_query
+from tests.support.canary import KEY
+from tests.support.wire import http, refusal, task
+
+if TYPE_CHECKING:
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+
+def test_a_typed_answer(make: Maker, serve: Serve) -> None:
+    """A raw call gives the generated model, with the key sent by the session."""
+    server = serve(task("queued", progress=5))
+    response = raw_query(make(server.url), "grok:1")
+    assert isinstance(response.parsed, GeneratedVideoTask)
+    assert (response.status_code, response.parsed.status) == (200, "queued")
+    assert server.requests[0].header("authorization") == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("status", [499, 520, 599])
+def test_statuses_beyond_the_standard_ones(make: Maker, serve: Serve, status: int) -> None:
+    """A status that Python has no name for is a typed error, not a ValueError."""
+    with pytest.raises(k.APIStatusError) as caught:
+        raw_query(make(serve(refusal(status)).url, max_retries=0), "t")
+    assert not isinstance(caught.value, ValueError)
+    assert caught.value.status_code == status
+
+
+def test_retries_and_errors_are_the_sdks(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Raw calls are repeated like queries, and an undocumented status raises instead of giving None."""
+    server = serve(http(503), task("queued"), http(418))
+    client = make(server.url)
+    assert raw_query(client, "t").parsed == GeneratedVideoTask(id="t", status="queued")
+    assert clock.naps == [0.5]
+    with pytest.raises(k.APIStatusError, match="418"):
+        raw_query(client, "t")
+
+
+def test_a_429_with_html(make: Maker, serve: Serve) -> None:
+    """An error page never reaches the generated parser."""
+    server = serve(http(429, b"<html>slow down</html>", ("Content-Type", "text/html")))
+    with pytest.raises(k.RateLimitError):
+        raw_query(make(server.url, max_retries=0), "t")
+
+
+def test_headers_of_raw_stay_there(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """with_headers gives a raw client with the same key and retries; no other client sends its fields."""
+    server = serve(http(503), *[task()] * 4)
+    client = make(server.url)
+    raw = client.raw
+    raw_query(client, "t", raw.with_headers({"X-Mine": "1"}).with_headers({"X-Too": "2"}))
+    raw_query(client, "t", raw)
+    raw_query(client, "t")
+    client.query("t")
+    assert [each.header("x-mine") for each in server.requests] == ["1", "1", None, None, None]
+    assert [each.header("x-too") for each in server.requests] == ["2", "2", None, None, None]
+    assert {each.header("authorization") for each in server.requests} == {f"Bearer {KEY}"}
+    assert clock.naps == [0.5]
+
+
+def test_what_a_raw_client_refuses(make: Maker, serve: Serve) -> None:
+    """Changes that the session would not heed are refused with the words that help."""
+    raw = make(serve().url).raw
+    with pytest.raises(k.ConfigurationError, match="with_options"):
+        raw.with_timeout(httpx.Timeout(5))
+    with pytest.raises(k.ConfigurationError, match="cookies"):
+        raw.with_cookies({"a": "b"})
+    with pytest.raises(k.ConfigurationError, match="Authorization"):
+        raw.with_headers({"Authorization": "Bearer x"})
+
+
+def test_closing_raw_leaves_the_client_open(make: Maker, serve: Serve) -> None:
+    """A raw client in a with statement takes nothing from the client that it came from."""
+    client = make(serve(task("queued")).url)
+    with client.raw.with_headers({"X-A": "1"}):
+        pass
+    assert client.query("t").status == "queued"
+
+
+def test_the_placeholder_is_never_sent(make: Maker, serve: Serve) -> None:
+    """What the generated client holds in the place of a key reaches nobody."""
+    server = serve(task())
+    client = make(server.url)
+    raw_query(client, "t")
+    assert client.raw.token not in repr(server.requests)
+
+
+def test_raw_after_close(make: Maker, serve: Serve) -> None:
+    """A raw client of a closed client is closed too."""
+    client = make(serve().url)
+    raw = client.raw
+    client.close()
+    with pytest.raises(k.ConfigurationError, match="closed"):
+        raw_query(client, "t", raw)

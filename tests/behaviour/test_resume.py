@@ -1,0 +1,237 @@
+"""Downloads that break off and go on: within a call, in the next one, and never with the wrong bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from tests.support.rawserver import End
+from tests.support.wire import CLOSE, RESET, FileHost, done, finished, http, pattern, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act, RawServer, Received
+
+SIZE = 300_000
+#: Small enough to be on the other side before a reset overtakes it.
+CUT = 20_000
+ONE, TWO = pattern(1, 0, SIZE), pattern(2, 0, SIZE)
+HOST = FileHost(ONE)
+
+
+def ranges(server: RawServer) -> list[tuple[str | None, str | None]]:
+    """What each request asked for, and under which condition."""
+    return [(each.header("range"), each.header("if-range")) for each in server.requests]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the video is to be."""
+    return tmp_path / "v.mp4"
+
+
+@pytest.fixture
+def left_over(make: Maker, serve: Serve, target: Path) -> Path:
+    """The part that an earlier call left: the first bytes of the first version."""
+    host = serve(HOST.cut(CUT), *[CLOSE] * 5)
+    with pytest.raises(k.IncompleteDownloadError) as caught:
+        make(serve().url).download(finished(f"{host.url}/v?sig=s3cret"), target)
+    assert (caught.value.received, caught.value.expected) == (CUT, SIZE)
+    part = target.with_name("v.mp4.part")
+    assert part.read_bytes() == ONE[:CUT]
+    return part
+
+
+@pytest.mark.parametrize("cut", [(size, end) for size in (1, 511, 512, CUT) for end in (End.FIN, End.RST)])
+def test_a_cut_within_a_call(make: Maker, serve: Serve, clock: FakeTime, target: Path, cut: tuple[int, End]) -> None:
+    """After a cut, clean or not, the same call goes on from the last byte that counts."""
+    host = serve(HOST.cut(*cut), HOST)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    size = cut[0]
+    # What is too short to be recognised as a video is not kept.
+    again = (f"bytes={size}-", '"one"') if size >= 512 else (None, None)
+    assert ranges(host) == [(None, None), again]
+    assert clock.naps == [0.5]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_many_cuts_with_progress_between(make: Maker, serve: Serve, clock: FakeTime, target: Path) -> None:
+    """Each byte of progress starts the count of failures anew."""
+    host = serve(*[HOST.cut(6_000)] * 50)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert clock.naps == [0.5] * 49
+    assert ranges(host)[-1] == ("bytes=294000-", '"one"')
+
+
+@pytest.mark.parametrize("fault", [CLOSE, RESET, http(503), http(429)])
+def test_failures_without_progress(make: Maker, serve: Serve, clock: FakeTime, target: Path, fault: Act) -> None:
+    """Five failures in a row, with growing pauses between them, end the call; the part is kept."""
+    host = serve(HOST.cut(CUT), *[fault] * 9)
+    with pytest.raises(k.IncompleteDownloadError, match=f"{CUT} of {SIZE} bytes"):
+        make(serve().url).download(finished(f"{host.url}/v"), target)
+    assert clock.naps == [0.5, 1.0, 2.0, 4.0]
+    assert target.with_name("v.mp4.part").read_bytes() == ONE[:CUT]
+
+
+def test_the_next_call_goes_on(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
+    """A later call asks for the rest, under the condition that the file is the same."""
+    host = serve(HOST)
+    assert make(serve().url).download(finished(f"{host.url}/v?sig=another"), target).read_bytes() == ONE
+    assert ranges(host) == [(f"bytes={CUT}-", '"one"')]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_is_remembered(left_over: Path) -> None:
+    """Beside the part lie its task, tag and length, for the owner only; no URL, because URLs are signed."""
+    note = left_over.with_name("v.mp4.part.json")
+    assert json.loads(note.read_text()) == {"task_id": "t", "validator": '"one"', "total": SIZE}
+    assert note.stat().st_mode & 0o077 == 0
+
+
+def test_starting_over_on_demand(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
+    """With resume=False the part of an earlier call is thrown away."""
+    host = serve(HOST)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target, resume=False).read_bytes() == ONE
+    assert ranges(host) == [(None, None)]
+
+
+def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> Act:
+    """A 206 from ``start`` on."""
+    return http(206, body[start:], ("Content-Range", f"bytes {start}-{total - 1}/{total}"), *fields)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(([http(200, ONE)], ONE), id="the range is ignored"),
+        pytest.param(([FileHost(TWO, '"two"')], TWO), id="the file changed"),
+        pytest.param(([rest_of(TWO, CUT, ("ETag", '"two"')), FileHost(TWO, '"two"')], TWO), id="If-Range is ignored"),
+        pytest.param(([rest_of(ONE, CUT + 1), HOST], ONE), id="another start"),
+        pytest.param(([rest_of(ONE, 0), HOST], ONE), id="from the start"),
+        pytest.param(([rest_of(ONE, CUT, total=SIZE + 1), HOST], ONE), id="another total"),
+        pytest.param(([http(206, ONE[CUT:]), HOST], ONE), id="no Content-Range"),
+        pytest.param(([http(206, ONE, ("Content-Type", "multipart/byteranges")), HOST], ONE), id="multipart"),
+        pytest.param(([http(416, b"", ("Content-Range", f"bytes */{CUT}")), HOST], ONE), id="416"),
+        pytest.param(([rest_of(ONE, CUT)], ONE), id="no tag in the 206"),
+        pytest.param(([rest_of(ONE, CUT, ("ETag", '"one"')).cut(9_000), HOST], ONE), id="cut again"),
+        pytest.param(([http(503), HOST], ONE), id="503 first"),
+    ],
+)  # fmt: skip
+def test_only_bytes_of_the_same_file_are_joined(
+    make: Maker, serve: Serve, left_over: Path, target: Path, plan: tuple[list[Any], bytes]
+) -> None:
+    """Whatever the server makes of the range, the result is one whole version of the file."""
+    script, result = plan
+    host = serve(*script)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == result
+    assert ranges(host)[0] == (f"bytes={CUT}-", '"one"')
+    assert len(host.requests) == len(script)
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_web_page_does_not_cost_the_part(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
+    """When something else than the rest is served, what had arrived is kept."""
+    host = serve(http(200, b"<html>", ("Content-Type", "text/html")), HOST)
+    client = make(serve().url)
+    with pytest.raises(k.NotAVideoError):
+        client.download(finished(f"{host.url}/v"), target)
+    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert ranges(host)[1] == (f"bytes={CUT}-", '"one"')
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda part, note: note.unlink(), id="no note"),
+        pytest.param(lambda part, note: note.write_bytes(b"\xff{"), id="damaged"),
+        pytest.param(lambda part, note: note.write_text("[1]"), id="not an object"),
+        pytest.param(lambda part, note: note.write_text(note.read_text().replace('"t"', '"u"')), id="another task"),
+        pytest.param(lambda part, note: note.write_text(note.read_text().replace('"\\"one\\""', '"W/1"')), id="weak"),
+        pytest.param(lambda part, note: part.write_bytes(bytes(SIZE + 1)), id="longer than the file"),
+        pytest.param(lambda part, note: part.write_bytes(b""), id="empty"),
+    ],
+)
+def test_a_part_without_proof_is_thrown_away(
+    make: Maker, serve: Serve, left_over: Path, target: Path, spoil: Callable[[Path, Path], object]
+) -> None:
+    """A part that cannot be shown to belong to the file is not gone on with, and does no harm."""
+    spoil(left_over, left_over.with_name("v.mp4.part.json"))
+    host = serve(HOST)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert ranges(host) == [(None, None)]
+
+
+@pytest.mark.parametrize("tag", [None, 'W/"one"', "one", '""'])
+def test_without_a_strong_tag_there_is_no_range(make: Maker, serve: Serve, target: Path, tag: str | None) -> None:
+    """When nothing proves that the file is the same, the whole of it is fetched again."""
+    weak = FileHost(ONE, tag)
+    host = serve(weak.cut(CUT), weak)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert ranges(host) == [(None, None)] * 2
+
+
+def test_a_whole_part_needs_no_request(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
+    """A part that is whole already, because the program was killed just then, only gets its name."""
+    left_over.write_bytes(ONE)
+    host = serve()
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert host.requests == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_expired_url_is_asked_for_again(make: Maker, serve: Serve, target: Path, status: int) -> None:
+    """A URL that is refused is asked for again through query, and the part goes on with the fresh one."""
+    host = serve(HOST.cut(CUT), refusal(status), HOST)
+    server = serve(done(f"{host.url}/fresh"))
+    assert make(server.url).download(finished(f"{host.url}/old"), target).read_bytes() == ONE
+    assert host.targets == ["/old", "/old", "/fresh"]
+    assert ranges(host)[2] == (f"bytes={CUT}-", '"one"')
+    assert len(server.requests) == 1
+
+
+def test_a_fresh_url_is_asked_for_once(make: Maker, serve: Serve, target: Path) -> None:
+    """When the fresh URL is refused too, the download ends with an error that says so."""
+    host = serve(each=lambda _: refusal(403))
+    server = serve(done(f"{host.url}/fresh"), done(f"{host.url}/fresher"))
+    with pytest.raises(k.DownloadError, match="fresh URL"):
+        make(server.url).download(finished(f"{host.url}/old"), target)
+    assert (len(server.requests), len(host.requests)) == (1, 2)
+
+
+def test_an_interrupt_leaves_a_part_to_go_on_from(make: Maker, serve: Serve, target: Path) -> None:
+    """Ctrl-C in the middle of a download passes, and the next call goes on from what is on disk."""
+    host = serve(each=HOST)
+    client = make(serve().url)
+
+    def interrupt(size: int, _: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        client.download(finished(f"{host.url}/v"), target, progress=interrupt)
+    size = target.with_name("v.mp4.part").stat().st_size
+    assert size > 0
+    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    # The asynchronous client writes in batches: this file fits into one.
+    assert ranges(host)[1:] == ([(f"bytes={size}-", '"one"')] if size < SIZE else [])
+
+
+def test_several_requests_over_one_part(make: Maker, serve: Serve, target: Path) -> None:
+    """No byte of the file is fetched twice, whatever the cuts."""
+    served: list[int] = []
+
+    def handler(request: Received) -> Act:
+        act = HOST(request).cut(70_000)
+        served.append(len(bytes(act.body)))  # type: ignore[arg-type]
+        return act
+
+    host = serve(each=handler)
+    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert sum(served) == SIZE

@@ -1,0 +1,197 @@
+"""One request, sent again: when, how often, and what the error tells of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import Attempt, ConfigurationError, RetryPolicy
+from tests.support.adapter import raw_request
+from tests.support.canary import KEY
+from tests.support.wire import http, refusal, says, task
+
+if TYPE_CHECKING:
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act
+
+TRANSIENT = [408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 599]
+PERMANENT = [400, 401, 402, 403, 404, 405, 410, 418, 422, 451, 499, 501, 505, 304, 999]
+
+
+@pytest.mark.parametrize("status", TRANSIENT)
+def test_what_passes_is_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
+    """After 408, 409, 425, 429 and passing 5xx the request is sent again after 0.5, 1 and 2 s."""
+    server = serve(*[refusal(status)] * 3, task("queued"))
+    assert make(server.url).query("t").status == "queued"
+    assert clock.naps == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("status", PERMANENT)
+def test_what_does_not_pass_is_not_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
+    """Every other refusal is raised at once, with the status as a number."""
+    server = serve(refusal(status))
+    with pytest.raises(k.APIStatusError) as caught:
+        make(server.url).query("t")
+    assert (caught.value.status_code, caught.value.transient) == (status, False)
+    assert (len(server.requests), clock.naps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal(400), k.BadRequestError),
+        (says({"code": "task_not_exist", "message": "task_not_exist", "data": None}, 400), k.TaskNotFoundError),
+        (refusal(401), k.AuthenticationError),
+        (refusal(401, message="该令牌额度已用尽"), k.QuotaExceededError),
+        (refusal(402), k.QuotaExceededError),
+        (refusal(403), k.PermissionDeniedError),
+        (refusal(403, "insufficient_user_quota"), k.QuotaExceededError),
+        (refusal(404, message="task not found"), k.TaskNotFoundError),
+        (refusal(404, message="Invalid URL (GET /v1/video/query)"), k.NotFoundError),
+        (refusal(409), k.ConflictError),
+        (refusal(422), k.UnprocessableEntityError),
+        (refusal(429), k.RateLimitError),
+        (refusal(429, "insufficient_quota"), k.QuotaExceededError),
+        (http(500, b"error code: 524"), k.ServerError),
+        (http(520), k.ServerError),
+        (http(502, b"<!doctype html><title>Bad gateway</title>", ("Content-Type", "text/html")), k.ServerError),
+        (refusal(503, "model_not_found"), k.ServerError),
+        (http(204), k.APIResponseError),
+        (http(200), k.APIResponseError),
+        (http(200, b"[1]"), k.APIResponseError),
+        (http(200, b"\xff\xfe{}"), k.APIResponseError),
+        (http(200, b"<html>"), k.APIResponseError),
+        (http(200, b"{" * 100_000), k.APIResponseError),
+        (http(200, b" " * (2 << 20) + b"{}"), k.APIResponseError),
+        (says({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
+    ],
+)
+def test_each_refusal_has_its_class(make: Maker, serve: Serve, answer: Act, error: type[k.APIError]) -> None:
+    """What the gateway answers decides the class of the error, and no other exception ever comes out."""
+    with pytest.raises(k.APIError) as caught:
+        make(serve(answer).url).query("t", max_retries=0)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("header", "nap"),
+    [
+        (("Retry-After", "7"), 7.0),
+        (("Retry-After", "1.5"), 1.5),
+        (("Retry-After", "60"), 60.0),
+        (("retry-after-ms", "2500"), 2.5),
+        (("Retry-After", "Sun, 10 May 2026 12:00:20 GMT"), 20.0),
+        (("Retry-After", "0"), 0.5),
+        (("Retry-After", "-1"), 0.5),
+        (("Retry-After", "nan"), 0.5),
+        (("Retry-After", "\u00b2"), 0.5),
+        (("Retry-After", "soon"), 0.5),
+        (("Retry-After", "Sun, 10 May 2020 12:00:20 GMT"), 0.5),
+    ],
+)
+def test_the_server_may_ask_for_more_time(
+    make: Maker, serve: Serve, clock: FakeTime, header: tuple[str, str], nap: float
+) -> None:
+    """Retry-After in any of its forms lengthens the pause; what makes no sense does no harm."""
+    server = serve(http(429, b"", header), task())
+    make(server.url).query("t")
+    assert clock.naps == [nap]
+
+
+@pytest.mark.parametrize("value", ["61", "99999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_too_long_a_pause_is_the_callers_decision(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
+    """A Retry-After above 60 s is neither slept nor shortened: the error is raised at once and says it."""
+    server = serve(http(503, b"", ("Retry-After", value)))
+    with pytest.raises(k.ServerError) as caught:
+        make(server.url).query("t")
+    assert caught.value.retry_after is not None
+    assert caught.value.retry_after >= 61
+    assert (len(server.requests), clock.naps) == (1, [])
+
+
+def test_the_error_tells_every_try(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Its attempts list each try with its status or fault and the pause after it; nothing is slept after the last."""
+    server = serve(refusal(500, "oops"), http(429, b"", ("Retry-After", "3")), says("odd"), http(503))
+    with pytest.raises(k.ServerError) as caught:
+        make(server.url).query("t")
+    statuses = [(each.status, each.delay) for each in caught.value.attempts]
+    assert statuses == [(500, 0.5), (429, 3.0), (200, 2.0), (503, 0.0)]
+    assert caught.value.attempts[0] == Attempt(500, "oops", 0.5)
+    assert clock.naps == [0.5, 3.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("of_client", "of_call", "tries"), [(0, None, 1), (3, 0, 1), (0, 2, 3), (1, None, 2), (5, 5, 6)]
+)
+def test_how_often(make: Maker, serve: Serve, of_client: int, of_call: int | None, tries: int) -> None:
+    """max_retries is the client's, or the call's where it gives one."""
+    server = serve(*[http(503)] * 9)
+    with pytest.raises(k.ServerError) as caught:
+        make(server.url, max_retries=of_client).query("t", max_retries=of_call)
+    assert (len(server.requests), len(caught.value.attempts)) == (tries, tries)
+
+
+def test_a_policy_of_ones_own(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """RetryPolicy sets the first delay, its limit, and how long a Retry-After may be."""
+    server = serve(http(503), http(503), http(503), http(503, b"", ("Retry-After", "100")), task())
+    policy = RetryPolicy(initial_delay=3, max_delay=5, max_retry_after=100)
+    make(server.url, max_retries=9, retry=policy).query("t")
+    assert clock.naps == [3.0, 5.0, 5.0, 100.0]
+
+
+def test_an_outage_is_not_multiplied(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """The retries of a client and its copies come out of one budget; each success gives one back."""
+    server = serve(*[http(503)] * 4, task(), *[http(503)] * 9)
+    client = make(server.url, retry=RetryPolicy(budget=3))
+    tries = []
+    for asker in (client, client.with_options(timeout=9), client, client):
+        before = len(server.requests)
+        with suppress(k.ServerError):
+            asker.query("t", max_retries=2)
+        tries.append(len(server.requests) - before)
+    # Two retries are spent; the third buys the success, which gives one back; that is spent; nothing is left.
+    assert tries == [3, 2, 2, 1]
+    assert clock.naps == [0.5, 1.0, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_only_reading_is_repeated(make: Maker, serve: Serve, method: str) -> None:
+    """A request that may have done something is never sent twice, neither by retry nor by redirect."""
+    server = serve(http(503), http(307, b"", ("Location", "/elsewhere")))
+    client = make(server.url)
+    for _ in range(2):
+        with pytest.raises(k.APIStatusError):
+            raw_request(client, method, "/v1/videos", content=b'{"a": 1}')
+    assert [(each.method, each.target, each.body) for each in server.requests] == [
+        (method, "/v1/videos", b'{"a": 1}')
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *[{"timeout": value} for value in (0, -1, float("nan"), float("inf"), True, "5")],
+        *[{"max_retries": value} for value in (-1, 1.5, 101, True)],
+        *[{"extra_headers": value} for value in ({"a b": "c"}, {"a": "b\nc: d"}, {"Authorization": "Bearer x"})],
+    ],
+)
+def test_impossible_terms_of_a_call(make: Maker, serve: Serve, options: dict[str, object]) -> None:
+    """Options out of their range are refused by name before anything is sent."""
+    server = serve()
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        make(server.url).query("t", **options)  # type: ignore[arg-type]
+    assert server.requests == []
+
+
+def test_an_echoed_key_is_blotted_out(make: Maker, serve: Serve) -> None:
+    """A gateway that repeats the key in its error does not get it into ours."""
+    server = serve(refusal(401, message=f"token {KEY} and sk-abc***xyz are not valid"))
+    with pytest.raises(k.AuthenticationError) as caught:
+        make(server.url).query("t")
+    assert "token *** and sk-*** are not valid" in str(caught.value)
+    assert "sk-abc" not in repr(vars(caught.value))

@@ -1,0 +1,109 @@
+"""Every script of the mock gateway comes to the end that it should, with both clients."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk.mock import MockGateway, scenarios
+from tests.support.canary import KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+VIDEO = "the video"
+PLACES = (
+    "detail-upsample-video-url detail-video-url detail-url detail-draft-info-downloadable-url output-url "
+    "output-video-url url result-url metadata-url data-0-url video-url"
+)
+#: The end of each scenario: the whole video on disk, or the error.
+ENDS: dict[str, str | type[k.KkiaiError]] = {
+    "normal": VIDEO,
+    "fails": k.TaskFailedError,
+    "cancelled": k.TaskFailedError,
+    "expires": k.TaskFailedError,
+    "stalls": k.TaskTimeoutError,
+    "slow": VIDEO,
+    "minimal": VIDEO,
+    "seconds": VIDEO,
+    "wrapped": VIDEO,
+    "wrapped-fails": k.TaskFailedError,
+    "wrapped-null": VIDEO,
+    "bare-id": VIDEO,
+    "other-id": VIDEO,
+    "task-id": VIDEO,
+    "odd-case": VIDEO,
+    "new-status": VIDEO,
+    "unknown-status": VIDEO,
+    "missing-status": VIDEO,
+    "error-text-on-success": VIDEO,
+    "no-url": k.VideoMissingError,
+    "late-url": VIDEO,
+    "relative-url": VIDEO,
+    "redirect-url": VIDEO,
+    "signed-url": VIDEO,
+    "spaced-url": VIDEO,
+    "expired-url": VIDEO,
+    "html-video": k.NotAVideoError,
+    "truncated-video": VIDEO,
+    "other-url": VIDEO,
+    **{f"other-url-{place}": VIDEO for place in PLACES.split()},
+    "not-found-first": VIDEO,
+    "not-exist-first": VIDEO,
+    "never-found": k.TaskNotFoundError,
+    "flaky": VIDEO,
+    "http-400": k.BadRequestError,
+    "http-401": k.AuthenticationError,
+    "http-401-quota": k.QuotaExceededError,
+    "http-402": k.QuotaExceededError,
+    "http-403": k.PermissionDeniedError,
+    "http-403-quota": k.QuotaExceededError,
+    "http-403-saturated": VIDEO,
+    "http-404": k.NotFoundError,
+    "http-408": k.APIStatusError,
+    "http-409": k.ConflictError,
+    "http-422": k.UnprocessableEntityError,
+    "http-425": k.APIStatusError,
+    "http-429": k.RateLimitError,
+    "http-429-quota": k.QuotaExceededError,
+    "http-429-retry-after": VIDEO,
+    **dict.fromkeys(["http-500", "http-501", "http-502", "http-503", "http-504"], k.ServerError),
+    **{f"http-{status}": k.ServerError for status in range(520, 530)},
+    "http-503-model-not-found": k.ServerError,
+    "html-502": k.ServerError,
+    "html-200": k.APIResponseError,
+    "empty-200": k.APIResponseError,
+    "not-json-200": k.APIResponseError,
+    "error-200": VIDEO,
+}
+#: The gateway takes its time over these in earnest, so it must be a fast one.
+REALLY_SLOW = {"slow": 500}
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_scenario(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
+    """The scenario ends with the sample on disk, or with exactly its error and nothing on disk."""
+    target = tmp_path / "v.mp4"
+    speed = REALLY_SLOW.get(name, 1)
+    with MockGateway(api_key=KEY, cdn=True, clock=clock.monotonic, speed=speed) as gateway:
+        client = make(gateway.base_url)
+        end: object = VIDEO
+        try:
+            assert client.wait_and_download(f"grok:scenario-{name}", target, timeout=600) == target
+        except k.KkiaiError as error:
+            end = type(error)
+        client.close()
+    assert end == ENDS[name]
+    sample = resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == ([sample] if end == VIDEO else [])
+
+
+def test_the_table_is_complete() -> None:
+    """Every scenario has a row, and every row a scenario."""
+    assert set(ENDS) == set(scenarios())

@@ -1,0 +1,234 @@
+"""wait: when it asks, what it puts up with, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
+from tests.support.clock import START
+from tests.support.wire import CLOSE, done, http, refusal, task
+
+if TYPE_CHECKING:
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+    from tests.support.rawserver import Act, RawServer
+
+STEEP = PollPolicy(min_interval=4, growth=0.5, max_interval=10, jitter=0)
+EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
+NOT_FOUND = refusal(404, message="task not found")
+NO_URL = task("completed", video_url=None)
+
+
+def polls(server: RawServer) -> list[float]:
+    """Seconds from the start of the test to each request."""
+    return [request.time - START for request in server.requests]
+
+
+def test_a_finished_task_is_asked_about_once(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """The first poll is made at once; when the task has ended there is no sleep and no other request."""
+    server = serve(done("http://127.0.0.1/v.mp4"))
+    answer = make(server.url).wait("t")
+    assert (answer.is_succeeded, answer.video_url) == (True, "http://127.0.0.1/v.mp4")
+    assert (len(server.requests), clock.naps) == (1, [])
+
+
+def test_the_gaps_between_polls(make: Maker, serve: Serve) -> None:
+    """The gap after t seconds is min_interval + growth * t, never more than max_interval."""
+    server = serve(*[task()] * 6, done())
+    make(server.url).wait("t", poll=STEEP)
+    assert polls(server) == [0, 4, 10, 19, 29, 39, 49]
+
+
+def test_the_gaps_by_default(make: Maker, serve: Serve) -> None:
+    """By default: 3 s and 2 % of the time waited, shortened by at most a tenth by chance (here: half of it)."""
+    server = serve(*[task()] * 3, done())
+    make(server.url).wait("t")
+    assert polls(server) == pytest.approx([0, 2.85, 5.75415, 8.713479])
+
+
+def test_the_last_poll_is_at_the_deadline(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """The last sleep is cut short at the deadline, a last poll is made there, and the error says how to go on."""
+    server = serve(*[task("running")] * 9)
+    with pytest.raises(k.TaskTimeoutError, match="wait for the same id again") as caught:
+        make(server.url).wait("t", timeout=25.5, poll=STEEP)
+    error = caught.value
+    assert polls(server) == [0, 4, 10, 19, 25.5]
+    assert (error.task_id, error.elapsed, error.polls) == ("t", 25.5, 5)
+    assert isinstance(error, TimeoutError)
+    assert error.task is not None
+    assert error.task.state is TaskState.RUNNING
+    assert clock.elapsed == 25.5
+
+
+def test_a_success_at_the_deadline_counts(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """An answer that arrives after the deadline still ends the wait well when it tells of the end."""
+
+    def late(_: object) -> Act:
+        clock.advance(3)
+        return done()
+
+    server = serve(task(), late)
+    assert make(server.url).wait("t", timeout=2.5).is_succeeded
+    assert polls(server) == [0, 2.5]
+
+
+@pytest.mark.parametrize("answer", [task(), http(503), refusal(429, retry_after="1"), NOT_FOUND, NO_URL, CLOSE])
+def test_no_time_means_one_try(make: Maker, serve: Serve, clock: FakeTime, answer: Act) -> None:
+    """With timeout=0 there is one request and no sleep, whatever it brings."""
+    server = serve(answer)
+    with pytest.raises(k.TaskError):
+        make(server.url).wait("t", timeout=0)
+    assert (len(server.requests), clock.naps) == (1, [])
+
+
+def test_no_limit(make: Maker, serve: Serve) -> None:
+    """With timeout=None a wait goes on for as long as the task runs."""
+    server = serve(*[task()] * 300, done())
+    assert make(server.url).wait("t", timeout=None, poll=PollPolicy(min_interval=600, max_interval=600)).is_succeeded
+    assert polls(server)[-1] > 40 * 3600
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), True, "60", float("-inf")])
+def test_impossible_time_limits(make: Maker, serve: Serve, timeout: Any) -> None:
+    """A time limit that is none is a ConfigurationError before anything is sent."""
+    server = serve()
+    client = make(server.url)
+    for call in (client.wait, client.watch, lambda each, timeout: client.wait_many([each], timeout=timeout)):
+        with pytest.raises(ConfigurationError, match="timeout"):
+            call("t", timeout=timeout)
+    assert server.requests == []
+
+
+def test_a_pending_answer_may_pace_the_next_poll(make: Maker, serve: Serve) -> None:
+    """Retry-After on an answer about a running task lengthens the next gap, up to a minute, and never shortens one."""
+    server = serve(*[task(retry_after=text) for text in ("20", "1", "999", "junk")], done())
+    make(server.url).wait("t", poll=EVEN)
+    assert polls(server) == [0, 20, 25, 85, 90]
+
+
+def test_trouble_does_not_end_a_wait(make: Maker, serve: Serve) -> None:
+    """Passing errors are retried, then waited over; the count of failures starts anew with each answer."""
+    server = serve(
+        *[*[http(503)] * 9, task()] * 4,
+        done(),
+    )
+    client = make(server.url, max_retries=0)
+    assert client.wait("t", poll=EVEN).is_succeeded
+    assert len(server.requests) == 41
+
+
+def test_too_many_failures_in_a_row(make: Maker, serve: Serve) -> None:
+    """After max_consecutive_errors failed queries in a row the last error is raised, with a word about the task."""
+    server = serve(task("running"), *[http(503)] * 9)
+    with pytest.raises(k.ServerError) as caught:
+        make(server.url, max_retries=0).wait("t", poll=PollPolicy(max_consecutive_errors=4))
+    assert len(server.requests) == 5
+    assert caught.value.__notes__ == [
+        "task t: last seen 'running'; it may still be running: wait for the same id again"
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 501])
+def test_a_refusal_ends_a_wait(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
+    """An error that does not pass is raised as it is, at once."""
+    server = serve(refusal(status))
+    with pytest.raises(k.APIStatusError) as caught:
+        make(server.url).wait("t")
+    assert (caught.value.status_code, len(server.requests), clock.naps) == (status, 1, [])
+
+
+def test_not_found_is_not_yet_for_a_while(make: Maker, serve: Serve) -> None:
+    """A task that the gateway does not know yet is asked about again, without counting as failures."""
+    server = serve(*[NOT_FOUND] * 11, task(), done())
+    assert make(server.url).wait("t", poll=EVEN).is_succeeded
+    assert polls(server)[-1] == 60
+
+
+def test_not_found_is_final_in_the_end(make: Maker, serve: Serve) -> None:
+    """After not_found_grace from the start it is a TaskNotFoundError."""
+    server = serve(each=lambda _: NOT_FOUND)
+    with pytest.raises(k.TaskNotFoundError):
+        make(server.url).wait("t", poll=PollPolicy(min_interval=5, growth=0, jitter=0, not_found_grace=12))
+    assert polls(server) == [0, 5, 10, 15]
+
+
+def test_a_success_without_a_video_is_asked_about_again(make: Maker, serve: Serve) -> None:
+    """A completed task whose URL comes a little later ends well."""
+    server = serve(task(), NO_URL, NO_URL, done("http://127.0.0.1/late"))
+    assert make(server.url).wait("t", poll=EVEN).video_url == "http://127.0.0.1/late"
+
+
+def test_a_video_that_is_never_named(make: Maker, serve: Serve) -> None:
+    """After url_grace a success without a URL is a VideoMissingError that holds the task."""
+    server = serve(task(), each=lambda _: NO_URL)
+    with pytest.raises(k.VideoMissingError) as caught:
+        make(server.url).wait("t", poll=PollPolicy(min_interval=5, growth=0, jitter=0, url_grace=12))
+    assert polls(server) == [0, 5, 10, 15, 20]
+    assert caught.value.task is not None
+    assert caught.value.task.is_succeeded
+
+
+@pytest.mark.parametrize("status", ["failed", "FAILURE", "cancelled", "expired", "rejected", "error"])
+def test_a_task_that_fails(make: Maker, serve: Serve, status: str) -> None:
+    """A failed task is a TaskFailedError with the gateway's reason, or a plain answer if the caller wants that."""
+    failed = task(status, error={"message": "no cows allowed", "code": "x1"})
+    client = make(serve(task(), failed, failed).url)
+    with pytest.raises(k.TaskFailedError, match="no cows allowed") as caught:
+        client.wait("t")
+    assert caught.value.failure == k.TaskFailure("no cows allowed", "x1")
+    assert caught.value.polls == 2
+    assert client.wait("t", raise_on_failure=False).is_failed
+
+
+@pytest.mark.parametrize("status", ["unknown", "", None, "polishing", 7])
+def test_a_status_that_nobody_knows_is_not_an_end(make: Maker, serve: Serve, status: Any) -> None:
+    """A word that is missing or unknown never ends a wait."""
+    server = serve(*[task(status=status)] * 3, done())
+    assert make(server.url).wait("t").is_succeeded
+
+
+def test_a_pause_that_does_not_fit_ends_the_wait(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A Retry-After beyond the deadline is not cut short: the wait is over at once and says why."""
+    server = serve(task(), refusal(429, retry_after="50"))
+    with pytest.raises(k.TaskTimeoutError) as caught:
+        make(server.url).wait("t", timeout=30, poll=EVEN)
+    assert isinstance(caught.value.last_error, k.RateLimitError)
+    assert caught.value.last_error.retry_after == 50
+    assert clock.elapsed == 5
+
+
+def test_on_update_hears_of_each_change(make: Maker, serve: Serve) -> None:
+    """on_update gets each snapshot that tells something new, the last one included."""
+    steps = [task("queued"), task("queued"), task(progress=10), task(progress=10), task(progress=60), done()]
+    heard: list[tuple[str | None, float | None]] = []
+    make(serve(*steps).url).wait("t", on_update=lambda each: heard.append((each.status, each.progress)))
+    assert heard == [("queued", None), ("processing", 0.1), ("processing", 0.6), ("completed", None)]
+
+
+class MoodError(Exception):
+    """The caller's own."""
+
+
+@pytest.mark.parametrize("error", [MoodError("x"), KeyboardInterrupt(), k.ServerError("own", status_code=500)])
+def test_what_a_callback_raises_ends_the_wait(make: Maker, serve: Serve, error: BaseException) -> None:
+    """An exception of on_update comes out unchanged, even one of ours, and the client works on."""
+    server = serve(task(), task("queued"))
+    client = make(server.url)
+
+    def fail(_: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        client.wait("t", on_update=fail)
+    assert caught.value is error
+    assert client.query("t").status == "queued"
+
+
+def test_on_update_must_be_callable(make: Maker, serve: Serve) -> None:
+    """What cannot be called is refused by name."""
+    with pytest.raises(ConfigurationError, match="on_update"):
+        make(serve().url).wait("t", on_update="print")  # type: ignore[arg-type]

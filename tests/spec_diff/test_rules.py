@@ -1,0 +1,299 @@
+"""Every rule, both ways: a change and its reverse each get the level that callers feel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from codegen.spec_rules import RULES
+from tests.spec_diff.cases import NOTHING, READ, SEND, STRUCTURE, document, found, ways
+
+LEVELS = {
+    ("request", "narrowed"): "breaking",
+    ("request", "widened"): "additive",
+    ("request", "changed"): "breaking",
+    ("response", "narrowed"): "additive",
+    ("response", "widened"): "breaking",
+    ("response", "changed"): "breaking",
+}
+REVERSE = {"narrowed": "widened", "widened": "narrowed", "changed": "changed"}
+PLACES = {"request": SEND, "response": READ}
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+
+# The rule's stem, a schema, the same schema after the change, and which values fit now.
+SCHEMAS: list[tuple[str, Any, Any, str]] = [
+    ("type", {"type": ["string", "integer"]}, TEXT, "narrowed"),
+    ("type", {}, TEXT, "narrowed"),
+    ("type", {"additionalProperties": TEXT}, {"additionalProperties": {}}, "widened"),
+    ("type", {"type": "number"}, {"type": "integer"}, "narrowed"),
+    ("type", TEXT, NUMBER, "changed"),
+    ("nullability", {"type": ["string", "null"]}, TEXT, "narrowed"),
+    (
+        "nullability",
+        {"anyOf": [{"type": "string", "minLength": 2}, {"type": "null"}]},
+        {"type": "string", "minLength": 2},
+        "narrowed",
+    ),
+    ("enum", {"enum": ["a", "b"]}, {"enum": ["a"]}, "narrowed"),
+    ("enum", {}, {"enum": ["a"]}, "narrowed"),
+    ("enum", {"enum": ["a"]}, {"enum": ["b"]}, "changed"),
+    ("enum", {"enum": [1]}, {"enum": [True]}, "changed"),
+    ("enum", {}, {"const": "a"}, "narrowed"),
+    ("enum", {"const": "a"}, {"const": "b"}, "changed"),
+    ("maximum", {"maximum": 5}, {"maximum": 4.5}, "narrowed"),
+    ("maximum", {"maximum": 5}, {"maximum": "five"}, "changed"),
+    ("exclusive-maximum", {}, {"exclusiveMaximum": 5}, "narrowed"),
+    ("exclusive-maximum", {"exclusiveMaximum": 5}, {"exclusiveMaximum": True}, "changed"),
+    ("minimum", {"minimum": 4}, {"minimum": 5}, "narrowed"),
+    ("minimum", {"minimum": 5}, {"minimum": "five"}, "changed"),
+    ("exclusive-minimum", {}, {"exclusiveMinimum": -5}, "narrowed"),
+    ("exclusive-minimum", {"exclusiveMinimum": 5}, {"exclusiveMinimum": True}, "changed"),
+    ("multiple-of", {"multipleOf": 0.1}, {"multipleOf": 0.3}, "narrowed"),
+    ("multiple-of", {}, {"multipleOf": 2}, "narrowed"),
+    ("multiple-of", {"multipleOf": 2}, {"multipleOf": 3}, "changed"),
+    ("multiple-of", {"multipleOf": 2}, {"multipleOf": 0}, "changed"),
+    ("max-length", {"maxLength": 256}, {"maxLength": 255}, "narrowed"),
+    ("max-length", {}, {"maxLength": 256}, "narrowed"),
+    ("max-length", {"maxLength": 256}, {"maxLength": None}, "changed"),
+    ("min-length", {"minLength": 1}, {"minLength": 2}, "narrowed"),
+    ("min-length", {}, {"minLength": 1}, "narrowed"),
+    ("min-length", {"minLength": 1}, {"minLength": "1"}, "changed"),
+    ("pattern", {}, {"pattern": "^a"}, "narrowed"),
+    ("pattern", {"pattern": "^a"}, {"pattern": "^b"}, "changed"),
+    ("max-items", {"maxItems": 3}, {"maxItems": 2}, "narrowed"),
+    ("max-items", {"maxItems": 3}, {"maxItems": "3"}, "changed"),
+    ("min-items", {"minItems": 2}, {"minItems": 3}, "narrowed"),
+    ("min-items", {"minItems": 3}, {"minItems": "3"}, "changed"),
+    ("unique-items", {}, {"uniqueItems": True}, "narrowed"),
+    ("unique-items", {"uniqueItems": True}, {"uniqueItems": "yes"}, "changed"),
+    ("max-contains", {"maxContains": 3}, {"maxContains": 2}, "narrowed"),
+    ("max-contains", {"maxContains": 3}, {"maxContains": "3"}, "changed"),
+    ("min-contains", {"minContains": 0}, {}, "narrowed"),
+    ("min-contains", {"minContains": 3}, {"minContains": "3"}, "changed"),
+    ("max-properties", {"maxProperties": 3}, {"maxProperties": 2}, "narrowed"),
+    ("max-properties", {"maxProperties": 3}, {"maxProperties": "3"}, "changed"),
+    ("min-properties", {"minProperties": 2}, {"minProperties": 3}, "narrowed"),
+    ("min-properties", {"minProperties": 3}, {"minProperties": "3"}, "changed"),
+    ("format", {"format": "int64"}, {"format": "int32"}, "changed"),
+    ("format", {}, {"format": "uri"}, "changed"),
+    ("content-encoding", {}, {"contentEncoding": "base64"}, "changed"),
+    ("content-media-type", {}, {"contentMediaType": "image/png"}, "changed"),
+    ("read-only", {}, {"readOnly": True}, "changed"),
+    ("write-only", {}, {"writeOnly": True}, "changed"),
+    ("items", {}, {"items": TEXT}, "narrowed"),
+    ("items", {"items": TEXT}, {"items": False}, "narrowed"),
+    ("property-names", {}, {"propertyNames": {"pattern": "^a"}}, "narrowed"),
+    ("unevaluated-items", {}, {"unevaluatedItems": False}, "narrowed"),
+    ("unevaluated-properties", {}, {"unevaluatedProperties": False}, "narrowed"),
+    ("all-of", {"allOf": [TEXT]}, {"allOf": [TEXT, {"minLength": 3}]}, "narrowed"),
+    ("all-of", {}, {"allOf": [TEXT]}, "narrowed"),
+    ("any-of", {"anyOf": [TEXT, NUMBER]}, {"anyOf": [NUMBER]}, "narrowed"),
+    ("any-of", {}, {"anyOf": [TEXT, NUMBER]}, "narrowed"),
+    ("one-of", {"oneOf": [TEXT, NUMBER]}, {"oneOf": [TEXT]}, "narrowed"),
+    ("one-of", {}, {"oneOf": [TEXT, NUMBER]}, "narrowed"),
+    ("pattern-properties", {}, {"patternProperties": {"^a": TEXT}}, "changed"),
+    ("type", {"properties": {"a": TEXT}}, {"properties": {"a": NUMBER}}, "changed"),
+    ("type", {"items": TEXT}, {"items": NUMBER}, "changed"),
+    ("type", {"patternProperties": {"^a": TEXT}}, {"patternProperties": {"^a": NUMBER}}, "changed"),
+    ("type", {"additionalProperties": TEXT}, {"additionalProperties": NUMBER}, "changed"),
+    ("type", {"allOf": [{"items": TEXT}]}, {"allOf": [{"items": NUMBER}]}, "changed"),
+    (
+        "max-length",
+        {"anyOf": [{**TEXT, "maxLength": 3}, NUMBER]},
+        {"anyOf": [NUMBER, {**TEXT, "maxLength": 2}]},
+        "narrowed",
+    ),
+]
+
+A, A_NEEDED = {"properties": {"a": TEXT}}, {"properties": {"a": TEXT}, "required": ["a"]}
+OPEN, HALF_OPEN, CLOSED = ({"additionalProperties": value} for value in (True, TEXT, False))
+
+# Side, schema before and after, what is said, what is said of the reverse.
+FIELDS: list[tuple[str, Any, Any, tuple[list[str], list[str]]]] = [
+    ("request", {}, A, ways("additive request-field-added", "breaking request-field-removed")),
+    ("request", {}, A_NEEDED, ways("breaking request-required-field-added", "breaking request-field-removed")),
+    ("request", A, A_NEEDED, ways("breaking request-field-made-required", "additive request-field-made-optional")),
+    ("response", {}, A, ways("additive response-field-added", "breaking response-field-removed")),
+    ("response", {}, A_NEEDED, ways("additive response-field-added", "breaking response-field-removed")),
+    ("response", A, A_NEEDED, ways("additive response-field-made-required", "breaking response-field-made-optional")),
+    (
+        "response",
+        CLOSED,
+        {**CLOSED, **A},
+        ways("breaking response-field-added-to-closed-object", "breaking response-field-removed"),
+    ),
+    (
+        "request",
+        {"default": 1},
+        {"default": 2},
+        ways("breaking request-default-changed", "breaking request-default-changed"),
+    ),
+    (
+        "response",
+        {"default": 1},
+        {"default": 2},
+        ways("harmless response-default-changed", "harmless response-default-changed"),
+    ),
+    (
+        "request",
+        OPEN,
+        CLOSED,
+        ways("breaking request-additional-properties-narrowed", "additive request-additional-properties-widened"),
+    ),
+    (
+        "request",
+        OPEN,
+        HALF_OPEN,
+        ways("breaking request-additional-properties-narrowed", "additive request-additional-properties-widened"),
+    ),
+    (
+        "response",
+        OPEN,
+        CLOSED,
+        ways("breaking response-additional-properties-narrowed", "breaking response-additional-properties-widened"),
+    ),
+    (
+        "response",
+        HALF_OPEN,
+        CLOSED,
+        ways("breaking response-additional-properties-narrowed", "breaking response-additional-properties-widened"),
+    ),
+    (
+        "response",
+        {"type": ["string", "null"]},
+        {"type": "null"},
+        ways("breaking response-type-changed", "breaking response-type-widened"),
+    ),
+    (
+        "response",
+        {"type": "null"},
+        {"type": []},
+        ways("breaking response-type-changed", "breaking response-nullability-widened"),
+    ),
+    ("request", NOTHING, TEXT, ways("breaking request-schema-narrowed", "additive request-schema-widened")),
+    ("response", NOTHING, TEXT, ways("additive response-schema-narrowed", "breaking response-schema-widened")),
+]
+# A keyword, and something that may stand there; a text may not.
+LISTS_AND_OBJECTS = [
+    *(("enum", ["a"]), ("anyOf", [TEXT]), ("properties", {"a": TEXT}), ("required", ["a"])),
+    *(("patternProperties", {"^a": TEXT}), ("items", TEXT), ("additionalProperties", True)),
+]
+NOTES = [
+    ("description", "note-changed"),
+    ("example", "note-changed"),
+    ("examples", "note-changed"),
+    ("$comment", "note-changed"),
+    ("x-unit", "extension-changed"),
+    ("deprecated", "deprecation-changed"),
+]
+UNKNOWN = [
+    "nullable",
+    "not",
+    "if",
+    "dependentRequired",
+    "prefixItems",
+    "contains",
+    "discriminator",
+    "$defs",
+    "nonsense",
+]
+
+SAME: list[tuple[Any, Any]] = [
+    ({"type": ["string", "null"]}, {"type": ["null", "string"]}),
+    ({"type": "string"}, {"type": ["string"]}),
+    ({"enum": ["a", "b"]}, {"enum": ["b", "a"]}),
+    ({"enum": ["a"]}, {"const": "a"}),
+    ({"required": ["a", "b"]}, {"required": ["b", "a"]}),
+    ({}, {"required": []}),
+    ({}, {"minLength": 0}),
+    ({}, {"uniqueItems": False}),
+    ({}, {"additionalProperties": True}),
+    ({"items": {}}, {"items": True}),
+    ({"anyOf": [TEXT, NUMBER]}, {"anyOf": [NUMBER, TEXT]}),
+    ({"maxLength": 3, "type": ["string", "null"]}, {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]}),
+    (
+        {"type": ["string", "null"], "enum": ["a", None]},
+        {"oneOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("pointer", "before", "after", "said"), STRUCTURE)
+def test_a_change_of_the_document(
+    pointer: str, before: object, after: object, said: tuple[list[str], list[str]]
+) -> None:
+    """A change of anything but a schema, and its reverse, are each reported once, at the right level."""
+    old, new = (document((pointer, {}), (pointer, value)) for value in (before, after))
+    assert (found(old, new), found(new, old)) == said
+
+
+@pytest.mark.parametrize("side", PLACES)
+@pytest.mark.parametrize(("stem", "before", "after", "way"), SCHEMAS)
+def test_a_change_of_a_schema(side: str, stem: str, before: Any, after: Any, way: str) -> None:
+    """Requests break when less fits, responses when more does; where nobody can tell, both break."""
+    old, new = (document((PLACES[side], value)) for value in (before, after))
+    there, back = way, REVERSE[way]
+    assert found(old, new) == [f"{LEVELS[side, there]} {side}-{stem}-{there}"]
+    assert found(new, old) == [f"{LEVELS[side, back]} {side}-{stem}-{back}"]
+
+
+@pytest.mark.parametrize(("side", "before", "after", "said"), FIELDS)
+def test_a_change_of_fields(side: str, before: Any, after: Any, said: tuple[list[str], list[str]]) -> None:
+    """Fields that come, go, or become required or optional are reported by what that means on their side."""
+    old, new = (document((PLACES[side], {}), (PLACES[side], value)) for value in (before, after))
+    assert (found(old, new), found(new, old)) == said
+
+
+@pytest.mark.parametrize("place", PLACES.values())
+@pytest.mark.parametrize(("word", "rule"), NOTES)
+def test_words_for_people_are_harmless(place: str, word: str, rule: str) -> None:
+    """Descriptions, examples, comments, extensions and deprecation never break anybody."""
+    old, new = document((place, TEXT)), document((place, {**TEXT, word: ["new"]}))
+    assert found(old, new) == found(new, old) == [f"harmless {rule}"]
+
+
+@pytest.mark.parametrize("place", PLACES.values())
+def test_a_title_breaks(place: str) -> None:
+    """A title names a generated class, so changing it breaks importers."""
+    old, new = document((place, {**TEXT, "title": "A"})), document((place, {**TEXT, "title": "B"}))
+    assert found(old, new) == found(new, old) == ["breaking title-changed"]
+
+
+@pytest.mark.parametrize("place", PLACES.values())
+@pytest.mark.parametrize("word", UNKNOWN)
+def test_what_no_rule_knows_is_breaking(place: str, word: str) -> None:
+    """A keyword without a rule is reported as unclassified, and that is breaking."""
+    old, new = document((place, TEXT)), document((place, {**TEXT, word: ["new"]}))
+    assert found(old, new) == found(new, old) == ["breaking unclassified-change"]
+
+
+@pytest.mark.parametrize("place", PLACES.values())
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_the_same_in_other_words_is_harmless(place: str, one: Any, other: Any) -> None:
+    """Two ways to say one thing are reported, and break nobody."""
+    old, new = document((place, one)), document((place, other))
+    assert set(found(old, new)) == set(found(new, old)) == {"harmless rewritten"}
+
+
+@pytest.mark.parametrize("place", PLACES.values())
+@pytest.mark.parametrize(("word", "value"), LISTS_AND_OBJECTS)
+def test_what_cannot_stand_there_is_breaking(place: str, word: str, value: object) -> None:
+    """A keyword whose value is of an impossible type is never judged, but reported as unclassified."""
+    old, new = document((place, {word: value})), document((place, {word: "nonsense"}))
+    assert found(old, new) == found(new, old) == ["breaking unclassified-change"]
+
+
+def test_every_rule_has_a_case() -> None:
+    """No rule is untested: the tables above and the tests of references name each of them."""
+    named = {said.split()[1] for row in [*STRUCTURE, *FIELDS] for way in row[3] for said in way}
+    named |= {
+        f"{side}-{stem}-{way}" for stem, *_, there in SCHEMAS for side in PLACES for way in (there, REVERSE[there])
+    }
+    elsewhere = {"title-changed", "reference-changed", "path-renamed"}
+    assert named | elsewhere == set(RULES)
+
+
+def test_a_document_is_not_different_from_itself() -> None:
+    """No change, no word."""
+    assert found(document(), document()) == []

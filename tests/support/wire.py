@@ -1,0 +1,90 @@
+"""Answers and files for the raw server."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from kkiai_sdk import TaskState, VideoTask
+from tests.support.rawserver import Act, End
+
+if TYPE_CHECKING:
+    from tests.support.rawserver import Received
+
+CLOSE = Act(end=End.FIN)
+RESET = Act(end=End.RST)
+HANG = Act(end=End.HANG)
+_FTYP = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+
+
+def http(status: int, body: bytes = b"", *headers: tuple[str, str], length: int | None = -1) -> Act:
+    """An answer; ``length`` is the Content-Length if it is not to be the true one, None leaves it out."""
+    size = len(body) if length == -1 else length
+    fields = [*headers, *([] if size is None else [("Content-Length", str(size))])]
+    lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields)]
+    return Act("\r\n".join([*lines, "", ""]).encode("latin-1"), body)
+
+
+def says(value: Any, status: int = 200, **headers: str) -> Act:
+    """A JSON answer; underscores in names of fields stand for hyphens."""
+    fields = [(name.replace("_", "-"), text) for name, text in headers.items()]
+    return http(status, json.dumps(value).encode(), ("Content-Type", "application/json"), *fields)
+
+
+def task(status: str = "processing", *, retry_after: str | None = None, **fields: Any) -> Act:
+    """The answer about a task."""
+    fields = {"id": "t", "status": status} | fields
+    return says(fields) if retry_after is None else says(fields, retry_after=retry_after)
+
+
+def done(url: str = "http://127.0.0.1:9/v.mp4") -> Act:
+    """The answer about a task that has its video."""
+    return task("completed", video_url=url)
+
+
+def refusal(status: int, code: str = "", message: str = "no", **headers: str) -> Act:
+    """An error of the gateway."""
+    return says({"error": {"message": message, "type": "t", "param": "", "code": code}}, status, **headers)
+
+
+def finished(url: str | None, task_id: str = "t") -> VideoTask:
+    """The snapshot of a task that has its video there."""
+    return VideoTask(id=task_id, status="completed", state=TaskState.SUCCEEDED, video_url=url)
+
+
+@cache
+def _stream(version: int) -> bytes:
+    return _FTYP + random.Random(version).randbytes((1 << 20) - len(_FTYP))
+
+
+def pattern(version: int, start: int, length: int) -> bytes:
+    """Bytes of a video, different at every place and in every version, so that a misplaced one shows."""
+    return _stream(version)[start : start + length]
+
+
+@dataclass
+class FileHost:
+    """Serves one file as a good file server does: whole, or from an offset on when the tag still fits."""
+
+    body: bytes
+    etag: str | None = '"one"'
+
+    def __call__(self, request: Received) -> Act:
+        """Answer one request."""
+        tag = [("ETag", self.etag)] if self.etag else []
+        fields = [("Content-Type", "video/mp4"), *tag]
+        found = re.fullmatch(r"bytes=(\d+)-", request.header("range") or "")
+        if not found or request.header("if-range") not in {None, self.etag}:
+            return http(200, self.body, *fields)
+        start, size = int(found[1]), len(self.body)
+        if start >= size:
+            return http(416, b"", ("Content-Range", f"bytes */{size}"))
+        return http(206, self.body[start:], *fields, ("Content-Range", f"bytes {start}-{size - 1}/{size}"))
+
+    def cut(self, size: int, end: End = End.FIN) -> Any:
+        """A handler that breaks off after ``size`` bytes of the answer's body."""
+        return lambda request: self(request).cut(size, end)
