@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
+#: Downloads to one place that may end, one after another, in the moment between opening their part and locking it.
+MAX_RACES = 100
 # O_NOFOLLOW: a symbolic link planted under the part's name must not send the bytes elsewhere.
 _OPEN_PART = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -152,7 +154,7 @@ def _part_paths(target: Path) -> tuple[Path, Path]:
 
 def _open_locked(path: Path, target: Path) -> int:
     """A descriptor of the part that no other download holds."""
-    while True:
+    for _ in range(MAX_RACES):
         fd = os.open(path, _OPEN_PART, 0o666)
         try:
             _lock(fd, target)
@@ -163,6 +165,7 @@ def _open_locked(path: Path, target: Path) -> int:
             os.close(fd)
             raise
         os.close(fd)
+    raise DownloadError(f"{str(target)!r}.part keeps changing, or is a link; remove it", path=str(target))
 
 
 def _lock(fd: int, target: Path) -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import resource
-import stat
 import tracemalloc
 from importlib import resources
 from itertools import repeat
@@ -93,26 +89,6 @@ def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """The file has the mode that the umask gives to any new file."""
-    umask = os.umask(0o027)
-    try:
-        path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
-    finally:
-        os.umask(umask)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-
-
-@pytest.mark.parametrize(("task_id", "name"), [("t-1", "t-1.mp4"), ("../../evil", "evil-"), ("grok:1", "grok-1-")])
-def test_a_folder_gets_a_name_from_the_id(make: Maker, serve: Serve, tmp_path: Path, task_id: str, name: str) -> None:
-    """Into a folder the file goes under a safe name made from the id, never from the server."""
-    host = serve(FileHost(BODY))
-    path = make(serve().url).download(finished(f"{host.url}/../x%2f..%2fetc.mp4", task_id), tmp_path)
-    assert path.parent == tmp_path
-    assert path.name.startswith(name)
-    assert path.read_bytes() == BODY
-
-
 def test_an_id_is_asked_about_first(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """Given an id, download queries the task for its URL."""
     host = serve(FileHost(BODY))
@@ -138,102 +114,11 @@ def test_no_video_to_fetch(make: Maker, serve: Serve, tmp_path: Path, answer: Ac
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Without overwrite an existing target is a TargetExistsError before any request, also before a wait."""
-    target = tmp_path / "t.mp4"
-    target.write_bytes(OLD)
-    server = serve()
-    client = make(server.url)
-    for call in (client.download, client.wait_and_download):
-        for dest in (target, tmp_path, str(target)):
-            with pytest.raises(k.TargetExistsError, match="overwrite=True"):
-                call("t", dest)
-    assert (server.requests, target.read_bytes()) == ([], OLD)
-
-
-def test_overwrite_replaces_it_at_the_end(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """With overwrite the old file stands until the new one is whole."""
-    target = tmp_path / "v.mp4"
-    target.write_bytes(OLD)
-    seen: list[bytes] = []
-    host = serve(FileHost(BODY))
-    make(serve().url).download(
-        finished(f"{host.url}/v"), target, overwrite=True, progress=lambda *_: seen.append(target.read_bytes())
-    )
-    assert set(seen) == {OLD}
-    assert target.read_bytes() == BODY
-
-
-def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Without overwrite a file that appeared during the download is not replaced either."""
-    target = tmp_path / "v.mp4"
-    with pytest.raises(k.TargetExistsError):
-        make(serve().url).download(
-            finished(f"{serve(FileHost(BODY)).url}/v"), target, progress=lambda *_: target.write_bytes(OLD)
-        )
-    assert target.read_bytes() == OLD
-
-
-@pytest.mark.parametrize("dest", ["missing/v.mp4", "", None, 5, b"v.mp4", "folder.mp4"])
-def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
-    """A place that cannot hold the file is refused before anything is sent."""
-    (tmp_path / "folder.mp4" / "t.mp4").mkdir(parents=True)
-    server = serve()
-    place = tmp_path / dest if isinstance(dest, str) and dest else dest
-    with pytest.raises(ConfigurationError, match="dest"):
-        make(server.url).download("t", place)
-    assert server.requests == []
-
-
 @pytest.mark.parametrize("options", [{"max_bytes": 0}, {"max_bytes": 1.5}, {"max_bytes": True}, {"progress": 5}])
 def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]) -> None:
     """Options out of their range are refused by name before anything is sent."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         make(serve().url).download("t", tmp_path / "v.mp4", **options)
-
-
-def test_a_second_download_to_the_same_place(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """While one download writes, another to the same place is refused; the first goes on."""
-    client = make(serve().url)
-    host = serve(FileHost(BODY))
-    problems: list[str] = []
-    kkiai = k.Kkiai("other-key", base_url="http://127.0.0.1:9")
-
-    def meanwhile(*_: object) -> None:
-        with pytest.raises(k.DownloadError) as caught:
-            kkiai.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
-        problems.append(str(caught.value))
-
-    path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=meanwhile)
-    kkiai.close()
-    assert path.read_bytes() == BODY
-    assert problems[0].startswith("another download is writing")
-    assert len(host.requests) == 1
-
-
-def test_a_planted_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A symbolic link under the part's name is not followed: the file behind it stays as it is."""
-    (tmp_path / "victim").write_bytes(OLD)
-    (tmp_path / "v.mp4.part").symlink_to(tmp_path / "victim")
-    host = serve()
-    with pytest.raises(k.DownloadError, match="cannot write"):
-        make(serve().url).download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
-    assert (host.requests, (tmp_path / "victim").read_bytes()) == ([], OLD)
-
-
-def test_no_room_on_the_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
-    """What the file system refuses is a DownloadError with its number; it is not tried again."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    host = serve(FileHost(BODY))
-    client = make(serve().url)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(k.DownloadError, match="cannot write") as caught:
-            client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert caught.value.errno == errno.EFBIG
-    assert (len(host.requests), clock.naps) == (1, [])
 
 
 def test_progress(make: Maker, serve: Serve, tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_a_part_without_proof_is_thrown_away(
     assert ranges(host) == [(None, None)]
 
 
+def test_a_part_that_is_too_long_counts_for_nothing(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
+    """What cannot be a part of the file is not counted as received."""
+    left_over.write_bytes(bytes(SIZE + 1))
+    host = serve(*[CLOSE] * 5)
+    with pytest.raises(k.IncompleteDownloadError) as caught:
+        make(serve().url).download(finished(f"{host.url}/v"), target)
+    assert caught.value.received == 0
+
+
 @pytest.mark.parametrize("tag", [None, 'W/"one"', "one", '""'])
 def test_without_a_strong_tag_there_is_no_range(make: Maker, serve: Serve, target: Path, tag: str | None) -> None:
     """When nothing proves that the file is the same, the whole of it is fetched again."""
