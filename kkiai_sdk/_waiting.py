@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds that the last poll may take when a wait has run out of time. Without it that poll could only fail.
 LAST_LOOK = 5.0
+#: Seconds that any other poll may take at least: one that starts just before the deadline would fail for that alone.
+LEAST_LOOK = 1.0
 #: Seconds beyond which a pause asked for by the server is no pause but a refusal; keeps a wait without limit from
 #: sleeping for years (``Retry-After: 99999999`` has been seen).
 MAX_PAUSE = 3600.0
@@ -110,7 +112,7 @@ def budget(history: History, now: float) -> float:
     if history.deadline == history.started:
         # With a timeout of 0 the one try is all there is.
         return math.inf
-    return history.deadline - now if now < history.deadline else LAST_LOOK
+    return max(history.deadline - now, LEAST_LOOK) if now < history.deadline else LAST_LOOK
 
 
 def after_answer(

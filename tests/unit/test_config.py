@@ -113,12 +113,12 @@ def test_good_options() -> None:
         retry=RetryPolicy(jitter=0),
         poll=PollPolicy(growth=0),
         default_headers={"X-Forwarded-Host": "localhost:5173"},
-        user_agent_suffix="my-app/1.0",
+        user_agent_suffix="my-app/1.0" + "0" * 190,
         httpx_args={"http2": True},
     )
     assert (made.timeout, made.max_retries, made.retry.jitter, made.poll.growth) == (60.0, 0, 0, 0)
     assert made.headers == (("X-Forwarded-Host", "localhost:5173"),)
-    assert made.user_agent.endswith(" my-app/1.0")
+    assert made.user_agent.endswith(" my-app/1.0" + "0" * 190)
     assert made.httpx_args == {"http2": True}
 
 

@@ -89,8 +89,23 @@ def test_error_bodies_may_be_anything(case: str) -> None:
         b'{"id": "x", "status": "queued", "n": "' + b"[" * 5000 + b'"}',
         b'{"id": "x", "status": "queued", "n": "\\"' + b"{" * 5000 + b'\\""}',
         b'{"id": "x", "status": "queued", "n": [' + b"[]," * 5000 + b"[]]}",
+        b'{"id": "x", "status": "queued", "n": [' + b'["a"],' * 5000 + b"[]]}",
+        b'{"id": "' + b"x" * (MAX_BODY - 29) + b'", "status": "queued"}',
     ],
-    ids=["mark", "space", "surrogate", "twice", "tiny", "long", "deep", "brackets-in-text", "escaped-quotes", "wide"],
+    ids=[
+        "mark",
+        "space",
+        "surrogate",
+        "twice",
+        "tiny",
+        "long",
+        "deep",
+        "brackets-in-text",
+        "escaped-quotes",
+        "wide",
+        "texts",
+        "megabyte",
+    ],
 )
 def test_what_is_an_answer(body: bytes) -> None:
     """A mark, a lone surrogate, long numbers and brackets inside texts do no harm; of two keys the last counts."""
@@ -103,12 +118,16 @@ def test_every_success_status(status: int) -> None:
     assert read({"id": "x", "status": "queued"}, status=status).state is TaskState.PENDING
 
 
-def test_depth_is_counted_exactly() -> None:
-    """64 levels are read, 65 are not."""
-    wraps = b'{"a":', b"}"
-    assert isinstance(parse_json(wraps[0] * MAX_DEPTH + b"1" + wraps[1] * MAX_DEPTH), dict)
+@pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b'{"a":[', b"]}")])
+def test_depth_is_counted_exactly(opening: bytes, closing: bytes) -> None:
+    """64 levels are read, be they objects or lists; 65 are not."""
+    levels = MAX_DEPTH // len(closing)
+    fits = opening * levels + b"1" + closing * levels
+    assert isinstance(parse_json(fits), dict)
+    assert read_loosely(fits.decode()) == parse_json(fits)
     with pytest.raises(ValueError, match="64 levels"):
-        parse_json(wraps[0] * (MAX_DEPTH + 1) + b"1" + wraps[1] * (MAX_DEPTH + 1))
+        parse_json(b'{"a":' + fits + b"}")
+    assert read_loosely(f"[{fits.decode()}]") is None
 
 
 @pytest.mark.parametrize("piece", [b'\\"', b'"', b"\\", b"[", b'"[', b'\\\\"'])

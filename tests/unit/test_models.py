@@ -59,6 +59,8 @@ def test_the_least_that_a_task_is() -> None:
     task = VideoTask(id="x")
     assert (task.state, task.status, task.video_url, task.progress, task.failure) == (TaskState.UNKNOWN, *[None] * 4)
     assert (task.extra, task.raw, task.is_done) == ({}, {}, False)
+    with pytest.raises(TypeError):
+        VideoTask("x")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,8 @@ def test_framing(headers: list[tuple[str, str]], version: str, framed: bool) -> 
 
 def test_a_note_comes_back() -> None:
     """A note that was written is read as it was."""
-    assert read_note(json.dumps(asdict(NOTE))) == NOTE
+    for note in (NOTE, Note(ASKED, '"v1"', 1)):
+        assert read_note(json.dumps(asdict(note))) == note
 
 
 DAMAGE: list[Any] = [

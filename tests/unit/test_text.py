@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import _text
-from tests.unit.support import FIXED, TEXTS, steers
+from tests.unit.support import FIXED, TEXTS, brief, steers
 
 ANY_TEXT = st.text(st.characters())
 
@@ -98,7 +98,11 @@ def test_without_query(url: str, shown: str) -> None:
         ("see https://x.example/a?k=1, then", "see https://x.example/a?… then"),
         ('<a href="HTTP://x.example/a#k=1">', '<a href="HTTP://x.example/a?…">'),
         ("", ""),
+        ("m" * 500, "m" * 500),
+        ("m" * 501, "m" * 499 + "…"),
+        ("a" + " " * 1000 + "b", "a b"),
     ],
+    ids=brief,
 )
 def test_message(text: str, line: str) -> None:
     """A message is one line without the queries of URLs."""

@@ -105,6 +105,7 @@ ENDS: dict[str, tuple[History, Event, float, End | None]] = {
     "a URL after all": (waiting(url_missing_since=START), Event(DONE), 100, End.DONE),
     "no URL, then an error at the deadline": (waiting(url_missing_since=START), Event(RESET), 1800, End.VIDEO_MISSING),
     "passing error": (waiting(), Event(RESET), 5, None),
+    "passing error just before the deadline": (waiting(), Event(RESET), 1799.5, None),
     "passing error at the deadline": (waiting(), Event(RESET), 1800, End.TIMED_OUT),
     "ninth error": (waiting(errors_in_row=8), Event(RESET), 5, None),
     "tenth error": (waiting(errors_in_row=9), Event(RESET), 5, End.BROKEN),

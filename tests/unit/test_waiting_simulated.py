@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, PollPolicy, TaskNotFoundError, TaskState, VideoTask
-from kkiai_sdk._waiting import LAST_LOOK, MAX_HINT, MAX_PAUSE, End, Sleep, begin, decide
+from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End, Sleep, begin, decide
 from tests.unit.scripts import (
     DONE,
     EVENTS,
@@ -53,7 +53,7 @@ def test_the_deadline_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
     assert late == list(trace.polls[-1:]) or not late
     assert all(poll.asked == deadline for poll in late)
     for poll in trace.polls:
-        allowed = 30.0 if deadline == START else LAST_LOOK if poll in late else deadline - poll.asked
+        allowed = 30.0 if deadline == START else LAST_LOOK if poll in late else max(deadline - poll.asked, LEAST_LOOK)
         assert poll.answered - poll.asked <= allowed + TINY
     assert all(poll.after.end is not None for poll in trace.polls if poll.answered >= deadline)
 
