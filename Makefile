@@ -67,8 +67,17 @@ spec-diff: $(DEV_STAMP) ## classify changes of the spec since BASE=… (a git re
 	@$(BIN)/python codegen/spec_diff.py "$$BASE"
 
 .PHONY: contract
-contract: $(DEV_STAMP) ## hold the SDK and the mock gateway to the spec
+contract: $(DEV_STAMP) ## hold the SDK and the mock gateway to the spec (or a gateway: URL=… TASK_ID=… with KKIAI_API_KEY)
+ifdef URL
+	@$(BIN)/kkiai contract --base-url "$$URL" $(if $(TASK_ID),--task-id "$$TASK_ID") $(ARGS)
+else
 	@$(BIN)/python -m pytest contract_tests $(ARGS)
+	@$(BIN)/kkiai contract --fail-on drift
+endif
+
+.PHONY: mutants
+mutants: $(DEV_STAMP) ## try seeded defects of gateways and of the SDK (about 5 minutes); writes docs/mutants.md
+	@$(BIN)/python -m contract_tests.mutants
 
 .PHONY: docs
 docs: $(DEV_STAMP) ## make docs/ anew: the command line's reference and the pictures

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import evolve, field, frozen
 
 from contract_tests.wire import TASK_ID, task
-from kkiai_sdk.contract._conformance import Request, values_of
+from kkiai_sdk.contract._messages import Request, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

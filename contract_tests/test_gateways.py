@@ -17,8 +17,8 @@ from attrs import evolve
 from contract_tests.conftest import LIVE_URL, LOOPBACK
 from contract_tests.crooked import KEY, Crook, gateway
 from contract_tests.wire import TASK_ID, task
-from kkiai_sdk.contract._conformance import values_of
 from kkiai_sdk.contract._fuzz import NASTY_IDS, Outcome, Target, run
+from kkiai_sdk.contract._messages import values_of
 from kkiai_sdk.contract._rules import Severity
 from kkiai_sdk.mock import MockGateway
 
@@ -153,8 +153,10 @@ CROOKED: dict[str, tuple[Crook, set[str]]] = {
         lambda _, reply: reply.but(headers={"Allow": "GET, POST"}) if reply.status == 405 else reply,
         {"allow-header-conformance"},
     ),
-    "crashes on letters beyond ASCII": (
-        lambda request, reply: reply.but(status=500, value={"error": "oops"}) if "%C3%A9" in request.query else reply,
+    "crashes on a byte order mark": (
+        lambda request, reply: (
+            reply.but(status=500, value={"error": "oops"}) if "%EF%BB%BF" in request.query else reply
+        ),
         {"server-error"},
     ),
 }

@@ -16,8 +16,9 @@ from contract_tests.wire import BASE_URL, TASK_ID
 from kkiai_api.models import VideoTask as GeneratedTask
 from kkiai_sdk import APIError, Kkiai, VideoTask
 from kkiai_sdk.contract import _spec
-from kkiai_sdk.contract._conformance import Request, Response
-from kkiai_sdk.contract._rules import Exchange, judge
+from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._rules import judge
+from kkiai_sdk.contract._seen import Exchange
 from tests.support.adapter import KINDS, Maker, raw_query
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from attrs import frozen
 
-from kkiai_sdk.contract._conformance import Request, Response
-from kkiai_sdk.contract._rules import Exchange, judge
+from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._rules import judge
+from kkiai_sdk.contract._seen import Exchange
 from kkiai_sdk.mock import MockGateway, scenarios
 from tests.support.clock import FakeTime
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from contract_tests.wire import TASK_ID, VIDEO_URL, answer, done, task
+from contract_tests.wire import TASK_ID, VIDEO_URL, Canned, answer, done, task
 from kkiai_sdk import _reading
 from kkiai_sdk.contract import _rules
-from kkiai_sdk.contract._conformance import Request, Response
-from kkiai_sdk.contract._rules import RULES, Exchange, Severity, judge
+from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._rules import RULES, Severity, judge
+from kkiai_sdk.contract._seen import Exchange
 from kkiai_sdk.contract._spec import Spec
 from kkiai_sdk.models import TaskState
-
-if TYPE_CHECKING:
-    from contract_tests.wire import Canned
 
 MILLISECONDS = 1_767_603_612_345
 NO_TASK = {"code": "task_not_exist", "message": "no such task", "data": None}
@@ -63,6 +61,15 @@ STRAYING: dict[str, tuple[Canned, str]] = {
     "success without URL": (done(video_url=None), "url-missing"),
     "success with an empty URL": (done(video_url=""), "response-schema url-missing"),
     "success in capitals without URL": (done(status="SUCCESS", video_url=None), "url-missing status-unknown"),
+    "a URL of no web": (done(video_url="ftp://media.example.com/a.mp4"), "url-scheme"),
+    "no id": (answer(task(id="")), "id-empty other-id"),
+    "another alphabet": (
+        Canned(Response(200, (("Content-Type", "application/json; charset=gbk"),), answer(task()).response.body)),
+        "charset",
+    ),
+    "no challenge": (answer(BAD, 401), "challenge-missing"),
+    "another challenge": (answer(BAD, 401, (("WWW-Authenticate", "Basic"),)), "challenge-missing"),
+    "a word for a time": (answer({"error": "busy"}, 429, (("Retry-After", "soon"),)), "retry-after-form"),
     "refused": (answer(BAD, 400), "valid-refused"),
     "new word": (answer(task(status="polishing")), "status-unknown"),
     "no word": (answer(task(status="")), "status-unknown"),

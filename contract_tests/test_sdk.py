@@ -13,7 +13,7 @@ from contract_tests.wire import BASE_URL, JSON_TYPE, TASK_ID, VIDEO_URL, Canned,
 from kkiai_api.models import VideoTask as GeneratedTask
 from kkiai_sdk import TaskState
 from kkiai_sdk.contract import _spec
-from kkiai_sdk.contract._conformance import Response, values_of
+from kkiai_sdk.contract._messages import Response, values_of
 from tests.support.adapter import raw_query
 
 if TYPE_CHECKING:

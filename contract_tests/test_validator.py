@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 
 from contract_tests.wire import JSON_TYPE, task
-from kkiai_sdk.contract._conformance import (
-    Problem,
-    Request,
-    Response,
-    request_problems,
-    response_problems,
-)
+from kkiai_sdk.contract._conformance import request_problems, response_problems
+from kkiai_sdk.contract._messages import Problem, Request, Response
 from kkiai_sdk.contract._spec import Spec
 from kkiai_sdk.contract._strict_json import read_json
 

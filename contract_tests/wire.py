@@ -10,7 +10,8 @@ import httpx
 import respx
 from attrs import field, frozen
 
-from kkiai_sdk.contract._conformance import Problem, Request, Response, request_problems, response_problems
+from kkiai_sdk.contract._conformance import request_problems, response_problems
+from kkiai_sdk.contract._messages import Problem, Request, Response
 
 if TYPE_CHECKING:
     from kkiai_sdk.contract._spec import Spec

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from typing import TYPE_CHECKING, Any, Never, Self
+from typing import TYPE_CHECKING, Any, Never
 
 from attrs import evolve, frozen
 
-from kkiai_api.client import AuthenticatedClient
 from kkiai_api.models import VideoTask as GeneratedVideoTask
 from kkiai_sdk import _checks, _config, _downloads, _flows, _reading, _refusals, _retry, _runtime
 from kkiai_sdk._effects import Call, Reply
 from kkiai_sdk._files import resolve_target
 from kkiai_sdk._session import Seam
 from kkiai_sdk._session_pool import Pool
+from kkiai_sdk._session_raw import PLACEHOLDER, RawClient
 from kkiai_sdk.errors import APIResponseError, ConfigurationError
 from kkiai_sdk.models import VideoTask, WaitResult
 from kkiai_sdk.policies import PollPolicy
@@ -23,12 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
+    from kkiai_api.client import AuthenticatedClient
     from kkiai_api.types import Response
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._runtime import Runtime
-
-#: The generated client holds no key: the session adds it to each request.
-PLACEHOLDER = "added-per-request"
 
 
 @frozen
@@ -48,7 +45,9 @@ class Core:
 
     def changed(self, options: Mapping[str, Any]) -> Core:
         """A copy with other options, over the same pool."""
-        return evolve(self, config=_config.change(self.config, options))
+        config = _config.change(self.config, options)
+        budget = _retry.RetryBudget(config.retry.budget) if config.retry != self.config.retry else self.budget
+        return evolve(self, config=config, budget=budget)
 
     def seam(self) -> Seam:
         """What a session needs to know."""
@@ -86,6 +85,7 @@ class Core:
             task_id,
             base_url=self.config.base_url,
             request_id=_refusals.request_id(headers),
+            secret=self.config.secret.known,
         )
         return Reply(task, _retry.parse_retry_after(headers, self.runtime.wall_clock()))
 
@@ -94,10 +94,8 @@ class Core:
     ) -> tuple[list[WaitResult], Flow[None]]:
         """The ids that cannot be asked, with the reason, and the flow for all others."""
         _checks.whole("max_concurrency", max_concurrency, low=1, high=1000)
-        if isinstance(task_ids, str | bytes):
-            raise ConfigurationError("task_ids must be several ids, such as a list, and not one text")
         good, bad = [], []
-        for task_id in dict.fromkeys(task_ids):
+        for task_id in dict.fromkeys(_checks.task_ids(task_ids)):
             try:
                 good.append(_checks.task_id(task_id))
             except ConfigurationError as error:
@@ -133,30 +131,6 @@ class Core:
         return job, task
 
 
-class _Generated(AuthenticatedClient):
-    """The generated client, whose copies keep the session: the generated ones would make an httpx client of their own,
-    with the placeholder for a key and without retries, limits and typed errors.
-    """
-
-    def with_headers(self, headers: dict[str, str]) -> Self:
-        """A copy that sends these fields too. Raises ConfigurationError for fields that cannot be sent."""
-        fields = dict(_checks.headers("headers", headers))
-        twin = copy.copy(self)
-        for name in ("_client", "_async_client"):
-            session = getattr(self, name)
-            if session is not None:
-                setattr(twin, name, session.with_headers(fields))
-        return twin
-
-    def with_cookies(self, cookies: object) -> Never:  # noqa: ARG002 (the parameters are the generated ones)
-        """Not supported: the SDK keeps and sends no cookies. Raises ConfigurationError."""
-        raise ConfigurationError("a raw client sends no cookies; a gateway that needs one gets it by with_headers()")
-
-    def with_timeout(self, timeout: object) -> Never:  # noqa: ARG002
-        """Not supported: time limits are the session's. Raises ConfigurationError."""
-        raise ConfigurationError("a raw client takes its timeout from the client: client.with_options(timeout=…).raw")
-
-
 class BaseClient:
     """The part of a client that needs no I/O."""
 
@@ -169,10 +143,10 @@ class BaseClient:
         raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")
 
     def _generated(self) -> AuthenticatedClient:
-        return _Generated(base_url=self._core.config.base_url, token=PLACEHOLDER)
+        return RawClient(base_url=self._core.config.base_url, token=PLACEHOLDER)
 
 
 def in_order(task_ids: Iterable[str], results: Iterable[WaitResult]) -> list[WaitResult]:
     """Results in the order of the ids, one for each different id."""
     by_id = {result.task_id: result for result in results}
-    return [by_id[task_id] for task_id in dict.fromkeys(task_ids)]
+    return [by_id[task_id] for task_id in dict.fromkeys(_checks.task_ids(task_ids))]

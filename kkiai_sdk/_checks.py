@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,13 +118,24 @@ def base_url(value: object, *, allow_http: bool = False) -> str:
 def _base_url_problem(scheme: str, host: str | None, text: str, *, allow_http: bool) -> str | None:
     if scheme not in {"http", "https"}:
         return "must start with https:// (or http:// for a loopback host)"
-    if not host:
-        return "must name a host, as in 'https://www.kkiai.com'"
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in text):
         return "must not hold spaces, control characters or backslashes"
+    if not host or not is_host(host):
+        return "must name a host in plain ASCII, as in 'https://www.kkiai.com' (others in their xn-- form)"
     if scheme == "http" and not allow_http and not is_loopback(host):
         return "must be https:// unless the host is this machine: the key would travel in the open (see allow_http)"
     return None
+
+
+# Underscores are no part of host names and occur all the same.
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+
+
+def is_host(host: str) -> bool:
+    """Whether this can be looked up: an address, or a name of labels of 1 to 63 ASCII characters."""
+    if ":" in host:
+        return True
+    return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def is_loopback(host: str) -> bool:
@@ -135,6 +146,13 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def task_ids(value: object) -> list[Any]:
+    """Several ids, not checked one by one: what is wrong with one of them concerns that one only."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise ConfigurationError(f"task_ids must be several ids, such as a list, and not {type(value).__name__}")
+    return [one if isinstance(one, Hashable) else ascii(one)[:MAX_TASK_ID] for one in value]
 
 
 def mapping(name: str, value: object) -> Mapping[Any, Any]:

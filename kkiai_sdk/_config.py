@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import platform
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict, TypeVar
 
 from attrs import evolve, field, frozen
 
@@ -30,8 +30,7 @@ DEFAULT_CONCURRENCY = 4
 #: which must stay open because httpcore 1.0.9 loses slots of a limited pool when requests are cancelled.
 HTTPX_ARGS = frozenset({"cert", "event_hooks", "http1", "http2", "mounts", "proxy", "transport", "trust_env", "verify"})
 
-POLICIES = frozenset({"retry", "poll"})
-
+K = TypeVar("K")
 KeySource: TypeAlias = str | Callable[[], str]
 
 
@@ -50,10 +49,11 @@ class Options(TypedDict, total=False):
 class Secret:
     """A key that shows itself to nobody: not in repr, not in tracebacks, not in pickles."""
 
-    __slots__ = ("_source",)
+    __slots__ = ("_known", "_source")
 
     def __init__(self, source: object) -> None:
         self._source: Callable[[], str] = source if callable(source) else _constant(_checks.api_key(source))
+        self._known: Callable[[], str | None] = _constant(None) if callable(source) else self._source
 
     def reveal(self) -> str:
         """The key, checked. Raises ConfigurationError."""
@@ -61,7 +61,14 @@ class Secret:
 
     def resolved(self) -> Secret:
         """The key as it is now: a function is asked, here and only here."""
-        return Secret(self._source())
+        now = Secret(self._source())
+        self._known = now.reveal
+        return now
+
+    @property
+    def known(self) -> str | None:
+        """The key as it was last, without asking for it: what must not be shown."""
+        return self._known()
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -72,7 +79,7 @@ class Secret:
         )
 
 
-def _constant(key: str) -> Callable[[], str]:
+def _constant(key: K) -> Callable[[], K]:
     return lambda: key
 
 
@@ -111,8 +118,7 @@ def make(
         user_agent=_user_agent(None),
         httpx_args=_httpx_args(httpx_args),
     )
-    # None stands for "the default" only where a policy is expected; elsewhere it would hide a mistake.
-    return change(config, {name: value for name, value in options.items() if value is not None or name not in POLICIES})
+    return change(config, options)
 
 
 def change(config: Config, options: Mapping[str, Any]) -> Config:
@@ -126,6 +132,7 @@ def change(config: Config, options: Mapping[str, Any]) -> Config:
 
 def _policy(kind: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
     def read(name: str, value: object) -> tuple[str, Any]:
+        value = kind() if value is None else value
         if not isinstance(value, kind):
             raise ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
         return name, value

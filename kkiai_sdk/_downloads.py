@@ -9,7 +9,7 @@ from attrs import frozen
 from kkiai_sdk import _retry, _saving, _vetting
 from kkiai_sdk._effects import Copy, Fetch, Local, Open
 from kkiai_sdk._files import PartFile
-from kkiai_sdk._saving import Expired, Failed, Head, Redirected, Restart, Save
+from kkiai_sdk._saving import Expired, Failed, Head, Redirected, Restart, Save, Verdict
 from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import (
     APIError,
@@ -18,6 +18,7 @@ from kkiai_sdk.errors import (
     TaskFailedError,
     VideoMissingError,
 )
+from kkiai_sdk.models import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ class Job:
 
 def saving(job: Job, task: VideoTask | None) -> Flow[Path]:
     """Bring a task's video to ``job.target``; ``task`` is a snapshot that is at hand, or None."""
-    url = (task.video_url if task else None) or (yield from _fresh_url(job))
+    url = (_url_of(task) if task else None) or (yield from _fresh_url(job))
     part = PartFile(job.target, job.task_id)
     try:
         yield Local(lambda: part.open(resume=job.resume))
@@ -62,16 +63,17 @@ def saving(job: Job, task: VideoTask | None) -> Flow[Path]:
 def _fresh_url(job: Job) -> Flow[str]:
     reply: Reply = yield Fetch(job.task_id, job.call)
     task = reply.task
-    if task.video_url and not task.is_failed:
-        return task.video_url
-    if task.is_failed:
-        raise TaskFailedError(f"task {job.task_id} failed: {task.failure}", task_id=job.task_id, task=task, polls=1)
-    what = (
-        "succeeded, but the gateway names no video"
-        if task.is_succeeded
-        else f"has not ended ({task.status!r}): wait first"
-    )
+    if url := _url_of(task):
+        return url
+    what = "succeeded, but the gateway names no video" if task.is_succeeded else "has not ended: wait first"
     raise VideoMissingError(f"task {job.task_id} {what}", task_id=job.task_id, task=task, polls=1)
+
+
+def _url_of(task: VideoTask) -> str | None:
+    """The URL of the finished video: a task at work can name a draft, but an unknown word may well be an end."""
+    if task.is_failed:
+        raise TaskFailedError(f"task {task.id} failed: {task.failure}", task_id=task.id, task=task)
+    return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
 
 
 class _Transfer:
@@ -81,7 +83,7 @@ class _Transfer:
         """The part is open."""
         self._job, self._part, self._url = job, part, url
         self._total: int | None = part.note.total if part.note else None
-        self._failures = 0
+        self._failures, self._most = 0, part.size
         self._refreshed = self._restarted = False
         self._done = part.is_complete
 
@@ -91,10 +93,10 @@ class _Transfer:
 
     def run(self) -> Flow[None]:
         while not self._done:
-            size = self._part.size
             verdict = yield from self._try_once()
-            if self._part.size > size:
-                self._failures = 0
+            if self._part.size > self._most:
+                # More than ever before: a part that had to start over and got less far is no progress.
+                self._failures, self._most = 0, self._part.size
             if isinstance(verdict, Expired):
                 yield from self._refresh()
             elif isinstance(verdict, Restart):
@@ -110,13 +112,17 @@ class _Transfer:
             head: Head | APIError = yield Open(source, headers)
             if isinstance(head, APIError):
                 return Failed(str(head), transient=head.transient)
-            verdict = _saving.judge(head, size=self._part.size, note=self._part.note, url=source.url)
+            verdict = self._judge(head, source.url)
             if isinstance(verdict, Save):
                 return (yield from self._copy(verdict, head))
             if not isinstance(verdict, Redirected):
                 return verdict
             source = _vetting.vet(verdict.location, self._job.base_url, came_from=source.url)
         raise DownloadError(f"{self._shown}: more than {_saving.MAX_REDIRECTS} redirects", url=self._shown)
+
+    def _judge(self, head: Head, url: str) -> Verdict:
+        now = self._job.runtime.wall_clock()
+        return _saving.judge(head, size=self._part.size, note=self._part.note, url=url, wall_clock=now)
 
     def _copy(self, save: Save, head: Head) -> Flow[Failed | None]:
         job, part = self._job, self._part
@@ -133,9 +139,8 @@ class _Transfer:
         self._done = True
         return None
 
-    def _tell(self) -> None:
-        if self._job.progress is not None:
-            self._job.progress(self._part.size, self._total)
+    def _tell(self) -> object:
+        return self._job.progress and self._job.progress(self._part.size, self._total)
 
     def _refresh(self) -> Flow[None]:
         """The URL has expired: ask the gateway for a fresh one, once."""
@@ -156,8 +161,10 @@ class _Transfer:
             raise DownloadError(f"{self._shown}: {failed.reason}", url=self._shown, path=str(self._job.target))
         if self._failures >= _saving.MAX_FAILURES:
             raise self._incomplete(failed.reason)
-        runtime = self._job.runtime
-        delay = _retry.backoff(self._failures - 1, self._job.retry, runtime.random())
+        runtime, policy = self._job.runtime, self._job.retry
+        if failed.retry_after > policy.max_retry_after:
+            raise self._incomplete(f"{failed.reason}, and the server asks to wait {failed.retry_after:.0f} s")
+        delay = max(_retry.backoff(self._failures - 1, policy, runtime.random()), failed.retry_after)
         yield Sleep(runtime.monotonic() + delay)
 
     def _incomplete(self, reason: str) -> IncompleteDownloadError:

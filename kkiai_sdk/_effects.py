@@ -91,7 +91,7 @@ class Copy:
 
     write: Callable[[bytes], None]
     #: Called after each write.
-    tell: Callable[[], None]
+    tell: Callable[[], object]
 
 
 Effect: TypeAlias = Fetch | Sleep | Emit | Launch | Gather | Local | Open | Copy

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from attrs import frozen
 
 from kkiai_sdk import _vetting
 from kkiai_sdk._log import log
-from kkiai_sdk._refusals import Answer, read_answer
+from kkiai_sdk._refusals import Answer, legible, read_answer
 from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, Verdict, judge
 from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import APIError, Attempt
@@ -118,7 +118,7 @@ class Exchanger:
 
     def _read(self, answer: Answer, secret: Secret | None) -> Good | APIError:
         parsed = read_answer(answer, secret=secret.reveal() if secret else None, wall_clock=self.runtime.wall_clock())
-        return parsed if isinstance(parsed, APIError) else Good(answer, parsed)
+        return parsed if isinstance(parsed, APIError) else Good(legible(answer), parsed)
 
     def _redirect(self, answer: Answer, url: str) -> str | None:
         """Where to go on to, if that is on the gateway's own origin."""
@@ -127,6 +127,8 @@ class Exchanger:
             return None
         try:
             target = urljoin(url, location)
-            return target if _vetting.same_origin(target, self.config.base_url) else None
+            at_home = _vetting.same_origin(target, self.config.base_url)
+            # A user name in it would replace the key.
+            return target if at_home and "@" not in urlsplit(target).netloc else None
         except ValueError:
             return None

@@ -38,7 +38,7 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
 
     Raises ConfigurationError for a place that cannot hold it and TargetExistsError for a file that is already there.
     """
-    if not isinstance(dest, str | os.PathLike) or not isinstance(os.fspath(dest), str) or not os.fspath(dest):
+    if not isinstance(dest, str | os.PathLike) or not _is_path(os.fspath(dest)):
         raise ConfigurationError("dest must be the path of a file or of an existing folder")
     path = Path(dest)
     with _translated(path):
@@ -50,6 +50,10 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
         if os.path.lexists(target) and not overwrite:
             raise _target_exists(target)
     return target
+
+
+def _is_path(text: object) -> bool:
+    return isinstance(text, str) and bool(text) and "\0" not in text
 
 
 def _target_exists(target: Path) -> TargetExistsError:

@@ -14,10 +14,10 @@ import heapq
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kkiai_sdk import _waiting
-from kkiai_sdk._waiting import History, Sleep
+from kkiai_sdk._waiting import End, History, Sleep
 from kkiai_sdk.errors import RateLimitError
 
 if TYPE_CHECKING:
@@ -44,11 +44,18 @@ class Await:
 
 
 @frozen
+class Ended:
+    """The time of this task has run out before its turn came."""
+
+    history: History
+
+
+@frozen
 class Finished:
     """Every task has ended."""
 
 
-Step: TypeAlias = AskAbout | Await | Sleep | Finished
+Step: TypeAlias = AskAbout | Await | Sleep | Ended | Finished
 
 
 class Fleet:
@@ -79,8 +86,11 @@ class Fleet:
         if now < due:
             return Await(due) if self._in_flight else Sleep(due)
         heapq.heappop(self._heap)
+        budget = _waiting.budget(history, now)
+        if not budget:
+            return Ended(evolve(self._histories.pop(task_id), end=End.TIMED_OUT))
         self._in_flight += 1
-        return AskAbout(task_id, _waiting.budget(history, now))
+        return AskAbout(task_id, budget)
 
     def answered(
         self, task_id: str, task: VideoTask, now: float, random: float, *, hint: float | None = None

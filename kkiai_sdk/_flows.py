@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve, frozen
 
-from kkiai_sdk import _waiting
+from kkiai_sdk import _text, _waiting
 from kkiai_sdk._effects import Call, Emit, Fetch, Gather, Launch, Reply
-from kkiai_sdk._fleet import AskAbout, Finished, Fleet
+from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet
 from kkiai_sdk._log import log
 from kkiai_sdk._waiting import End, History, Sleep, Stop
 from kkiai_sdk.errors import APIError, KkiaiError, TaskFailedError, TaskTimeoutError, VideoMissingError
@@ -50,7 +50,7 @@ class Journal:
         log.debug(
             "task %s: %s after %.1f s, poll %d, %s",
             ascii(history.task_id),
-            ascii(task.status) if task else None,
+            _word(task) if task else None,
             elapsed,
             history.polls,
             f"ends ({history.end.name})" if history.end else f"next in {history.due - now:.1f} s",
@@ -63,7 +63,12 @@ class Journal:
     def _unknown(self, task: VideoTask) -> None:
         if (task.id, task.status) not in self._statuses:
             self._statuses.add((task.id, task.status))
-            log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), ascii(task.status))
+            log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), _word(task))
+
+
+def _word(task: VideoTask) -> str:
+    """The status as it may be shown: a server can write anything there."""
+    return ascii(_text.message(_text.redact(task.status), 100)) if task.status is not None else "no status"
 
 
 def _named(history: History) -> tuple[str, int]:
@@ -77,7 +82,7 @@ def watching(task_id: str, terms: Terms, *, every_poll: bool = False) -> Flow[Hi
     while True:
         step = _waiting.decide(history, runtime.monotonic())
         if isinstance(step, Stop):
-            return history
+            return evolve(history, end=step.end)
         if isinstance(step, Sleep):
             yield step
             continue
@@ -114,6 +119,8 @@ def completing(task_ids: Iterable[str], terms: Terms, *, max_concurrency: int) -
     while not isinstance(step := fleet.step(runtime.monotonic()), Finished):
         if isinstance(step, Sleep):
             yield step
+        elif isinstance(step, Ended):
+            yield Emit(result_of(step.history, runtime.monotonic()))
         elif isinstance(step, AskAbout):
             call = evolve(terms.call, timeout=min(terms.call.timeout, step.budget))
             yield Launch(Fetch(step.task_id, call))
@@ -148,7 +155,7 @@ def conclude(history: History, now: float, *, raise_on_failure: bool = True) -> 
 
 def _error_of(history: History, now: float) -> KkiaiError | None:
     task, elapsed = history.task, now - history.started
-    seen = f"last seen {task.status!r}" if task else "no answer about it yet"
+    seen = f"last seen {_word(task)}" if task else "no answer about it yet"
     if history.end is End.BROKEN and history.last_error is not None:
         history.last_error.add_note(
             f"task {history.task_id}: {seen}; it may still be running: wait for the same id again"

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+import zlib
 from typing import Any, NoReturn
+
+from kkiai_sdk import _text
 
 #: Bytes of a body that are read; real answers have a few thousand.
 MAX_BODY = 1 << 20
@@ -16,6 +19,27 @@ MAX_DEPTH = 64
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _NAMES = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}
+
+
+def decoded(body: bytes, coding: str) -> bytes:
+    """A body without its content coding. Raises ValueError; never holds much more than 1 MiB, whatever the body says.
+
+    No coding was asked for, so one at most is understood; a chain of them can be nothing but an attack.
+    """
+    kind = coding.strip().lower()
+    if kind in {"", "identity"}:
+        return body
+    if kind not in {"gzip", "x-gzip", "deflate"}:
+        raise ValueError(f"a body in the encoding {_text.message(kind, 60)}, which was not asked for")
+    # 32 on top of the largest window: the format is found out from the first bytes.
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        plain = inflater.decompress(body, MAX_BODY + 1)
+    except zlib.error:
+        raise ValueError("a body that cannot be unpacked") from None
+    if not inflater.eof and len(plain) <= MAX_BODY:
+        raise ValueError("a packed body that is cut short")
+    return plain
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

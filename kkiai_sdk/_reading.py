@@ -100,21 +100,34 @@ PROGRESS_PLACES: Sequence[Path] = (("progress",),)
 DOCUMENTED = frozenset({"id", "status", "video_url", "enhanced_prompt", "status_update_time"})
 #: What an envelope adds around a task; it says how the query went, not the task.
 ENVELOPE = frozenset({"code", "message", "success", "data"})
+#: Words with which an envelope says that the query, not the task, went well.
+FINE_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
+#: Status words that envelopes use, too, to say how the query went.
+ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
+#: A layer with one of these is about a task, whatever else it says.
+TASK_MARKS = frozenset(
+    {"id", "task_id", "video_url", "status_update_time", "progress", "fail_reason", "object", "detail", "output", "url"}
+)
 #: The deepest nesting seen is an envelope around an envelope.
 MAX_LAYERS = 3
 
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|/)\S*")
+_FETCHABLE = re.compile(r"https?://|/", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)\s*(%?)\s*")
 _WHOLE = re.compile(r"\s*(\d{1,18})\s*", re.ASCII)
 
 
-def read_task(raw: dict[str, Any], task_id: str, *, base_url: str, request_id: str | None = None) -> VideoTask:
+def read_task(
+    raw: dict[str, Any], task_id: str, *, base_url: str, request_id: str | None = None, secret: str | None = None
+) -> VideoTask:
     """The task that a JSON object describes, whatever the object holds.
 
-    ``task_id`` is the id that was asked; ``base_url`` completes a URL that is relative to the gateway.
+    ``task_id`` is the id that was asked; ``base_url`` completes a URL that is relative to the gateway; ``secret`` is
+    blotted out of texts that are shown.
     """
     layers = layers_of(raw)
-    url = next((found for found in map(_url, _everything_at(layers, URL_PLACES)) if found), None)
+    urls = [url for url in map(_url, _everything_at(layers, URL_PLACES)) if url]
+    url = next(filter(_FETCHABLE.match, urls), urls[0] if urls else None)
     status, state = _status(layers, has_url=url is not None)
     return VideoTask(
         id=task_id,
@@ -125,8 +138,8 @@ def read_task(raw: dict[str, Any], task_id: str, *, base_url: str, request_id: s
         enhanced_prompt=_first_text(layers, PROMPT_PLACES),
         status_update_time=_first(map(_integer, _everything_at(layers, TIME_PLACES))),
         progress=_first(map(_fraction, _everything_at(layers, PROGRESS_PLACES))),
-        failure=_failure(layers, status) if state is FAILED else None,
-        request_id=request_id,
+        failure=_failure(layers, status, secret) if state is FAILED else None,
+        request_id=_text.redact(request_id, secret) if request_id else None,
         extra=_undocumented(layers),
         raw=raw,
     )
@@ -140,36 +153,64 @@ def layers_of(raw: Layer) -> list[Layer]:
     return layers
 
 
+def is_about_task(layer: Layer) -> bool:
+    """Whether a layer describes a task: a bare status word beside data or an error code can be the envelope's."""
+    if TASK_MARKS & layer.keys():
+        return True
+    wraps = "data" in layer and isinstance(layer["data"], dict | None)
+    is_envelope = _word(layer.get("status")) in ENVELOPE_WORDS and (wraps or not has_fine_code(layer))
+    return "status" in layer and not is_envelope
+
+
+def has_fine_code(layer: Layer) -> bool:
+    """Whether a layer's code, if it has one, says that all is well."""
+    return str(layer.get("code")).strip().lower() in FINE_CODES
+
+
 def state_of(status: str, *, has_url: bool) -> TaskState:
     """What a status word means; UNKNOWN for one that is not in the table."""
-    word = re.sub(r"[\s\-]+", "_", status.strip().lower())
+    word = _word(status)
     if word in DONE_WITH_URL and has_url:
         return SUCCEEDED
     return STATES.get(word, TaskState.UNKNOWN)
 
 
+def _word(status: object) -> str:
+    return re.sub(r"[\s\-]+", "_", status.strip().lower()) if isinstance(status, str) else ""
+
+
 def _status(layers: Sequence[Layer], *, has_url: bool) -> tuple[str | None, TaskState]:
-    """The word that counts: an end before anything else, then a known word, then any; nearer the task first."""
-    found = [
-        (word, state_of(word, has_url=has_url)) for word in _everything_at(layers, (("status",),)) if _is_text(word)
-    ]
-    ended = (pair for pair in found if pair[1] in {SUCCEEDED, FAILED})
-    known = (pair for pair in found if pair[1] is not TaskState.UNKNOWN)
-    return next(ended, None) or next(known, None) or next(iter(found), (None, TaskState.UNKNOWN))
+    """The word that counts: a failure unless a layer nearer the task succeeded, then the nearest known word, then any.
+
+    An outer failure is the gateway's last word where the inner task was left at work. An outer success beside an inner
+    task at work is believed when the URL is there.
+    """
+    words = _everything_at([layer for layer in layers if is_about_task(layer)], (("status",),))
+    found = [(word, state_of(word, has_url=has_url)) for word in words if _is_text(word)]
+    ends = {FAILED, SUCCEEDED} if has_url else {FAILED}
+    known = [pair for pair in found if pair[1] is not TaskState.UNKNOWN]
+    if known and known[0][1] is SUCCEEDED:
+        return known[0]
+    ended = (pair for pair in known if pair[1] in ends)
+    return next(ended, None) or next(iter(known or found), (None, TaskState.UNKNOWN))
 
 
-def _failure(layers: Sequence[Layer], status: str | None) -> TaskFailure:
-    text = next((text for text in _everything_at(layers, REASON_PLACES) if _is_text(text) and text.strip()), None)
-    code = next((_code(value) for value in _everything_at(layers, CODE_PLACES) if _code(value)), None)
-    reason = _text.message(_text.redact(text)) if text else f"the gateway gave no reason (status {status!r})"
-    return TaskFailure(reason, code)
+def _failure(layers: Sequence[Layer], status: str | None, secret: str | None) -> TaskFailure:
+    texts = (_shown(value, secret) for value in _everything_at(layers, REASON_PLACES) if _is_text(value))
+    codes = (_shown(_code(value), secret) for value in _everything_at(layers, CODE_PLACES))
+    nothing = f"the gateway gave no reason (status {_shown(status, secret)!r})"
+    return TaskFailure(next(filter(None, texts), nothing), next(filter(None, codes), None))
+
+
+def _shown(text: str | None, secret: str | None) -> str:
+    return _text.message(_text.redact(text or "", secret))
 
 
 def _code(value: object) -> str | None:
-    """An error code as text; numbers are codes too, empty ones are none."""
+    """An error code as text; numbers are codes too."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _text.message(_text.redact(value)) or None if isinstance(value, str) else None
+    return value if isinstance(value, str) else None
 
 
 def _undocumented(layers: Sequence[Layer]) -> dict[str, Any]:
@@ -214,7 +255,7 @@ def _url(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     text = value.strip(" \t\r\n`")
-    return text if _ABSOLUTE.match(text) or text.startswith("/") else None
+    return text if _URL.fullmatch(text) else None
 
 
 def _absolute(url: str, base_url: str) -> str:

@@ -11,11 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kkiai_sdk import _text, errors
-from kkiai_sdk._json import MAX_BODY, parse_json, read_loosely
-from kkiai_sdk._reading import layers_of
+from kkiai_sdk._json import MAX_BODY, decoded, parse_json, read_loosely
+from kkiai_sdk._reading import has_fine_code, is_about_task, layers_of
 from kkiai_sdk._retry import parse_retry_after
 
 if TYPE_CHECKING:
@@ -126,15 +126,10 @@ ADVICE: Mapping[type[errors.APIStatusError], str] = {
     errors.TaskNotFoundError: "check the id; just after creation, ask again in some seconds",
 }
 
-#: Words with which a success status says that the query, not the task, went well.
-FINE_CODES = frozenset({"", "0", "200", "success", "ok", "succeeded"})
 #: Codes and messages of failed queries that pass.
 PASSING = frozenset(
     {"fail_to_fetch_task", "internal server error", "not found", "get_task_failed", "do_request_failed"}
 )
-#: An object with one of these is about a task, whatever else it says.
-TASK_MARKS = frozenset({"id", "task_id", "status", "video_url", "status_update_time", "progress", "object"})
-
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
 _REQUEST_ID = re.compile(r"\(request id: ([\x21-\x28\x2a-\x7e]{1,200})\)")
 _HTML = re.compile(r"\s*<(?:!doctype|html)", re.IGNORECASE)
@@ -150,22 +145,29 @@ def read_answer(
     ``Retry-After`` date is measured from when the server sent no ``Date``.
     """
     if not 200 <= answer.status < 300:
-        return _status_error(_Refused(answer, secret, wall_clock))
+        return _status_error(_Refused(legible(answer), secret, wall_clock))
     try:
-        parsed = parse_json(answer.body)
+        parsed = parse_json(decoded(answer.body, answer.header("content-encoding") or ""))
     except ValueError as problem:
-        return _unreadable(_Refused(answer, secret, wall_clock), str(problem))
-    return _refusal(_Refused(answer, secret, wall_clock)) if is_refusal(parsed) else parsed
+        return _unreadable(_Refused(legible(answer), secret, wall_clock), str(problem))
+    return _refusal(_Refused(legible(answer), secret, wall_clock)) if is_refusal(parsed) else parsed
+
+
+def legible(answer: Answer) -> Answer:
+    """The answer with its body decoded, or without one that cannot be: the status says enough."""
+    try:
+        return evolve(answer, body=decoded(answer.body, answer.header("content-encoding") or ""))
+    except ValueError:
+        return evolve(answer, body=b"")
 
 
 def is_refusal(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
         return True
-    if any(TASK_MARKS & layer.keys() for layer in layers_of(parsed)):
+    if any(map(is_about_task, layers_of(parsed))):
         return False
-    code = parsed.get("code")
-    if code is not None and str(code).strip().lower() not in FINE_CODES:
+    if not has_fine_code(parsed):
         return True
     return "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail"))
 
@@ -207,10 +209,10 @@ class _Refused:
         self.facts = read_facts(body)
         self.shown = Facts(*_text.redact_all([self.facts.code, self.facts.type, self.facts.message], secret))
         self.text, self.body = _text.redact(text, secret), _text.redact_all(body, secret)
-        self.location = answer.header("location")
+        self.location = _text.redact(answer.header("location") or "", secret)
         self.is_html = "html" in (answer.header("content-type") or "").lower() or bool(_HTML.match(self.text))
         self.common: dict[str, Any] = {
-            "request_id": _request_id(answer, self.shown.message),
+            "request_id": _text.redact(_request_id(answer, self.facts.message) or "", secret) or None,
             "retry_after": parse_retry_after(answer.headers, wall_clock),
         }
 
@@ -279,9 +281,9 @@ def _request_id(answer: Answer, message: str) -> str | None:
     return request_id(answer.headers) or (match[1] if match else None)
 
 
-def _host(location: str | None) -> str:
+def _host(location: str) -> str:
     try:
-        return _text.message(urlsplit(location or "").hostname or "nowhere", 100)
+        return _text.message(urlsplit(location).hostname or "nowhere", 100)
     except ValueError:
         return "an invalid URL"
 

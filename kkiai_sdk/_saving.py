@@ -6,6 +6,7 @@ file. Which URL may be fetched at all is decided in :mod:`kkiai_sdk._vetting`.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from typing import TYPE_CHECKING, TypeAlias
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from kkiai_sdk import _text
 from kkiai_sdk._json import read_loosely
+from kkiai_sdk._retry import parse_retry_after
 from kkiai_sdk.errors import DownloadError, NotAVideoError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ MAX_NAME = 120
 SNIFF = 512
 
 #: How the files of video formats begin: offset and bytes.
-_MAGIC: Sequence[tuple[int, bytes]] = (
+_VIDEOS: Sequence[tuple[int, bytes]] = (
     (4, b"ftyp"),
     (4, b"styp"),
     (4, b"moov"),
@@ -36,10 +38,20 @@ _MAGIC: Sequence[tuple[int, bytes]] = (
     (4, b"free"),
     (4, b"wide"),
     (0, b"\x1a\x45\xdf\xa3"),
-    (0, b"RIFF"),
+    (8, b"AVI "),
     (0, b"OggS"),
     (0, b"FLV\x01"),
     (0, b"\x00\x00\x01\xba"),
+)
+#: How what is served in the place of a video begins: pictures, archives, documents.
+_OTHERS: Sequence[tuple[int, bytes]] = (
+    (0, b"\x89PNG"),
+    (0, b"\xff\xd8\xff"),
+    (0, b"GIF8"),
+    (8, b"WEBP"),
+    (0, b"PK\x03\x04"),
+    (0, b"\x1f\x8b"),
+    (0, b"%PDF"),
 )
 _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
@@ -123,6 +135,8 @@ class Failed:
 
     reason: str
     transient: bool
+    #: Seconds that the server asks to wait.
+    retry_after: float = 0.0
 
 
 Verdict: TypeAlias = Save | Redirected | Restart | Expired | Failed
@@ -151,8 +165,8 @@ def request_headers(size: int, note: Note | None) -> dict[str, str]:
     return headers
 
 
-def judge(head: Head, *, size: int, note: Note | None, url: str) -> Verdict:
-    """What to do with an answer, given a part of ``size`` bytes that ``note`` describes."""
+def judge(head: Head, *, size: int, note: Note | None, url: str, wall_clock: float = 0.0) -> Verdict:
+    """What to do with an answer, given a part of ``size`` bytes with its ``note``, at epoch second ``wall_clock``."""
     status = head.status
     if status in {301, 302, 303, 307, 308}:
         location = head.get("location")
@@ -162,7 +176,8 @@ def judge(head: Head, *, size: int, note: Note | None, url: str) -> Verdict:
     if status == 416:
         return Restart() if size else Failed("HTTP 416 for the whole file", transient=False)
     if status not in {200, 206}:
-        return Failed(f"HTTP {status}", transient=status >= 500 or status in {408, 425, 429})
+        wait = parse_retry_after(head.headers, wall_clock) or 0.0
+        return Failed(f"HTTP {status}", transient=status >= 500 or status in {408, 425, 429}, retry_after=wait)
     if head.get("content-encoding") not in {"", "identity"}:
         return Failed("the server compressed the file although it was asked not to", transient=False)
     return _judge_range(head, size, note) if status == 206 else _whole(head)
@@ -214,14 +229,25 @@ def check_video(content_type: str, beginning: bytes, url: str) -> None:
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not beginning:
         raise NotAVideoError("the server sent an empty file instead of a video", url=url)
-    if any(beginning.startswith(magic, offset) for offset, magic in _MAGIC):
+    if _begins(beginning, _VIDEOS):
         return
-    marked_up = beginning.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"<", b"{", b"["}
-    plausible = (kind.startswith("video/") or kind in _BINARY_TYPES) and not beginning.isascii()
-    if marked_up or not plausible:
-        raise NotAVideoError(
-            f"the server sent {_text.message(kind, 60) or 'something else'} instead of a video", url=url
-        )
+    plausible = kind.startswith("video/") or kind in _BINARY_TYPES
+    if not plausible or _begins(beginning, _OTHERS) or _is_text(beginning):
+        what = _text.message(kind, 60) or "something else"
+        raise NotAVideoError(f"the server sent {what} instead of a video", url=url)
+
+
+def _begins(beginning: bytes, formats: Sequence[tuple[int, bytes]]) -> bool:
+    return any(beginning.startswith(magic, offset) for offset, magic in formats)
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Whether this reads as text in UTF-8; a character cut off at the end counts as read."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in beginning
 
 
 def check_size(expected: int | None, max_bytes: int | None, url: str) -> None:

@@ -11,6 +11,7 @@ one to one event loop: sockets shared across a fork mix up answers.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,11 +23,12 @@ from kkiai_sdk._drive import run, run_async
 from kkiai_sdk._exchange import Exchanger, Good, Send
 from kkiai_sdk._json import MAX_BODY
 from kkiai_sdk._refusals import Answer
+from kkiai_sdk._session_deadline import within
 from kkiai_sdk._session_pool import Owner, Pool
 from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from kkiai_sdk._config import Config
     from kkiai_sdk._effects import Call
@@ -57,19 +59,18 @@ class Seam:
     pool: Pool
     budget: RetryBudget
     call: Call
-    #: Hand every success on as 200. Gateways answer 201 or 202 for the same object, and generated parsers know the
-    #: documented status only.
-    as_ok: bool = False
 
     def exchange(self, request: httpx.Request) -> Exchange:
         """The flow that gets this request answered."""
         repeatable = request.method in {"GET", "HEAD"}
         return Exchanger(self.config, self.runtime, self.budget).run(str(request.url), self.call, repeatable=repeatable)
 
-    def static_headers(self) -> dict[str, str]:
+    def static_headers(self) -> httpx.Headers:
         """The fields of every request to the gateway, but for the key."""
-        own = {"Accept": "application/json", "Content-Type": "application/json", "Accept-Encoding": "identity"}
-        return own | {"User-Agent": self.config.user_agent} | dict(self.config.headers)
+        headers = httpx.Headers({"Accept": "application/json", "Content-Type": "application/json"})
+        headers.update({"Accept-Encoding": "identity", "User-Agent": self.config.user_agent})
+        headers.update(self.config.headers)
+        return headers
 
     def wire(self, request: httpx.Request, send: Send) -> httpx.Request:
         """The request as it goes out: a copy of its own, because it holds the key."""
@@ -84,20 +85,15 @@ class Seam:
     def response(self, good: Good, request: httpx.Request) -> httpx.Response:
         """The answer for the generated code, around the object that was checked."""
         answer = good.answer
-        status = 200 if self.as_ok else answer.status
         # The body is decoded already; these fields would make httpx decode it again.
         framing = {"content-encoding", "transfer-encoding", "content-length"}
         # As bytes: httpx reads fields in any encoding, and makes them from ASCII texts only.
         headers = [(name.encode(), value.encode()) for name, value in answer.headers if name not in framing]
-        response = _Checked(status, headers=headers, content=answer.body, request=request)
+        # Every success is handed on as 200: gateways answer 201 or 202 for the same object, and the generated parsers
+        # know the documented status only.
+        response = _Checked(200, headers=headers, content=answer.body, request=request)
         response.parsed = good.parsed
         return response
-
-    def is_enough(self, body: bytearray, started: float, send: Send) -> bool:
-        """Whether to stop reading: nobody looks at more. Raises ReadTimeout when one try has taken all of its time."""
-        if self.runtime.monotonic() - started > send.timeout:
-            raise httpx.ReadTimeout("the whole request took too long")
-        return len(body) > MAX_BODY
 
 
 def timeouts(seconds: float) -> dict[str, Any]:
@@ -108,6 +104,25 @@ def timeouts(seconds: float) -> dict[str, Any]:
 def plain(response: httpx.Response, body: bytes) -> Answer:
     """An answer without httpx."""
     return Answer(response.status_code, [(name.lower(), value) for name, value in response.headers.multi_items()], body)
+
+
+def raw_chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it comes over the wire. Decoding is not left to httpx, which has no limit to its result."""
+    if not response.is_stream_consumed:
+        return response.iter_raw()
+    # Made in memory, by a transport for tests: read, and decoded, from the start.
+    response.headers.pop("content-encoding", None)
+    return iter((response.content,))
+
+
+async def raw_chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
+    """:func:`raw_chunks`, asynchronously."""
+    if response.is_stream_consumed:
+        for chunk in raw_chunks(response):
+            yield chunk
+    else:
+        async for chunk in response.aiter_raw():
+            yield chunk
 
 
 S = TypeVar("S", "Session", "AsyncSession")
@@ -135,9 +150,9 @@ class Session(httpx.Client):
         )
         self.seam = seam
 
-    def bound(self, call: Call, *, as_ok: bool = False) -> Session:
+    def bound(self, call: Call) -> Session:
         """A copy over the same pool that makes its requests on these terms."""
-        return _copied(self, evolve(self.seam, call=call, as_ok=as_ok))
+        return _copied(self, evolve(self.seam, call=call))
 
     def with_headers(self, fields: Mapping[str, str]) -> Session:
         """A copy over the same pool that sends these fields too."""
@@ -159,17 +174,17 @@ class Session(httpx.Client):
             return faults.translate(problem, step.url, step.timeout)
 
     def _attempt(self, send: Send, request: httpx.Request) -> Answer:
-        started = self.seam.runtime.monotonic()
-        response = self.httpx_client().send(self.seam.wire(request, send), stream=True)
-        try:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if self.seam.is_enough(body, started, send):
-                    break
-            return plain(response, bytes(body))
-        finally:
-            response.close()
+        with within(send.timeout):
+            response = self.httpx_client().send(self.seam.wire(request, send), stream=True)
+            try:
+                body = bytearray()
+                for chunk in raw_chunks(response):
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        break
+                return plain(response, bytes(body))
+            finally:
+                response.close()
 
     def httpx_client(self, *, files: bool = False) -> httpx.Client:
         """The client that does the work here and now: for the gateway, or for files elsewhere."""
@@ -193,9 +208,9 @@ class AsyncSession(httpx.AsyncClient):
         )
         self.seam = seam
 
-    def bound(self, call: Call, *, as_ok: bool = False) -> AsyncSession:
+    def bound(self, call: Call) -> AsyncSession:
         """A copy over the same pool that makes its requests on these terms."""
-        return _copied(self, evolve(self.seam, call=call, as_ok=as_ok))
+        return _copied(self, evolve(self.seam, call=call))
 
     def with_headers(self, fields: Mapping[str, str]) -> AsyncSession:
         """A copy over the same pool that sends these fields too."""
@@ -217,17 +232,17 @@ class AsyncSession(httpx.AsyncClient):
             return faults.translate(problem, step.url, step.timeout)
 
     async def _attempt(self, send: Send, request: httpx.Request) -> Answer:
-        started = self.seam.runtime.monotonic()
-        response = await self.httpx_client().send(self.seam.wire(request, send), stream=True)
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if self.seam.is_enough(body, started, send):
-                    break
-            return plain(response, bytes(body))
-        finally:
-            await response.aclose()
+        async with asyncio.timeout(send.timeout):
+            response = await self.httpx_client().send(self.seam.wire(request, send), stream=True)
+            try:
+                body = bytearray()
+                async for chunk in raw_chunks_async(response):
+                    body += chunk
+                    if len(body) > MAX_BODY:
+                        break
+                return plain(response, bytes(body))
+            finally:
+                await response.aclose()
 
     def httpx_client(self, *, files: bool = False) -> httpx.AsyncClient:
         """The client that does the work here and now: for the gateway, or for files elsewhere."""

@@ -34,6 +34,9 @@ FAULTS: Sequence[Fault] = (
     Fault(ssl.SSLCertVerificationError, "tls", False, "the server's certificate was not accepted"),
     Fault(socket.gaierror, "dns", True, "the host name could not be resolved"),
     Fault(httpx.TimeoutException, "timeout", True, "no answer in time"),
+    Fault(TimeoutError, "timeout", True, "no answer in time"),
+    Fault(ssl.SSLEOFError, "reset", True, "the connection was cut during the TLS handshake"),
+    Fault(ssl.SSLZeroReturnError, "reset", True, "the connection was closed during the TLS handshake"),
     Fault(ssl.SSLError, "tls", False, "the TLS handshake failed"),
     Fault(ConnectionRefusedError, "refused", True, "the connection was refused"),
     Fault(ConnectionResetError, "reset", True, "the connection was reset"),
@@ -43,12 +46,15 @@ FAULTS: Sequence[Fault] = (
     Fault(httpx.NetworkError, "connection", True, "the connection failed"),
     Fault(httpx.UnsupportedProtocol, "protocol", False, "the URL has no scheme that can be fetched"),
     Fault(httpx.InvalidURL, "protocol", False, "the URL is not valid"),
+    # Including idna's own errors: "a..b", a label of 70 characters.
+    Fault(UnicodeError, "protocol", False, "the host name is not valid"),
+    Fault(httpx.StreamError, "protocol", True, "the body could not be read"),
     Fault(httpx.HTTPError, "protocol", False, "the request could not be made"),
     # Files exhausted, no route from a sandbox …: asking again at once makes it worse.
     Fault(OSError, "connection", False, "the operating system refused"),
 )
 #: What the SDK translates; anything else is a bug and passes unchanged.
-TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)
+TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
 
 
 def translate(problem: BaseException, url: str, timeout: float) -> APIError:
@@ -90,5 +96,5 @@ def _place(url: str) -> str:
     try:
         parsed = httpx.URL(url)
         return f"{parsed.host}:{parsed.port or {'http': 80, 'https': 443}.get(parsed.scheme, 0)}"
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return "an invalid URL"

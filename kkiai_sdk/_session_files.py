@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -10,11 +12,12 @@ import httpx
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._saving import Head
-from kkiai_sdk._session import AsyncSession, Session, plain, timeouts
+from kkiai_sdk._session import AsyncSession, Session, plain, raw_chunks, raw_chunks_async, timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kkiai_sdk._config import Secret
     from kkiai_sdk._effects import Copy, Open
     from kkiai_sdk._session import Seam
     from kkiai_sdk.errors import APIError
@@ -25,12 +28,16 @@ T = TypeVar("T")
 BATCH = 1 << 20
 
 
-def file_request(seam: Seam, effect: Open) -> httpx.Request:
+def file_request(seam: Seam, effect: Open, secret: Secret | None) -> httpx.Request:
     """A request for a file; with nothing that identifies the caller unless the file is on the gateway itself."""
     headers = {"User-Agent": seam.config.user_agent} | effect.headers
-    if effect.source.with_key:
-        headers["Authorization"] = f"Bearer {seam.config.secret.reveal()}"
+    if secret is not None:
+        headers["Authorization"] = f"Bearer {secret.reveal()}"
     return httpx.Request("GET", effect.source.url, headers=headers, extensions=timeouts(seam.call.timeout))
+
+
+def _secret_for(seam: Seam, effect: Open) -> Secret | None:
+    return seam.config.secret.resolved() if effect.source.with_key else None
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -39,7 +46,10 @@ async def in_thread(work: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([task])
+        while not task.done():
+            # Some cancel again and again until they are heard.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         raise
 
 
@@ -59,9 +69,11 @@ class Transfer:
         """Send the request; the body stays open until the next one."""
         self.close()
         self._url = effect.source.url
+        client = self._session.httpx_client(files=not effect.source.with_key)
+        # Asks for the key: what that raises is not the network's doing.
+        secret = _secret_for(self._session.seam, effect)
         try:
-            client = self._session.httpx_client(files=not effect.source.with_key)
-            self._response = client.send(file_request(self._session.seam, effect), stream=True)
+            self._response = client.send(file_request(self._session.seam, effect, secret), stream=True)
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
@@ -69,7 +81,7 @@ class Transfer:
     def copy(self, effect: Copy) -> APIError | None:
         """Hand the body over as it comes. What ``effect`` itself raises passes."""
         assert self._response is not None
-        chunks = self._response.iter_raw()
+        chunks = raw_chunks(self._response)
         while True:
             try:
                 chunk = next(chunks, None)
@@ -105,9 +117,10 @@ class AsyncTransfer:
         """Send the request; the body stays open until the next one."""
         await self.close()
         self._url = effect.source.url
+        client = self._session.httpx_client(files=not effect.source.with_key)
+        secret = _secret_for(self._session.seam, effect)
         try:
-            client = self._session.httpx_client(files=not effect.source.with_key)
-            self._response = await client.send(file_request(self._session.seam, effect), stream=True)
+            self._response = await client.send(file_request(self._session.seam, effect, secret), stream=True)
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
@@ -115,7 +128,7 @@ class AsyncTransfer:
     async def copy(self, effect: Copy) -> APIError | None:
         """Hand the body over in batches. What ``effect`` itself raises passes."""
         assert self._response is not None
-        chunks = self._response.aiter_raw()
+        chunks = raw_chunks_async(self._response)
         batch = bytearray()
         fault: APIError | None = None
         while True:
@@ -127,7 +140,9 @@ class AsyncTransfer:
             if batch and (chunk is None or len(batch) >= BATCH):
                 data = bytes(batch)
                 await in_thread(partial(effect.write, data))
-                effect.tell()
+                told = effect.tell()
+                if inspect.isawaitable(told):
+                    await told
                 batch.clear()
             if chunk is None:
                 return fault

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 from attrs import frozen
 
+from kkiai_sdk._session_deadline import guard
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
 #: No limit: httpcore 1.0.9 loses slots of a limited pool when requests are cancelled, until every request times out.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
+
+def _check_transport(transport: object, build: Callable[..., object]) -> None:
+    kind = httpx.BaseTransport if build is httpx.Client else httpx.AsyncBaseTransport
+    if transport is not None and not isinstance(transport, kind):
+        raise TypeError(f"transport must be an httpx.{kind.__name__}")
 
 
 @frozen
@@ -91,9 +98,9 @@ class Pool:
 
     def _forget_strangers(self, owner: Owner) -> None:
         """What was inherited by fork, or left by a finished loop, is not ours to use nor to close."""
-        if "transport" in self._args and any(other != owner for other, _ in list(self._clients)):
+        if self._args.keys() & {"transport", "mounts"} and any(other != owner for other, _ in list(self._clients)):
             raise ConfigurationError(
-                "httpx_args={'transport': …} ties a client to one process and event loop; make another client here"
+                "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
             )
         for key in list(self._clients):
             if key[0].is_gone:
@@ -105,11 +112,13 @@ class Pool:
         if files:
             args.pop("event_hooks", None)
         try:
+            _check_transport(args.get("transport"), build)
             if "transport" not in args:
                 args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None))
-            return build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
-        except (TypeError, ValueError, OSError, ImportError) as problem:
+            client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
+        except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
+        return guard(client)
 
     def _tls_context(self, verify: Any, cert: Any) -> Any:
         # Loading the certificate store is the dearest part of a client: once for all.

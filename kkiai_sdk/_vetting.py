@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from kkiai_sdk import _text
+from kkiai_sdk import _checks, _text
 from kkiai_sdk.errors import UnsafeURLError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
     problems = (
         (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
         (parts.scheme not in DEFAULT_PORTS, "is neither https nor http"),
-        (not host or not host.isascii(), "names no host in plain ASCII"),
+        (not _checks.is_host(host), "names no host in plain ASCII"),
         (parts.username is not None or parts.password is not None, "holds a user name or password"),
         (downgraded, "is a redirect from https to http"),
         (elsewhere and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),

@@ -104,15 +104,22 @@ def decide(history: History, now: float) -> Step:
         return Stop(history.end)
     if now < history.due:
         return Sleep(history.due)
-    return Ask(budget(history, now))
+    left = budget(history, now)
+    return Ask(left) if left else Stop(End.TIMED_OUT)
 
 
 def budget(history: History, now: float) -> float:
-    """Seconds that a poll made now may take: what is left, or infinity for "as long as the client's own timeout"."""
+    """Seconds that a poll made now may take: what is left, or infinity for "as long as the client's own timeout".
+
+    0 says that it must not be made any more: behind others in a queue, even the last look comes too late.
+    """
     if history.deadline == history.started:
         # With a timeout of 0 the one try is all there is.
         return math.inf
-    return max(history.deadline - now, LEAST_LOOK) if now < history.deadline else LAST_LOOK
+    left = history.deadline - now
+    if left > 0:
+        return max(left, LEAST_LOOK)
+    return left + LAST_LOOK if left + LAST_LOOK >= LEAST_LOOK else 0.0
 
 
 def after_answer(
@@ -162,7 +169,9 @@ def after_error(history: History, error: APIError, now: float, policy: PollPolic
 
 def shared_pause(error: RateLimitError, now: float, policy: PollPolicy) -> float:
     """Until when nobody may ask a gateway that said "too many requests" to one of many."""
-    return now + min(max(error.retry_after or 0.0, policy.min_interval), MAX_PAUSE)
+    asked = error.retry_after or 0.0
+    # A longer one is no pause but a refusal, and the one who got it will say so.
+    return now + max(asked if asked <= MAX_HINT else 0.0, policy.min_interval)
 
 
 def _gap(history: History, now: float, policy: PollPolicy, random: float) -> float:

@@ -151,7 +151,7 @@ class AsyncKkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
     ) -> list[WaitResult]:
         """:meth:`kkiai_sdk.Kkiai.wait_many`, awaited."""
-        ids = list(task_ids) if not isinstance(task_ids, str | bytes) else task_ids
+        ids = _checks.task_ids(task_ids)
         results = self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency)
         return in_order(ids, [result async for result in results])
 
@@ -198,7 +198,7 @@ class AsyncKkiai(BaseClient):
             )
 
     async def _fetch(self, fetch: Fetch) -> Reply:
-        raw = self._generated().set_async_httpx_client(self._session.bound(fetch.call, as_ok=True))
+        raw = self._generated().set_async_httpx_client(self._session.bound(fetch.call))
         return self._core.reply(await query_video_task.asyncio_detailed(client=raw, id=fetch.task_id), fetch.task_id)
 
     async def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:

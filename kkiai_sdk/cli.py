@@ -234,3 +234,47 @@ def doctor(
 
     connection = read.connection(base_url, api_key_file)
     return doctor.examine(connection, read.duration("--timeout", timeout), json=json)
+
+
+@_command(
+    "kkiai contract",
+    "kkiai contract --base-url https://gateway.example.com --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+)
+def contract(
+    base_url: o.Gateway = None,
+    task_id: o.KnownIds = None,
+    fuzz: o.Fuzz = None,
+    spec: o.SpecFile = None,
+    junit: o.JUnit = None,
+    sarif: o.Sarif = None,
+    html: o.Html = None,
+    json: o.Json = False,
+    baseline: o.Baseline = None,
+    write_baseline: o.WriteBaseline = None,
+    time_limit: o.TimeLimit = "60s",
+    rate: o.Rate = None,
+    fail_on: o.FailOn = "breaking",
+    seed: o.Seed = 1,
+    api_key_file: o.KeyFile = None,
+) -> Code:
+    """Hold a gateway to the contract, openapi.yaml, and say where it strays.
+
+    Only asks: nothing is made or changed there. Without --base-url it checks a mock gateway of its own;
+    KKIAI_BASE_URL is not looked at, so that no live gateway is checked by accident. A gateway that is not on this
+    machine is sent at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
+
+    \b
+    Exit codes of this command:
+      0  the contract is kept
+      1  it is broken
+      2  wrong usage
+      3  the check could not be made: no key, out of reach, or ended too early
+    """  # noqa: D301 (the escape is meant: it keeps the lines apart)
+    from kkiai_sdk._cli import contract as checking  # noqa: PLC0415 (only this command needs it)
+
+    key = None if api_key_file is None else read.key_in(api_key_file)
+    limit = read.duration("--time-limit", time_limit, unlimited=True)
+    severity = checking.severity("--fail-on", fail_on)
+    target = checking.Target(base_url, key, tuple(task_id or ()), fuzz, rate)
+    options = checking.Options(target, spec, limit, baseline, severity, seed, json)
+    return checking.run(options, checking.Files(junit, sarif, html, write_baseline))

@@ -196,7 +196,7 @@ class Kkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
     ) -> list[WaitResult]:
         """:meth:`as_completed`, all at once: results in the order of the ids, one for each different id."""
-        ids = list(task_ids) if not isinstance(task_ids, str | bytes) else task_ids
+        ids = _checks.task_ids(task_ids)
         return in_order(ids, self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency))
 
     def download(
@@ -255,7 +255,7 @@ class Kkiai(BaseClient):
             return run(_downloads.saving(job, task), lambda effect: self._perform_transfer(effect, transfer))
 
     def _fetch(self, fetch: Fetch) -> Reply:
-        raw = self._generated().set_httpx_client(self._session.bound(fetch.call, as_ok=True))
+        raw = self._generated().set_httpx_client(self._session.bound(fetch.call))
         return self._core.reply(query_video_task.sync_detailed(client=raw, id=fetch.task_id), fetch.task_id)
 
     def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:

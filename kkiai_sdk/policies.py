@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
     Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def _seconds(value: float | timedelta) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _within(low: float, high: float, *, above: bool = False) -> Validator:
@@ -42,13 +47,13 @@ class RetryPolicy:
     """
 
     #: Seconds before the first retry, 0 to 3600.
-    initial_delay: float = field(default=0.5, validator=_within(0, 3600))
+    initial_delay: float = field(default=0.5, converter=_seconds, validator=_within(0, 3600))
     #: Seconds at which our delays stop growing, before jitter, 0 to 3600.
-    max_delay: float = field(default=8.0, validator=_within(0, 3600))
+    max_delay: float = field(default=8.0, converter=_seconds, validator=_within(0, 3600))
     #: Fraction of the delay by which it varies either way, 0 to 1.
     jitter: float = field(default=0.25, validator=_within(0, 1))
     #: Seconds up to which ``Retry-After`` is honoured, 0 to 86400; a longer one raises at once.
-    max_retry_after: float = field(default=60.0, validator=_within(0, _checks.MAX_SECONDS))
+    max_retry_after: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
     #: Retries that a client may have outstanding: each costs one, each success gives one back, so that an outage
     #: is not multiplied by retrying. 0 to 1000000.
     budget: int = field(default=100, validator=_count(0, 1_000_000))
@@ -65,20 +70,20 @@ class PollPolicy:
     """
 
     #: Seconds between the first polls, above 0 up to 3600.
-    min_interval: float = field(default=3.0, validator=_within(0, 3600, above=True))
+    min_interval: float = field(default=3.0, converter=_seconds, validator=_within(0, 3600, above=True))
     #: Seconds by which the gap grows per second waited, 0 to 1.
     growth: float = field(default=0.02, validator=_within(0, 1))
     #: Seconds that the gap never exceeds, above 0 up to 3600; not under ``min_interval``.
-    max_interval: float = field(default=15.0, validator=_within(0, 3600, above=True))
+    max_interval: float = field(default=15.0, converter=_seconds, validator=_within(0, 3600, above=True))
     #: Fraction by which a gap may be shortened at random, 0 to 0.5.
     jitter: float = field(default=0.1, validator=_within(0, 0.5))
     #: Passing failures in a row after which a wait gives up, 1 to 1000000.
     max_consecutive_errors: int = field(default=10, validator=_count(1, 1_000_000))
     #: Seconds from the start of a wait during which "task not found" is taken for "not visible yet" (seen for
     #: about 20 s after creation), 0 to 86400.
-    not_found_grace: float = field(default=60.0, validator=_within(0, _checks.MAX_SECONDS))
+    not_found_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
     #: Seconds that a success without a URL is asked about again, 0 to 86400.
-    url_grace: float = field(default=60.0, validator=_within(0, _checks.MAX_SECONDS))
+    url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
 
     def __attrs_post_init__(self) -> None:
         if self.max_interval < self.min_interval:

@@ -52,4 +52,39 @@ DemoId = Annotated[
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the video goes; made if missing.")]
 StepTimeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long each step may take.")]
+Gateway = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The gateway. [default: a mock]")]
+KnownIds = Annotated[
+    list[str] | None, typer.Option("--task-id", metavar="ID", help="A task that the gateway knows; may be repeated.")
+]
+Fuzz = Annotated[
+    bool | None,
+    typer.Option(
+        "--fuzz/--no-fuzz",
+        help="Send many generated requests, or a handful. [default: many if it is on this machine]",
+        show_default=False,
+    ),
+]
+SpecFile = Annotated[
+    Path | None, typer.Option("--spec", metavar="FILE", help="The contract. [default: the SDK's own openapi.yaml]")
+]
+JUnit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")]
+Sarif = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF report.")]
+Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report for people.")]
+Baseline = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Findings that are known fail nothing.")
+]
+WriteBaseline = Annotated[
+    Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write what is found as a baseline.")
+]
+TimeLimit = Annotated[
+    str, typer.Option("--time-limit", metavar="DURATION", help="Report what is known by then; none for no limit.")
+]
+Rate = Annotated[
+    str | None,
+    typer.Option("--rate", metavar="N/UNIT", help="Requests per s, m or h. [default: 5/s, unless on this machine]"),
+]
+FailOn = Annotated[
+    str, typer.Option("--fail-on", metavar="SEVERITY", help="The mildest finding that fails: breaking or drift.")
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Decides what is generated.")]
 Version = Annotated[bool, typer.Option("--version", help="Show the version.")]

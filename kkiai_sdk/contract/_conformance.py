@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from attrs import field, frozen
-
-from kkiai_sdk.contract._spec import Node, Operation, Spec, pointer
+from kkiai_sdk.contract._messages import Problem, pairs, values_of
+from kkiai_sdk.contract._schemas import schema_problems
 from kkiai_sdk.contract._strict_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from kkiai_sdk.contract._messages import Headers, Request, Response
+    from kkiai_sdk.contract._spec import Node, Operation, Spec
 
 #: Fields that belong to HTTP itself (RFC 9110 and 9112): a request may carry them whatever the spec says.
 HTTP_FIELDS = frozenset(
@@ -27,60 +29,6 @@ HTTP_FIELDS = frozenset(
 #: A header that the description asks for, such as `Accept: application/json`; OpenAPI has no other place for it.
 _NOTE = re.compile(r"`(?P<name>[A-Za-z][A-Za-z0-9-]*): (?P<value>[^`]+)`")
 _BEARER = re.compile(r"Bearer [\x21-\x7e]+")
-
-Headers = tuple[tuple[str, str], ...]
-
-
-@frozen
-class Request:
-    """The facts of a request."""
-
-    method: str
-    #: As sent: escapes are kept, and there is no query.
-    path: str
-    #: As sent, without the question mark.
-    query: str = ""
-    #: In the order sent; names in any case. May hold the key, hence not in the repr.
-    headers: Headers = field(default=(), repr=False)
-    body: bytes = b""
-
-    @classmethod
-    def to(cls, method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Self:
-        """A request to a URL."""
-        parts = urlsplit(url)
-        return cls(method, parts.path, parts.query, tuple(headers), body)
-
-    def parameter(self, name: str) -> str | None:
-        """The first query parameter of this name, or None."""
-        return next((value for key, value in _pairs(self.query) if key == name), None)
-
-
-@frozen
-class Response:
-    """The facts of an answer."""
-
-    status: int
-    #: In the order received; names in any case.
-    headers: Headers = ()
-    body: bytes = b""
-
-
-@frozen
-class Problem:
-    """One breach: which rule, where the spec says it, what it asks for and what there was."""
-
-    rule: str
-    address: str
-    expected: str
-    got: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}: expected {self.expected}, got {self.got} (#{self.address})"
-
-
-def values_of(headers: Headers, name: str) -> list[str]:
-    """All values of a header field."""
-    return [value for key, value in headers if key.lower() == name.lower()]
 
 
 def request_problems(spec: Spec, request: Request) -> list[Problem]:
@@ -104,7 +52,8 @@ def response_problems(spec: Spec, operation: Operation, response: Response) -> l
     if declared is None:
         known = ", ".join(operation.node.value["responses"])
         where = operation.node.address + "/responses"
-        return [Problem("response-status", where, f"one of {known}", str(response.status))]
+        got = str(response.status)
+        return [Problem("response-status", where, f"one of {known}", got, got)]
     return [
         *_content_problems(spec, declared, "response", response.headers, response.body),
         *_response_header_problems(spec, declared, response.headers),
@@ -146,7 +95,7 @@ def parameters_of(spec: Spec, operation: Operation) -> dict[tuple[str, str], Nod
 def _sent(operation: Operation, request: Request, place: str, name: str) -> list[str]:
     """The values that a request has for one parameter."""
     if place == "query":
-        return [value for key, value in _pairs(request.query) if key == name]
+        return [value for key, value in pairs(request.query) if key == name]
     if place == "header":
         return values_of(request.headers, name)
     if place == "cookie":
@@ -169,13 +118,13 @@ def _parameter_problems(spec: Spec, operation: Operation, request: Request) -> I
         one = spec.child(schema, "items") if is_list and "items" in schema.value else schema
         values = [_coerced(one, value) for value in sent]
         for value in [values] if is_list and sent else values:
-            yield from _schema_problems(spec, schema, "request-parameter-invalid", value, title)
+            yield from schema_problems(spec, schema, "request-parameter-invalid", value, title)
 
 
 def _undeclared_problems(spec: Spec, operation: Operation, request: Request) -> Iterator[Problem]:
     declared = parameters_of(spec, operation)
     where = operation.node.address + "/parameters"
-    names = {("query", key) for key, _ in _pairs(request.query)}
+    names = {("query", key) for key, _ in pairs(request.query)}
     names |= {("header", key.lower()) for key, _ in request.headers if key.lower() not in HTTP_FIELDS}
     for place, name in sorted(names - declared.keys()):
         kind = "header" if place == "header" else "parameter"
@@ -224,7 +173,7 @@ def _content_problems(spec: Spec, declared: Node, side: str, headers: Headers, b
     kind = media_type(headers)
     if kind not in known:
         got = ", ".join(values_of(headers, "content-type")) or "none"
-        yield Problem(f"{side}-media-type", where, " or ".join(known), got)
+        yield Problem(f"{side}-media-type", where, " or ".join(known), got, kind)
         return
     schema = declared_schema(spec, declared, headers)
     if schema is None or not kind.endswith("json"):
@@ -232,9 +181,11 @@ def _content_problems(spec: Spec, declared: Node, side: str, headers: Headers, b
     try:
         value = read_json(body)
     except ValueError as problem:
-        yield Problem(f"{side}-body", where, "one JSON document", f"{body[:40]!r}: {problem}")
+        # Positions differ from answer to answer; the words are the kind of the fault.
+        key = re.sub(r"\W*(?:line|column|char|position)?\W*\d\S*", "", str(problem))
+        yield Problem(f"{side}-body", where, "one JSON document", f"{body[:40]!r}: {problem}", key)
         return
-    yield from _schema_problems(spec, schema, f"{side}-schema", value, "the body")
+    yield from schema_problems(spec, schema, f"{side}-schema", value, "the body")
 
 
 def _response_header_problems(spec: Spec, declared: Node, headers: Headers) -> Iterator[Problem]:
@@ -246,20 +197,7 @@ def _response_header_problems(spec: Spec, declared: Node, headers: Headers) -> I
             yield Problem("response-header", node.address, f"the header {name} once", f"{len(sent)} times")
         schema = spec.child(node, "schema")
         for value in sent:
-            yield from _schema_problems(spec, schema, "response-header", _coerced(schema, value), f"the header {name}")
-
-
-def _schema_problems(spec: Spec, schema: Node, rule: str, value: Any, title: str) -> Iterator[Problem]:
-    try:
-        # The validator would take half a surrogate pair for text; no encoder does.
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        yield Problem(rule, schema.address, "Unicode text", f"{title} with half a surrogate pair")
-        return
-    for error in spec.validator(schema.address).iter_errors(value):
-        address = pointer(*error.schema_path)
-        place = "".join(f"[{step!r}]" for step in error.instance_path)
-        yield Problem(rule, address, f"{title}{place} to fit the schema", error.message[:200])
+            yield from schema_problems(spec, schema, "response-header", _coerced(schema, value), f"the header {name}")
 
 
 def _types(schema: Node) -> list[str]:
@@ -275,8 +213,3 @@ def _coerced(schema: Node, value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    # What is not UTF-8 turns into half surrogates, which no schema accepts.
-    return parse_qsl(query, keep_blank_values=True, errors="surrogateescape")

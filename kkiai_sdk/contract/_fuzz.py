@@ -14,30 +14,37 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from kkiai_sdk.contract._conformance import Problem, Request, Response
-from kkiai_sdk.contract._rules import Exchange, Finding, Rule, Severity, judge
+from kkiai_sdk.contract._messages import Problem, Request, Response
+from kkiai_sdk.contract._rules import Breach, Rule, Severity, judge
+from kkiai_sdk.contract._seen import Exchange
 from kkiai_sdk.contract._spec import METHODS, Spec, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+#: Seconds that an answer may take.
+REQUEST_TIMEOUT = 10
+BREAKING = Severity.BREAKING
+_PATH = "/paths/~1v1~1video~1query"
+_QUERY = f"{_PATH}/get"
+_RESPONSES = f"{_QUERY}/responses"
 #: The phases that go by the spec as it stands, and the one that makes things up.
 BY_THE_SPEC = ("examples", "coverage")
 MADE_UP = ("fuzzing",)
-#: Schemathesis' checks that mean something for this spec, and what their failure means. The others are about required
-#: headers, links between operations and resources that are deleted: the spec has none.
-CHECKS: dict[str, Severity] = {
-    "status_code_conformance": Severity.BREAKING,
-    "content_type_conformance": Severity.BREAKING,
-    "response_schema_conformance": Severity.BREAKING,
-    "response_headers_conformance": Severity.BREAKING,
-    "positive_data_acceptance": Severity.BREAKING,
-    "negative_data_rejection": Severity.BREAKING,
-    "ignored_auth": Severity.BREAKING,
-    "unsupported_method": Severity.DRIFT,
-    "allow_header_conformance": Severity.DRIFT,
+#: Schemathesis' checks that mean something for this spec: the weight, the place in the spec, and what is asked. The
+#: others are about required headers, links between operations and resources that are deleted: the spec has none.
+CHECKS: dict[str, tuple[Severity, str, str, str]] = {
+    "status_code_conformance": (BREAKING, _RESPONSES, "the status is declared", "a declared status"),
+    "content_type_conformance": (BREAKING, _RESPONSES, "the media type is declared", "a declared media type"),
+    "response_schema_conformance": (BREAKING, _RESPONSES, "the body fits the schema", "a body that fits"),
+    "response_headers_conformance": (BREAKING, _RESPONSES, "the headers fit their schemas", "headers that fit"),
+    "positive_data_acceptance": (BREAKING, f"{_QUERY}/parameters", "good requests are answered", "no refusal"),
+    "negative_data_rejection": (BREAKING, f"{_QUERY}/parameters", "bad requests are refused", "a refusal"),
+    "ignored_auth": (BREAKING, f"{_QUERY}/security", "the key is looked at", "401"),
+    "unsupported_method": (Severity.DRIFT, _PATH, "other methods are refused", "405 with Allow"),
+    "allow_header_conformance": (Severity.DRIFT, _PATH, "Allow names the methods there are", "the declared methods"),
     # A declared status, and still not what an odd request should bring about.
-    "not_a_server_error": Severity.ADVICE,
+    "not_a_server_error": (Severity.ADVICE, f"{_RESPONSES}/5XX", "odd requests cause no server error", "no 5XX"),
 }
 #: 400 is documented for an unknown id; the rule valid-refused looks at what such an answer says.
 _ACCEPTING_400 = {
@@ -73,15 +80,17 @@ class Target:
 
 @frozen
 class Outcome:
-    """What a run came to."""
+    """What a run came to, or a part of one."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Breach, ...] = ()
     #: Everything that was asked and answered, in order.
-    exchanges: tuple[Exchange, ...] = field(repr=False)
+    exchanges: tuple[Exchange, ...] = field(default=(), repr=False)
     #: Why the check could not be made in full: not findings about the gateway.
-    errors: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+    #: Those of them that the gateway brought about by not answering.
+    faults: tuple[str, ...] = ()
     #: How many exchanges each phase brought.
-    phases: dict[str, int]
+    phases: dict[str, int] = field(factory=dict)
 
     def at_least(self, *severities: Severity) -> list[str]:
         """The findings of these severities, in words, each once."""
@@ -102,7 +111,7 @@ def settings(target: Target, phases: Iterable[str], *, seed: int, max_examples: 
         "headers": {"Authorization": f"Bearer {target.api_key}"},
         "continue-on-failure": True,
         "max-redirects": 0,
-        "request-timeout": 30,
+        "request-timeout": REQUEST_TIMEOUT,
         **({"rate-limit": target.rate} if target.rate else {}),
         "cache": {"enabled": False},
         "analysis": {"constants": {"enabled": False}},
@@ -120,23 +129,27 @@ def run(spec: Spec, target: Target, *, seed: int = 1, max_examples: int = 100) -
     :param max_examples: requests of the fuzzing phase at most.
     :raises ConfigurationError: the extra ``contract`` is missing.
     """
+    parts = list(steps(spec, target, seed=seed, max_examples=max_examples))
+    return Outcome(
+        # Schemathesis' own findings stand before ours, as they are about more than one answer.
+        findings=(
+            *(finding for part in parts for finding in part.findings),
+            *(finding for part in parts for exchange in part.exchanges for finding in judge(spec, exchange)),
+        ),
+        exchanges=tuple(exchange for part in parts for exchange in part.exchanges),
+        errors=tuple(error for part in parts for error in part.errors),
+        faults=tuple(fault for part in parts for fault in part.faults),
+        phases=dict(sum((Counter(part.phases) for part in parts), Counter())),
+    )
+
+
+def steps(spec: Spec, target: Target, *, seed: int = 1, max_examples: int = 100) -> Iterator[Outcome]:
+    """A run in small parts, each as soon as it is known; only what schemathesis' checks found is among the findings."""
     by_the_spec = settings(target, BY_THE_SPEC, seed=seed, max_examples=max_examples)
     made_up = settings(target, MADE_UP, seed=seed, max_examples=max_examples)
-    outcomes = [
-        _ask(_schema(spec.document, by_the_spec), target),
-        _execute(_schema(spec.document, by_the_spec)),
-        _execute(_schema(without_examples(spec.document), made_up)),
-    ]
-    exchanges = tuple(exchange for each in outcomes for exchange in each.exchanges)
-    return Outcome(
-        findings=(
-            *(finding for each in outcomes for finding in each.findings),
-            *(finding for exchange in exchanges for finding in judge(spec, exchange)),
-        ),
-        exchanges=exchanges,
-        errors=tuple(error for each in outcomes for error in each.errors),
-        phases=dict(sum((Counter(each.phases) for each in outcomes), Counter())),
-    )
+    yield from _ask(_schema(spec.document, by_the_spec), target)
+    yield from _execute(_schema(spec.document, by_the_spec))
+    yield from _execute(_schema(without_examples(spec.document), made_up))
 
 
 def without_examples(document: dict[str, Any]) -> dict[str, Any]:
@@ -156,42 +169,44 @@ def _schema(document: dict[str, Any], config: dict[str, Any]) -> Any:
     return schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(config))
 
 
-def _execute(schema: Any) -> Outcome:
-    """The phases that the schema's configuration enables."""
+def _execute(schema: Any) -> Iterator[Outcome]:
+    """The phases that the schema's configuration enables, scenario by scenario."""
     events = need("schemathesis.engine.events")
-    exchanges: list[Exchange] = []
-    findings: list[Finding] = []
-    errors: list[str] = []
-    phases: Counter[str] = Counter()
-    for event in need("schemathesis.engine").from_schema(schema).execute():
-        if isinstance(event, events.ScenarioFinished):
-            recorded = _recorded(event.recorder)
-            exchanges += recorded.values()
-            findings += _failures(event.recorder, recorded)
-            phases[event.phase.value.lower()] += len(recorded)
-        elif isinstance(event, events.NonFatalError):
-            errors.append(f"{event.label}: {event.value!r}")
-        elif isinstance(event, events.FatalError):
-            errors.append(repr(event.exception))
-    return Outcome(tuple(findings), tuple(exchanges), tuple(errors), dict(phases))
+    stream = need("schemathesis.engine").from_schema(schema).execute()
+    try:
+        for event in stream:
+            if isinstance(event, events.ScenarioFinished):
+                recorded = _recorded(event.recorder)
+                findings = tuple(_failures(event.recorder, recorded))
+                phase = event.phase.value.lower()
+                yield Outcome(findings, tuple(recorded.values()), phases={phase: len(recorded)})
+            elif isinstance(event, events.NonFatalError):
+                yield _error(event.label, event.value)
+            elif isinstance(event, events.FatalError):
+                yield _error("", event.exception)
+    finally:
+        # Closed early, its workers must not go on asking.
+        stream.stop()
 
 
-def _ask(schema: Any, target: Target) -> Outcome:
+def _error(label: str, error: BaseException) -> Outcome:
+    text = f"{label}: {error!r}"
+    is_fault = isinstance(error, need("requests").RequestException)
+    return Outcome(errors=(text,), faults=(text,) if is_fault else ())
+
+
+def _ask(schema: Any, target: Target) -> Iterator[Outcome]:
     """One query for each nasty id and each known one."""
-    requests = need("requests")
-    exchanges: list[Exchange] = []
-    errors: list[str] = []
     operation = schema["/v1/video/query"]["GET"]
     # A call of our own does not take the headers from the configuration.
     headers = {"Authorization": f"Bearer {target.api_key}"}
     for task_id in (*NASTY_IDS, *target.task_ids):
         try:
             response = operation.Case(query={"id": task_id}).call(headers=headers)
-        except requests.RequestException as error:
-            errors.append(f"id {task_id[:40]!a}: {type(error).__name__}: {error}")
+        except need("requests").RequestException as error:
+            yield _error(f"id {task_id[:40]!a}", error)
             continue
-        exchanges.append(_exchange(response.request, response))
-    return Outcome((), tuple(exchanges), tuple(errors), {"ids": len(exchanges)})
+        yield Outcome(exchanges=(_exchange(response.request, response),), phases={"ids": 1})
 
 
 def _recorded(recorder: Any) -> dict[str, Exchange]:
@@ -215,7 +230,7 @@ def _flat(headers: Any) -> Iterator[tuple[str, str]]:
         yield from ((name, value) for value in ([values] if isinstance(values, str) else values))
 
 
-def _failures(recorder: Any, recorded: dict[str, Exchange]) -> Iterator[Finding]:
+def _failures(recorder: Any, recorded: dict[str, Exchange]) -> Iterator[Breach]:
     """What schemathesis' own checks found."""
     for case_id, checks in recorder.checks.items():
         for check in checks:
@@ -223,7 +238,17 @@ def _failures(recorder: Any, recorded: dict[str, Exchange]) -> Iterator[Finding]
                 yield _finding(check.name, check.failure_info.failure, recorded[case_id])
 
 
-def _finding(name: str, failure: Any, exchange: Exchange) -> Finding:
-    rule = Rule(name.replace("_", "-"), CHECKS[name], "/paths", failure.title, lambda _: ())
-    got = " ".join(str(failure.message).split())[:300]
-    return Finding(rule, Problem(rule.id, rule.address, failure.title, got), exchange)
+def _finding(name: str, failure: Any, exchange: Exchange) -> Breach:
+    rule, expected = RULES[name], CHECKS[name][3]
+    method, status = exchange.request.method, exchange.response.status
+    words = (str(failure.message).strip() or failure.title).splitlines()[0]
+    # Methods that are refused in a wrong way are one case, each that is let through is another.
+    key = f"{failure.title} {method if status < 400 else ''}".strip()
+    return Breach(rule, Problem(rule.id, rule.address, expected, f"{method}, {status}: {words}", key), exchange)
+
+
+#: The checks as rules; schemathesis applies them.
+RULES = {
+    name: Rule(name.replace("_", "-"), severity, address, description, lambda _: ())
+    for name, (severity, address, description, _) in CHECKS.items()
+}

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from email.utils import parsedate_tz
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
 from kkiai_sdk.contract import _conformance as conformance
-from kkiai_sdk.contract._conformance import Problem, Request, Response
-from kkiai_sdk.contract._strict_json import read_json
-from kkiai_sdk.contract._walk import Spot, spots
+from kkiai_sdk.contract._messages import Problem, values_of
+from kkiai_sdk.contract._seen import Seen, see
 
 if TYPE_CHECKING:
-    from kkiai_sdk.contract._spec import Node, Operation, Spec
+    from kkiai_sdk.contract._seen import Exchange
+    from kkiai_sdk.contract._spec import Spec
+    from kkiai_sdk.contract._walk import Spot
 
 #: Words for an end with a video, for an end without one, and for no end yet. As gateways write them, in lower case.
 SUCCESS_WORDS = frozenset({"completed", "success", "succeeded", "done", "ready"})
@@ -64,33 +66,9 @@ class Severity(StrEnum):
     ADVICE = "advice"
 
 
-@frozen
-class Exchange:
-    """A request and the answer to it."""
-
-    request: Request
-    response: Response = field(repr=False)
-
-
-@frozen
-class Seen:
-    """An exchange as the rules look at it: beside its operation, with the body read as far as it can be."""
-
-    spec: Spec
-    operation: Operation
-    exchange: Exchange
-    declared: Node | None
-    body: Any
-    spots: tuple[Spot, ...]
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """The object of a success; empty for anything else."""
-        is_success = 200 <= self.exchange.response.status < 300
-        return self.body if is_success and isinstance(self.body, dict) else {}
-
-
-Check: TypeAlias = Callable[[Seen], Iterable[tuple[str, str, str]]]
+#: Address, expected and got of a breach and, where that does not tell it from others, its key.
+Words: TypeAlias = tuple[str, ...]
+Check: TypeAlias = Callable[[Seen], Iterable[Words]]
 
 
 @frozen
@@ -102,13 +80,13 @@ class Rule:
     #: Where the spec says it.
     address: str
     description: str
-    #: Gives address, expected and got of every breach.
+    #: Gives the words of every breach.
     check: Check = field(repr=False)
 
 
 @frozen
-class Finding:
-    """A breach of a rule."""
+class Breach:
+    """A rule that was broken, once."""
 
     rule: Rule
     problem: Problem
@@ -119,54 +97,39 @@ class Finding:
         return f"{self.rule.severity}: {self.problem} in {request.method} {request.path}?{request.query}"
 
 
-def see(spec: Spec, exchange: Exchange) -> Seen | None:
-    """An exchange made ready for the rules; None when the spec has no such operation, hence nothing to say."""
-    operation = spec.operation(exchange.request.method, exchange.request.path)
-    if operation is None:
-        return None
-    response = exchange.response
-    declared = conformance.declared_response(spec, operation, response.status)
-    schema = conformance.declared_schema(spec, declared, response.headers) if declared else None
-    try:
-        body = read_json(response.body)
-    except ValueError:
-        body, schema = None, None
-    return Seen(spec, operation, exchange, declared, body, tuple(spots(spec, schema, body)) if schema else ())
-
-
-def judge(spec: Spec, exchange: Exchange) -> list[Finding]:
+def judge(spec: Spec, exchange: Exchange) -> list[Breach]:
     """Every breach of every rule in one exchange."""
     seen = see(spec, exchange)
     if seen is None:
         return []
-    return [Finding(rule, Problem(rule.id, *breach), exchange) for rule in RULES for breach in rule.check(seen)]
+    return [Breach(rule, Problem(rule.id, *breach), exchange) for rule in RULES for breach in rule.check(seen)]
 
 
-def _conforms(rule_id: str, seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _conforms(rule_id: str, seen: Seen) -> Iterator[Words]:
     for problem in conformance.response_problems(seen.spec, seen.operation, seen.exchange.response):
         if problem.rule == rule_id:
-            yield problem.address, problem.expected, problem.got
+            yield problem.address, problem.expected, problem.got, problem.key
 
 
 def _integers(seen: Seen) -> Iterator[Spot]:
     return (spot for spot in seen.spots if "integer" in spot.types and "number" not in spot.types)
 
 
-def _fractions(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _fractions(seen: Seen) -> Iterator[Words]:
     for spot in _integers(seen):
         # To a schema 1.0 is an integer; to most languages it is not.
         if isinstance(spot.value, float) and spot.value.is_integer():
             yield spot.schema.address, f"{spot.title} written as an integer", repr(spot.value)
 
 
-def _ranges(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _ranges(seen: Seen) -> Iterator[Words]:
     for spot in _integers(seen):
         bits = INTEGER_BITS.get(spot.schema.value.get("format", ""))
         if bits and isinstance(spot.value, int) and not -(2**bits) <= spot.value < 2**bits:
             yield spot.schema.address, f"{spot.title} within {bits + 1} bits", _cut(spot.value)
 
 
-def _epochs(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _epochs(seen: Seen) -> Iterator[Words]:
     for spot in seen.spots:
         is_number = isinstance(spot.value, int | float) and not isinstance(spot.value, bool)
         said = spot.schema.value.get("description", "") if isinstance(spot.schema.value, dict) else ""
@@ -178,7 +141,7 @@ def _within(value: float, span: range) -> bool:
     return span.start <= value < span.stop
 
 
-def _fields(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _fields(seen: Seen) -> Iterator[Words]:
     """Names that neither a schema nor an example of this answer shows."""
     declared: dict[tuple[str | int, ...], set[str]] = {}
     objects: dict[tuple[str | int, ...], Spot] = {}
@@ -189,7 +152,8 @@ def _fields(seen: Seen) -> Iterator[tuple[str, str, str]]:
     for place, spot in objects.items():
         shown = _shown_in_examples(seen) if not place else set()
         for name in sorted(spot.value.keys() - declared[place] - shown):
-            yield spot.schema.address + "/properties", "documented fields", _cut(".".join(map(str, (*place, name))))
+            got = _cut(".".join(map(str, (*place, name))))
+            yield spot.schema.address + "/properties", "documented fields", got, got
 
 
 def _shown_in_examples(seen: Seen) -> set[str]:
@@ -202,12 +166,12 @@ def _shown_in_examples(seen: Seen) -> set[str]:
     }
 
 
-def _headers(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _headers(seen: Seen) -> Iterator[Words]:
     if seen.declared is None:
         return
     known = HTTP_FIELDS | {name.lower() for name in seen.declared.value.get("headers", {})}
     for name in sorted({name.lower() for name, _ in seen.exchange.response.headers} - known):
-        yield seen.declared.address, "documented headers", _cut(name)
+        yield seen.declared.address, "documented headers", _cut(name), _cut(name)
 
 
 def _is_success(seen: Seen) -> bool:
@@ -218,27 +182,60 @@ def _word(status: object) -> str:
     return re.sub(r"[\s-]+", "_", status.strip().lower()) if isinstance(status, str) else ""
 
 
-def _url(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _url(seen: Seen) -> Iterator[Words]:
     url = seen.task.get("video_url")
     if _is_success(seen) and (not isinstance(url, str) or not url.strip()):
         yield f"{_TASK}/properties/video_url", f"a URL beside the status {seen.task['status']!r}", _cut(url)
 
 
-def _status(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _url_scheme(seen: Seen) -> Iterator[Words]:
+    url = seen.task.get("video_url")
+    scheme = re.match(r"([a-z][a-z0-9+.-]*):", url, re.IGNORECASE) if isinstance(url, str) else None
+    if scheme and scheme[1].lower() not in {"https", "http"}:
+        yield f"{_TASK}/properties/video_url", "a URL of the web", _cut(url)
+
+
+def _empty_id(seen: Seen) -> Iterator[Words]:
+    if seen.task.get("id") == "":
+        yield f"{_TASK}/properties/id", "the id of a task", "''"
+
+
+def _challenge(seen: Seen) -> Iterator[Words]:
+    """RFC 9110 section 11.6.1: a 401 says how to authenticate. The scheme is the one that the spec declares."""
+    sent = values_of(seen.exchange.response.headers, "www-authenticate")
+    if seen.exchange.response.status == 401 and not any("bearer" in value.lower() for value in sent):
+        yield f"{_QUERY}/responses/401", "WWW-Authenticate: Bearer", _cut(", ".join(sent)) if sent else "nothing"
+
+
+def _retry_after(seen: Seen) -> Iterator[Words]:
+    for value in values_of(seen.exchange.response.headers, "retry-after"):
+        if not value.strip().isdecimal() and parsedate_tz(value) is None:
+            yield "/components/headers/RetryAfter", "seconds or an HTTP date", _cut(value)
+
+
+def _charset(seen: Seen) -> Iterator[Words]:
+    """RFC 8259 section 8.1: JSON between systems is UTF-8."""
+    for value in values_of(seen.exchange.response.headers, "content-type"):
+        found = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", value, re.IGNORECASE)
+        if found and found[1].lower() not in {"utf-8", "utf8", "us-ascii"} and "json" in value.lower():
+            yield f"{_QUERY}/responses", "JSON in UTF-8", _cut(found[1])
+
+
+def _status(seen: Seen) -> Iterator[Words]:
     status = seen.task.get("status")
     if isinstance(status, str) and status not in KNOWN_WORDS:
         word = _word(status)
         expected = f"the spelling {word!r}" if word in KNOWN_WORDS else "a known word"
-        yield f"{_TASK}/properties/status", expected, _cut(status)
+        yield f"{_TASK}/properties/status", expected, _cut(status), _cut(status)
 
 
-def _other_id(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _other_id(seen: Seen) -> Iterator[Words]:
     asked, answered = seen.exchange.request.parameter("id"), seen.task.get("id")
     if isinstance(answered, str) and asked != answered:
         yield f"{_TASK}/properties/id", _cut(asked), _cut(answered)
 
 
-def _refused(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _refused(seen: Seen) -> Iterator[Words]:
     """A request that keeps the contract may be told that there is no such task, and not that it is wrong."""
     code = seen.body.get("code") if isinstance(seen.body, dict) else None
     is_told = isinstance(code, str) and code in NO_SUCH_TASK
@@ -246,7 +243,7 @@ def _refused(seen: Seen) -> Iterator[tuple[str, str, str]]:
         yield f"{_QUERY}/responses/400", "code task_not_exist, as the request keeps the contract", _cut(code)
 
 
-def _server_error(seen: Seen) -> Iterator[tuple[str, str, str]]:
+def _server_error(seen: Seen) -> Iterator[Words]:
     if seen.exchange.response.status >= 500:
         yield f"{_QUERY}/responses/5XX", "an answer", str(seen.exchange.response.status)
 
@@ -275,10 +272,15 @@ RULES: tuple[Rule, ...] = (
     Rule("integer-range", Severity.BREAKING, _PROPERTIES, "an integer fits its format", _ranges),
     Rule("epoch-unit", Severity.BREAKING, f"{_PROPERTIES}/status_update_time", "times are in milliseconds", _epochs),
     Rule("url-missing", Severity.BREAKING, f"{_PROPERTIES}/video_url", "a success comes with its URL", _url),
+    Rule("url-scheme", Severity.BREAKING, f"{_PROPERTIES}/video_url", "a URL is one of the web", _url_scheme),
+    Rule("id-empty", Severity.BREAKING, f"{_PROPERTIES}/id", "the id is not empty", _empty_id),
+    Rule("charset", Severity.BREAKING, f"{_QUERY}/responses", "JSON comes in UTF-8", _charset),
     Rule("valid-refused", Severity.BREAKING, f"{_QUERY}/responses/400", "a good request is not refused", _refused),
     Rule("status-unknown", Severity.DRIFT, f"{_PROPERTIES}/status", "the status is a known word", _status),
     Rule("field-undeclared", Severity.DRIFT, _PROPERTIES, "the fields are documented", _fields),
     Rule("header-undeclared", Severity.DRIFT, f"{_QUERY}/responses", "the headers are documented", _headers),
+    Rule("challenge-missing", Severity.DRIFT, f"{_QUERY}/responses/401", "a 401 says how to authenticate", _challenge),
+    Rule("retry-after-form", Severity.DRIFT, "/components/headers/RetryAfter", "Retry-After can be read", _retry_after),
     Rule("server-error", Severity.ADVICE, f"{_QUERY}/responses/5XX", "the gateway is not in trouble", _server_error),
     Rule("other-id", Severity.ADVICE, f"{_PROPERTIES}/id", "the answer names the id that was asked", _other_id),
 )

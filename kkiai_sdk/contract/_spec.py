@@ -153,7 +153,7 @@ def load(path: Path | None = None) -> Spec:
     if found is None:
         raise ConfigurationError("openapi.yaml is missing from this installation; install the package again")
     try:
-        return Spec(found.read_text("utf-8"), found.name)
+        return Spec(found.read_text("utf-8"), path.as_posix() if path else found.name)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the spec {found} cannot be read: {error}") from None
 

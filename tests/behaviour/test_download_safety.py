@@ -10,10 +10,12 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.wire import FileHost, done, finished, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import httpx
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
@@ -50,6 +52,22 @@ def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path:
     assert path.read_bytes() == BODY
     assert cdn.requests[0].header("authorization") is None
     assert [each.header("authorization") for each in server.requests] == [f"Bearer {KEY}"] * 2
+
+
+def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """What the caller's own hook adds to requests, such as a credential of a proxy, does not go to other hosts."""
+    cdn = serve(HOST)
+    server = serve(done(f"{cdn.url}/v"))
+
+    def mark(request: httpx.Request) -> None:
+        request.headers["X-Own"] = "1"
+
+    async def mark_later(request: httpx.Request) -> None:
+        mark(request)
+
+    hooks = {"request": [mark if make.kind == "sync" else mark_later]}
+    make(server.url, httpx_args={"event_hooks": hooks}).download("t", tmp_path / "v.mp4")
+    assert [each.header("x-own") for each in (*server.requests, *cdn.requests)] == ["1", None]
 
 
 def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:

@@ -53,10 +53,10 @@ def test_results_come_as_tasks_end(make: Maker, serve: Serve) -> None:
 
 
 def test_duplicates_are_asked_about_once(make: Maker, serve: Serve) -> None:
-    """An id that is given twice has one result and costs one request."""
+    """An id that is given twice has one result and costs one request; so has a bad one."""
     server = serve(each=lambda _: done())
-    results = make(server.url).wait_many(["a", "b", "a"], max_concurrency=1)
-    assert [each.task_id for each in results] == ["a", "b"]
+    results = make(server.url).as_completed(["a", "", "b", "a", ""], max_concurrency=1)
+    assert [each.task_id for each in results] == ["", "a", "b"]
     assert len(server.requests) == 2
 
 

@@ -85,6 +85,14 @@ def test_cookies_are_not_kept(make: Maker, serve: Serve) -> None:
     assert [each.header("cookie") for each in server.requests] == [None, None]
 
 
+@pytest.mark.parametrize("value", ["\x80", "n\u00e4me=k\u00fc; Path=/", "\u00ff"])
+def test_fields_that_are_not_ascii(make: Maker, serve: Serve, value: str) -> None:
+    """Bytes beyond ASCII in the fields of an answer or of a redirect do no harm."""
+    odd = [("Set-Cookie", value), ("X-Request-Id", value)]
+    server = serve(http(302, b"", ("Location", "/again"), *odd), http(200, b'{"status": "queued"}', *odd))
+    assert make(server.url).query("t").status == "queued"
+
+
 def test_a_key_function_is_asked_for_every_try(make: Maker, serve: Serve) -> None:
     """A key that changes between two tries of one query is sent as it is at each."""
     server = serve(http(503), task())

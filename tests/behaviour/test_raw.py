@@ -9,11 +9,12 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_api.models import VideoTask as GeneratedVideoTask
-from tests.support.adapter import raw_query
+from tests.support.adapter import Blocking, raw_query
 from tests.support.canary import KEY
 from tests.support.wire import http, refusal, task
 
 if TYPE_CHECKING:
+    from kkiai_api.client import AuthenticatedClient
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
@@ -80,11 +81,20 @@ def test_what_a_raw_client_refuses(make: Maker, serve: Serve) -> None:
         raw.with_headers({"Authorization": "Bearer x"})
 
 
+async def _enter_and_leave(raw: AuthenticatedClient) -> None:
+    async with raw:
+        pass
+
+
 def test_closing_raw_leaves_the_client_open(make: Maker, serve: Serve) -> None:
     """A raw client in a with statement takes nothing from the client that it came from."""
     client = make(serve(task("queued")).url)
-    with client.raw.with_headers({"X-A": "1"}):
-        pass
+    raw = client.raw.with_headers({"X-A": "1"})
+    if isinstance(client, Blocking):
+        client.run(_enter_and_leave(raw))
+    else:
+        with raw:
+            pass
     assert client.query("t").status == "queued"
 
 

@@ -32,7 +32,7 @@ def test_every_exit_code_is_documented() -> None:
     assert all(f"{code.value:<4} {meaning}" in help_of() for code, meaning in MEANINGS.items())
 
 
-@pytest.mark.parametrize("command", ["query", "wait", "watch", "download", "mock", "demo", "doctor"])
+@pytest.mark.parametrize("command", ["query", "wait", "watch", "download", "mock", "demo", "doctor", "contract"])
 def test_every_command_has_examples(command: str) -> None:
     """The help of each command shows how it is used."""
     assert f"  kkiai {command}" in help_of(command).partition("Examples:")[2]
@@ -40,7 +40,7 @@ def test_every_command_has_examples(command: str) -> None:
 
 def test_the_commands_are_the_documented_ones() -> None:
     """No command is left out of the help."""
-    assert commands() == ["query", "wait", "watch", "download", "mock", "demo", "doctor"]
+    assert commands() == ["query", "wait", "watch", "download", "mock", "demo", "doctor", "contract"]
 
 
 def test_no_host_is_contacted_by_the_picture() -> None:

@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import chain
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +46,7 @@ class Act:
     @property
     def pieces(self) -> Iterable[bytes]:
         """What to send, piece by piece."""
-        return [self.head + self.body] if isinstance(self.body, bytes) else [self.head, *self.body]
+        return [self.head + self.body] if isinstance(self.body, bytes) else chain([self.head], self.body)
 
 
 @dataclass(frozen=True)

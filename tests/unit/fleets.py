@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from kkiai_sdk import APIError, PollPolicy, RateLimitError
-from kkiai_sdk._fleet import AskAbout, Finished, Fleet
+from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet
 from kkiai_sdk._waiting import History, Sleep, shared_pause
 from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
@@ -55,6 +55,9 @@ class Play:
         while not isinstance(step := self.fleet.step(self.now), Finished):
             if isinstance(step, AskAbout):
                 self._ask(step)
+            elif isinstance(step, Ended):
+                del self.due[step.history.task_id]
+                self.ends.append(step.history)
             elif isinstance(step, Sleep):
                 assert not self._answers
                 self._advance(step.until)

@@ -205,3 +205,15 @@ def test_bad_callbacks() -> None:
     """What cannot be called is refused, with the option's name."""
     with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
         _checks.callback("progress", 5)
+
+
+@pytest.mark.parametrize("value", [None, 5, "grok:1", b"grok:1"])
+def test_what_is_not_several_ids(value: object) -> None:
+    """One text, or nothing that can be gone through, is refused as a whole."""
+    with pytest.raises(ConfigurationError, match="task_ids must be several ids"):
+        _checks.task_ids(value)
+
+
+def test_several_ids() -> None:
+    """Ids of any kind are let through to be judged one by one; what cannot be a key of a result is spelt out."""
+    assert _checks.task_ids(iter(["a", 5, ["b"]])) == ["a", 5, "['b']"]

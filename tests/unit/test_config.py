@@ -201,6 +201,16 @@ def test_a_key_function_is_asked_each_time() -> None:
     assert [resolved.reveal(), resolved.reveal(), made.secret.reveal()] == ["second", "second", "third"]
 
 
+def test_the_last_known_key() -> None:
+    """What must not be shown is known without asking: the key as it was last, or nothing before the first time."""
+    secrets = [config(api_key=lambda: "first").secret, config(api_key="fixed").secret]
+    before = [secret.known for secret in secrets]
+    for secret in secrets:
+        secret.resolved()
+    assert before == [None, "fixed"]
+    assert [secret.known for secret in secrets] == ["first", "fixed"]
+
+
 @pytest.mark.parametrize("key", ["Canary\n1", "", None, 5, b"Canary"])
 def test_a_key_function_may_give_nonsense(key: Any) -> None:
     """What a function gives is checked like a key that was passed."""

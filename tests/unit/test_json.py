@@ -90,7 +90,7 @@ def test_error_bodies_may_be_anything(case: str) -> None:
         b'{"id": "x", "status": "queued", "n": "\\"' + b"{" * 5000 + b'\\""}',
         b'{"id": "x", "status": "queued", "n": [' + b"[]," * 5000 + b"[]]}",
         b'{"id": "x", "status": "queued", "n": [' + b'["a"],' * 5000 + b"[]]}",
-        b'{"id": "' + b"x" * (MAX_BODY - 29) + b'", "status": "queued"}',
+        b'{"id": "' + b"x" * (MAX_BODY - 30) + b'", "status": "queued"}',
     ],
     ids=[
         "mark",

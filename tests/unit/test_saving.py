@@ -137,6 +137,12 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "binary picture": ("image/png", b"\x89PNG\r\n\x1a\n", "image/png"),
     "hostile type": ("text/\x1b[2J", b"x", "text/\\x1b[2j"),
     "nothing": ("video/mp4", b"", "an empty file"),
+    "words in Chinese": ("video/mp4", "任务不存在".encode()[:-1], "video/mp4"),
+    "PNG as a video": ("video/mp4", b"\x89PNG\r\n\x1a\n\0", "video/mp4"),
+    "JPEG as anything": ("application/octet-stream", b"\xff\xd8\xff\xe0\0", "application/octet-stream"),
+    "WebP as a video": ("video/mp4", b"RIFF\x10\0\0\0WEBPVP8 ", "video/mp4"),
+    "ZIP without a type": ("", b"PK\x03\x04\x14\0", "something else"),
+    "gzip as anything": ("application/octet-stream", b"\x1f\x8b\x08\0\xff", "application/octet-stream"),
 }
 
 

@@ -1,0 +1,63 @@
+"""The contract check against gateways on this machine: the mock gateway, and small ones that do things wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from contract_tests.crooked import gateway
+from contract_tests.mutants.gateways import IDS, serve
+from kkiai_sdk._main import main
+from kkiai_sdk.contract import Report, check
+from tests.support.canary import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from contract_tests.crooked import Crook
+
+#: The key that the crooked gateways take.
+CROOKED_KEY = "sk-honest"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KKIAI_BASE_URL", "GITHUB_ACTIONS", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("KKIAI_API_KEY", CROOKED_KEY)
+
+
+def held(crook: Crook, **options: Any) -> Report:
+    """The gentle check of a gateway whose every reply went through ``crook``."""
+    with gateway(serve(crook)) as base_url:
+        defaults: dict[str, Any] = {"task_ids": IDS, "fuzz": False}
+        return check(base_url, **defaults | options)
+
+
+class Ended:
+    """How the command ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The JSON objects of stdout, which holds nothing else."""
+        assert self.out.isascii()
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def kkiai(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs ``kkiai contract`` with these words, both streams in pipes."""
+
+    def run(*words: str) -> Ended:
+        ended = Ended(main(["contract", *words]), *capsys.readouterr())
+        for text in (ended.out, ended.err):
+            assert "\x1b" not in text
+            assert KEY not in text
+        return ended
+
+    return run

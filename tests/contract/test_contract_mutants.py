@@ -1,0 +1,55 @@
+"""The seeded defects themselves; `make mutants` tries them all."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from contract_tests.mutants.__main__ import document
+from contract_tests.mutants.gateways import DEFECTS, Defect
+from contract_tests.mutants.running import ROOT, Tried, gateways, honest
+from contract_tests.mutants.sdk import MISTAKES, Mistake
+from kkiai_sdk.contract import Severity
+
+#: What only a full check finds.
+UNGENTLE = [
+    each for each in DEFECTS if each.group in {"methods", "keys"} or each.name.startswith(("crashes on", "bel"))
+]
+
+
+def test_there_are_enough_defects() -> None:
+    """At least 40 defects of a gateway and 25 of the SDK, each with a name of its own."""
+    assert len(DEFECTS) >= 40
+    assert len(MISTAKES) >= 25
+    names = Counter((each.group, each.name) for each in DEFECTS)
+    assert max(names.values()) == 1
+    assert len({each.name for each in MISTAKES}) == len(MISTAKES)
+
+
+@pytest.mark.parametrize("defect", UNGENTLE, ids=[f"{each.group}: {each.name}" for each in UNGENTLE])
+def test_a_defect_is_found_by_the_full_check(defect: Defect) -> None:
+    """What a dozen queries may not show is found by the full check."""
+    (tried,) = gateways((defect,))
+    assert tried.caught_by
+    assert all(place.startswith("openapi.yaml:") for place in tried.where)
+
+
+def test_an_honest_gateway_passes() -> None:
+    """Nothing is found in a gateway without a defect."""
+    assert (honest(7).findings, honest(8).exit_code(Severity.DRIFT)) == ((), 0)
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[each.name for each in MISTAKES])
+def test_a_mistake_can_be_made(mistake: Mistake) -> None:
+    """The text that a mistake replaces is in its file exactly once."""
+    assert (ROOT / mistake.file).read_text("utf-8").count(mistake.old) == 1
+
+
+def test_the_matrix_names_what_was_not_caught() -> None:
+    """The written matrix counts defects and shows those that nothing caught."""
+    rows = [Tried("g", "one", ("rule-x (drift)",), ("openapi.yaml:7",)), Tried("g", "two", (), ())]
+    text = document(20, rows, rows[:1])
+    assert "| defects of a gateway | 2 | 1 |" in text
+    assert "| g | one | rule-x (drift) | openapi.yaml:7 |" in text
+    assert "| g | two | nothing | nothing |" in text

@@ -1,0 +1,253 @@
+"""What is written about a check: JUnit, SARIF, HTML, JSON lines, annotations and baselines."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from attrs import evolve
+
+from contract_tests.crooked import gateway
+from contract_tests.mutants.gateways import IDS, serve
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract import Report, Severity, baseline_text, check, html, junit, sarif, workflow_commands
+from tests.contract.conftest import CROOKED_KEY, held
+from tests.support.canary import KEY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contract_tests.crooked import Crook, Reply
+    from kkiai_sdk.contract._messages import Request
+
+NASTY = "<b>&\x00\x1b[31m\u202e]]>%,:\n🐄\ud800"
+
+
+def crooked(request: Request, reply: Reply) -> Reply:
+    """Three breaches, and text that breaks formats."""
+    if reply.status == 200:
+        return reply.but(value=reply.value | {"status": NASTY, "id": 7, "model<": 1})
+    return reply.but(headers={"X-Odd": "é<b>"}) if reply.status == 401 else reply
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    """The check of a gateway with several defects."""
+    with gateway(serve(crooked)) as base_url:
+        return check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Report:
+    """The check of an honest gateway."""
+    with gateway(serve(lambda _, reply: reply)) as base_url:
+        return check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+
+
+def without(*names: str) -> Crook:
+    """A gateway whose tasks lack these fields."""
+
+    def drop(_: Request, reply: Reply) -> Reply:
+        if reply.status != 200:
+            return reply
+        return reply.but(value={key: value for key, value in reply.value.items() if key not in names})
+
+    return drop
+
+
+def test_json_lines_end_with_a_summary(report: Report) -> None:
+    """Every line is one ASCII object; findings and coverage come first, one summary last."""
+    lines = list(report.json_lines())
+    objects = [json.loads(line) for line in lines]
+    assert "".join(lines).isascii()
+    assert [each["type"] for each in objects].count("summary") == 1
+    assert objects[-1]["type"] == "summary"
+    assert (objects[-1]["exit_code"], objects[-1]["requests"]) == (1, len(report.exchanges))
+    findings = [each for each in objects if each["type"] == "finding"]
+    assert [each["rule"] for each in findings] == [each.rule for each in report.findings]
+    assert {"fingerprint", "file", "line", "expected", "got", "diff", "curl", "sdk", "severity"} <= findings[0].keys()
+
+
+@pytest.mark.parametrize("fail_on", [Severity.BREAKING, Severity.DRIFT])
+def test_junit_has_one_case_per_rule(report: Report, fail_on: Severity) -> None:
+    """The document is well-formed, every rule is one case, and those with failures are the failed ones."""
+    suite = ET.fromstring(junit(report, fail_on)).find("testsuite")
+    assert suite is not None
+    cases = {str(case.get("name")): case for case in suite.findall("testcase")}
+    assert {*cases} == {"check-made", *(rule.id for rule in report.rules)}
+    assert len(cases) == len(suite.findall("testcase")) == int(str(suite.get("tests")))
+    failed = {name for name, case in cases.items() if case.find("failure") is not None}
+    assert failed == {finding.rule for finding in report.failures(fail_on)}
+    assert len(failed) == int(str(suite.get("failures")))
+
+
+def test_junit_of_a_check_that_could_not_be_made() -> None:
+    """The case about the check itself is an error."""
+    report = check("http://127.0.0.1:9", KEY)
+    suite = ET.fromstring(junit(report)).find("testsuite")
+    assert suite is not None
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
+
+
+def test_sarif_points_at_the_spec(report: Report) -> None:
+    """SARIF 2.1.0: rules by index, levels, lines of openapi.yaml, fingerprints that do not change."""
+    document = json.loads(sarif(report))
+    (run,) = document["runs"]
+    assert document["version"] == "2.1.0"
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    assert len(run["results"]) == len(report.findings)
+    for result, finding in zip(run["results"], report.findings, strict=True):
+        place = result["locations"][0]["physicalLocation"]
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"] == finding.rule
+        assert place == {"artifactLocation": {"uri": "openapi.yaml"}, "region": {"startLine": finding.line}}
+        assert result["level"] in {"error", "warning", "note"}
+        assert list(result["partialFingerprints"].values()) == [finding.fingerprint]
+        assert isinstance(result["message"]["text"], str)
+    assert run["invocations"][0]["executionSuccessful"] is True
+
+
+def test_sarif_of_a_check_that_could_not_be_made() -> None:
+    """A check that was not made says so, and has no results."""
+    (run,) = json.loads(sarif(check("http://127.0.0.1:9", KEY)))["runs"]
+    assert run["results"] == []
+    assert run["invocations"][0]["executionSuccessful"] is False
+
+
+class _Page(HTMLParser):
+    """The tags of a page, those that are open, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, Any]]] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize("name", ["report", "clean"])
+def test_the_page_is_whole_and_alone(name: str, request: pytest.FixtureRequest) -> None:
+    """The page is balanced, fetches nothing, runs nothing, and lets nothing of the gateway's be markup."""
+    text = html(request.getfixturevalue(name))
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "link", "img", "iframe", "b[31m"})
+    assert not [attributes for _, attributes in page.tags if {"src", "href", "onclick"} & attributes.keys()]
+    assert "@import" not in text
+    assert "url(" not in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202e]", text)
+    assert "prefers-color-scheme: dark" in text
+    assert all(part in page.text for part in ("Findings", "What was exercised", "Requests made"))
+
+
+def test_the_page_tells_every_finding(report: Report) -> None:
+    """Every finding is there with its rule, place and command."""
+    page = _Page()
+    page.feed(html(report))
+    assert "The contract is broken" in page.text
+    for finding in report.findings:
+        assert finding.rule in page.text
+        assert finding.place in page.text
+        assert finding.curl in page.text
+
+
+def test_annotations_are_escaped(report: Report) -> None:
+    """Each finding is one workflow command; %, line ends, colons and commas cannot break it."""
+    lines = list(workflow_commands(report))
+    assert len(lines) == len(report.findings)
+    form = re.compile(r"::(error|warning|notice) file=([^,:]+),line=(\d+),title=([^,:]+)::(.+)")
+    assert all(form.fullmatch(line) for line in lines)
+    odd = evolve(report.findings[0], file="a,b:c%d.yaml", got="100%\r\nend")
+    (line, *_) = workflow_commands(evolve(report, findings=(odd,)))
+    assert "file=a%2Cb%3Ac%25d.yaml," in line
+    assert "100%25%0D%0Aend" in line
+
+
+def test_a_baseline_makes_known_findings_pass(report: Report, tmp_path: Path) -> None:
+    """What the baseline holds fails nothing, and is not annotated."""
+    path = tmp_path / "known.json"
+    path.write_text(baseline_text(report.findings), "utf-8")
+    again = held(crooked, baseline=path)
+    assert (again.exit_code(Severity.DRIFT), again.counts()["known"]) == (0, len(report.findings))
+    assert list(workflow_commands(again)) == []
+
+
+PAIRS: dict[str, tuple[Crook, Crook]] = {
+    "another missing field": (without("enhanced_prompt"), without("enhanced_prompt", "video_url")),
+    "another type": (
+        lambda _, r: r.but(value=r.value | {"id": 7}) if r.status == 200 else r,
+        lambda _, r: r.but(value=r.value | {"id": None}) if r.status == 200 else r,
+    ),
+    "another undocumented field": (
+        lambda _, r: r.but(value=r.value | {"a": 1}) if r.status == 200 else r,
+        lambda _, r: r.but(value=r.value | {"b": 1}) if r.status == 200 else r,
+    ),
+    "another new status": (
+        lambda _, r: r.but(value=r.value | {"status": "a"}) if r.status == 200 else r,
+        lambda _, r: r.but(value=r.value | {"status": "b"}) if r.status == 200 else r,
+    ),
+    "another wrong status": (
+        lambda _, r: r.but(status=201) if r.status == 200 else r,
+        lambda _, r: r.but(status=202) if r.status == 200 else r,
+    ),
+    "another media type": (
+        lambda _, r: r.but(media_type="text/plain") if r.status == 200 else r,
+        lambda _, r: r.but(media_type="text/json") if r.status == 200 else r,
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS.values(), ids=PAIRS.keys())
+def test_a_baseline_hides_nothing_else(tmp_path: Path, first: Crook, second: Crook) -> None:
+    """An entry for one breach does not hide another of the same rule."""
+    path = tmp_path / "known.json"
+    path.write_text(baseline_text(held(first).findings), "utf-8")
+    assert held(first, baseline=path).exit_code(Severity.DRIFT) == 0
+    assert held(second, baseline=path).exit_code(Severity.DRIFT) == 1
+
+
+def test_other_values_are_the_same_finding() -> None:
+    """A breach keeps its fingerprint when only the values differ."""
+
+    def number(value: float) -> Crook:
+        return lambda _, reply: reply.but(value=reply.value | {"id": value}) if reply.status == 200 else reply
+
+    marks = {finding.fingerprint for value in (1.5, 2.5) for finding in held(number(value)).findings}
+    assert len(marks) == 1
+
+
+def test_stale_entries_are_advice(tmp_path: Path) -> None:
+    """After a full check, an entry that nothing needs is told, with its line, and fails nothing."""
+    path = tmp_path / "known.json"
+    path.write_text(baseline_text(held(without("id")).findings), "utf-8")
+    report = held(lambda _, reply: reply, baseline=path, fuzz=True)
+    (finding,) = report.findings
+    assert (finding.rule, finding.severity, report.exit_code(Severity.DRIFT)) == ("baseline-stale", Severity.ADVICE, 0)
+    assert "response-schema" in finding.expected
+    assert finding.file == str(path)
+    assert path.read_text("utf-8").splitlines()[finding.line - 1].strip().startswith('"fingerprint"')
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"findings": [{}]}', "\x00", None])
+def test_a_wrong_baseline_is_refused(tmp_path: Path, text: str | None) -> None:
+    """A file that is missing or no baseline is named before anything is sent."""
+    path = tmp_path / "known.json"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"known\.json"):
+        check(baseline=path)

@@ -1,0 +1,60 @@
+"""Packed bodies: unpacked within bounds, or refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import pytest
+
+from kkiai_sdk import APIResponseError, ServerError
+from kkiai_sdk._json import MAX_BODY, decoded
+from kkiai_sdk._refusals import Answer, legible, read_answer
+
+PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("", PLAIN),
+        ("identity", PLAIN),
+        ("gzip", gzip.compress(PLAIN)),
+        (" X-GZIP ", gzip.compress(PLAIN)),
+        ("deflate", zlib.compress(PLAIN)),
+    ],
+)
+def test_one_coding_is_understood(coding: str, body: bytes) -> None:
+    """A server that packs although it was asked not to is understood, in the two forms that HTTP knows for ever."""
+    assert decoded(body, coding) == PLAIN
+    answer = Answer(200, [("content-encoding", coding)], body)
+    assert read_answer(answer) == json.loads(PLAIN)
+    assert legible(answer).body == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip, gzip", gzip.compress(gzip.compress(PLAIN))),
+        ("br", PLAIN),
+        ("gzip", PLAIN),
+        ("gzip", gzip.compress(PLAIN)[:-9]),
+        ("gzip", b""),
+    ],
+)
+def test_anything_else_is_refused(coding: str, body: bytes) -> None:
+    """Chains, unknown codings, false ones and cut ones are no answer; under an error status, the status says enough."""
+    with pytest.raises(ValueError, match="body"):
+        decoded(body, coding)
+    assert isinstance(read_answer(Answer(200, [("content-encoding", coding)], body)), APIResponseError)
+    assert isinstance(read_answer(Answer(502, [("content-encoding", coding)], body)), ServerError)
+
+
+def test_a_bomb_goes_off_small() -> None:
+    """Of a body that unpacks to 100 MB little more than the limit is ever unpacked."""
+    bomb = gzip.compress(b" " * 100_000_000)
+    assert len(decoded(bomb, "gzip")) == MAX_BODY + 1
+    error = read_answer(Answer(200, [("content-encoding", "gzip")], bomb))
+    assert isinstance(error, APIResponseError)
+    assert "more than" in str(error)

@@ -1,0 +1,79 @@
+"""Whose status is it: the task's, or that of the envelope around it?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kkiai_sdk import APIResponseError, TaskState
+from kkiai_sdk._reading import read_task
+from kkiai_sdk._refusals import Answer, read_answer
+
+GATEWAY = "https://gateway.example"
+URL = "https://cdn.example/v.mp4"
+
+TASKS: dict[str, tuple[dict[str, Any], TaskState]] = {
+    "envelope success, task at work": (
+        {"status": "success", "data": {"id": "x", "status": "processing"}},
+        TaskState.RUNNING,
+    ),
+    "envelope error, nothing known": ({"status": "error", "data": None}, TaskState.UNKNOWN),
+    "envelope success, nothing known": ({"status": "success", "data": None}, TaskState.UNKNOWN),
+    "outer failure, inner left at work": (
+        {"code": "success", "data": {"task_id": "x", "status": "FAILURE", "data": {"status": "processing"}}},
+        TaskState.FAILED,
+    ),
+    "outer failure, inner succeeded": (
+        {
+            "code": "success",
+            "data": {"task_id": "x", "status": "FAILURE", "data": {"status": "completed", "video_url": URL}},
+        },
+        TaskState.SUCCEEDED,
+    ),
+    "outer success with a URL, inner left at work": (
+        {
+            "code": "success",
+            "data": {"task_id": "x", "status": "SUCCESS", "url": URL, "data": {"status": "processing"}},
+        },
+        TaskState.SUCCEEDED,
+    ),
+    "outer success without a URL, inner left at work": (
+        {"code": "success", "data": {"task_id": "x", "status": "SUCCESS", "data": {"status": "processing"}}},
+        TaskState.RUNNING,
+    ),
+    "failed task without an id": ({"status": "failed", "error": {"message": "no"}}, TaskState.FAILED),
+    "list of data": ({"status": "completed", "data": [{"url": URL}]}, TaskState.SUCCEEDED),
+    "odd code, word of a task": ({"status": "queued", "code": "whatever"}, TaskState.PENDING),
+}
+
+
+@pytest.mark.parametrize("case", TASKS)
+def test_whose_status(case: str) -> None:
+    """A status word of an envelope never ends a task, and a task's own status is never overlooked."""
+    raw, state = TASKS[case]
+    assert read_answer(Answer(200, [], json.dumps(raw).encode())) == raw
+    assert read_task(raw, "grok:1", base_url=GATEWAY).state is state
+
+
+def test_a_failed_query_is_not_a_failed_task() -> None:
+    """A bare "error" beside an error code says that the query failed."""
+    raw = {"status": "error", "code": 500, "message": "upstream timeout"}
+    assert isinstance(read_answer(Answer(200, [], json.dumps(raw).encode())), APIResponseError)
+
+
+@pytest.mark.parametrize("decoy", ["error: none yet", "s3://bucket/key", "N/A"])
+def test_a_fetchable_url_comes_first(decoy: str) -> None:
+    """Something in an earlier place that cannot be fetched does not hide a URL that can."""
+    raw = {"id": "x", "status": "completed", "video_url": decoy, "url": URL}
+    assert read_task(raw, "grok:1", base_url=GATEWAY).video_url == URL
+
+
+def test_the_key_is_blotted_out() -> None:
+    """A gateway that echoes the caller's own key in a reason or a request id does not make the SDK show it."""
+    raw = {"id": "x", "status": "failed", "error": {"message": "bad key mykey123", "code": "mykey123"}}
+    task = read_task(raw, "grok:1", base_url=GATEWAY, request_id="r-mykey123", secret="mykey123")
+    assert "mykey123" not in repr(task)
+    assert task.failure is not None
+    assert task.failure.message == "bad key ***"
