@@ -45,7 +45,7 @@ class MockGateway:
         speed: Gateway seconds that pass in one second; any positive number.
         port: The TCP port, or 0 for a free one.
         host: The address to listen on; a loopback address.
-        api_key: The one key that is accepted; None accepts any bearer token that is not empty.
+        api_key: The one key that is accepted; None accepts every ``sk-…``, and the very first key whatever it is.
         cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a credential.
         clock: Seconds from any origin, never going back. A clock that the test moves makes the tasks move with it.
 
@@ -198,4 +198,4 @@ def _checked_host(host: object) -> str:
 def _checked_key(api_key: object) -> str | None:
     if api_key is None or (isinstance(api_key, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", api_key)):
         return api_key
-    raise ConfigurationError("api_key must be 1 to 512 visible ASCII characters, or None to accept any")
+    raise ConfigurationError("api_key must be 1 to 512 visible ASCII characters, or None to accept any sk-…")
