@@ -72,6 +72,8 @@ class MockGateway:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
+        # Waited for instead of the thread: a join that Ctrl-C interrupts can take a living thread for an ended one.
+        self._ended = threading.Event()
         #: Everything that was received, oldest first: the gateway's requests and the CDN's. Yours to clear.
         self.requests: list[ReceivedRequest] = []
 
@@ -102,24 +104,30 @@ class MockGateway:
             self._cdn_port = self._sockets[1].getsockname()[1] if self._has_cdn else None
             self._started = self._clock()
             self._server = Server(self._answer, self._speed)
-            self._thread = threading.Thread(
-                target=self._server.run, args=(self._sockets,), name="kkiai-mock", daemon=True
-            )
+            self._thread = threading.Thread(target=self._serve, name="kkiai-mock", daemon=True)
             self._thread.start()
         return self
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(self._sockets)
+        finally:
+            self._ended.set()
 
     def close(self) -> None:
         """Stop serving and wait until the thread and the sockets are gone. Harmless when repeated or never started."""
         with self._lock:
             if self._thread is not None:
                 self._server.stop()
+                self._ended.wait()
                 self._thread.join()
             for each in self._sockets:
                 each.close()
 
     def wait(self) -> None:
         """Block until the gateway is closed by another thread, or until Ctrl-C."""
-        self._require_start().join()
+        self._require_start()
+        self._ended.wait()
 
     def banner(self) -> str:
         """A few lines for people: the addresses and a command to try. A key of the caller's own is not shown."""
@@ -143,10 +151,9 @@ class MockGateway:
     def __repr__(self) -> str:
         return f"MockGateway({self._gateway.url if self._thread else 'not started'}, speed={self._speed:g})"
 
-    def _require_start(self) -> threading.Thread:
+    def _require_start(self) -> None:
         if self._thread is None:
             raise ConfigurationError("the mock gateway was not started: call start() or use `with`")
-        return self._thread
 
     def _listen(self, port: int) -> str:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
