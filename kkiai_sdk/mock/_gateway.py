@@ -73,7 +73,7 @@ class Gateway:
     def _is_accepted(self, key: str) -> bool:
         if self.api_key is not None:
             return key == self.api_key
-        # A made-up key of the caller's will do, but another one after it is a wrong one: else none would ever be refused.
+        # A made-up key will do, but another one after it is a wrong one: else none would ever be refused.
         self._first_key = self._first_key or key
         return key.startswith("sk-") or key == self._first_key
 
