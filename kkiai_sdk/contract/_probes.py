@@ -12,7 +12,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from kkiai_sdk.contract._messages import Problem, Request
-from kkiai_sdk.contract._rules import NO_SUCH_TASK, Breach, Rule, Severity
+from kkiai_sdk.contract._rules import NO_SUCH_TASK, Breach, Rule, Severity, code_of
 from kkiai_sdk.contract._seen import Exchange, read_body
 
 if TYPE_CHECKING:
@@ -116,9 +116,8 @@ def verdict(probe: Probe, exchange: Exchange) -> list[Breach]:
 
 def said(exchange: Exchange) -> str:
     """The answer in short: its status and, if it is about an unknown task, the code that says so."""
-    body = read_body(exchange.response)
-    code = body.get("code") if isinstance(body, dict) else None
-    suffix = f" {code}" if isinstance(code, str) and code in NO_SUCH_TASK else ""
+    code = code_of(read_body(exchange.response))
+    suffix = f" {code}" if code in NO_SUCH_TASK else ""
     return f"{exchange.response.status}{suffix}"
 
 

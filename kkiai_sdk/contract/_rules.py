@@ -191,7 +191,8 @@ def _url(seen: Seen) -> Iterator[Words]:
 def _url_scheme(seen: Seen) -> Iterator[Words]:
     url = seen.task.get("video_url")
     scheme = re.match(r"([a-z][a-z0-9+.-]*):", url, re.IGNORECASE) if isinstance(url, str) else None
-    if scheme and scheme[1].lower() not in {"https", "http"}:
+    is_of_the_web = scheme and scheme[1].lower() in {"https", "http"}
+    if scheme and not (is_of_the_web and re.match(r"[^:]+://[^/?#]", str(url))):
         yield f"{_TASK}/properties/video_url", "a URL of the web", _cut(url)
 
 
@@ -235,10 +236,19 @@ def _other_id(seen: Seen) -> Iterator[Words]:
         yield f"{_TASK}/properties/id", _cut(asked), _cut(answered)
 
 
+def code_of(body: object) -> str | None:
+    """The code of an error body, which stands beside the message: at the top, or in ``error``."""
+    if not isinstance(body, dict):
+        return None
+    inner = body.get("error")
+    codes = (body.get("code"), inner.get("code") if isinstance(inner, dict) else None)
+    return next((code for code in codes if isinstance(code, str) and code), None)
+
+
 def _refused(seen: Seen) -> Iterator[Words]:
     """A request that keeps the contract may be told that there is no such task, and not that it is wrong."""
-    code = seen.body.get("code") if isinstance(seen.body, dict) else None
-    is_told = isinstance(code, str) and code in NO_SUCH_TASK
+    code = code_of(seen.body)
+    is_told = code in NO_SUCH_TASK
     if seen.exchange.response.status == 400 and not is_told and not _request_problems(seen):
         yield f"{_QUERY}/responses/400", "code task_not_exist, as the request keeps the contract", _cut(code)
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from kkiai_sdk.contract import _fuzz, _probes
 from kkiai_sdk.contract._asking import Asker, BrokenAnswerError, UnreachableError, gap
@@ -98,7 +99,7 @@ class Run:
         else:
             if probe.key == "good":
                 self._statuses.append(exchange.response.status)
-            self.breaches += _probes.verdict(probe, self._keep(exchange))
+            self.breaches += map(self.scrubber.breach, _probes.verdict(probe, self._keep(exchange)))
 
     def _note(self, breach: Breach) -> None:
         self.breaches.append(self.scrubber.breach(breach))
@@ -106,7 +107,8 @@ class Run:
     def _keep(self, exchange: Exchange) -> Exchange:
         clean = self.scrubber.exchange(exchange)
         self.exchanges.append(clean)
-        self.breaches += judge(self.spec, clean)
+        # Judging reads JSON, and JSON can hide a key behind escapes that the raw body does not show.
+        self.breaches += map(self.scrubber.breach, judge(self.spec, clean))
         self.on_exchange(len(self.exchanges))
         return clean
 
@@ -123,11 +125,12 @@ class Run:
     def _fuzz(self) -> None:
         target = self.target
         asked = _fuzz.Target(target.base_url, target.api_key or "", (), target.rate)
+        prefix = urlsplit(target.base_url).path.rstrip("/")
         for part in _fuzz.steps(self.spec, asked, seed=self.seed):
             for exchange in part.exchanges:
-                self._keep(exchange)
+                self._keep(_below(exchange, prefix))
             for breach in (*part.findings, *map(_unanswered, part.faults)):
-                self._note(breach)
+                self._note(evolve(breach, exchange=_below(breach.exchange, prefix)))
             self.notes += [self.scrubber.text(error) for error in part.errors if error not in part.faults]
             if self.stopped.is_set():
                 return
@@ -136,3 +139,8 @@ class Run:
 def _unanswered(fault: str) -> Breach:
     """A request of schemathesis that got no whole answer; it does not say which one it was."""
     return _probes.fault(Request("GET", _probes.QUERY_PATH), fault, fault.partition("(")[0])
+
+
+def _below(exchange: Exchange, prefix: str) -> Exchange:
+    """An exchange with its path as the spec has it, without what the base URL puts before it."""
+    return evolve(exchange, request=evolve(exchange.request, path=exchange.request.path.removeprefix(prefix)))

@@ -31,8 +31,16 @@ class Scrubber:
     @property
     def _forms(self) -> list[str]:
         """The key as it is, in a URL, in JSON and as Python shows it; the longest first, as they may overlap."""
-        escaped = (quote(self.api_key, safe=""), json.dumps(self.api_key)[1:-1], ascii(self.api_key)[1:-1])
-        return sorted({form for form in (self.api_key, *escaped) if form}, key=len, reverse=True)
+        in_json = json.dumps(self.api_key)[1:-1]
+        # Some writers of JSON put a backslash before each slash.
+        forms = {
+            self.api_key,
+            quote(self.api_key, safe=""),
+            in_json,
+            in_json.replace("/", "\\/"),
+            ascii(self.api_key)[1:-1],
+        }
+        return sorted(filter(None, forms), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """A text without the key."""

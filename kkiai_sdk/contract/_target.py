@@ -64,7 +64,8 @@ def target(
         with _mock() as (url, mock_key):
             yield Target(url, mock_key, tuple(task_ids) or _MOCK_IDS, fuzz is False, rate)
         return
-    key = api_key if api_key is not None else os.environ.get("KKIAI_API_KEY") or None
+    # Files and shells leave white space around a key; the SDK takes it off, too.
+    key = (api_key if api_key is not None else os.environ.get("KKIAI_API_KEY", "")).strip() or None
     url, ids = _checked(base_url, key, task_ids)
     is_local = is_loopback(urlsplit(url).hostname or "")
     is_gentle = not is_local if fuzz is None else not fuzz

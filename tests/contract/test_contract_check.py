@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -229,9 +230,8 @@ def test_ctrl_c_tells_what_is_known() -> None:
 
     def interrupt(count: int) -> None:
         if count == 60:
-            import _thread  # noqa: PLC0415
-
-            _thread.interrupt_main()
+            # Straight to the main thread, as a terminal does it: that wakes it from its waiting at once.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     with gateway(serve(lambda _, r: r.but(value={**r.value, "id": 7}) if r.status == 200 else r)) as base_url:
         report = check(base_url, CROOKED_KEY, task_ids=IDS, progress=interrupt)
@@ -285,3 +285,28 @@ def test_the_plan_never_exceeds_the_limit() -> None:
     ids = [f"grok:{number}" for number in range(99)]
     assert len(_probes.plan(ids, gentle=True, sure=True)) == _probes.GENTLE_LIMIT == 12
     assert len(_probes.plan(ids, gentle=False, sure=True)) > 99
+
+
+def test_a_nested_code_is_a_code() -> None:
+    """The spec lets an error's code stand in ``error``, so an unknown task may be told so."""
+
+    def nested(_: Request, reply: Reply) -> Reply:
+        if reply.status != 400 or "code" not in reply.value:
+            return reply
+        return reply.but(value={"error": {name: reply.value[name] for name in ("code", "message")}})
+
+    assert held(nested, fuzz=True).findings == ()
+
+
+def test_a_key_with_white_space_around_it() -> None:
+    """A key that came with the newline of its file is the key."""
+    with MockGateway(api_key=KEY) as running:
+        report = check(running.base_url, f"{KEY}\n", task_ids=IDS, fuzz=False)
+    assert report.exit_code() == 0
+
+
+@pytest.mark.parametrize("url", ["https://", "http:", "https:///a.mp4"])
+def test_a_url_names_a_host(url: str) -> None:
+    """A finished task's URL that names no host is of no use."""
+    report = held(lambda _, r: r.but(value={**r.value, "video_url": url}) if r.value.get("video_url") else r)
+    assert "url-scheme" in rules(report)
