@@ -57,7 +57,7 @@ def answers(of: st.SearchStrategy[bytes], more: st.SearchStrategy[list[tuple[str
     return st.builds(lambda status, body, extra: http(status, body, *extra), statuses, of, more) | broken
 
 
-@settings(max_examples=400, **lasting)
+@settings(max_examples=1000, **lasting)
 @given(act=answers(bodies, fields))
 def test_any_answer_to_a_query(make: Maker, serve: Serve, act: Act) -> None:
     """Whatever the gateway sends, a query gives a VideoTask or a KkiaiError, and nothing else comes out."""
