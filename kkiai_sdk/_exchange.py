@@ -12,6 +12,7 @@ from kkiai_sdk import _vetting
 from kkiai_sdk._log import log
 from kkiai_sdk._refusals import Answer, legible, read_answer
 from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, Verdict, judge
+from kkiai_sdk._saving import MAX_REDIRECTS, REDIRECTS
 from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import APIError, Attempt
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._config import Config, Secret
     from kkiai_sdk._effects import Call
     from kkiai_sdk._runtime import Runtime
-
-#: Redirects within the gateway's own origin that are followed.
-MAX_REDIRECTS = 5
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @frozen

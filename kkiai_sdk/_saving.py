@@ -22,7 +22,9 @@ from kkiai_sdk.errors import DownloadError, NotAVideoError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+#: Redirects that are followed, here and by queries.
 MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Failures in a row, without a byte of progress between them, after which a download gives up.
 MAX_FAILURES = 5
 MAX_NAME = 120
@@ -168,7 +170,7 @@ def request_headers(size: int, note: Note | None) -> dict[str, str]:
 def judge(head: Head, *, size: int, note: Note | None, url: str, wall_clock: float = 0.0) -> Verdict:
     """What to do with an answer, given a part of ``size`` bytes with its ``note``, at epoch second ``wall_clock``."""
     status = head.status
-    if status in {301, 302, 303, 307, 308}:
+    if status in REDIRECTS:
         location = head.get("location")
         return Redirected(_joined(url, location)) if location else Failed("a redirect to nowhere", transient=False)
     if status in {401, 403, 404, 410}:
