@@ -1,5 +1,6 @@
 # Every target does its own set-up: a virtual environment in .venv with locked, hash-checked packages.
 PYTHON ?= python3
+# The locks name everything, so pip need not resolve: old releases of it trip over extras (coverage[toml]) of pinned packages.
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
@@ -21,13 +22,13 @@ $(VENV)/pyvenv.cfg:
 
 $(RUN_STAMP): $(VENV)/pyvenv.cfg requirements/run.txt pyproject.toml
 	@echo "Setting up $(VENV) to run (once) …"
-	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps --require-hashes -r requirements/run.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV_STAMP): $(VENV)/pyvenv.cfg requirements/dev.txt pyproject.toml
 	@echo "Setting up $(VENV) to develop (once, about a minute) …"
-	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps --require-hashes -r requirements/dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(RUN_STAMP)
 
