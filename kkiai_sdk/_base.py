@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, cast
 
 from attrs import evolve, frozen
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kkiai_api.types import Response
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._runtime import Runtime
+    from kkiai_sdk._session_wire import Fields
 
 
 @frozen
@@ -75,7 +76,7 @@ class Core:
 
     def reply(self, response: Response[Any], task_id: str) -> Reply:
         """What the generated function brought, as a task of ours."""
-        headers = [(name.lower(), value) for name, value in response.headers.items()]
+        headers = cast("Fields", response.headers).pairs
         if not isinstance(
             response.parsed, GeneratedVideoTask
         ):  # pragma: no cover (the session lets nothing else through)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import platform
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
 
 from attrs import evolve, field, frozen
 
@@ -30,7 +30,6 @@ DEFAULT_CONCURRENCY = 4
 #: which must stay open because httpcore 1.0.9 loses slots of a limited pool when requests are cancelled.
 HTTPX_ARGS = frozenset({"cert", "event_hooks", "http1", "http2", "mounts", "proxy", "transport", "trust_env", "verify"})
 
-K = TypeVar("K")
 KeySource: TypeAlias = str | Callable[[], str]
 
 
@@ -52,17 +51,20 @@ class Secret:
     __slots__ = ("_known", "_source")
 
     def __init__(self, source: object) -> None:
-        self._source: Callable[[], str] = source if callable(source) else _constant(_checks.api_key(source))
-        self._known: Callable[[], str | None] = _constant(None) if callable(source) else self._source
+        # In functions, because attributes are shown: by repr of their owners, by debuggers, by error reporters.
+        self._source = source if callable(source) else None
+        self._known = _constant(None if callable(source) else _checks.api_key(source))
 
     def reveal(self) -> str:
         """The key, checked. Raises ConfigurationError."""
-        return _checks.api_key(self._source())
+        return self.resolved()._known() or ""
 
     def resolved(self) -> Secret:
         """The key as it is now: a function is asked, here and only here."""
+        if self._source is None:
+            return self
         now = Secret(self._source())
-        self._known = now.reveal
+        self._known = now._known
         return now
 
     @property
@@ -79,7 +81,7 @@ class Secret:
         )
 
 
-def _constant(key: K) -> Callable[[], K]:
+def _constant(key: str | None) -> Callable[[], str | None]:
     return lambda: key
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -94,6 +95,8 @@ class Exchanger:
         return Attempt(status, fault, delay)
 
     def _log(self, url: str, before: int, outcome: str, started: float, after: str) -> None:
+        if not log.isEnabledFor(DEBUG):
+            return
         elapsed = self.runtime.monotonic() - started
         log.debug("%s: attempt %d: %s after %.2f s, %s", _vetting.shown(url), before + 1, outcome, elapsed, after)
 

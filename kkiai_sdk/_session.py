@@ -13,41 +13,41 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import httpx
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._drive import run, run_async
 from kkiai_sdk._exchange import Exchanger, Good, Send
 from kkiai_sdk._json import MAX_BODY
-from kkiai_sdk._refusals import Answer
 from kkiai_sdk._session_deadline import within
 from kkiai_sdk._session_pool import Owner, Pool
+from kkiai_sdk._session_wire import (
+    Ask,
+    Checked,
+    plain,
+    raw_chunks,
+    raw_chunks_async,
+    response_of,
+    transmit,
+    transmit_async,
+    wired,
+)
 from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from kkiai_sdk._config import Config
     from kkiai_sdk._effects import Call
     from kkiai_sdk._exchange import Exchange
+    from kkiai_sdk._refusals import Answer
     from kkiai_sdk._retry import RetryBudget
     from kkiai_sdk._runtime import Runtime
     from kkiai_sdk.errors import APIError
-
-#: Seconds for connecting, within the timeout of the request: a host that does not answer by then is better asked again.
-CONNECT_TIMEOUT = 5.0
-
-
-class _Checked(httpx.Response):
-    """A good answer; the generated parser gets the very object that was checked."""
-
-    parsed: dict[str, Any]
-
-    def json(self, **_: Any) -> Any:
-        return self.parsed
 
 
 @frozen
@@ -59,70 +59,58 @@ class Seam:
     pool: Pool
     budget: RetryBudget
     call: Call
+    #: The fields of every request to the gateway, but for the key, by their names in lower case.
+    fields: dict[str, tuple[bytes, bytes]] = field(init=False, repr=False)
 
-    def exchange(self, request: httpx.Request) -> Exchange:
+    def __attrs_post_init__(self) -> None:
+        own = {"Accept": "application/json", "Content-Type": "application/json", "Accept-Encoding": "identity"}
+        own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
+        own |= {"Connection": "keep-alive"}
+        object.__setattr__(self, "fields", _fields(own.items()) | _fields(self.config.headers))
+
+    def exchange(self, ask: Ask, call: Call) -> Exchange:
         """The flow that gets this request answered."""
-        repeatable = request.method in {"GET", "HEAD"}
-        return Exchanger(self.config, self.runtime, self.budget).run(str(request.url), self.call, repeatable=repeatable)
+        repeatable = ask.method in {"GET", "HEAD"}
+        return Exchanger(self.config, self.runtime, self.budget).run(ask.url, call, repeatable=repeatable)
 
-    def static_headers(self) -> httpx.Headers:
-        """The fields of every request to the gateway, but for the key."""
-        headers = httpx.Headers({"Accept": "application/json", "Content-Type": "application/json"})
-        headers.update({"Accept-Encoding": "identity", "User-Agent": self.config.user_agent})
-        headers.update(self.config.headers)
-        return headers
+    def ask(self, method: str, path: str, params: Mapping[str, Any], headers: Mapping[str, str], call: Call) -> Ask:
+        """A request without a body to a path below the base URL."""
+        url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
+        fields = self.fields
+        if headers or call.headers:
+            fields = fields | _fields(headers.items()) | _fields(call.headers)
+        return Ask(method.upper(), url, list(fields.values()))
 
-    def wire(self, request: httpx.Request, send: Send) -> httpx.Request:
-        """The request as it goes out: a copy of its own, because it holds the key."""
+    def asked(self, request: httpx.Request) -> Ask:
+        """A request that somebody else built."""
         headers = request.headers.copy()
         headers.update(self.call.headers)
-        if send.secret is not None:
-            headers["Authorization"] = f"Bearer {send.secret.reveal()}"
-        return httpx.Request(
-            request.method, send.url, headers=headers, stream=request.stream, extensions=timeouts(send.timeout)
-        )
-
-    def response(self, good: Good, request: httpx.Request) -> httpx.Response:
-        """The answer for the generated code, around the object that was checked."""
-        answer = good.answer
-        # The body is decoded already; these fields would make httpx decode it again.
-        framing = {"content-encoding", "transfer-encoding", "content-length"}
-        # As bytes: httpx reads fields in any encoding, and makes them from ASCII texts only.
-        headers = [(name.encode(), value.encode()) for name, value in answer.headers if name not in framing]
-        # Every success is handed on as 200: gateways answer 201 or 202 for the same object, and the generated parsers
-        # know the documented status only.
-        response = _Checked(200, headers=headers, content=answer.body, request=request)
-        response.parsed = good.parsed
-        return response
+        return Ask(request.method, str(request.url), headers.raw, request.stream)
 
 
-def timeouts(seconds: float) -> dict[str, Any]:
-    """The extension by which httpx learns the limits of one request."""
-    return {"timeout": httpx.Timeout(seconds, connect=min(seconds, CONNECT_TIMEOUT)).as_dict()}
+def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[bytes, bytes]]:
+    return {name.lower(): (name.encode(), value.encode()) for name, value in pairs}
 
 
-def plain(response: httpx.Response, body: bytes) -> Answer:
-    """An answer without httpx."""
-    return Answer(response.status_code, [(name.lower(), value) for name, value in response.headers.multi_items()], body)
+class Caller:
+    """What a generated function takes for its client: makes one request, on the terms of one call."""
 
+    #: The session lets nothing through that the generated code would not know.
+    raise_on_unexpected_status = False
 
-def raw_chunks(response: httpx.Response) -> Iterator[bytes]:
-    """The body as it comes over the wire. Decoding is not left to httpx, which has no limit to its result."""
-    if not response.is_stream_consumed:
-        return response.iter_raw()
-    # Made in memory, by a transport for tests: read, and decoded, from the start.
-    response.headers.pop("content-encoding", None)
-    return iter((response.content,))
+    def __init__(self, session: Session | AsyncSession, call: Call) -> None:
+        self._session, self._call = session, call
 
+    def get_httpx_client(self) -> Self:
+        """Itself."""
+        return self
 
-async def raw_chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
-    """:func:`raw_chunks`, asynchronously."""
-    if response.is_stream_consumed:
-        for chunk in raw_chunks(response):
-            yield chunk
-    else:
-        async for chunk in response.aiter_raw():
-            yield chunk
+    get_async_httpx_client = get_httpx_client
+
+    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        """Get it answered: a Checked, or from an asynchronous session an awaitable of one."""
+        ask = self._session.seam.ask(method, url, params, headers, self._call)
+        return self._session.checked(ask, self._call)
 
 
 S = TypeVar("S", "Session", "AsyncSession")
@@ -144,7 +132,7 @@ class Session(httpx.Client):
         # The transport is never used: requests go out through the pool.
         super().__init__(
             base_url=seam.config.base_url,
-            headers=seam.static_headers(),
+            headers=list(seam.fields.values()),
             transport=httpx.BaseTransport(),
             trust_env=False,
         )
@@ -161,21 +149,27 @@ class Session(httpx.Client):
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
         request.read()
-        good = run(self.seam.exchange(request), lambda step: self._perform(step, request))
-        return self.seam.response(good, request)
+        return response_of(self._good(self.seam.asked(request), self.seam.call), request)
 
-    def _perform(self, step: Send | Sleep, request: httpx.Request) -> Answer | APIError | None:
+    def checked(self, ask: Ask, call: Call) -> Checked:
+        """Get it answered, for the generated code."""
+        return Checked(self._good(ask, call))
+
+    def _good(self, ask: Ask, call: Call) -> Good:
+        return run(self.seam.exchange(ask, call), lambda step: self._perform(step, ask))
+
+    def _perform(self, step: Send | Sleep, ask: Ask) -> Answer | APIError | None:
         if isinstance(step, Sleep):
             self.seam.runtime.sleep_until(step.until)
             return None
         try:
-            return self._attempt(step, request)
+            return self._attempt(step, ask)
         except faults.TRANSLATED as problem:
             return faults.translate(problem, step.url, step.timeout)
 
-    def _attempt(self, send: Send, request: httpx.Request) -> Answer:
+    def _attempt(self, send: Send, ask: Ask) -> Answer:
         with within(send.timeout):
-            response = self.httpx_client().send(self.seam.wire(request, send), stream=True)
+            response = transmit(self.httpx_client(), wired(ask, send))
             try:
                 body = bytearray()
                 for chunk in raw_chunks(response):
@@ -202,7 +196,7 @@ class AsyncSession(httpx.AsyncClient):
     def __init__(self, seam: Seam) -> None:
         super().__init__(
             base_url=seam.config.base_url,
-            headers=seam.static_headers(),
+            headers=list(seam.fields.values()),
             transport=httpx.AsyncBaseTransport(),
             trust_env=False,
         )
@@ -219,21 +213,27 @@ class AsyncSession(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
         await request.aread()
-        good = await run_async(self.seam.exchange(request), lambda step: self._perform(step, request))
-        return self.seam.response(good, request)
+        return response_of(await self._good(self.seam.asked(request), self.seam.call), request)
 
-    async def _perform(self, step: Send | Sleep, request: httpx.Request) -> Answer | APIError | None:
+    async def checked(self, ask: Ask, call: Call) -> Checked:
+        """Get it answered, for the generated code."""
+        return Checked(await self._good(ask, call))
+
+    async def _good(self, ask: Ask, call: Call) -> Good:
+        return await run_async(self.seam.exchange(ask, call), lambda step: self._perform(step, ask))
+
+    async def _perform(self, step: Send | Sleep, ask: Ask) -> Answer | APIError | None:
         if isinstance(step, Sleep):
             await self.seam.runtime.sleep_until_async(step.until)
             return None
         try:
-            return await self._attempt(step, request)
+            return await self._attempt(step, ask)
         except faults.TRANSLATED as problem:
             return faults.translate(problem, step.url, step.timeout)
 
-    async def _attempt(self, send: Send, request: httpx.Request) -> Answer:
+    async def _attempt(self, send: Send, ask: Ask) -> Answer:
         async with asyncio.timeout(send.timeout):
-            response = await self.httpx_client().send(self.seam.wire(request, send), stream=True)
+            response = await transmit_async(self.httpx_client(), wired(ask, send))
             try:
                 body = bytearray()
                 async for chunk in raw_chunks_async(response):

@@ -12,14 +12,14 @@ import httpx
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._saving import Head
-from kkiai_sdk._session import AsyncSession, Session, plain, raw_chunks, raw_chunks_async, timeouts
+from kkiai_sdk._session_wire import plain, raw_chunks, raw_chunks_async, timeouts, transmit, transmit_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kkiai_sdk._config import Secret
     from kkiai_sdk._effects import Copy, Open
-    from kkiai_sdk._session import Seam
+    from kkiai_sdk._session import AsyncSession, Seam, Session
     from kkiai_sdk.errors import APIError
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Transfer:
         # Asks for the key: what that raises is not the network's doing.
         secret = _secret_for(self._session.seam, effect)
         try:
-            self._response = client.send(file_request(self._session.seam, effect, secret), stream=True)
+            self._response = transmit(client, file_request(self._session.seam, effect, secret))
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
@@ -120,7 +120,7 @@ class AsyncTransfer:
         client = self._session.httpx_client(files=not effect.source.with_key)
         secret = _secret_for(self._session.seam, effect)
         try:
-            self._response = await client.send(file_request(self._session.seam, effect, secret), stream=True)
+            self._response = await transmit_async(client, file_request(self._session.seam, effect, secret))
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)

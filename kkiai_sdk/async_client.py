@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _checks, _config, _downloads, _flows
@@ -11,7 +11,7 @@ from kkiai_sdk._base import BaseClient, Core, in_order
 from kkiai_sdk._crews import TaskCrew
 from kkiai_sdk._drive import AsyncIteration, run_async
 from kkiai_sdk._effects import Copy, Emit, Fetch, Gather, Launch, Local, Open, Reply
-from kkiai_sdk._session import AsyncSession
+from kkiai_sdk._session import AsyncSession, Caller
 from kkiai_sdk._session_files import AsyncTransfer, in_thread
 from kkiai_sdk._waiting import Sleep
 
@@ -198,8 +198,8 @@ class AsyncKkiai(BaseClient):
             )
 
     async def _fetch(self, fetch: Fetch) -> Reply:
-        raw = self._generated().set_async_httpx_client(self._session.bound(fetch.call))
-        return self._core.reply(await query_video_task.asyncio_detailed(client=raw, id=fetch.task_id), fetch.task_id)
+        caller = cast("AuthenticatedClient", Caller(self._session, fetch.call))
+        return self._core.reply(await query_video_task.asyncio_detailed(client=caller, id=fetch.task_id), fetch.task_id)
 
     async def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
         match effect:

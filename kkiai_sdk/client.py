@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _checks, _config, _downloads, _flows
@@ -10,7 +10,7 @@ from kkiai_sdk._base import BaseClient, Core, in_order
 from kkiai_sdk._crews import ThreadCrew
 from kkiai_sdk._drive import iterate, run
 from kkiai_sdk._effects import Copy, Emit, Fetch, Gather, Launch, Local, Open, Reply
-from kkiai_sdk._session import Session
+from kkiai_sdk._session import Caller, Session
 from kkiai_sdk._session_files import Transfer
 from kkiai_sdk._waiting import Sleep
 
@@ -255,8 +255,8 @@ class Kkiai(BaseClient):
             return run(_downloads.saving(job, task), lambda effect: self._perform_transfer(effect, transfer))
 
     def _fetch(self, fetch: Fetch) -> Reply:
-        raw = self._generated().set_httpx_client(self._session.bound(fetch.call))
-        return self._core.reply(query_video_task.sync_detailed(client=raw, id=fetch.task_id), fetch.task_id)
+        caller = cast("AuthenticatedClient", Caller(self._session, fetch.call))
+        return self._core.reply(query_video_task.sync_detailed(client=caller, id=fetch.task_id), fetch.task_id)
 
     def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
         match effect:

@@ -57,10 +57,10 @@ def _python(folder: Path, code: str, **environ: str) -> subprocess.CompletedProc
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_declared_dependencies_are_the_two() -> None:
-    """At run time the SDK needs httpx and attrs, and no more."""
+def test_the_declared_dependencies_are_these() -> None:
+    """At run time the SDK needs httpx and attrs, and sniffio, which httpcore looks for; no more."""
     requires = [line for line in distribution("kkiai-sdk").requires or [] if "extra ==" not in line]
-    assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx"]
+    assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx", "sniffio"]
 
 
 def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
