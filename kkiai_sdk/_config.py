@@ -57,14 +57,14 @@ class Secret:
 
     def reveal(self) -> str:
         """The key, checked. Raises ConfigurationError."""
-        return self.resolved()._known() or ""
+        return self.resolved().known or ""
 
     def resolved(self) -> Secret:
         """The key as it is now: a function is asked, here and only here."""
         if self._source is None:
             return self
-        now = Secret(self._source())
-        self._known = now._known
+        now = Secret(_checks.api_key(self._source()))
+        self._known = _constant(now.known)
         return now
 
     @property
