@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 from attrs import frozen
 
-from kkiai_sdk._session_deadline import guard
+from kkiai_sdk import _vetting
+from kkiai_sdk._session_backends import guard, is_proxied
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from kkiai_sdk._config import Config
 
@@ -54,6 +55,10 @@ def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+def _anywhere(_host: str, _addresses: Sequence[str]) -> None:
+    """No address is refused."""
+
+
 async def _holding(client: httpx.AsyncClient) -> AsyncGenerator[None]:
     try:
         yield
@@ -78,6 +83,7 @@ class Pool:
 
     def __init__(self, config: Config) -> None:
         self._args = dict(config.httpx_args)
+        self._base_url = config.base_url
         self._clients: dict[tuple[Owner, bool], Any] = {}
         self._holders: dict[tuple[Owner, bool], AsyncGenerator[None]] = {}
         self._tls: Any = None
@@ -118,7 +124,18 @@ class Pool:
             client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
         except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
-        return guard(client)
+        self._guard(client, files=files)
+        return client
+
+    def _guard(self, client: httpx.Client | httpx.AsyncClient, *, files: bool) -> None:
+        given = [self._args.get("transport"), *(self._args.get("mounts") or {}).values()]
+        for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 (not to be had otherwise)
+            # Where a file is fetched from, the server says; where else to connect to, the user.
+            at_a_servers_word = files and transport not in given and not is_proxied(transport)
+            guard(transport, self._vet_file_host if at_a_servers_word else _anywhere)
+
+    def _vet_file_host(self, host: str, addresses: Sequence[str]) -> None:
+        _vetting.vet_addresses(host, addresses, self._base_url)
 
     def _tls_context(self, verify: Any, cert: Any) -> Any:
         # Loading the certificate store is the dearest part of a client: once for all.

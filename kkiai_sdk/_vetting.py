@@ -17,7 +17,7 @@ from kkiai_sdk import _checks, _text
 from kkiai_sdk.errors import UnsafeURLError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
@@ -97,6 +97,18 @@ def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
         return is_private_address(mapped)
     refused = any(address.version == network.version and address in network for network in _REFUSED_NETWORKS)
     return refused or not address.is_global
+
+
+def vet_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
+    """Raises UnsafeURLError if any address of a file's host is not on the public internet: which one of several a
+    connection would go to is not for the server to choose. The gateway's own host may be anywhere.
+    """
+    if host == urlsplit(base_url).hostname:
+        return
+    inside = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
+    if inside is not None:
+        place = _text.message(host, 200)
+        raise UnsafeURLError(f"nothing was fetched from {place!r}: it resolves to {inside}, in private address space")
 
 
 def shown(url: str) -> str:
