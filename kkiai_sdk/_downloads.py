@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from kkiai_sdk import _retry, _saving, _vetting
+from kkiai_sdk import _retry, _saving, _sniffing, _vetting
 from kkiai_sdk._effects import Copy, Fetch, Local, Open
 from kkiai_sdk._files import PartFile
+from kkiai_sdk._log import log
 from kkiai_sdk._saving import Expired, Failed, Head, Redirected, Restart, Save, Verdict
 from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import (
@@ -49,11 +50,18 @@ class Job:
 
 def saving(job: Job, task: VideoTask | None) -> Flow[Path]:
     """Bring a task's video to ``job.target``; ``task`` is a snapshot that is at hand, or None."""
-    url = (_url_of(task) if task else None) or (yield from _fresh_url(job))
+    known = _url_of(task) if task else None
     part = PartFile(job.target, job.task_id)
     try:
+        # Before anything is sent: a place that cannot be written to, or that is taken, is known at once.
         yield Local(lambda: part.open(resume=job.resume))
-        yield from _Transfer(job, part, url).run()
+        if part.is_complete:
+            # The program was killed just before it gave the file its name.
+            _saving.check_size(part.size, job.max_bytes)
+        else:
+            yield from _Transfer(job, part, known or (yield from _fresh_url(job))).run()
+        if not (yield Local(part.adds_up)):
+            log.warning("%s: its parts are longer than the file: it may be cut short", job.target)
         path: Path = yield Local(lambda: part.publish(overwrite=job.overwrite))
         return path
     finally:
@@ -85,7 +93,7 @@ class _Transfer:
         self._total: int | None = part.note.total if part.note else None
         self._failures, self._most = 0, part.size
         self._refreshed = self._restarted = False
-        self._done = part.is_complete
+        self._done = False
 
     @property
     def _shown(self) -> str:
@@ -129,7 +137,7 @@ class _Transfer:
         _saving.check_size(save.total, job.max_bytes, self._shown)
         self._total = save.total
         sink = _Sink(part, save, head.get("content-type"), job.max_bytes, self._shown)
-        fault: APIError | None = yield Copy(sink.write, self._tell)
+        fault: APIError | None = yield Copy(sink.write, lambda: job.progress and job.progress(sink.size, save.total))
         if fault is None:
             sink.finish()
         if fault is not None or (save.total is not None and part.size < save.total):
@@ -138,9 +146,6 @@ class _Transfer:
             raise self._incomplete("the server gave no length, so the end cannot be told from a cut")
         self._done = True
         return None
-
-    def _tell(self) -> object:
-        return self._job.progress and self._job.progress(self._part.size, self._total)
 
     def _refresh(self) -> Flow[None]:
         """The URL has expired: ask the gateway for a fresh one, once."""
@@ -189,18 +194,23 @@ class _Sink:
             self._beginning = None
             part.begin(save)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file that are on disk; what the body is to replace does not count."""
+        return self._part.size if self._beginning is None else 0
+
     def write(self, chunk: bytes) -> None:
         if self._beginning is None:
             self._append(chunk)
             return
         self._beginning += chunk
-        if len(self._beginning) >= _saving.SNIFF:
+        if len(self._beginning) >= _sniffing.SNIFF:
             self.finish()
 
     def finish(self) -> None:
         """The beginning is all there is, or long enough: judge it, and write it."""
         if self._beginning is not None:
-            _saving.check_video(self._type, self._beginning, self._url)
+            _sniffing.check_video(self._type, self._beginning, self._url)
             self._part.begin(self._save)
             beginning, self._beginning = self._beginning, None
             self._append(beginning)

@@ -90,7 +90,7 @@ class Copy:
     """Write the open body to ``write`` as it comes. Outcome: None when it ended well, else the APIError that cut it."""
 
     write: Callable[[bytes], None]
-    #: Called after each write.
+    #: Called before the first write, and after each.
     tell: Callable[[], object]
 
 

@@ -7,6 +7,7 @@ Errors of the operating system become DownloadError here.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from attrs import asdict
 
-from kkiai_sdk import _saving
+from kkiai_sdk import _saving, _sniffing
 from kkiai_sdk._saving import Note, Save
 from kkiai_sdk.errors import ConfigurationError, DownloadError, TargetExistsError
 
@@ -29,8 +30,17 @@ if sys.platform != "win32":
 
 #: Downloads to one place that may end, one after another, in the moment between opening their part and locking it.
 MAX_RACES = 100
+#: Bytes of a note at most: anything longer is none of ours.
+MAX_NOTE = 4096
+#: Boxes of an MP4 file that are looked at: a fragmented one can have thousands.
+MAX_BOXES = 10_000
 # O_NOFOLLOW: a symbolic link planted under the part's name must not send the bytes elsewhere.
-_OPEN_PART = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_PART = os.O_RDWR | os.O_CREAT | _SAFELY
+# O_NONBLOCK: what is no file, such as a pipe, must not be waited for.
+_OPEN_NOTE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _SAFELY
+#: Renaming something into it would replace what the whole system uses.
+_DEVICES = Path("/dev")
 
 
 def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
@@ -45,10 +55,13 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
         target = path / _saving.file_name(task_id) if path.is_dir() else path
         if not target.parent.is_dir():
             raise ConfigurationError(f"dest: the folder {str(target.parent)!r} does not exist; create it first")
-        if target.is_dir() or (target.exists() and not target.is_file()):
+        if target.parent == _DEVICES or target.is_dir() or (target.exists() and not target.is_file()):
             raise ConfigurationError(f"dest: {str(target)!r} is not a regular file")
         if os.path.lexists(target) and not overwrite:
             raise _target_exists(target)
+        # What can be known before anything is sent, or before a wait of half an hour, is said before.
+        if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, f"the folder {str(target.parent)!r} takes no new files")
     return target
 
 
@@ -111,8 +124,9 @@ class PartFile:
         with _translated(self._target):
             os.lseek(self._fd, save.offset, os.SEEK_SET)
             if save.validator and save.total is not None:
-                self.note = Note(self._task_id, save.validator, save.total)
-                _write_private(self._note_path, json.dumps(asdict(self.note)))
+                note = Note(self._task_id, save.validator, save.total)
+                _write_private(self._note_path, json.dumps(asdict(note)))
+                self.note = note
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
@@ -122,6 +136,23 @@ class PartFile:
                 written = os.write(self._fd, view)
                 self.size += written
                 view = view[written:]
+
+    def adds_up(self) -> bool:
+        """Whether the boxes of an MP4 file, which say how long they are, fill the part; True for any other file."""
+        with _translated(self._target):
+            at, head = 0, self._peek(0)
+            if not _sniffing.is_mp4(head):
+                return True
+            for _ in range(MAX_BOXES):
+                at = _sniffing.next_box(head, at, self.size)
+                if at >= self.size:
+                    break
+                head = self._peek(at)
+            return at <= self.size
+
+    def _peek(self, at: int) -> bytes:
+        os.lseek(self._fd, at, os.SEEK_SET)
+        return os.read(self._fd, _sniffing.BOX_HEAD)
 
     def publish(self, *, overwrite: bool) -> Path:
         """Sync the part to disk and give it the final name, in one step that cannot be seen half done."""
@@ -138,15 +169,17 @@ class PartFile:
     def close(self) -> None:
         """Unlock and close; an empty part is removed, any other is kept for the next run."""
         if self._fd >= 0:
-            if self.size == 0 and self.note is None:
-                with suppress(OSError):
+            fd, self._fd = self._fd, -1
+            # Nothing depends on it any more: what was published is synced, and a part is judged by its size.
+            with suppress(OSError):
+                if self.size == 0 and self.note is None:
                     self._path.unlink()
-            os.close(self._fd)
-            self._fd = -1
+            with suppress(OSError):
+                os.close(fd)
 
     def _remembered(self) -> Note | None:
         try:
-            note = _saving.read_note(self._note_path.read_text("utf-8"))
+            note = _saving.read_note(_read_small(self._note_path).decode())
         except (OSError, ValueError):
             return None
         return note if note is not None and note.task_id == self._task_id else None
@@ -164,7 +197,11 @@ def _open_locked(path: Path, target: Path) -> int:
             _lock(fd, target)
             # Whoever held the lock before may have renamed or removed the file: then this is no longer the part.
             if path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path)):
-                return fd
+                if os.fstat(fd).st_nlink == 1:
+                    return fd
+                # The same file has another name: planted, or the published video itself, when the program was killed
+                # between giving the name and taking the part's away. Writing here would write there.
+                path.unlink()
         except BaseException:
             os.close(fd)
             raise
@@ -199,10 +236,16 @@ def _link_exclusively(path: Path, target: Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    fd = os.open(path, flags, 0o600)
+    """A new file: whatever has that name, a link or a pipe, is not written to."""
+    path.unlink(missing_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
     with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def _read_small(path: Path) -> bytes:
+    with os.fdopen(os.open(path, _OPEN_NOTE), "rb") as file:
+        return file.read(MAX_NOTE)
 
 
 def _sync_folder(folder: Path) -> None:

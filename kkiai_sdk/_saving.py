@@ -1,23 +1,23 @@
 """Decisions of a download: what to ask for, what to make of the answer, what the file is called.
 
 The rule. Bytes are appended to a part only when the server proves, by a strong validator, that they continue the same
-file. Which URL may be fetched at all is decided in :mod:`kkiai_sdk._vetting`.
+file. Which URL may be fetched at all is decided in :mod:`kkiai_sdk._vetting`, and what passes for a video in
+:mod:`kkiai_sdk._sniffing`.
 """
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin
 
 from attrs import frozen
 
-from kkiai_sdk import _text
 from kkiai_sdk._json import read_loosely
 from kkiai_sdk._retry import parse_retry_after
-from kkiai_sdk.errors import DownloadError, NotAVideoError
+from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,37 +28,10 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Failures in a row, without a byte of progress between them, after which a download gives up.
 MAX_FAILURES = 5
 MAX_NAME = 120
-#: Bytes from the start of a file by which it is recognised.
-SNIFF = 512
-
-#: How the files of video formats begin: offset and bytes.
-_VIDEOS: Sequence[tuple[int, bytes]] = (
-    (4, b"ftyp"),
-    (4, b"styp"),
-    (4, b"moov"),
-    (4, b"mdat"),
-    (4, b"free"),
-    (4, b"wide"),
-    (0, b"\x1a\x45\xdf\xa3"),
-    (8, b"AVI "),
-    (0, b"OggS"),
-    (0, b"FLV\x01"),
-    (0, b"\x00\x00\x01\xba"),
-)
-#: How what is served in the place of a video begins: pictures, archives, documents.
-_OTHERS: Sequence[tuple[int, bytes]] = (
-    (0, b"\x89PNG"),
-    (0, b"\xff\xd8\xff"),
-    (0, b"GIF8"),
-    (8, b"WEBP"),
-    (0, b"PK\x03\x04"),
-    (0, b"\x1f\x8b"),
-    (0, b"%PDF"),
-)
-_BINARY_TYPES = frozenset(
-    {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
-)
-
+#: Seconds by which a Last-Modified must be older than the answer's Date to prove that bytes are the same. A file that
+#: changes twice within the second would keep its date: RFC 9110, section 8.8.2.2, asks for one second and for clocks
+#: that agree; the 60 of its forerunner, RFC 7232, section 2.2.2, need no such trust.
+DATE_AGE = 60
 #: Nothing at all, and what Windows takes for a device whatever its ending.
 _NO_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
@@ -81,7 +54,7 @@ def read_note(text: str) -> Note | None:
         return None
     if types != ({str}, int):
         return None
-    return note if is_strong(note.validator) and note.total > 0 else None
+    return note if _is_validator(note.validator) and note.total > 0 else None
 
 
 @frozen
@@ -206,15 +179,32 @@ def _judge_range(head: Head, size: int, note: Note | None) -> Verdict:
     if note is None or match is None:
         return Restart()
     first, last, total = map(int, match.groups())
-    validator = _validator(head)
-    if first != size or last != total - 1 or total != note.total or validator not in {None, note.validator}:
+    if first != size or last != total - 1 or total != note.total or _contradicts(head, note.validator):
         return Restart()
     return Save(size, total, note.validator)
 
 
+def _contradicts(head: Head, validator: str) -> bool:
+    """Whether an answer names another version of the file than ``validator``; a 206 may name none at all."""
+    tag, date = head.get("etag"), head.get("last-modified")
+    if is_strong(validator):
+        return bool(tag) and tag.removeprefix("W/") != validator
+    return bool(tag) or date not in {"", validator}
+
+
 def _validator(head: Head) -> str | None:
-    """A strong entity tag; a weak one, or a date, does not prove that bytes are the same."""
-    return tag if is_strong(tag := head.get("etag")) else None
+    """What proves that the bytes are the same later: a strong entity tag, or a date that is as good as one.
+
+    A date counts only where there is no entity tag at all, as RFC 9110, section 13.1.5, has it for If-Range.
+    """
+    if tag := head.get("etag"):
+        return tag if is_strong(tag) else None
+    changed, now = (_date(head.get(name)) for name in ("last-modified", "date"))
+    return head.get("last-modified") if changed and now and now - changed >= DATE_AGE else None
+
+
+def _is_validator(text: str) -> bool:
+    return is_strong(text) or _date(text) is not None
 
 
 def is_strong(tag: str) -> bool:
@@ -222,37 +212,23 @@ def is_strong(tag: str) -> bool:
     return re.fullmatch(r'"[\x21\x23-\x7e]{1,512}"', tag) is not None
 
 
+# The one form that servers may still send.
+_IMF_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
+
+
+def _date(text: str) -> float | None:
+    """An HTTP date as seconds of the epoch; None for anything else."""
+    try:
+        return parsedate_to_datetime(text).timestamp() if _IMF_DATE.fullmatch(text) else None
+    except (ValueError, OverflowError):
+        return None
+
+
 def _integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
 
 
-def check_video(content_type: str, beginning: bytes, url: str) -> None:
-    """Raises NotAVideoError when the type and the first bytes say that this is something else."""
-    kind = content_type.split(";", maxsplit=1)[0].strip().lower()
-    if not beginning:
-        raise NotAVideoError("the server sent an empty file instead of a video", url=url)
-    if _begins(beginning, _VIDEOS):
-        return
-    plausible = kind.startswith("video/") or kind in _BINARY_TYPES
-    if not plausible or _begins(beginning, _OTHERS) or _is_text(beginning):
-        what = _text.message(kind, 60) or "something else"
-        raise NotAVideoError(f"the server sent {what} instead of a video", url=url)
-
-
-def _begins(beginning: bytes, formats: Sequence[tuple[int, bytes]]) -> bool:
-    return any(beginning.startswith(magic, offset) for offset, magic in formats)
-
-
-def _is_text(beginning: bytes) -> bool:
-    """Whether this reads as text in UTF-8; a character cut off at the end counts as read."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(beginning)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in beginning
-
-
-def check_size(expected: int | None, max_bytes: int | None, url: str) -> None:
+def check_size(expected: int | None, max_bytes: int | None, url: str | None = None) -> None:
     """Raises DownloadError for a file that is larger than the caller allows."""
     if max_bytes is not None and expected is not None and expected > max_bytes:
         raise DownloadError(f"the video has {expected} bytes, more than max_bytes={max_bytes}", url=url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import suppress
+from contextlib import aclosing, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -12,7 +12,8 @@ import httpx
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._saving import Head
-from kkiai_sdk._session_wire import plain, raw_chunks, raw_chunks_async, timeouts, transmit, transmit_async
+from kkiai_sdk._session_bodies import chunks, chunks_async
+from kkiai_sdk._session_wire import plain, timeouts, transmit, transmit_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,18 @@ async def in_thread(work: Callable[[], T]) -> T:
         raise
 
 
+async def _told(effect: Copy) -> None:
+    told = effect.tell()
+    if inspect.isawaitable(told):
+        await told
+
+
+async def _written(effect: Copy, data: bytes) -> None:
+    if data:
+        await in_thread(partial(effect.write, data))
+        await _told(effect)
+
+
 def _head(response: httpx.Response) -> Head:
     return Head(response.status_code, plain(response, b"").headers, response.http_version)
 
@@ -81,16 +94,18 @@ class Transfer:
     def copy(self, effect: Copy) -> APIError | None:
         """Hand the body over as it comes. What ``effect`` itself raises passes."""
         assert self._response is not None
-        chunks = raw_chunks(self._response)
-        while True:
-            try:
-                chunk = next(chunks, None)
-            except faults.TRANSLATED as problem:
-                return faults.translate(problem, self._url, self._session.seam.call.timeout)
-            if chunk is None:
-                return None
-            effect.write(chunk)
-            effect.tell()
+        timeout = self._session.seam.call.timeout
+        effect.tell()
+        with closing(chunks(self._response, timeout)) as body:
+            while True:
+                try:
+                    chunk = next(body, None)
+                except faults.TRANSLATED as problem:
+                    return faults.translate(problem, self._url, timeout)
+                if chunk is None:
+                    return None
+                effect.write(chunk)
+                effect.tell()
 
     def close(self) -> None:
         """Drop the body."""
@@ -128,24 +143,21 @@ class AsyncTransfer:
     async def copy(self, effect: Copy) -> APIError | None:
         """Hand the body over in batches. What ``effect`` itself raises passes."""
         assert self._response is not None
-        chunks = raw_chunks_async(self._response)
-        batch = bytearray()
-        fault: APIError | None = None
-        while True:
-            try:
-                chunk = await anext(chunks, None)
-            except faults.TRANSLATED as problem:
-                chunk, fault = None, faults.translate(problem, self._url, self._session.seam.call.timeout)
-            batch += chunk or b""
-            if batch and (chunk is None or len(batch) >= BATCH):
-                data = bytes(batch)
-                await in_thread(partial(effect.write, data))
-                told = effect.tell()
-                if inspect.isawaitable(told):
-                    await told
-                batch.clear()
-            if chunk is None:
-                return fault
+        timeout, fault = self._session.seam.call.timeout, None
+        batch: list[bytes] = []
+        await _told(effect)
+        async with aclosing(chunks_async(self._response, timeout)) as body:
+            while True:
+                try:
+                    chunk = await anext(body, None)
+                except faults.TRANSLATED as problem:
+                    chunk, fault = None, faults.translate(problem, self._url, timeout)
+                batch.append(chunk or b"")
+                if chunk is None or sum(map(len, batch)) >= BATCH:
+                    await _written(effect, b"".join(batch))
+                    batch.clear()
+                if chunk is None:
+                    return fault
 
     async def close(self) -> None:
         """Drop the body."""

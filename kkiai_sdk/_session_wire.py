@@ -11,7 +11,7 @@ from attrs import field, frozen
 from kkiai_sdk._refusals import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from kkiai_sdk._exchange import Good, Send
 
@@ -139,7 +139,7 @@ def raw_chunks(response: httpx.Response) -> Iterator[bytes]:
     return iter((response.content,))
 
 
-async def raw_chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
+async def raw_chunks_async(response: httpx.Response) -> AsyncGenerator[bytes]:
     """:func:`raw_chunks`, asynchronously."""
     if response.is_stream_consumed:
         for chunk in raw_chunks(response):

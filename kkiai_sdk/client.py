@@ -217,7 +217,9 @@ class Kkiai(BaseClient):
         :param dest: a file, or a folder that exists: there the name is made from the id.
         :param overwrite: replace an existing file, at the very end.
         :param resume: go on from a part that an earlier download left, if the server proves that it is the same file.
-        :param progress: called with the bytes on disk and the bytes of the whole file, or None when not known.
+        :param progress: called with the bytes on disk and the bytes of the whole file, or None when not known: at the
+            start of each try and after each write. The first number grows, but for a 0 when what is there has to be
+            thrown away. An exception ends the download and passes unchanged.
         :param max_bytes: refuse a larger file. Default: no limit.
         :raises ConfigurationError: before anything is sent.
         :raises DownloadError: and its subclasses: the file did not arrive.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PURE_NAMES = (
-    "_checks _config _fleet _json _reading _refusals _retry _saving _text _vetting _waiting errors models policies"
+    "_checks _config _fleet _json _reading _refusals _retry _saving _sniffing _text _vetting _waiting "
+    "errors models policies"
 )
 PURE = PURE_NAMES.split()
 #: What judgement must not know of: the world, its clocks, and chance.

@@ -79,7 +79,9 @@ class Board:
             case Received():
                 entry = self._entry(event.task_id)
                 entry.received = event
-                entry.began = entry.began or (now, event.count)
+                # A download that has to start over counts anew: else its speed would be negative.
+                if entry.began is None or event.count < entry.began[1]:
+                    entry.began = now, event.count
             case Saved():
                 self._end(event.task_id)
             case WaitResult():

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 URL = "https://cdn.example/videos/a.mp4?sig=1"
 NOTE = Note(ASKED, '"v1"', 1000)
 RANGE = ("content-range", "bytes 300-999/1000")
+CHANGED = "Sun, 10 May 2026 11:00:00 GMT"
+DATED = Note(ASKED, CHANGED, 1000)
+WHOLE = ("content-length", "9")
 
 
 def judged(status: int, *headers: tuple[str, str], size: int = 300, note: Note | None = NOTE) -> Verdict:
@@ -50,6 +53,7 @@ def judged(status: int, *headers: tuple[str, str], size: int = 300, note: Note |
         (300, None, {}),
         (1000, NOTE, {}),
         (1001, NOTE, {}),
+        (300, DATED, {"Range": "bytes=300-", "If-Range": CHANGED}),
     ],
 )
 def test_what_is_asked_for(size: int, note: Note | None, asked: dict[str, str]) -> None:
@@ -67,6 +71,18 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
     "another end": (partial(judged, 206, ("content-range", "bytes 300-998/1000")), Restart()),
     "another total": (partial(judged, 206, ("content-range", "bytes 300-1000/1001")), Restart()),
     "another file": (partial(judged, 206, RANGE, ("etag", '"v2"')), Restart()),
+    "another file, with a weak tag": (partial(judged, 206, RANGE, ("etag", 'W/"v2"')), Restart()),
+    "another date beside the tag": (
+        partial(judged, 206, RANGE, ("etag", '"v1"'), ("last-modified", "yesterday")),
+        Save(300, 1000, '"v1"'),
+    ),
+    "the rest by date": (partial(judged, 206, RANGE, ("last-modified", CHANGED), note=DATED), Save(300, 1000, CHANGED)),
+    "the rest by date, with none": (partial(judged, 206, RANGE, note=DATED), Save(300, 1000, CHANGED)),
+    "another date": (
+        partial(judged, 206, RANGE, ("last-modified", CHANGED.replace("11", "12")), note=DATED),
+        Restart(),
+    ),
+    "a tag where there was a date": (partial(judged, 206, RANGE, ("etag", '"v1"'), note=DATED), Restart()),
     "unknown total": (partial(judged, 206, ("content-range", "bytes 300-999/*")), Restart()),
     "no Content-Range": (partial(judged, 206), Restart()),
     "multipart": (partial(judged, 206, ("content-type", "multipart/byteranges; boundary=x")), Restart()),
@@ -104,6 +120,41 @@ def test_the_matrix(case: str) -> None:
     """Bytes are appended only when the server proves that they continue the same file."""
     answered, expected = MATRIX[case]
     assert answered() == expected
+
+
+#: The date of a file's last change, the date of the answer, and whether the first proves which version it is.
+DATES: list[tuple[str, str, bool]] = [
+    (CHANGED, "Sun, 10 May 2026 11:01:00 GMT", True),
+    (CHANGED, "Mon, 10 May 2027 11:00:00 GMT", True),
+    (CHANGED, "Sun, 10 May 2026 11:00:59 GMT", False),
+    (CHANGED, CHANGED, False),
+    (CHANGED, "Sun, 10 May 2026 10:00:00 GMT", False),
+    (CHANGED, "", False),
+    ("", CHANGED, False),
+    (CHANGED, "now", False),
+    ("yesterday", CHANGED, False),
+    ("Sunday, 10-May-26 10:00:00 GMT", CHANGED, False),
+    ("Sun May 10 10:00:00 2026", CHANGED, False),
+    ("Sun, 10 May 2026 10:00:00 +0000", CHANGED, False),
+    ("Sun, 99 May 2026 10:00:00 GMT", CHANGED, False),
+    ("Sun, 10 Cow 2026 10:00:00 GMT", CHANGED, False),
+]
+
+
+@pytest.mark.fault("D-09")
+@pytest.mark.parametrize(("changed", "now", "proves"), DATES)
+def test_dates_as_proof(changed: str, now: str, proves: bool) -> None:  # noqa: FBT001 (a column)
+    """A date proves which version a file is only if it was a minute old already when the file was sent."""
+    verdict = judged(200, WHOLE, ("last-modified", changed), ("date", now), size=0, note=None)
+    assert verdict == Save(0, 9, changed if proves else None)
+
+
+@pytest.mark.fault("D-09")
+@pytest.mark.parametrize("tag", ['W/"v1"', "v1", '""'])
+def test_a_date_beside_a_tag(tag: str) -> None:
+    """A date does not stand in for a tag that proves nothing: HTTP allows it only where there is no tag at all."""
+    dates = ("last-modified", CHANGED), ("date", "Sun, 10 May 2026 12:00:00 GMT")
+    assert judged(200, WHOLE, ("etag", tag), *dates, size=0, note=None) == Save(0, 9, None)
 
 
 @pytest.mark.parametrize("status", [200, 206])
@@ -154,7 +205,7 @@ def test_framing(headers: list[tuple[str, str]], version: str, framed: bool) -> 
 
 def test_a_note_comes_back() -> None:
     """A note that was written is read as it was."""
-    for note in (NOTE, Note(ASKED, '"v1"', 1)):
+    for note in (NOTE, DATED, Note(ASKED, '"v1"', 1)):
         assert read_note(json.dumps(asdict(note))) == note
 
 
@@ -172,6 +223,8 @@ DAMAGE: list[Any] = [
     {"task_id": "x", "validator": '"v1"', "total": -1},
     {"task_id": "x", "validator": 'W/"v1"', "total": 1000},
     {"task_id": "x", "validator": "v1\r\nX: y", "total": 1000},
+    {"task_id": "x", "validator": "yesterday", "total": 1000},
+    {"task_id": "x", "validator": f"{CHANGED}\r\nX: y", "total": 1000},
     {"task_id": 5, "validator": '"v1"', "total": 1000},
     {"task_id": "x", "validator": None, "total": 1000},
     {"task_id": "x", "validator": '"v1"', "total": 1000, "url": "https://cdn.example"},
@@ -192,7 +245,7 @@ def test_damaged_notes(damaged: object) -> None:
 def test_any_note(text: str) -> None:
     """Whatever a sidecar holds, reading it gives a note that can be trusted or None."""
     note = read_note(text)
-    assert note is None or (note.total > 0 and is_strong(note.validator))
+    assert note is None or (note.total > 0 and (is_strong(note.validator) or note.validator.endswith("GMT")))
 
 
 def test_headers_come_first() -> None:

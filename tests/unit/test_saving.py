@@ -1,4 +1,4 @@
-"""Decisions of a download: names, what to ask for, what to make of the answer, what passes for a video."""
+"""Decisions of a download: what the file is called, what proves that it is the same, how large it may be."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk import DownloadError, NotAVideoError
-from kkiai_sdk._saving import MAX_NAME, check_size, check_video, file_name, is_strong
+from kkiai_sdk import DownloadError
+from kkiai_sdk._saving import MAX_NAME, check_size, file_name, is_strong
 from tests.unit.support import FIXED, brief
 
 URL = "https://cdn.example/a.mp4"
@@ -89,83 +89,6 @@ def test_strong_tags(tag: str) -> None:
 def test_weak_tags(tag: str) -> None:
     """A weak, empty, unquoted or damaged tag proves nothing."""
     assert not is_strong(tag)
-
-
-MP4 = b"\0\0\0\x18ftypmp42\0\0\0\0"
-WEBM = b"\x1a\x45\xdf\xa3\x9fB\x86\x81"
-TRANSPORT_STREAM = b"G@\0\x10\0\0\xb0\r\0\x01" + b"\xff" * 178
-HTML = b"<!doctype html><html>"
-
-VIDEOS = {
-    "mp4": ("video/mp4", MP4),
-    "mp4 without a type": ("", MP4),
-    "mp4 as anything": ("application/octet-stream", MP4),
-    "mp4 as a page": ("text/html", MP4),
-    "segment": ("text/plain", b"\0\0\0\x18stypmsdh"),
-    "moov first": ("text/plain", b"\0\0\0\x18moov"),
-    "mdat first": ("text/plain", b"\0\0\0\x18mdat"),
-    "webm": ("text/plain", WEBM),
-    "avi": ("text/plain", b"RIFF\0\0\0\0AVI "),
-    "ogg": ("text/plain", b"OggS\0\x02"),
-    "flv": ("text/plain", b"FLV\x01\x05"),
-    "program stream": ("text/plain", b"\0\0\x01\xbaD"),
-    "transport stream": ("video/mp2t", TRANSPORT_STREAM),
-    "type with a parameter": ("Video/MP2T; charset=binary", TRANSPORT_STREAM),
-    "unknown binary": ("application/octet-stream", b"\x89\xff\xfe\0"),
-    "unknown binary as mp4": ("application/mp4", b"\x89\xff\xfe\0"),
-    "unknown binary without a type": ("", b"\x89\xff\xfe\0"),
-}
-
-
-@pytest.mark.parametrize("case", VIDEOS)
-def test_what_passes_for_a_video(case: str) -> None:
-    """The first bytes of a known format pass under any type; unknown binary ones pass under a type that fits."""
-    check_video(*VIDEOS[case], URL)
-
-
-NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
-    "page": ("text/html; charset=utf-8", HTML, "text/html"),
-    "page as a video": ("video/mp4", HTML, "video/mp4"),
-    "page after a mark": ("video/mp4", b"\xef\xbb\xbf\r\n <html>", "video/mp4"),
-    "JSON": ("application/json", b'{"error": "expired"}', "application/json"),
-    "JSON as a video": ("video/mp4", b' {"error": "expired"}', "video/mp4"),
-    "list as a video": ("video/mp4", b'["expired"]', "video/mp4"),
-    "XML": ("application/xml", b"<?xml version='1.0'?><Error>", "application/xml"),
-    "words as a video": ("video/mp4", b"the link has expired", "video/mp4"),
-    "words without a type": ("", b"the link has expired", "something else"),
-    "words as anything": ("application/octet-stream", b"no", "application/octet-stream"),
-    "binary picture": ("image/png", b"\x89PNG\r\n\x1a\n", "image/png"),
-    "hostile type": ("text/\x1b[2J", b"x", "text/\\x1b[2j"),
-    "nothing": ("video/mp4", b"", "an empty file"),
-    "words in Chinese": ("video/mp4", "任务不存在".encode()[:-1], "video/mp4"),
-    "PNG as a video": ("video/mp4", b"\x89PNG\r\n\x1a\n\0", "video/mp4"),
-    "JPEG as anything": ("application/octet-stream", b"\xff\xd8\xff\xe0\0", "application/octet-stream"),
-    "WebP as a video": ("video/mp4", b"RIFF\x10\0\0\0WEBPVP8 ", "video/mp4"),
-    "ZIP without a type": ("", b"PK\x03\x04\x14\0", "something else"),
-    "gzip as anything": ("application/octet-stream", b"\x1f\x8b\x08\0\xff", "application/octet-stream"),
-}
-
-
-@pytest.mark.parametrize("case", NO_VIDEOS)
-def test_what_is_no_video(case: str) -> None:
-    """A page, an error document, words or nothing at all are refused under any type, and the error says what came."""
-    content_type, beginning, says = NO_VIDEOS[case]
-    with pytest.raises(NotAVideoError) as caught:
-        check_video(content_type, beginning, URL)
-    assert says in str(caught.value)
-    assert caught.value.url == URL
-
-
-@given(st.text(max_size=30), st.binary(max_size=40))
-@FIXED
-def test_any_beginning(content_type: str, beginning: bytes) -> None:
-    """Any type and any bytes either pass or are refused with NotAVideoError."""
-    try:
-        check_video(content_type, beginning, URL)
-    except NotAVideoError:
-        assert not beginning.startswith(b"ftyp", 4)
-    else:
-        assert beginning
 
 
 @pytest.mark.parametrize(("expected", "max_bytes"), [(None, 5), (5, None), (5, 5), (0, 5), (None, None)])
