@@ -10,8 +10,9 @@ Names are loaded when they are first used: ``import kkiai_sdk`` alone brings in 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+# The real one stands in `typing`, whose import would be most of the cost of importing this package.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kkiai_sdk._version import __version__
     from kkiai_sdk.async_client import AsyncKkiai
@@ -101,7 +102,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)

@@ -1,135 +1,11 @@
-"""What the synchronous and the asynchronous client share: everything but performing effects."""
+"""What both clients are before they do anything."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, Never, cast
-
-from attrs import evolve, frozen
-
-from kkiai_api.models import VideoTask as GeneratedVideoTask
-from kkiai_sdk import _checks, _config, _downloads, _flows, _reading, _refusals, _retry, _runtime
-from kkiai_sdk._effects import Call, Reply
-from kkiai_sdk._files import resolve_target
-from kkiai_sdk._session import Seam
-from kkiai_sdk._session_pool import Pool
-from kkiai_sdk._session_raw import PLACEHOLDER, RawClient
-from kkiai_sdk.errors import APIResponseError, ConfigurationError
-from kkiai_sdk.models import VideoTask, WaitResult
-from kkiai_sdk.policies import PollPolicy
+from typing import TYPE_CHECKING, Never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta
-
-    from kkiai_api.client import AuthenticatedClient
-    from kkiai_api.types import Response
-    from kkiai_sdk._effects import Flow
-    from kkiai_sdk._runtime import Runtime
-    from kkiai_sdk._session_wire import Fields
-
-
-@frozen
-class Core:
-    """A client without its httpx side."""
-
-    config: _config.Config
-    runtime: Runtime
-    pool: Pool
-    budget: _retry.RetryBudget
-
-    @classmethod
-    def make(cls, **options: Any) -> Core:
-        """A new core, with a pool of its own. Raises ConfigurationError."""
-        config = _config.make(os.environ, **options)
-        return cls(config, _runtime.SYSTEM, Pool(config), _retry.RetryBudget(config.retry.budget))
-
-    def changed(self, options: Mapping[str, Any]) -> Core:
-        """A copy with other options, over the same pool."""
-        config = _config.change(self.config, options)
-        budget = _retry.RetryBudget(config.retry.budget) if config.retry != self.config.retry else self.budget
-        return evolve(self, config=config, budget=budget)
-
-    def seam(self) -> Seam:
-        """What a session needs to know."""
-        return Seam(self.config, self.runtime, self.pool, self.budget, self.call())
-
-    def call(
-        self,
-        timeout: float | timedelta | None = None,
-        max_retries: int | None = None,
-        extra_headers: Mapping[str, str] | None = None,
-    ) -> Call:
-        """The terms of one query: the client's own where nothing else is given."""
-        config = self.config
-        return Call(
-            config.timeout if timeout is None else _config.request_timeout("timeout", timeout),
-            config.max_retries if max_retries is None else _config.retries("max_retries", max_retries),
-            _checks.headers("extra_headers", extra_headers),
-        )
-
-    def terms(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> _flows.Terms:
-        """The terms of a wait."""
-        if poll is not None and not isinstance(poll, PollPolicy):
-            raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        return _flows.Terms(_checks.wait_timeout(timeout), poll or self.config.poll, self.call(), self.runtime)
-
-    def reply(self, response: Response[Any], task_id: str) -> Reply:
-        """What the generated function brought, as a task of ours."""
-        headers = cast("Fields", response.headers).pairs
-        if not isinstance(
-            response.parsed, GeneratedVideoTask
-        ):  # pragma: no cover (the session lets nothing else through)
-            raise APIResponseError("the generated client did not read a task")
-        task = _reading.read_task(
-            response.parsed.to_dict(),
-            task_id,
-            base_url=self.config.base_url,
-            request_id=_refusals.request_id(headers),
-            secret=self.config.secret.known,
-        )
-        return Reply(task, _retry.parse_retry_after(headers, self.runtime.wall_clock()))
-
-    def fleet(
-        self, task_ids: Iterable[str], timeout: float | timedelta | None, poll: PollPolicy | None, max_concurrency: int
-    ) -> tuple[list[WaitResult], Flow[None]]:
-        """The ids that cannot be asked, with the reason, and the flow for all others."""
-        _checks.whole("max_concurrency", max_concurrency, low=1, high=1000)
-        good, bad = [], []
-        for task_id in dict.fromkeys(_checks.task_ids(task_ids)):
-            try:
-                good.append(_checks.task_id(task_id))
-            except ConfigurationError as error:
-                bad.append(WaitResult(task_id, error=error))
-        return bad, _flows.completing(good, self.terms(timeout, poll), max_concurrency=max_concurrency)
-
-    def job(
-        self,
-        task_or_id: VideoTask | str,
-        dest: str | os.PathLike[str],
-        *,
-        overwrite: bool,
-        resume: bool,
-        progress: Callable[[int, int | None], Any] | None,
-        max_bytes: int | None,
-    ) -> tuple[_downloads.Job, VideoTask | None]:
-        """One download, checked before anything is sent, and the snapshot at hand."""
-        task = task_or_id if isinstance(task_or_id, VideoTask) else None
-        task_id = _checks.task_id(task.id if task else task_or_id)
-        _checks.callback("progress", progress)
-        job = _downloads.Job(
-            task_id=task_id,
-            target=resolve_target(dest, task_id, overwrite=overwrite),
-            overwrite=overwrite,
-            resume=resume,
-            max_bytes=None if max_bytes is None else _checks.whole("max_bytes", max_bytes, low=1, high=1 << 62),
-            progress=progress,
-            base_url=self.config.base_url,
-            call=self.call(),
-            retry=self.config.retry,
-            runtime=self.runtime,
-        )
-        return job, task
+    from kkiai_sdk._core import Core
 
 
 class BaseClient:
@@ -141,13 +17,6 @@ class BaseClient:
         return f"{type(self).__name__}(base_url={self._core.config.base_url!r})"
 
     def __reduce__(self) -> Never:
+        from kkiai_sdk.errors import ConfigurationError  # noqa: PLC0415 (naming a client loads nothing)
+
         raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")
-
-    def _generated(self) -> AuthenticatedClient:
-        return RawClient(base_url=self._core.config.base_url, token=PLACEHOLDER)
-
-
-def in_order(task_ids: Iterable[str], results: Iterable[WaitResult]) -> list[WaitResult]:
-    """Results in the order of the ids, one for each different id."""
-    by_id = {result.task_id: result for result in results}
-    return [by_id[task_id] for task_id in dict.fromkeys(_checks.task_ids(task_ids))]

@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
 from attrs import evolve, field, frozen
 
 from kkiai_sdk import _checks
+from kkiai_sdk._defaults import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from kkiai_sdk._version import __version__
 from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-#: The server of openapi.yaml; a test holds the two together.
-DEFAULT_BASE_URL = "https://www.kkiai.com"
-DEFAULT_TIMEOUT = 30.0
-DEFAULT_MAX_RETRIES = 3
-#: Seconds; half an hour covers every usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4) several times over.
-DEFAULT_WAIT_TIMEOUT = 1800.0
-#: Requests in flight at once: as many as httpx serves at full speed (more in flight make its pool slower).
-DEFAULT_CONCURRENCY = 4
 
 #: What may be passed through to httpx. The rest is the SDK's: headers, timeouts, redirects, and the limits of the pool,
 #: which must stay open because httpcore 1.0.9 loses slots of a limited pool when requests are cancelled.

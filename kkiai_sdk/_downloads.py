@@ -116,7 +116,7 @@ class _Transfer:
         """One request and its body. None: the file is whole."""
         headers = _saving.request_headers(self._part.size, self._part.note)
         source = _vetting.vet(self._url, self._job.base_url)
-        for _ in range(_saving.MAX_REDIRECTS + 1):
+        for _ in range(_vetting.MAX_REDIRECTS + 1):
             head: Head | APIError = yield Open(source, headers)
             if isinstance(head, APIError):
                 return Failed(str(head), transient=head.transient)
@@ -126,7 +126,7 @@ class _Transfer:
             if not isinstance(verdict, Redirected):
                 return verdict
             source = _vetting.vet(verdict.location, self._job.base_url, came_from=source.url)
-        raise DownloadError(f"{self._shown}: more than {_saving.MAX_REDIRECTS} redirects", url=self._shown)
+        raise DownloadError(f"{self._shown}: more than {_vetting.MAX_REDIRECTS} redirects", url=self._shown)
 
     def _judge(self, head: Head, url: str) -> Verdict:
         now = self._job.runtime.wall_clock()

@@ -13,7 +13,7 @@ from kkiai_sdk import _vetting
 from kkiai_sdk._log import log
 from kkiai_sdk._refusals import Answer, legible, read_answer
 from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, Verdict, judge
-from kkiai_sdk._saving import MAX_REDIRECTS, REDIRECTS
+from kkiai_sdk._vetting import MAX_REDIRECTS, REDIRECTS
 from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import APIError, Attempt
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +17,8 @@ def _sleep_until(until: float) -> None:
 
 
 async def _sleep_until_async(until: float) -> None:
+    import asyncio  # noqa: PLC0415 (whoever gets here has it; others do without)
+
     await asyncio.sleep(max(until - time.monotonic(), 0.0))
 
 

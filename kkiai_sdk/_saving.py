@@ -17,14 +17,12 @@ from attrs import frozen
 
 from kkiai_sdk._json import read_loosely
 from kkiai_sdk._retry import parse_retry_after
+from kkiai_sdk._vetting import REDIRECTS
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Redirects that are followed, here and by queries.
-MAX_REDIRECTS = 5
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Failures in a row, without a byte of progress between them, after which a download gives up.
 MAX_FAILURES = 5
 MAX_NAME = 120

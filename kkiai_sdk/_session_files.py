@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._config import Secret
     from kkiai_sdk._effects import Copy, Open
-    from kkiai_sdk._session import AsyncSession, Seam, Session
+    from kkiai_sdk._session import Seam, Session
+    from kkiai_sdk._session_async import AsyncSession
     from kkiai_sdk.errors import APIError
 
 T = TypeVar("T")

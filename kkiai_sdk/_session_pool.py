@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,6 +15,7 @@ from kkiai_sdk._session_backends import guard, is_proxied
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from kkiai_sdk._config import Config
@@ -42,7 +42,11 @@ class Owner:
     @classmethod
     def now(cls, *, asynchronous: bool) -> Self:
         """Whoever is running this."""
-        return cls(os.getpid(), asyncio.get_running_loop() if asynchronous else None)
+        if not asynchronous:
+            return cls(os.getpid())
+        from asyncio import get_running_loop  # noqa: PLC0415 (a synchronous client does without)
+
+        return cls(os.getpid(), get_running_loop())
 
     @property
     def is_gone(self) -> bool:

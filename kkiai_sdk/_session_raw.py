@@ -50,3 +50,8 @@ class RawClient(AuthenticatedClient):
     def with_timeout(self, timeout: object) -> Never:  # noqa: ARG002
         """Not supported: time limits are the session's. Raises ConfigurationError."""
         raise ConfigurationError("a raw client takes its timeout from the client: client.with_options(timeout=…).raw")
+
+
+def raw_client(base_url: str) -> RawClient:
+    """A generated client that has yet to be given its session."""
+    return RawClient(base_url=base_url, token=PLACEHOLDER)

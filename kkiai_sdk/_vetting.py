@@ -19,6 +19,9 @@ from kkiai_sdk.errors import UnsafeURLError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: Redirects that are followed, by downloads and by queries.
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
 #: Networks beyond what Python's ``is_global`` refuses; that property changes between patch releases and lets

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack
 
-from kkiai_api.api.video import query_video_task
-from kkiai_sdk import _checks, _config, _downloads, _flows
-from kkiai_sdk._base import BaseClient, Core, in_order
-from kkiai_sdk._crews import ThreadCrew
-from kkiai_sdk._drive import iterate, run
-from kkiai_sdk._effects import Copy, Emit, Fetch, Gather, Launch, Local, Open, Reply
-from kkiai_sdk._session import Caller, Session
-from kkiai_sdk._session_files import Transfer
-from kkiai_sdk._waiting import Sleep
+from kkiai_sdk import _defaults
+from kkiai_sdk._base import BaseClient
 
 if TYPE_CHECKING:
     import os
@@ -21,8 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_api.client import AuthenticatedClient
-    from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._waiting import History
+    from kkiai_sdk import _config
     from kkiai_sdk.models import VideoTask, WaitResult
     from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
@@ -53,8 +45,8 @@ class Kkiai(BaseClient):
         api_key: str | Callable[[], str] | None = None,
         *,
         base_url: str | None = None,
-        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
-        max_retries: int = _config.DEFAULT_MAX_RETRIES,
+        timeout: float | timedelta = _defaults.DEFAULT_TIMEOUT,
+        max_retries: int = _defaults.DEFAULT_MAX_RETRIES,
         retry: RetryPolicy | None = None,
         poll: PollPolicy | None = None,
         default_headers: Mapping[str, str] | None = None,
@@ -63,8 +55,13 @@ class Kkiai(BaseClient):
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
-        _config.refuse(unknown, Kkiai)
+        # What a client is made of is loaded when one is made: naming the class costs next to nothing.
+        from kkiai_sdk._core import Core  # noqa: PLC0415
+        from kkiai_sdk._sync import Performer  # noqa: PLC0415
+
         self._core = Core.make(
+            Kkiai,
+            unknown,
             api_key=api_key,
             base_url=base_url,
             allow_http=allow_http,
@@ -76,7 +73,7 @@ class Kkiai(BaseClient):
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
         )
-        self._session = Session(self._core.seam())
+        self._performer = Performer(self._core)
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """A copy with other options, over the same connections; closing either closes both.
@@ -86,7 +83,7 @@ class Kkiai(BaseClient):
         """
         twin = type(self).__new__(type(self))
         twin._core = self._core.changed(changes)
-        twin._session = Session(twin._core.seam())
+        twin._performer = type(self._performer)(twin._core)
         return twin
 
     @property
@@ -94,7 +91,7 @@ class Kkiai(BaseClient):
         """The generated client over this client's session, for any endpoint of the spec:
         ``some_endpoint.sync_detailed(client=client.raw, …)`` with the same key, retries, timeout and errors.
         """
-        return self._generated().set_httpx_client(self._session.bound(self._core.call()))
+        return self._performer.raw()
 
     def query(
         self,
@@ -113,14 +110,14 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: before anything is sent.
         :raises APIError: when there is no answer.
         """
-        call = self._core.call(timeout, max_retries, extra_headers)
-        return self._fetch(Fetch(_checks.task_id(task_id), call)).task
+        fetch = self._core.fetch(task_id, timeout, max_retries, extra_headers)
+        return self._performer.fetch(fetch).task
 
     def wait(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         raise_on_failure: bool = True,
@@ -138,17 +135,14 @@ class Kkiai(BaseClient):
         :raises VideoMissingError: it succeeded, and no video was named within the grace period.
         :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
         """
-        _checks.callback("on_update", on_update)
-        terms = self._core.terms(timeout, poll)
-        flow = _flows.watching(_checks.task_id(task_id), terms)
-        history = run(flow, lambda effect: self._perform(effect, on_update))
-        return _flows.conclude(history, self._core.runtime.monotonic(), raise_on_failure=raise_on_failure)
+        flow = self._core.watching(task_id, timeout, poll, on_update)
+        return self._performer.wait(flow, on_update, raise_on_failure=raise_on_failure)
 
     def watch(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> Iterator[VideoTask]:
@@ -156,20 +150,15 @@ class Kkiai(BaseClient):
 
         A failed task is the last snapshot, not an error. Otherwise raises what :meth:`wait` raises.
         """
-        flow = _flows.watching(_checks.task_id(task_id), self._core.terms(timeout, poll), every_poll=every_poll)
-        return self._watch(flow)
-
-    def _watch(self, flow: Flow[History]) -> Iterator[VideoTask]:
-        history = yield from iterate(flow, self._perform)
-        _flows.conclude(history, self._core.runtime.monotonic(), raise_on_failure=False)
+        return self._performer.watch(self._core.watching(task_id, timeout, poll, every_poll=every_poll))
 
     def as_completed(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
     ) -> Iterator[WaitResult]:
         """Wait for many tasks; gives each one's end as it comes. One bad id never stops the others.
 
@@ -180,24 +169,20 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: for the options. What is wrong with one task is in its ``WaitResult.error``.
         """
         bad, flow = self._core.fleet(task_ids, timeout, poll, max_concurrency)
-        return self._complete(bad, flow)
-
-    def _complete(self, bad: list[WaitResult], flow: Flow[None]) -> Iterator[WaitResult]:
-        yield from bad
-        with ThreadCrew(self._fetch, self._core.runtime) as crew:
-            yield from iterate(flow, lambda effect: self._perform_many(effect, crew))
+        return self._performer.complete(bad, flow)
 
     def wait_many(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
     ) -> list[WaitResult]:
         """:meth:`as_completed`, all at once: results in the order of the ids, one for each different id."""
-        ids = _checks.task_ids(task_ids)
-        return in_order(ids, self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency))
+        ids = self._core.ids(task_ids)
+        results = self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency)
+        return self._core.in_order(ids, results)
 
     def download(
         self,
@@ -230,14 +215,14 @@ class Kkiai(BaseClient):
         job, task = self._core.job(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
-        return self._save(job, task)
+        return self._performer.save(job, task)
 
     def wait_and_download(
         self,
         task_id: str,
         dest: str | os.PathLike[str],
         *,
-        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         overwrite: bool = False,
@@ -250,47 +235,11 @@ class Kkiai(BaseClient):
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
         task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
-        return self._save(job, task)
-
-    def _save(self, job: _downloads.Job, task: VideoTask | None) -> Path:
-        with Transfer(self._session.bound(job.call)) as transfer:
-            return run(_downloads.saving(job, task), lambda effect: self._perform_transfer(effect, transfer))
-
-    def _fetch(self, fetch: Fetch) -> Reply:
-        caller = cast("AuthenticatedClient", Caller(self._session, fetch.call))
-        return self._core.reply(query_video_task.sync_detailed(client=caller, id=fetch.task_id), fetch.task_id)
-
-    def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
-        match effect:
-            case Fetch():
-                return self._fetch(effect)
-            case Sleep():
-                return self._core.runtime.sleep_until(effect.until)
-            case Local():
-                return effect.do()
-            case Emit() if on_update is not None:
-                return on_update(effect.value)  # type: ignore[arg-type]
-        return None
-
-    def _perform_many(self, effect: Effect, crew: ThreadCrew) -> Any:
-        match effect:
-            case Launch():
-                return crew.launch(effect.fetch)
-            case Gather():
-                return crew.gather(effect.until)
-        return self._perform(effect)
-
-    def _perform_transfer(self, effect: Effect, transfer: Transfer) -> Any:
-        match effect:
-            case Open():
-                return transfer.open(effect)
-            case Copy():
-                return transfer.copy(effect)
-        return self._perform(effect)
+        return self._performer.save(job, task)
 
     def close(self) -> None:
         """Close the connections, also those of copies made by :meth:`with_options`. Closing twice does nothing."""
-        self._session.close()
+        self._performer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -17,10 +17,10 @@ from tests.sources import PACKAGE, ROOT, Import, dotted, imports, module_name, p
 if TYPE_CHECKING:
     from pathlib import Path
 
-PURE_NAMES = (
-    "_checks _config _fleet _json _reading _refusals _retry _saving _sniffing _text _vetting _waiting "
-    "errors models policies"
-)
+PURE_NAMES = """
+_checks _config _defaults _fleet _json _reading _refusals _retry _saving _sniffing _text _vetting _waiting
+errors models policies
+"""
 PURE = PURE_NAMES.split()
 #: What judgement must not know of: the world, its clocks, and chance.
 WORLD_NAMES = "httpx httpcore os time random asyncio logging threading socket io pathlib subprocess sys"
@@ -172,7 +172,7 @@ sys.dont_write_bytecode = True
 sys.addaudithook(guard)
 CODE
 import logging
-print(json.dumps([sorted(name for name in sys.modules if "." not in name), read, len(logging.getLogger().handlers)]))
+print(json.dumps([sorted(sys.modules), read, len(logging.getLogger().handlers)]))
 """
 
 
@@ -196,8 +196,18 @@ def loaded(code: str) -> tuple[set[str], list[str], int]:
         ("import kkiai_sdk", "httpx httpcore attr attrs asyncio ssl kkiai_api", "kkiai_sdk"),
         ("import kkiai_sdk; dir(kkiai_sdk); kkiai_sdk.__version__", "httpx attr asyncio kkiai_api", "kkiai_sdk"),
         ("from kkiai_sdk import KkiaiError, RetryPolicy, VideoTask", "httpx httpcore asyncio kkiai_api", "attr"),
-        ("from kkiai_sdk import Kkiai", "typer rich starlette uvicorn schemathesis pytest yaml", "httpx kkiai_api"),
-        ("from kkiai_sdk import *", "typer rich starlette uvicorn schemathesis pytest yaml", "httpx asyncio kkiai_api"),
+        ("from kkiai_sdk import Kkiai, AsyncKkiai", "httpx httpcore attr attrs asyncio ssl kkiai_api", "kkiai_sdk"),
+        ("from kkiai_sdk import *", "typer rich starlette uvicorn schemathesis pytest yaml httpx kkiai_api", "attr"),
+        (
+            "from kkiai_sdk import Kkiai; Kkiai('sk-x', base_url='http://localhost').close()",
+            "typer rich starlette uvicorn schemathesis pytest yaml asyncio kkiai_sdk._saving kkiai_sdk._crews",
+            "httpx kkiai_api",
+        ),
+        (
+            "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
+            "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._saving kkiai_sdk._crews",
+            "httpx asyncio kkiai_api",
+        ),
     ],
 )
 def test_what_importing_does(code: str, absent: str, present: str) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from kkiai_sdk import ConfigurationError, Kkiai, PollPolicy, RetryPolicy, __version__
 from kkiai_sdk._config import (
-    DEFAULT_BASE_URL,
     HTTPX_ARGS,
     Config,
     Secret,
@@ -22,6 +21,7 @@ from kkiai_sdk._config import (
     request_timeout,
     retries,
 )
+from kkiai_sdk._defaults import DEFAULT_BASE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
