@@ -7,7 +7,6 @@ of these very addresses. TLS still asks for a certificate of the name.
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import math
 import socket
@@ -120,6 +119,8 @@ def _look_up(host: str, port: int) -> list[str]:
 
 
 async def _look_up_async(host: str, port: int, timeout: float | None) -> list[str]:
+    import asyncio  # noqa: PLC0415 (a synchronous client does without)
+
     try:
         async with asyncio.timeout(timeout):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
