@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOWEST := .venv-lowest
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 .PHONY: help
 help: ## show this list
 	@echo "kkiai-sdk: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …" >&2; exit 2; }
@@ -42,6 +43,33 @@ demo: $(RUN_STAMP) ## wait for a video and download it, from a mock gateway (or 
 .PHONY: test
 test: $(DEV_STAMP) ## run every test; fails under 100 % branch coverage of the pure modules
 	@$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered $(ARGS)
+
+.PHONY: chaos
+chaos: $(DEV_STAMP) ## what needs real time: kills, stops, slow peers, storms (under 5 minutes)
+	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+
+$(LOWEST)/.stamp: $(DEV_STAMP) requirements/lowest.txt requirements/dev.txt pyproject.toml
+	@echo "Setting up $(LOWEST) with the lowest versions that are allowed (once) …"
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lowest.txt
+	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The command line's reference is written by the locked version of typer, which words it in its own way.
+.PHONY: test-lowest
+test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versions of what it needs
+	@$(LOWEST)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
+
+.PHONY: mutate
+mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (about an hour; MODULES="_text models")
+	@rm -f mutants/mutmut-stats.json
+	@$(BIN)/python tools/mutate.py $(MODULES)
+	@$(BIN)/python tools/mutation_report.py $(MODULES)
+
+.PHONY: audit
+audit: $(DEV_STAMP) ## look the locked packages up in the list of known vulnerabilities
+	@$(BIN)/python tools/audit.py requirements/run.txt requirements/dev.txt
 
 .PHONY: check
 check: $(DEV_STAMP) ## lint, types, spec, generated code, documents and locks
@@ -90,12 +118,22 @@ build: $(DEV_STAMP) ## build the wheel and the source distribution into dist/
 	@rm -rf dist
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist
 
+# An environment with the wheel and the locked releases of what it needs, and nothing else, is what the list is made of.
+.PHONY: sbom
+sbom: build ## list what the wheel needs at run time, as CycloneDX, into dist/
+	@rm -rf build/sbom && $(PYTHON) -m venv --without-pip build/sbom
+	@$(BIN)/python -m pip --python build/sbom install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sdk.txt
+	@$(BIN)/python -m pip --python build/sbom install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --mc-type library -o dist/kkiai-sdk.cdx.json build/sbom/bin/python
+	@echo "dist/kkiai-sdk.cdx.json"
+
 .PHONY: lock
 lock: $(DEV_STAMP) ## resolve requirements/ anew (needs the package index)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) --upgrade -o requirements/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra cli --extra mock $(LOCK) -c requirements/dev.txt -o requirements/run.txt
-
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/sdk.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra mock --extra contract --extra aiohttp $(LOCK) --upgrade --resolution lowest-direct -o requirements/lowest.txt
 
 .PHONY: clean
 clean: ## remove everything that can be made again
-	@rm -rf $(VENV) dist build demo .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

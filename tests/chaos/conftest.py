@@ -1,0 +1,49 @@
+"""The lane that needs real time: programs are interrupted, stopped and starved, and servers dawdle.
+
+Not among the `testpaths`: `make chaos` runs it. Here, and only here, tests sleep.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.support.leaks import Belongings
+from tests.support.rawserver import RawServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.rawserver import Act, Received
+
+
+class Play(Protocol):
+    """Starts a raw server whose every answer is given by one function of the request."""
+
+    def __call__(self, each: Callable[[Received], Act]) -> RawServer:
+        """Start one."""
+        ...
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = Belongings()
+    yield
+    before.assert_unchanged()
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(_nothing_left_behind: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KKIAI_API_KEY", "KKIAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def play(_no_environment: None) -> Iterator[Play]:
+    """Raw servers that are closed at the end."""
+    with ExitStack() as stack:
+        yield lambda each: stack.enter_context(RawServer(iter(lambda: each, None), clock=time.monotonic))

@@ -1,0 +1,138 @@
+"""Ctrl-C, as the terminal sends it, at every kind of moment."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.adapter import KINDS
+from tests.support.programs import start
+from tests.support.rawserver import End
+from tests.support.wire import HANG, FileHost, done, pattern, says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.chaos.conftest import Play
+    from tests.support.rawserver import Act, Received
+
+#: Ten minutes: nothing in these programs ends by itself before the test gives up.
+PROGRAM = """
+options = dict(timeout=600, poll=PollPolicy(min_interval=600, max_interval=600))
+def use(client):
+    try:
+        {call}
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    print(client.query("after").status, flush=True)
+
+async def use_async(client):
+    try:
+        {async_call}
+    except asyncio.CancelledError:
+        asyncio.current_task().uncancel()
+        print("interrupted", flush=True)
+    print((await client.query("after")).status, flush=True)
+
+if {kind!r} == "sync":
+    use(Kkiai(**options))
+else:
+    try:
+        asyncio.run(use_async(AsyncKkiai(**options)))
+    except KeyboardInterrupt:
+        pass
+"""
+CALLS = {
+    "read": "client.query('silent')",
+    "sleep": "client.wait('slow', timeout=None)",
+    "many": "client.wait_many(['silent', 'slow', 'quiet'], timeout=None)",
+    "download": "client.download('file', {target!r})",
+}
+
+
+def program(kind: str, call: str) -> str:
+    """The source of a program that makes this call and is interrupted in it."""
+    return PROGRAM.format(kind=kind, call=call, async_call=f"await {call}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("moment", CALLS)
+@pytest.mark.fault("C-01")
+def test_an_interrupt_ends_the_call_and_not_the_client(play: Play, tmp_path: Path, kind: str, moment: str) -> None:
+    """Ctrl-C while reading, sleeping, waiting for many, and downloading ends the call at once; the client works on."""
+    reached = threading.Event()
+    body = b"".join(pattern(version, 0, 1 << 20) for version in (1, 2, 3))
+    wanted = {"read": 1, "sleep": 1, "many": 3, "download": 2}[moment]
+
+    def answer(request: Received) -> Act:
+        if request.target.startswith("/video.mp4"):
+            act = FileHost(body)(request).cut(2_500_000, End.HANG)
+        elif request.task_id == "file":
+            act = done(f"{server.url}/video.mp4")
+        else:
+            act = HANG if request.task_id in {"silent", "quiet"} else says({"status": "queued"})
+        if len(server.requests) >= wanted:
+            reached.set()
+        return act
+
+    server = play(answer)
+    target = tmp_path / "v.mp4"
+    with start(program(kind, CALLS[moment].format(target=str(target))), server.url) as process:
+        try:
+            assert reached.wait(20)
+            # Half a second for the program to get from the answer to what it does next.
+            threading.Event().wait(0.5)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (out, err) == ("interrupted\nqueued\n", "")
+    assert process.returncode == 0
+    if moment == "download":
+        assert not target.exists()
+        part = (tmp_path / "v.mp4.part").read_bytes()
+        assert body.startswith(part)
+        # asyncio writes a megabyte at a time; what had not come to a megabyte is fetched again.
+        assert 1 << 20 <= len(part) <= 2_500_000
+
+
+@pytest.fixture
+def deaf() -> Iterator[tuple[str, threading.Event]]:
+    """A TLS server that takes connections and never says hello, and when one has come."""
+    came = threading.Event()
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            held.append(listener.accept()[0])
+            if held[0].recv(1):
+                came.set()
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", came
+        if not held:
+            socket.create_connection(listener.getsockname()).close()
+        thread.join()
+        held[0].close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.fault("C-01")
+def test_an_interrupt_while_connecting(deaf: tuple[str, threading.Event], kind: str) -> None:
+    """Ctrl-C in the middle of a TLS handshake that goes nowhere ends the program with nothing but KeyboardInterrupt."""
+    url, came = deaf
+    use = "Kkiai(timeout=600).query('t')" if kind == "sync" else "asyncio.run(AsyncKkiai(timeout=600).query('t'))"
+    with start(f"try:\n    {use}\nexcept KeyboardInterrupt:\n    print('interrupted')", url) as process:
+        try:
+            assert came.wait(20)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (out, err, process.returncode) == ("interrupted\n", "", 0)
