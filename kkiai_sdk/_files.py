@@ -239,8 +239,10 @@ def _write_private(path: Path, text: str) -> None:
     """A new file: whatever has that name, a link or a pipe, is not written to."""
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 def _read_small(path: Path) -> bytes:

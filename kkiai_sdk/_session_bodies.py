@@ -47,11 +47,11 @@ def _as_httpx() -> Iterator[None]:
         raise httpx.ReadError(str(problem)) from problem
 
 
-def _counted(chunk: bytes, left: int) -> int:
-    """What is left after this chunk."""
+def _piece(chunk: bytes, left: int) -> bytes:
+    """What of a chunk belongs to the body, of which ``left`` bytes are missing; a connection may give more."""
     if not chunk:
         raise httpx.RemoteProtocolError(f"the connection was closed {left} bytes before the end")
-    return left - len(chunk)
+    return chunk[:left]
 
 
 def chunks(response: httpx.Response, timeout: float) -> Generator[bytes]:
@@ -62,31 +62,34 @@ def chunks(response: httpx.Response, timeout: float) -> Generator[bytes]:
         return
     stream, left = direct
     for chunk in parts:
-        left = _counted(chunk, left)
+        left -= len(chunk)
         yield chunk
         # A short body that is whole already is left to httpx to the end, so that the connection can be used again.
         if left:
             break
     while left:
         with _as_httpx():
-            chunk = stream.read(min(left, PIECE), timeout)
-        left = _counted(chunk, left)
-        yield chunk
+            piece = _piece(stream.read(min(left, PIECE), timeout), left)
+        left -= len(piece)
+        yield piece
 
 
 async def chunks_async(response: httpx.Response, timeout: float) -> AsyncGenerator[bytes]:
     """:func:`chunks`, asynchronously."""
     direct = _connection(response, httpcore.AsyncNetworkStream)
     async with aclosing(raw_chunks_async(response)) as parts:
-        stream, left = direct or (None, 0)
+        if direct is None:
+            async for chunk in parts:
+                yield chunk
+            return
+        stream, left = direct
         async for chunk in parts:
+            left -= len(chunk)
             yield chunk
-            if stream:
-                left = _counted(chunk, left)
-                if left:
-                    break
-        while stream and left:
+            if left:
+                break
+        while left:
             with _as_httpx():
-                chunk = await stream.read(min(left, PIECE), timeout)
-            left = _counted(chunk, left)
-            yield chunk
+                piece = _piece(await stream.read(min(left, PIECE), timeout), left)
+            left -= len(piece)
+            yield piece

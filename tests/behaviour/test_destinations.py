@@ -25,6 +25,7 @@ BODY = pattern(1, 0, 300_000)
 OLD = b"an older file"
 
 
+@pytest.mark.fault("F-10")
 def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The file has the mode that the umask gives to any new file."""
     umask = os.umask(0o027)
@@ -35,6 +36,7 @@ def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
+@pytest.mark.fault("F-04", "F-08")
 @pytest.mark.parametrize(("task_id", "name"), [("t-1", "t-1.mp4"), ("../../evil", "evil-"), ("grok:1", "grok-1-")])
 def test_a_folder_gets_a_name_from_the_id(make: Maker, serve: Serve, tmp_path: Path, task_id: str, name: str) -> None:
     """Into a folder the file goes under a safe name made from the id, never from the server."""
@@ -45,6 +47,7 @@ def test_a_folder_gets_a_name_from_the_id(make: Maker, serve: Serve, tmp_path: P
     assert path.read_bytes() == BODY
 
 
+@pytest.mark.fault("F-02")
 def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """Without overwrite an existing target is a TargetExistsError before any request, also before a wait."""
     target = tmp_path / "t.mp4"
@@ -58,6 +61,7 @@ def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: P
     assert (server.requests, target.read_bytes()) == ([], OLD)
 
 
+@pytest.mark.fault("F-02")
 def test_overwrite_replaces_it_at_the_end(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """With overwrite the old file stands until the new one is whole."""
     target = tmp_path / "v.mp4"
@@ -71,6 +75,7 @@ def test_overwrite_replaces_it_at_the_end(make: Maker, serve: Serve, tmp_path: P
     assert target.read_bytes() == BODY
 
 
+@pytest.mark.fault("F-03")
 def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """Without overwrite a file that appeared during the download is not replaced either."""
     target = tmp_path / "v.mp4"
@@ -81,6 +86,7 @@ def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_pa
     assert target.read_bytes() == OLD
 
 
+@pytest.mark.fault("F-04")
 @pytest.mark.parametrize("dest", ["missing/v.mp4", "", None, 5, b"v.mp4", "folder.mp4"])
 def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
     """A place that cannot hold the file is refused before anything is sent."""
@@ -92,6 +98,7 @@ def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest
     assert server.requests == []
 
 
+@pytest.mark.fault("D-21")
 def test_a_second_download_to_the_same_place(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """While one download writes, another to the same place is refused; the first goes on."""
     client = make(serve().url)
@@ -111,6 +118,7 @@ def test_a_second_download_to_the_same_place(make: Maker, serve: Serve, tmp_path
     assert len(host.requests) == 1
 
 
+@pytest.mark.fault("F-13")
 def test_what_is_published_is_on_the_disk(
     make: Maker, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +134,7 @@ def test_what_is_published_is_on_the_disk(
     assert synced == [(False, False), (True, True)]
 
 
+@pytest.mark.fault("F-06")
 def test_a_planted_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A symbolic link under the part's name is not followed: the file behind it stays as it is."""
     (tmp_path / "victim").write_bytes(OLD)
@@ -136,6 +145,7 @@ def test_a_planted_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
     assert (host.requests, (tmp_path / "victim").read_bytes()) == ([], OLD)
 
 
+@pytest.mark.fault("F-01")
 def test_no_room_on_the_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
     """What the file system refuses is a DownloadError with its number; it is not tried again."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -63,6 +63,7 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
 }
 
 
+@pytest.mark.fault("B-05", "D-14", "D-16", "D-18", "D-19", "D-20", "F-02")
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_leaves_the_target_alone(
@@ -121,6 +122,7 @@ def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: 
         make(serve().url).download("t", tmp_path / "v.mp4", **options)
 
 
+@pytest.mark.fault("D-24")
 def test_progress(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The callback hears a growing number of bytes out of the total, and at last all of them."""
     told: list[tuple[int, int | None]] = []

@@ -50,6 +50,7 @@ def left_over(make: Maker, serve: Serve, target: Path) -> Path:
     return part
 
 
+@pytest.mark.fault("B-14", "D-11", "D-12")
 @pytest.mark.parametrize("cut", [(size, end) for size in (1, 511, 512, CUT) for end in (End.FIN, End.RST)])
 def test_a_cut_within_a_call(make: Maker, serve: Serve, clock: FakeTime, target: Path, cut: tuple[int, End]) -> None:
     """After a cut, clean or not, the same call goes on from the last byte that counts."""
@@ -63,6 +64,7 @@ def test_a_cut_within_a_call(make: Maker, serve: Serve, clock: FakeTime, target:
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.fault("D-13")
 def test_many_cuts_with_progress_between(make: Maker, serve: Serve, clock: FakeTime, target: Path) -> None:
     """Each byte of progress starts the count of failures anew."""
     host = serve(*[HOST.cut(6_000)] * 50)
@@ -71,6 +73,7 @@ def test_many_cuts_with_progress_between(make: Maker, serve: Serve, clock: FakeT
     assert ranges(host)[-1] == ("bytes=294000-", '"one"')
 
 
+@pytest.mark.fault("D-14")
 @pytest.mark.parametrize("fault", [CLOSE, RESET, http(503), http(429)])
 def test_failures_without_progress(make: Maker, serve: Serve, clock: FakeTime, target: Path, fault: Act) -> None:
     """Five failures in a row, with growing pauses between them, end the call; the part is kept."""
@@ -81,6 +84,7 @@ def test_failures_without_progress(make: Maker, serve: Serve, clock: FakeTime, t
     assert target.with_name("v.mp4.part").read_bytes() == ONE[:CUT]
 
 
+@pytest.mark.fault("D-01")
 def test_the_next_call_goes_on(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
     """A later call asks for the rest, under the condition that the file is the same."""
     host = serve(HOST)
@@ -89,6 +93,7 @@ def test_the_next_call_goes_on(make: Maker, serve: Serve, left_over: Path, targe
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.fault("F-10", "K-13")
 def test_what_is_remembered(left_over: Path) -> None:
     """Beside the part lie its task, tag and length, for the owner only; no URL, because URLs are signed."""
     note = left_over.with_name("v.mp4.part.json")
@@ -108,6 +113,7 @@ def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE
     return http(206, body[start:], ("Content-Range", f"bytes {start}-{total - 1}/{total}"), *fields)
 
 
+@pytest.mark.fault("D-02", "D-03", "D-04", "D-05", "D-07")
 @pytest.mark.parametrize(
     "plan",
     [
@@ -137,6 +143,7 @@ def test_only_bytes_of_the_same_file_are_joined(
     assert list(target.parent.iterdir()) == [target]
 
 
+@pytest.mark.fault("D-16")
 def test_a_web_page_does_not_cost_the_part(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
     """When something else than the rest is served, what had arrived is kept."""
     host = serve(http(200, b"<html>", ("Content-Type", "text/html")), HOST)
@@ -147,6 +154,7 @@ def test_a_web_page_does_not_cost_the_part(make: Maker, serve: Serve, left_over:
     assert ranges(host)[1] == (f"bytes={CUT}-", '"one"')
 
 
+@pytest.mark.fault("D-08", "D-10")
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -169,6 +177,7 @@ def test_a_part_without_proof_is_thrown_away(
     assert ranges(host) == [(None, None)]
 
 
+@pytest.mark.fault("D-08")
 def test_a_part_that_is_too_long_counts_for_nothing(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
     """What cannot be a part of the file is not counted as received."""
     left_over.write_bytes(bytes(SIZE + 1))
@@ -178,6 +187,7 @@ def test_a_part_that_is_too_long_counts_for_nothing(make: Maker, serve: Serve, l
     assert caught.value.received == 0
 
 
+@pytest.mark.fault("D-09")
 @pytest.mark.parametrize("tag", [None, 'W/"one"', "one", '""'])
 def test_without_a_strong_tag_there_is_no_range(make: Maker, serve: Serve, target: Path, tag: str | None) -> None:
     """When nothing proves that the file is the same, the whole of it is fetched again."""
@@ -187,6 +197,7 @@ def test_without_a_strong_tag_there_is_no_range(make: Maker, serve: Serve, targe
     assert ranges(host) == [(None, None)] * 2
 
 
+@pytest.mark.fault("D-06", "D-23")
 def test_a_whole_part_needs_no_request(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
     """A part that is whole already, because the program was killed just then, only gets its name."""
     left_over.write_bytes(ONE)
@@ -195,6 +206,7 @@ def test_a_whole_part_needs_no_request(make: Maker, serve: Serve, left_over: Pat
     assert host.requests == []
 
 
+@pytest.mark.fault("D-15")
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_url_is_asked_for_again(make: Maker, serve: Serve, target: Path, status: int) -> None:
     """A URL that is refused is asked for again through query, and the part goes on with the fresh one."""
@@ -206,6 +218,7 @@ def test_an_expired_url_is_asked_for_again(make: Maker, serve: Serve, target: Pa
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("D-15")
 def test_a_fresh_url_is_asked_for_once(make: Maker, serve: Serve, target: Path) -> None:
     """When the fresh URL is refused too, the download ends with an error that says so."""
     host = serve(each=lambda _: refusal(403))
@@ -215,6 +228,7 @@ def test_a_fresh_url_is_asked_for_once(make: Maker, serve: Serve, target: Path) 
     assert (len(server.requests), len(host.requests)) == (1, 2)
 
 
+@pytest.mark.fault("C-01")
 def test_an_interrupt_leaves_a_part_to_go_on_from(make: Maker, serve: Serve, target: Path) -> None:
     """Ctrl-C in the middle of a download passes, and the next call goes on from what is on disk."""
     host = serve(each=HOST)

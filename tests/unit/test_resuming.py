@@ -43,6 +43,7 @@ def judged(status: int, *headers: tuple[str, str], size: int = 300, note: Note |
     return judge(Head(status, headers), size=size, note=note, url=URL)
 
 
+@pytest.mark.fault("D-06", "D-08", "D-09")
 @pytest.mark.parametrize(
     ("size", "note", "asked"),
     [
@@ -115,6 +116,7 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
 }
 
 
+@pytest.mark.fault("D-01", "D-02", "D-03", "D-04", "D-05", "D-07")
 @pytest.mark.parametrize("case", MATRIX)
 def test_the_matrix(case: str) -> None:
     """Bytes are appended only when the server proves that they continue the same file."""
@@ -157,6 +159,7 @@ def test_a_date_beside_a_tag(tag: str) -> None:
     assert judged(200, WHOLE, ("etag", tag), *dates, size=0, note=None) == Save(0, 9, None)
 
 
+@pytest.mark.fault("D-18")
 @pytest.mark.parametrize("status", [200, 206])
 @pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip", "deflate"])
 def test_encoded_files_are_refused(status: int, coding: str) -> None:
@@ -188,6 +191,7 @@ def test_a_redirect_without_a_target() -> None:
     assert judged(302) == judged(307, ("location", "")) == Failed("a redirect to nowhere", transient=False)
 
 
+@pytest.mark.fault("B-05", "D-20")
 @pytest.mark.parametrize(
     ("headers", "version", "framed"),
     [
@@ -231,12 +235,14 @@ DAMAGE: list[Any] = [
 ]
 
 
+@pytest.mark.fault("D-10")
 @pytest.mark.parametrize("damaged", DAMAGE, ids=brief)
 def test_damaged_notes(damaged: object) -> None:
     """A note that is damaged, incomplete or not ours is no note."""
     assert read_note(json.dumps(damaged)) is None
 
 
+@pytest.mark.fault("D-10")
 @given(
     st.text(max_size=60)
     | st.dictionaries(st.sampled_from(["task_id", "validator", "total"]), JSON_VALUES).map(json.dumps)

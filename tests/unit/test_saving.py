@@ -43,6 +43,7 @@ NAMES: dict[str, str] = {
 }
 
 
+@pytest.mark.fault("F-08")
 @pytest.mark.parametrize("task_id", NAMES, ids=brief)
 def test_file_names(task_id: str) -> None:
     """A file is called after its task: the id itself where that is harmless, else a harmless form and some hash."""
@@ -52,6 +53,7 @@ def test_file_names(task_id: str) -> None:
 IDS = st.text(st.characters(), max_size=40) | st.from_regex(r"[A-Za-z0-9:./%\\ -]{0,20}", fullmatch=True)
 
 
+@pytest.mark.fault("F-08")
 @given(IDS | st.text(st.characters(), min_size=100, max_size=400))
 @FIXED
 def test_file_names_are_safe(task_id: str) -> None:
@@ -62,6 +64,7 @@ def test_file_names_are_safe(task_id: str) -> None:
     assert name.split(".")[0].lower() not in {"con", "prn", "aux", "nul", "com1", "lpt9"}
 
 
+@pytest.mark.fault("F-09")
 @given(IDS, IDS)
 @FIXED
 def test_two_tasks_have_two_files(one: str, other: str) -> None:
@@ -69,6 +72,7 @@ def test_two_tasks_have_two_files(one: str, other: str) -> None:
     assert (file_name(one).lower() == file_name(other).lower()) is (one == other)
 
 
+@pytest.mark.fault("F-09")
 @pytest.mark.parametrize(
     ("one", "other"), [("Grok", "grok"), ("GROK", "Grok"), ("a/b", "a-b"), ("a/b", "a\\b"), ("é", "e\u0301")]
 )
@@ -83,6 +87,7 @@ def test_strong_tags(tag: str) -> None:
     assert is_strong(tag)
 
 
+@pytest.mark.fault("D-09")
 @pytest.mark.parametrize(
     "tag", ["", "abc", 'W/"abc"', '""', '"a"b"', '"a b"', '"a\n"', '"é"', '"abc', f'"{"x" * 513}"', '"a"\n']
 )
@@ -97,6 +102,7 @@ def test_sizes_that_fit(expected: int | None, max_bytes: int | None) -> None:
     check_size(expected, max_bytes, URL)
 
 
+@pytest.mark.fault("D-19")
 def test_a_file_that_is_too_large() -> None:
     """A file that is larger than the caller allows is refused, with both sizes."""
     with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5"):

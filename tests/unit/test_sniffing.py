@@ -67,6 +67,7 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
 }
 
 
+@pytest.mark.fault("D-16")
 @pytest.mark.parametrize("case", NO_VIDEOS)
 def test_what_is_no_video(case: str) -> None:
     """A page, an error document, words or nothing at all are refused under any type, and the error says what came."""

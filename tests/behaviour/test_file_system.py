@@ -1,0 +1,236 @@
+"""What the file system does to a download: no room, no permission, links and pipes in the place of files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from kkiai_sdk import ConfigurationError
+from tests.support.wire import FileHost, finished, pattern, task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+BODY = pattern(1, 0, 300_000)
+OLD = b"an older file"
+NOBODY = 65534
+
+
+def no_room(*_: object, **__: object) -> Any:
+    """What the system says when the disk is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def room_for(size: int, suffix: str = ".part") -> Callable[[int, bytes], int]:
+    """Writing that works until this many bytes have gone to a file with this ending."""
+    write, left = os.write, [size]
+
+    def limited(descriptor: int, data: bytes) -> int:
+        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix != suffix:
+            return write(descriptor, data)
+        if left[0] == 0:
+            no_room()
+        written = write(descriptor, data[: left[0]])
+        left[0] -= written
+        return written
+
+    return limited
+
+
+#: What fails, by name, and how many bytes are there to go on from.
+STEPS: dict[str, tuple[str, Callable[[], Callable[..., Any]], int]] = {
+    "opening the part": ("open", lambda: no_room, 0),
+    "the note": ("write", lambda: room_for(0, ".json"), 0),
+    "the first write": ("write", lambda: room_for(0), 0),
+    "a later write": ("write", lambda: room_for(100_000), 100_000),
+    "syncing": ("fsync", lambda: no_room, len(BODY)),
+    "renaming": ("replace", lambda: no_room, len(BODY)),
+}
+
+
+@pytest.mark.fault("F-01")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime, step: str) -> None:
+    """A full disk is a DownloadError with its number, at once; an old file and what was written stay to go on from."""
+    target, (name, failing, kept) = tmp_path / "v.mp4", STEPS[step]
+    target.write_bytes(OLD)
+    host = serve(each=FileHost(BODY))
+    client = make(serve().url)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, name, failing())
+        with pytest.raises(k.DownloadError, match="No space left") as caught:
+            client.download(finished(f"{host.url}/v"), target, overwrite=True)
+    assert (caught.value.errno, caught.value.path) == (errno.ENOSPC, str(target))
+    assert (target.read_bytes(), clock.naps, len(host.requests)) == (OLD, [], int(step != "opening the part"))
+    part = target.with_name("v.mp4.part")
+    assert (part.stat().st_size if part.exists() else 0) == kept
+    assert client.download(finished(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
+    ranges = [each.header("range") for each in host.requests[1:]]
+    assert ranges == ([] if kept == len(BODY) else [f"bytes={kept}-" if kept else None])[: len(ranges)]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.fault("F-03")
+def test_no_hard_links(make: Maker, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are no hard links the file is renamed, and a file that appeared meanwhile is kept all the same."""
+
+    def unsupported(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", unsupported)
+    client, host = make(serve().url), serve(each=FileHost(BODY))
+    assert client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
+    with pytest.raises(k.TargetExistsError):
+        client.download(finished(f"{host.url}/v"), tmp_path / "w.mp4", progress=lambda *_: (tmp_path / "w.mp4").touch())
+    assert (tmp_path / "w.mp4").read_bytes() == b""
+
+
+@pytest.fixture
+def closed_folder() -> Iterator[Path]:
+    """A folder into which this process may not write: for the superuser only by being somebody else."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, is_superuser = Path(name), os.geteuid() == 0
+        folder.chmod(0o555)
+        if is_superuser:
+            os.seteuid(NOBODY)
+        try:
+            yield folder
+        finally:
+            if is_superuser:
+                os.seteuid(0)
+            folder.chmod(0o755)
+
+
+@pytest.mark.fault("F-05")
+def test_a_folder_that_may_not_be_written_to(make: Maker, serve: Serve, closed_folder: Path) -> None:
+    """Without permission there is a DownloadError before anything is sent, also before a wait."""
+    server = serve()
+    client = make(server.url)
+    for call in (client.download, client.wait_and_download):
+        with pytest.raises(k.DownloadError, match="cannot write") as caught:
+            call("t", closed_folder / "v.mp4")
+        assert caught.value.errno == errno.EACCES
+    assert server.requests == []
+
+
+@pytest.mark.fault("F-05")
+def test_a_read_only_file_system(make: Maker, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only opening the part brings to light is a DownloadError, still before anything is sent."""
+
+    def read_only(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    server = serve()
+    client = make(server.url)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        with pytest.raises(k.DownloadError, match="Read-only") as caught:
+            client.download("t", tmp_path / "v.mp4")
+    assert (caught.value.errno, server.requests, list(tmp_path.iterdir())) == (errno.EROFS, [], [])
+
+
+@pytest.mark.fault("F-06")
+def test_a_planted_hard_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A part that has another name too is given up, not written to: the other file stays as it is."""
+    victim, part = tmp_path / "victim", tmp_path / "v.mp4.part"
+    victim.write_bytes(OLD)
+    part.hardlink_to(victim)
+    path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
+    assert (path.read_bytes(), victim.read_bytes(), part.exists()) == (BODY, OLD, False)
+
+
+@pytest.mark.fault("F-06")
+@pytest.mark.parametrize("kind", ["link", "hard link", "FIFO"])
+def test_a_planted_note(make: Maker, serve: Serve, tmp_path: Path, kind: str) -> None:
+    """Under the note's name a link is not written through, and a pipe is not waited for."""
+    victim, note = tmp_path / "victim", tmp_path / "v.mp4.part.json"
+    victim.write_bytes(OLD)
+    (tmp_path / "v.mp4.part").write_bytes(b"x")
+    plant: dict[str, Callable[[], object]] = {
+        "link": lambda: note.symlink_to(victim),
+        "hard link": lambda: note.hardlink_to(victim),
+        "FIFO": lambda: os.mkfifo(note),
+    }
+    plant[kind]()
+    path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
+    assert (path.read_bytes(), victim.read_bytes()) == (BODY, OLD)
+    assert {each.name for each in tmp_path.iterdir()} == {"v.mp4", "victim"}
+
+
+@pytest.mark.fault("F-07")
+def test_a_link_under_the_final_name(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A symbolic link in the target's place counts as a file that exists; overwriting replaces the link alone."""
+    victim, target = tmp_path / "victim", tmp_path / "v.mp4"
+    client, host = make(serve().url), serve(each=FileHost(BODY))
+    for exists in (False, True):
+        target.symlink_to(victim)
+        if exists:
+            victim.write_bytes(OLD)
+        with pytest.raises(k.TargetExistsError):
+            client.download(finished(f"{host.url}/v"), target)
+        client.download(finished(f"{host.url}/v"), target, overwrite=True)
+        assert (target.is_symlink(), target.read_bytes(), victim.exists()) == (False, BODY, exists)
+        target.unlink()
+    assert victim.read_bytes() == OLD
+
+
+@pytest.mark.fault("F-11")
+@pytest.mark.parametrize("kind", ["FIFO", "socket", "/dev/null", "/dev/full", "/dev/stdout", "/dev/new.mp4"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_file(make: Maker, serve: Serve, tmp_path: Path, kind: str, *, overwrite: bool) -> None:
+    """Pipes, sockets and devices, the standard output among them, are refused before anything is sent."""
+    target, server = tmp_path / "v.mp4", serve()
+    if kind == "FIFO":
+        os.mkfifo(target)
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind == "socket":
+            listener.bind(str(target))
+        with pytest.raises(ConfigurationError, match="not a regular file"):
+            make(server.url).download("t", kind if kind.startswith("/") else target, overwrite=overwrite)
+    assert server.requests == []
+
+
+@pytest.mark.fault("F-11")
+def test_a_pipe_under_the_part_s_name(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A pipe in the place of the part is refused, not waited for."""
+    os.mkfifo(tmp_path / "v.mp4.part")
+    server = serve()
+    with pytest.raises(k.DownloadError, match=r"\.part is not a regular file"):
+        make(server.url).download("t", tmp_path / "v.mp4")
+    assert server.requests == []
+
+
+@pytest.mark.fault("F-12", "K-13")
+def test_everything_is_beside_the_target(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """While it grows, a download has its part and its note beside the target and nothing anywhere else."""
+    seen: set[str] = set()
+    temporary = set(Path(tempfile.gettempdir()).iterdir())
+    make(serve().url).download(
+        finished(f"{serve(FileHost(BODY)).url}/v"),
+        tmp_path / "v.mp4",
+        progress=lambda size, _: seen.update(each.name for each in tmp_path.iterdir() if size),
+    )
+    assert seen == {"v.mp4.part", "v.mp4.part.json"}
+    assert not [each for each in set(Path(tempfile.gettempdir()).iterdir()) - temporary if "v.mp4" in each.name]
+
+
+@pytest.mark.fault("F-02")
+def test_a_good_file_under_two_names(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A program killed between giving the name and taking the part's away leaves a whole file; nothing empties it."""
+    target, part = tmp_path / "v.mp4", tmp_path / "v.mp4.part"
+    target.write_bytes(OLD)
+    part.hardlink_to(target)
+    with pytest.raises(k.VideoMissingError):
+        make(serve(task()).url).download("t", target, overwrite=True, resume=False)
+    assert target.read_bytes() == OLD
