@@ -24,11 +24,35 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
-#: Networks beyond what Python's ``is_global`` refuses; that property changes between patch releases and lets
-#: multicast, site-local addresses and the IPv6 forms of private IPv4 addresses through.
-_IPV4_REFUSED = ("224.0.0.0/4", "192.0.0.0/24", "100.64.0.0/10")
-_IPV6_REFUSED = ("ff00::/8", "fec0::/10", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
-_REFUSED_NETWORKS = tuple(map(ipaddress.ip_network, _IPV4_REFUSED + _IPV6_REFUSED))
+#: What is not on the public internet, by the special-purpose address registries of IANA (RFC 6890 and its updates). A
+#: table of our own: Python's ``is_global`` changes between patch releases, and calls multicast global.
+_IPV4_REFUSED = (
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private use"),
+    ("100.64.0.0/10", "shared address space of providers"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link local, and metadata of cloud machines"),
+    ("172.16.0.0/12", "private use"),
+    ("192.0.0.0/24", "protocol assignments"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.88.99.0/24", "6to4 relays, deprecated"),
+    ("192.168.0.0/16", "private use"),
+    ("198.18.0.0/15", "benchmarks"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved, and broadcast"),
+)
+#: Of IPv6 only this is given to the public so far; outside lie loopback, unique local, link local, site local,
+#: multicast, discard-only, segment routing, and NAT64 and the other forms that hold an IPv4 address.
+_IPV6_PUBLIC = ipaddress.IPv6Network("2000::/3")
+_IPV6_REFUSED = (
+    ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID"),
+    ("2001:db8::/32", "documentation"),
+    ("2002::/16", "6to4, which holds an IPv4 address"),
+    ("3fff::/20", "documentation"),
+)
+_REFUSED_NETWORKS = tuple(ipaddress.ip_network(network) for network, _ in _IPV4_REFUSED + _IPV6_REFUSED)
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
 
 
@@ -95,11 +119,12 @@ def is_private_host(host: str) -> bool:
 
 def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether an address must not be fetched from at a server's word."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        return is_private_address(mapped)
-    refused = any(address.version == network.version and address in network for network in _REFUSED_NETWORKS)
-    return refused or not address.is_global
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_private_address(address.ipv4_mapped)
+        if address not in _IPV6_PUBLIC:
+            return True
+    return any(address in network for network in _REFUSED_NETWORKS)
 
 
 def vet_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:

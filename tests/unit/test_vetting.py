@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import UnsafeURLError
-from kkiai_sdk._vetting import Source, is_private_address, is_private_host, same_origin, vet
+from kkiai_sdk._vetting import Source, is_private_address, is_private_host, same_origin, vet, vet_addresses
 from tests.unit.support import FIXED, GATEWAY
 
 LOCAL = "http://127.0.0.1:8080"
@@ -30,7 +30,6 @@ LOCAL = "http://127.0.0.1:8080"
         "https://xn--mnchen-3ya.example/a",
         "https://8.8.8.8/a",
         "https://[2606:4700:4700::1111]/a",
-        "https://[64:ff9b:2::1]/a",
         "https://1password.com/a",
         "https://cdn.example/a#fragment",
     ],
@@ -72,6 +71,7 @@ REFUSED: dict[str, str] = {
 }
 
 
+@pytest.mark.fault("S-04")
 @pytest.mark.parametrize("url", REFUSED, ids=ascii)
 def test_urls_that_are_refused(url: str) -> None:
     """A URL with another scheme, without a host, with credentials, hidden characters or an odd port is refused."""
@@ -89,7 +89,7 @@ PRIVATE = {
     "link and site": "169.254.169.254 fe80::1 fe80::1%eth0 fec0::1",
     "reserved": "0.0.0.0 :: 192.0.0.8 192.0.0.171 192.0.2.1 198.18.0.1 203.0.113.5 240.0.0.1 100::1 2001:db8::1",
     "multicast": "224.0.0.1 239.255.255.250 255.255.255.255 ff02::1",
-    "translated": "64:ff9b::7f00:1 64:ff9b:1::a00:1 2002:7f00:1:: 2001::1",
+    "translated": "64:ff9b::7f00:1 64:ff9b:1::a00:1 2002:7f00:1:: 2001::1 64:ff9b:2::1",
 }
 PUBLIC = {
     "names": "cdn.example a.b.cdn.example local.example localhost.example 127.0.0.1.example x.1a 0x7f.example",
@@ -102,6 +102,7 @@ def hosts(table: dict[str, str]) -> list[str]:
     return " ".join(table.values()).split()
 
 
+@pytest.mark.fault("S-05")
 @pytest.mark.parametrize("host", hosts(PRIVATE))
 def test_private_hosts(host: str) -> None:
     """Every spelling of an address inside a private network is recognised, and nothing there is fetched."""
@@ -116,6 +117,73 @@ def test_public_hosts(host: str) -> None:
     assert not is_private_host(host)
 
 
+#: The networks of the two registries that are not for the public, each with the addresses just before and after it.
+REGISTRIES = {
+    "0.0.0.0/8": ("", "1.0.0.0"),
+    "10.0.0.0/8": ("9.255.255.255", "11.0.0.0"),
+    "100.64.0.0/10": ("100.63.255.255", "100.128.0.0"),
+    "127.0.0.0/8": ("126.255.255.255", "128.0.0.0"),
+    "169.254.0.0/16": ("169.253.255.255", "169.255.0.0"),
+    "172.16.0.0/12": ("172.15.255.255", "172.32.0.0"),
+    "192.0.0.0/24": ("191.255.255.255", "192.0.1.0"),
+    "192.0.2.0/24": ("192.0.1.255", "192.0.3.0"),
+    "192.88.99.0/24": ("192.88.98.255", "192.88.100.0"),
+    "192.168.0.0/16": ("192.167.255.255", "192.169.0.0"),
+    "198.18.0.0/15": ("198.17.255.255", "198.20.0.0"),
+    "198.51.100.0/24": ("198.51.99.255", "198.51.101.0"),
+    "203.0.113.0/24": ("203.0.112.255", "203.0.114.0"),
+    "224.0.0.0/4": ("223.255.255.255", ""),
+    "240.0.0.0/4": ("", ""),
+    "::/128": ("", ""),
+    "::1/128": ("", ""),
+    "::/96": ("", ""),
+    "64:ff9b::/96": ("", ""),
+    "64:ff9b:1::/48": ("", ""),
+    "100::/64": ("", ""),
+    "100:0:0:1::/64": ("", ""),
+    "2001::/23": ("2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2001:200::"),
+    "2001::/32": ("", ""),
+    "2001:2::/48": ("", ""),
+    "2001:10::/28": ("", ""),
+    "2001:20::/28": ("", ""),
+    "2001:db8::/32": ("2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db9::"),
+    "2002::/16": ("2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "2003::"),
+    "3fff::/20": ("3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "3fff:1000::"),
+    "5f00::/16": ("", ""),
+    "fc00::/7": ("", ""),
+    "fe80::/10": ("", ""),
+    "fec0::/10": ("", ""),
+    "ff00::/8": ("", ""),
+}
+
+
+@pytest.mark.fault("S-07")
+@pytest.mark.parametrize("network", REGISTRIES)
+def test_networks_that_are_not_public(network: str) -> None:
+    """Every network of the registries is refused from its first address to its last, and not one address more."""
+    first, last = ipaddress.ip_network(network)[0], ipaddress.ip_network(network)[-1]
+    assert is_private_address(first)
+    assert is_private_address(last)
+    assert not any(is_private_address(ipaddress.ip_address(other)) for other in REGISTRIES[network] if other)
+
+
+@pytest.mark.fault("S-06")
+@pytest.mark.parametrize(
+    "addresses", [["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1", "2606:4700:4700::1111"], ["fe80::1%eth0"]]
+)
+def test_one_private_address_is_enough(addresses: list[str]) -> None:
+    """A file's host is refused when any of its addresses is private, whatever its name looks like."""
+    with pytest.raises(UnsafeURLError, match=r"cdn\.example.*private address space"):
+        vet_addresses("cdn.example", addresses, GATEWAY)
+
+
+@pytest.mark.fault("S-06")
+def test_addresses_that_are_not_refused() -> None:
+    """A host with public addresses alone is not, nor is the gateway's own, wherever it stands."""
+    vet_addresses("cdn.example", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"], GATEWAY)
+    vet_addresses("gateway.example", ["10.0.0.1", "::1"], GATEWAY)
+
+
 @given(st.ip_addresses())
 @FIXED
 def test_addresses_that_python_calls_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
@@ -125,6 +193,7 @@ def test_addresses_that_python_calls_private(address: ipaddress.IPv4Address | ip
         assert is_private_address(address)
 
 
+@pytest.mark.fault("S-07")
 @given(st.ip_addresses(v=4))
 @FIXED
 def test_an_address_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
@@ -154,6 +223,7 @@ def test_where_the_key_goes(url: str, base_url: str, with_key: bool) -> None:  #
     assert vet(url, base_url) == Source(url, with_key=with_key)
 
 
+@pytest.mark.fault("S-05")
 def test_another_private_host_beside_a_private_gateway() -> None:
     """A gateway in a private network vouches for its own host alone."""
     with pytest.raises(UnsafeURLError, match="private"):
@@ -162,6 +232,7 @@ def test_another_private_host_beside_a_private_gateway() -> None:
         vet("http://localhost:8080/x", LOCAL)
 
 
+@pytest.mark.fault("H-07")
 @pytest.mark.parametrize("came_from", ["https://cdn.example/a", "HTTPS://cdn.example/a", "https://gateway.example/a"])
 def test_downgrades(came_from: str) -> None:
     """A redirect from https to http is refused, however the scheme was written."""
