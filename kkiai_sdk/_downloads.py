@@ -17,6 +17,7 @@ from kkiai_sdk.errors import (
     DownloadError,
     IncompleteDownloadError,
     TaskFailedError,
+    UnsafeURLError,
     VideoMissingError,
 )
 from kkiai_sdk.models import TaskState
@@ -117,7 +118,7 @@ class _Transfer:
         headers = _saving.request_headers(self._part.size, self._part.note)
         source = _vetting.vet(self._url, self._job.base_url)
         for _ in range(_vetting.MAX_REDIRECTS + 1):
-            head: Head | APIError = yield Open(source, headers)
+            head = yield from self._open(source, headers)
             if isinstance(head, APIError):
                 return Failed(str(head), transient=head.transient)
             verdict = self._judge(head, source.url)
@@ -127,6 +128,15 @@ class _Transfer:
                 return verdict
             source = _vetting.vet(verdict.location, self._job.base_url, came_from=source.url)
         raise DownloadError(f"{self._shown}: more than {_vetting.MAX_REDIRECTS} redirects", url=self._shown)
+
+    def _open(self, source: _vetting.Source, headers: dict[str, str]) -> Flow[Head | APIError]:
+        try:
+            head: Head | APIError = yield Open(source, headers)
+        except UnsafeURLError as refusal:
+            # For its address, by those who connect: they know nothing but the host.
+            refusal.url = _vetting.shown(source.url)
+            raise
+        return head
 
     def _judge(self, head: Head, url: str) -> Verdict:
         now = self._job.runtime.wall_clock()

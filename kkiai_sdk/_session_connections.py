@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from kkiai_sdk._log import log
+from kkiai_sdk._session_logs import discreet, install
 from kkiai_sdk._session_streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class _Kept:
     def _sending(self) -> Iterator[None]:
         self._is_sending = True
         try:
-            yield
+            with discreet():
+                yield
         finally:
             self._is_sending = False
 
@@ -136,11 +138,13 @@ def _holds_surplus(connection: Any) -> bool:
 
 def keep_well(pool: httpcore.ConnectionPool) -> None:
     """Have a pool of httpcore's make such connections."""
+    install()
     make = pool.create_connection
     pool.create_connection = lambda origin: Connection(origin, partial(make, origin))  # type: ignore[method-assign]
 
 
 def keep_well_async(pool: httpcore.AsyncConnectionPool) -> None:
     """:func:`keep_well`, for an asynchronous pool."""
+    install()
     make = pool.create_connection
     pool.create_connection = lambda origin: AsyncConnection(origin, partial(make, origin))  # type: ignore[method-assign]

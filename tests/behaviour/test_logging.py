@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import PollPolicy
-from tests.support.wire import done, http, refusal, task
+from tests.support.adapter import default_tls
+from tests.support.wire import FileHost, done, http, pattern, refusal, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +69,7 @@ def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog:
     assert not set(told) & set("\r\n\x1b\x07\u202e")
 
 
+@pytest.mark.fault("K-05")
 def test_signed_urls_are_not_logged(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -79,3 +82,34 @@ def test_signed_urls_are_not_logged(
     assert "/v1/video/query" in told
     assert "s3cret" not in told
     assert "?" not in told
+
+
+@pytest.mark.fault("K-05")
+def test_no_log_at_all_shows_a_signature(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Neither the SDK's logger nor any other has the query of a video's URL, or of a redirect, in a line: all of them
+    stand at DEBUG here.
+    """
+    away = http(302, b"", ("Location", "/w?sig=s3cret"), ("Set-Cookie", "session=s3cret"))
+    host = serve(away, FileHost(pattern(1, 0, 9000)))
+    server = serve(done(f"{host.url}/v?sig=s3cret"), http(307, b"", ("Location", "/q?sig=s3cret")), task())
+    client = make(server.url)
+    client.wait_and_download("t", tmp_path / "v.mp4")
+    client.query("t")
+    assert host.targets == ["/v?sig=s3cret", "/w?sig=s3cret"]
+    assert {"kkiai_sdk", "httpcore.connection"} <= {record.name for record in caplog.records}
+    assert [record.getMessage() for record in caplog.records if "s3cret" in record.getMessage()] == []
+
+
+@pytest.mark.fault("K-05")
+def test_requests_of_others_are_logged_as_ever(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """What httpx and httpcore log of the user's own requests is not touched."""
+    server = serve(task(), http(200, b"{}", ("X-Mine", "shown")))
+    make(server.url).query("t")
+    caplog.clear()
+    with httpx.Client(verify=default_tls(), trust_env=False) as own:
+        own.get(f"{server.url}/mine?sig=mine")
+    told = "".join(record.getMessage() for record in caplog.records)
+    assert "/mine?sig=mine" in told
+    assert "X-Mine" in told

@@ -1,0 +1,38 @@
+"""Keeping other libraries' logs silent about our own requests, and only about these.
+
+At DEBUG, httpcore writes whole header fields of answers, in which the address of a redirect is often a signature, and
+hpack those of requests before they are packed for HTTP/2, the key among them.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TALKATIVE = ("httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table")
+_ours: ContextVar[bool] = ContextVar("kkiai_sdk_request", default=False)
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return not _ours.get()
+
+
+def install() -> None:
+    """Have those loggers ask whose request it is. Again does nothing; levels and handlers are the user's."""
+    for name in _TALKATIVE:
+        logging.getLogger(name).addFilter(_is_not_ours)
+
+
+@contextmanager
+def discreet() -> Iterator[None]:
+    """What happens inside is a request of ours."""
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)

@@ -1,0 +1,227 @@
+"""Which address a connection goes to: names are looked up once, judged, and connected to as they were judged."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+import kkiai_sdk as k
+from tests.support.canary import KEY
+from tests.support.wire import FileHost, finished, http, pattern, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.clock import FakeTime
+
+BODY = pattern(5, 0, 40_000)
+#: An address of the public internet; nothing in these tests is ever sent there.
+PUBLIC = "93.184.215.14"
+
+
+class Names:
+    """A resolver: what each name stands for, the first time, the second time …; and what came of it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.table: dict[str, list[list[str]]] = {}
+        #: The names that were looked up.
+        self.asked: list[str] = []
+        #: The addresses that somebody tried to connect to.
+        self.touched: list[str] = []
+        self._look_up, self._connect = socket.getaddrinfo, socket.socket.connect
+        patch.setattr(socket, "getaddrinfo", self._answer)
+        # A plain function is bound to the socket; a method would not be.
+        patch.setattr(socket.socket, "connect", lambda *args: self._note(*args))  # noqa: PLW0108
+
+    def stands_for(self, name: str, *answers: list[str]) -> None:
+        """The last answer holds from then on."""
+        self.table[name] = list(answers)
+
+    def _answer(self, host: str | bytes, port: int, *args: Any, **kwargs: Any) -> list[Any]:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in self.table:
+            # An address is read; it need not be looked up.
+            kwargs["flags"] = kwargs.get("flags", 0) | socket.AI_NUMERICHOST
+            return self._look_up(host, port, *args[:3], **kwargs)
+        self.asked.append(name)
+        answers = self.table[name]
+        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [one for text in addresses for one in self._look_up(text, port, type=socket.SOCK_STREAM)]
+
+    def _note(self, connecting: socket.socket, address: Any) -> None:
+        if connecting.family in {socket.AF_INET, socket.AF_INET6}:
+            self.touched.append(address[0])
+            if address[0] == PUBLIC:
+                raise ConnectionRefusedError(111, "Connection refused")
+        self._connect(connecting, address)
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The only resolver there is."""
+    return Names(monkeypatch)
+
+
+@pytest.mark.fault("S-06")
+@pytest.mark.parametrize(
+    "addresses",
+    [["127.0.0.1"], ["::1"], ["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC], ["::ffff:127.0.0.1"]],
+    ids="+".join,
+)
+def test_names_that_lead_inwards(make: Maker, serve: Serve, names: Names, tmp_path: Path, addresses: list[str]) -> None:
+    """A file host with any private address is refused before a byte is sent, at once, and nothing is written."""
+    names.stands_for("cdn.example", addresses)
+    inside = serve(foreign=True)
+    with pytest.raises(k.UnsafeURLError, match=r"cdn\.example.*private address space") as caught:
+        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
+    assert caught.value.url == f"http://cdn.example:{inside.port}/v.mp4"
+    assert "s3cret" not in str(caught.value)
+    assert (names.asked, names.touched, inside.requests) == (["cdn.example"], [], [])
+    assert not (tmp_path / "v.mp4").exists()
+
+
+@pytest.mark.fault("S-05")
+@pytest.mark.parametrize("spelling", ["127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "[::ffff:7f00:1]"])
+def test_spellings_of_this_machine(make: Maker, serve: Serve, names: Names, tmp_path: Path, spelling: str) -> None:
+    """Whatever a resolver makes of an odd spelling, the address inside is not connected to."""
+    names.stands_for(spelling, ["127.0.0.1"])
+    inside = serve(foreign=True)
+    with pytest.raises(k.UnsafeURLError):
+        make(serve().url).download(finished(f"http://{spelling}:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+    assert (names.touched, inside.requests) == ([], [])
+
+
+@pytest.mark.fault("S-08")
+def test_a_name_that_changes_its_mind(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+    """A name is looked up once for a connection, which goes to the address that was judged; the next one is judged
+    anew.
+    """
+    names.stands_for("cdn.example", [PUBLIC], ["127.0.0.1"])
+    inside = serve(foreign=True)
+    with pytest.raises(k.UnsafeURLError):
+        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+    assert (names.asked, names.touched) == (["cdn.example"] * 2, [PUBLIC])
+    assert inside.requests == []
+
+
+@pytest.mark.fault("H-10", "S-09")
+def test_a_redirect_inwards_at_the_third_hop(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+    """Every hop is judged by its address, not the first alone."""
+    names.stands_for("cdn.example", ["127.0.0.1"])
+    inside = serve(foreign=True)
+    hops = [http(302, b"", ("Location", "/next"))] * 2
+    server = serve(*hops, http(302, b"", ("Location", f"http://cdn.example:{inside.port}/v.mp4")))
+    with pytest.raises(k.UnsafeURLError, match=r"cdn\.example"):
+        make(server.url).download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
+    assert (len(server.requests), inside.requests) == (3, [])
+    assert set(names.touched) == {"127.0.0.1"}
+    assert names.asked == ["cdn.example"]
+
+
+def test_the_gateway_may_be_anywhere(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+    """The gateway's own host may have a private address, for queries and for files, on other ports too."""
+    names.stands_for("gateway.example", ["127.0.0.1"])
+    cdn = serve(FileHost(BODY), foreign=True)
+    server = serve(task(), FileHost(BODY))
+    client = make(f"http://gateway.example:{server.port}", allow_http=True)
+    assert client.query("t").id == "t"
+    for port in (server.port, cdn.port):
+        path = tmp_path / f"{port}.mp4"
+        client.download(finished(f"http://gateway.example:{port}/v.mp4"), path)
+        assert path.read_bytes() == BODY
+    assert server.requests[1].header("authorization") == f"Bearer {KEY}"
+
+
+@pytest.mark.fault("N-18")
+def test_a_dead_address_beside_a_living_one(make: Maker, serve: Serve, names: Names, clock: FakeTime) -> None:
+    """Of several addresses the next is tried at once when one refuses; that is no failed try."""
+    server = serve(task("queued"))
+    names.stands_for("gateway.example", ["::1", "127.0.0.1"])
+    client = make(f"http://gateway.example:{server.port}", allow_http=True, max_retries=0)
+    assert client.query("t").status == "queued"
+    assert (names.touched, clock.naps) == (["::1", "127.0.0.1"], [])
+
+
+@pytest.mark.fault("N-18")
+def test_an_address_that_never_answers(make: Maker, serve: Serve, names: Names) -> None:
+    """A dead address that swallows everything uses up its own share of the time for connecting alone."""
+    server = serve(task("queued"))
+    names.stands_for("gateway.example", ["::1", "127.0.0.1"])
+    with socket.create_server(("::1", server.port), family=socket.AF_INET6, backlog=0) as deaf:
+        full = [socket.socket(socket.AF_INET6) for _ in range(4)]
+        for one in full:
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        client = make(f"http://gateway.example:{server.port}", allow_http=True, max_retries=0, timeout=1.5)
+        assert client.query("t").status == "queued"
+        for one in full:
+            one.close()
+
+
+@pytest.mark.fault("N-18")
+def test_ipv6_alone(make: Maker, names: Names) -> None:
+    """A host that has nothing but an IPv6 address is reached, by its name and by its address."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+    names.stands_for("gateway.example", ["::1"])
+    for host in ("gateway.example", "[::1]"):
+        with pytest.raises(k.APIConnectionError, match=f":{port}: the connection was refused"):
+            make(f"http://{host}:{port}", allow_http=True, max_retries=0).query("t")
+
+
+@pytest.mark.fault("N-02")
+def test_a_name_that_nobody_knows(make: Maker, monkeypatch: pytest.MonkeyPatch, clock: FakeTime) -> None:
+    """A failed look-up is transient, of the kind dns, and names the host."""
+
+    def unknown(*_: Any, **__: Any) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(
+        k.APIConnectionError, match=r"^nope\.invalid:443: the host name could not be resolved"
+    ) as caught:
+        make("https://nope.invalid").query("t")
+    assert (caught.value.kind, caught.value.transient) == ("dns", True)
+    assert isinstance(caught.value.__cause__, socket.gaierror)
+    assert clock.naps == [0.5, 1.0, 2.0]
+
+
+def certificate(*names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """TLS for a server of these names, and for a client that trusts its authority."""
+    authority, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client_side = ssl.create_default_context()
+    authority.issue_cert(*names).configure_cert(server_side)
+    authority.configure_trust(client_side)
+    return server_side, client_side
+
+
+def test_tls_is_for_the_name(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+    """However the address was found, TLS names the host that the URL names, and wants its certificate."""
+    server_side, client_side = certificate("gateway.example")
+    asked: list[str | None] = []
+    server_side.sni_callback = lambda _, name, __: asked.append(name)
+    server, files = serve(task(), tls=server_side), serve(FileHost(BODY), tls=server_side, foreign=True)
+    names.stands_for("gateway.example", ["127.0.0.1"])
+    client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
+    assert client.query("t").id == "t"
+    client.download(finished(f"https://gateway.example:{files.port}/v.mp4"), tmp_path / "v.mp4")
+    assert asked == ["gateway.example"] * 2
+
+
+@pytest.mark.fault("N-03")
+def test_a_certificate_for_another_name(make: Maker, serve: Serve, names: Names, clock: FakeTime) -> None:
+    """A certificate for another host is final, whatever address the connection goes to."""
+    server_side, client_side = certificate("other.example")
+    server = serve(tls=server_side)
+    names.stands_for("gateway.example", ["127.0.0.1"])
+    client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
+    with pytest.raises(k.APIConnectionError, match=r"certificate was not accepted.*'gateway\.example'") as caught:
+        client.query("t")
+    assert (caught.value.kind, caught.value.transient, clock.naps, server.requests) == ("tls", False, [], [])
+    assert "verify" not in str(caught.value).replace("verify failed", "")
