@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from kkiai_api.models import VideoTask as GeneratedVideoTask
-from kkiai_sdk import _checks, _config, _flows, _reading, _refusals, _retry, _runtime
+from kkiai_sdk import _checks, _config, _reading, _refusals, _retry, _runtime
 from kkiai_sdk._effects import Call, Fetch, Reply
 from kkiai_sdk._session import Seam
 from kkiai_sdk._session_pool import Pool
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from kkiai_api.types import Response
-    from kkiai_sdk import _downloads
+    from kkiai_sdk import _downloads, _flows
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._runtime import Runtime
     from kkiai_sdk._session_wire import Fields
@@ -89,17 +89,23 @@ class Core:
         every_poll: bool = False,
     ) -> Flow[History]:
         """The flow of one wait, checked."""
+        from kkiai_sdk import _flows  # noqa: PLC0415 (a query needs nothing of it)
+
         _checks.callback("on_update", on_update)
         return _flows.watching(_checks.task_id(task_id), self.terms(timeout, poll), every_poll=every_poll)
 
     def conclude(self, history: History, *, raise_on_failure: bool) -> VideoTask:
         """The task of a wait that is over; raises the error that this end is."""
+        from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
+
         return _flows.conclude(history, self.runtime.monotonic(), raise_on_failure=raise_on_failure)
 
     def terms(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> _flows.Terms:
         """The terms of a wait."""
         if poll is not None and not isinstance(poll, PollPolicy):
             raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
+        from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
+
         return _flows.Terms(_checks.wait_timeout(timeout), poll or self.config.poll, self.call(), self.runtime)
 
     def reply(self, response: Response[Any], task_id: str) -> Reply:
@@ -122,6 +128,8 @@ class Core:
         self, task_ids: Iterable[str], timeout: float | timedelta | None, poll: PollPolicy | None, max_concurrency: int
     ) -> tuple[list[WaitResult], Flow[None]]:
         """The ids that cannot be asked, with the reason, and the flow for all others."""
+        from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
+
         _checks.whole("max_concurrency", max_concurrency, low=1, high=1000)
         good, bad = [], []
         for task_id in dict.fromkeys(_checks.task_ids(task_ids)):

@@ -58,7 +58,8 @@ class Rule:
     transient: bool
     #: Codes or types, in lower case.
     words: frozenset[str] = frozenset()
-    text: re.Pattern[str] | None = None
+    #: A pattern to be found in the message. Compiled when it is needed: most programs never see such an answer.
+    text: str = ""
     #: HTTP statuses under which it counts; empty for all.
     statuses: frozenset[int] = frozenset()
 
@@ -67,11 +68,7 @@ class Rule:
         if self.statuses and status not in self.statuses:
             return False
         said = {(facts.code or "").lower(), (facts.type or "").lower()}
-        return bool(self.words & said) or bool(self.text and self.text.search(facts.message))
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)
+        return bool(self.words & said) or bool(self.text and re.search(self.text, facts.message))
 
 
 CODE_RULES: Sequence[Rule] = (
@@ -89,14 +86,14 @@ TEXT_RULES: Sequence[Rule] = (
     Rule(
         errors.TaskNotFoundError,
         False,
-        text=_pattern(r"\btask[ _]?(?:id )?(?:is |was |does |did )?not[ _](?:found|exist)|任务不存在"),
+        text=r"(?i)\btask[ _]?(?:id )?(?:is |was |does |did )?not[ _](?:found|exist)|任务不存在",
         statuses=frozenset({400, 404}),
     ),
     Rule(
         errors.QuotaExceededError,
         False,
-        text=_pattern(
-            r"额度(?:已|已经)?(?:用尽|用完|不足)|余额不足"
+        text=(
+            r"(?i)额度(?:已|已经)?(?:用尽|用完|不足)|余额不足"
             r"|\bquota\b.{0,40}\b(?:exhausted|used up|not enough|insufficient)"
             r"|\b(?:insufficient|not enough|exhausted)\b.{0,20}\b(?:quota|balance|credits?)\b"
         ),
@@ -131,9 +128,9 @@ PASSING = frozenset(
     {"fail_to_fetch_task", "internal server error", "not found", "get_task_failed", "do_request_failed"}
 )
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
-_REQUEST_ID = re.compile(r"\(request id: ([\x21-\x28\x2a-\x7e]{1,200})\)")
-_HTML = re.compile(r"\s*<(?:!doctype|html)", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
+_REQUEST_ID = r"\(request id: ([\x21-\x28\x2a-\x7e]{1,200})\)"
+_HTML = r"(?i)\s*<(?:!doctype|html)"
+_TITLE = r"(?i)<title[^>]{0,200}>([^<]{1,300})"
 
 
 def read_answer(
@@ -210,7 +207,7 @@ class _Refused:
         self.shown = Facts(*_text.redact_all([self.facts.code, self.facts.type, self.facts.message], secret))
         self.text, self.body = _text.redact(text, secret), _text.redact_all(body, secret)
         self.location = _text.redact(answer.header("location") or "", secret)
-        self.is_html = "html" in (answer.header("content-type") or "").lower() or bool(_HTML.match(self.text))
+        self.is_html = "html" in (answer.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
         self.common: dict[str, Any] = {
             "request_id": _text.redact(_request_id(answer, self.facts.message) or "", secret) or None,
             "retry_after": parse_retry_after(answer.headers, wall_clock),
@@ -219,7 +216,7 @@ class _Refused:
     @property
     def told(self) -> str:
         """What the gateway said, in one line."""
-        title = _TITLE.search(self.text[:4096]) if self.is_html else None
+        title = re.search(_TITLE, self.text[:4096]) if self.is_html else None
         said = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
         line = _text.message(said) or ("a web page" if self.is_html else "no reason given")
         return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
@@ -248,7 +245,7 @@ def _refusal(refused: _Refused) -> errors.APIError:
     rule = next((rule for rule in CODE_RULES if rule.matches(refused.status, refused.facts)), None)
     if rule:
         return _build(rule.error, refused, transient=rule.transient)
-    said = {(refused.facts.code or "").lower(), _REQUEST_ID.sub("", refused.facts.message).strip().lower()}
+    said = {(refused.facts.code or "").lower(), re.sub(_REQUEST_ID, "", refused.facts.message).strip().lower()}
     return _response_error(refused, f"but the query failed: {refused.told}", transient=bool(said & PASSING))
 
 
@@ -277,7 +274,7 @@ def request_id(headers: Sequence[tuple[str, str]]) -> str | None:
 
 
 def _request_id(answer: Answer, message: str) -> str | None:
-    match = _REQUEST_ID.search(message)
+    match = re.search(_REQUEST_ID, message)
     return request_id(answer.headers) or (match[1] if match else None)
 
 

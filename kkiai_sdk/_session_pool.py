@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -124,7 +125,7 @@ class Pool:
         try:
             _check_transport(args.get("transport"), build)
             if "transport" not in args:
-                args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None))
+                args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None), files=files)
             client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
         except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
@@ -141,8 +142,11 @@ class Pool:
     def _vet_file_host(self, host: str, addresses: Sequence[str]) -> None:
         _vetting.vet_addresses(host, addresses, self._base_url)
 
-    def _tls_context(self, verify: Any, cert: Any) -> Any:
-        # Loading the certificate store is the dearest part of a client: once for all.
+    def _tls_context(self, verify: Any, cert: Any, *, files: bool) -> Any:
+        # Loading the certificate store is the dearest part of a client: once for all, and not at all for a gateway
+        # without TLS (its redirects stay on its origin). A bare context trusts nobody.
+        if not files and verify is True and cert is None and self._base_url.startswith("http:"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self._tls is None:
             self._tls = httpx.create_ssl_context(verify=verify, cert=cert, trust_env=self._args.get("trust_env", True))
         return self._tls
