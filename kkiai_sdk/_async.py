@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import AsyncIteration, run_async
-from kkiai_sdk._effects import Copy, Emit, Fetch, Gather, Launch, Local, Open, Reply
+from kkiai_sdk._effects import Copy, Emit, Fetch, Local, Open, Reply
 from kkiai_sdk._session import Caller
 from kkiai_sdk._session_async import AsyncSession
 from kkiai_sdk._session_raw import raw_client
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._core import Core
-    from kkiai_sdk._crews import TaskCrew
     from kkiai_sdk._downloads import Job
     from kkiai_sdk._effects import Effect, Flow
     from kkiai_sdk._session_files import AsyncTransfer
@@ -56,14 +55,12 @@ class AsyncPerformer:
             yield task
         self._core.conclude(steps.result, raise_on_failure=False)
 
-    async def complete(self, bad: list[WaitResult], flow: Flow[None]) -> AsyncIterator[WaitResult]:
-        """Wait for many tasks; ``bad`` are the ends that are known already."""
+    async def complete(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
+        """Wait for many tasks."""
         from kkiai_sdk._crews import TaskCrew  # noqa: PLC0415 (for many only)
 
-        for result in bad:
-            yield result
         async with TaskCrew(self.fetch, self._core.runtime) as crew:
-            async for result in AsyncIteration(flow, lambda effect: self._perform_many(effect, crew)):
+            async for result in AsyncIteration(flow, crew.perform):
                 yield result
 
     async def save(self, job: Job, task: VideoTask | None) -> Path:
@@ -90,14 +87,6 @@ class AsyncPerformer:
                 told = on_update(effect.value)  # type: ignore[arg-type]
                 return await told if inspect.isawaitable(told) else told
         return None
-
-    async def _perform_many(self, effect: Effect, crew: TaskCrew) -> Any:
-        match effect:
-            case Launch():
-                return crew.launch(effect.fetch)
-            case Gather():
-                return await crew.gather(effect.until)
-        return await self._perform(effect)
 
     async def _perform_transfer(self, effect: Effect, transfer: AsyncTransfer) -> Any:
         match effect:

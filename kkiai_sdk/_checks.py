@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -152,7 +152,18 @@ def task_ids(value: object) -> list[Any]:
     """Several ids, not checked one by one: what is wrong with one of them concerns that one only."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ConfigurationError(f"task_ids must be several ids, such as a list, and not {type(value).__name__}")
-    return [one if isinstance(one, Hashable) else ascii(one)[:MAX_TASK_ID] for one in value]
+    return [_hashable(one) for one in value]
+
+
+def _hashable(one: Any) -> Any:
+    return one if isinstance(one, Hashable) else ascii(one)[:MAX_TASK_ID]
+
+
+def ids_in_turn(value: object) -> Iterable[Any]:
+    """:func:`task_ids` without duplicates; those of an iterator are read one by one, and not before they are wanted."""
+    if isinstance(value, Iterator):
+        return map(_hashable, value)
+    return dict.fromkeys(task_ids(value))
 
 
 def mapping(name: str, value: object) -> Mapping[Any, Any]:

@@ -106,7 +106,8 @@ class Core:
             raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
         from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
 
-        return _flows.Terms(_checks.wait_timeout(timeout), poll or self.config.poll, self.call(), self.runtime)
+        limit = _checks.wait_timeout(timeout)
+        return _flows.Terms(limit, poll or self.config.poll, self.call(), self.runtime, self.budget)
 
     def reply(self, response: Response[Any], task_id: str) -> Reply:
         """What the generated function brought, as a task of ours."""
@@ -125,19 +126,18 @@ class Core:
         return Reply(task, _retry.parse_retry_after(headers, self.runtime.wall_clock()))
 
     def fleet(
-        self, task_ids: Iterable[str], timeout: float | timedelta | None, poll: PollPolicy | None, max_concurrency: int
-    ) -> tuple[list[WaitResult], Flow[None]]:
-        """The ids that cannot be asked, with the reason, and the flow for all others."""
+        self,
+        task_ids: Iterable[str],
+        timeout: float | timedelta | None,
+        poll: PollPolicy | None,
+        limits: tuple[int, float | None, int],
+    ) -> Flow[None]:
+        """The flow for many tasks, checked. What is wrong with one of the ids is its result."""
         from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
+        from kkiai_sdk._fleet import Limits  # noqa: PLC0415 (as above)
 
-        _checks.whole("max_concurrency", max_concurrency, low=1, high=1000)
-        good, bad = [], []
-        for task_id in dict.fromkeys(_checks.task_ids(task_ids)):
-            try:
-                good.append(_checks.task_id(task_id))
-            except ConfigurationError as error:
-                bad.append(WaitResult(task_id, error=error))
-        return bad, _flows.completing(good, self.terms(timeout, poll), max_concurrency=max_concurrency)
+        checked = Limits.of(*limits)
+        return _flows.completing(_checks.ids_in_turn(task_ids), self.terms(timeout, poll), checked)
 
     def job(
         self,

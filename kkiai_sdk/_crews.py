@@ -6,25 +6,39 @@ import asyncio
 import math
 import queue
 import threading
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from kkiai_sdk.errors import APIError
+from kkiai_sdk._effects import Gather, Launch
+from kkiai_sdk._waiting import Sleep
+from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kkiai_sdk._effects import Fetch, Outcome, Reply
+    from kkiai_sdk._effects import Effect, Fetch, Outcome, Reply
     from kkiai_sdk._runtime import Runtime
 
 Report: TypeAlias = "tuple[str, Outcome | BaseException]"
 
 
 def _checked(reports: list[Report]) -> list[tuple[str, Outcome]]:
-    """The reports; raises the first exception that is no answer about a task (a bug, an interrupt)."""
+    """The reports; raises the first interrupt among them."""
     for _, outcome in reports:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, APIError):
+        if isinstance(outcome, BaseException) and not isinstance(outcome, KkiaiError):
             raise outcome
     return reports  # type: ignore[return-value]
+
+
+def _about_one(problem: Exception) -> KkiaiError:
+    """What went wrong with one query. It must not end the waits for all other tasks, whoever's code it was."""
+    if isinstance(problem, KkiaiError):
+        return problem
+    error = ConfigurationError(
+        f"the query was not made: {type(problem).__name__} was raised, most likely by the api_key function or by "
+        "something in httpx_args; it is the __cause__ of this error"
+    )
+    error.__cause__ = problem
+    return error
 
 
 class ThreadCrew:
@@ -37,8 +51,19 @@ class ThreadCrew:
         self._threads: list[threading.Thread] = []
         self._in_flight = 0
 
-    def launch(self, fetch: Fetch) -> None:
-        """Have it fetched. The caller bounds how many are under way."""
+    def perform(self, effect: Effect) -> Any:
+        """Launch a fetch, gather what has come, or sleep."""
+        match effect:
+            case Launch():
+                return self._launch(effect.fetch)
+            case Gather():
+                return self._gather(effect.until)
+            case Sleep():
+                return self._runtime.sleep_until(effect.until)
+        return None
+
+    def _launch(self, fetch: Fetch) -> None:
+        # The flow bounds how many are under way.
         self._in_flight += 1
         if self._in_flight > len(self._threads):
             # Daemons, so that an interrupted program does not hang on a gateway that does not answer.
@@ -47,8 +72,7 @@ class ThreadCrew:
             thread.start()
         self._work.put(fetch)
 
-    def gather(self, until: float) -> list[tuple[str, Outcome]]:
-        """Wait for a report, at most until this time; all that are in."""
+    def _gather(self, until: float) -> list[tuple[str, Outcome]]:
         limit = None if math.isinf(until) else max(until - self._runtime.monotonic(), 0.0)
         reports: list[Report] = []
         try:
@@ -63,6 +87,8 @@ class ThreadCrew:
         while (fetch := self._work.get()) is not None:
             try:
                 report: Outcome | BaseException = self._fetch(fetch)
+            except Exception as problem:
+                report = _about_one(problem)
             except BaseException as problem:  # it belongs to the thread that gathers
                 report = problem
             self._reports.put((fetch.task_id, report))
@@ -85,12 +111,21 @@ class TaskCrew:
         self._fetch, self._runtime = fetch, runtime
         self._tasks: set[asyncio.Task[Report]] = set()
 
-    def launch(self, fetch: Fetch) -> None:
-        """Have it fetched. The caller bounds how many are under way."""
+    async def perform(self, effect: Effect) -> Any:
+        """Launch a fetch, gather what has come, or sleep."""
+        match effect:
+            case Launch():
+                self._launch(effect.fetch)
+            case Gather():
+                return await self._gather(effect.until)
+            case Sleep():
+                await self._runtime.sleep_until_async(effect.until)
+        return None
+
+    def _launch(self, fetch: Fetch) -> None:
         self._tasks.add(asyncio.create_task(self._toil(fetch)))
 
-    async def gather(self, until: float) -> list[tuple[str, Outcome]]:
-        """Wait for a report, at most until this time; all that are in."""
+    async def _gather(self, until: float) -> list[tuple[str, Outcome]]:
         limit = None if math.isinf(until) else max(until - self._runtime.monotonic(), 0.0)
         done, self._tasks = await asyncio.wait(self._tasks, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         return _checked([task.result() for task in done])
@@ -99,7 +134,7 @@ class TaskCrew:
         try:
             return fetch.task_id, await self._fetch(fetch)
         except Exception as problem:
-            return fetch.task_id, problem
+            return fetch.task_id, _about_one(problem)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,3 +8,8 @@ DEFAULT_MAX_RETRIES = 3
 DEFAULT_WAIT_TIMEOUT = 1800.0
 #: Requests in flight at once: as many as httpx serves at full speed (more in flight make its pool slower).
 DEFAULT_CONCURRENCY = 4
+#: Requests per second for all tasks of one call: what a tenth of one core sends. A fleet of 150 tasks at the first pace
+#: of the default schedule, or of 750 at its last, does not feel it.
+DEFAULT_PER_SECOND = 50.0
+#: Tasks that wait at a time: about 10 MiB of them.
+DEFAULT_WAITING = 10_000

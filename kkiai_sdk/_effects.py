@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from attrs import frozen
 
 from kkiai_sdk._waiting import Sleep
-from kkiai_sdk.errors import APIError
+from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
     from kkiai_sdk._vetting import Source
@@ -65,7 +65,7 @@ class Launch:
 
 @frozen
 class Gather:
-    """Wait for launched fetches, at most until this time. Outcome: a list of pairs, id and Reply or APIError."""
+    """Wait for launched fetches, at most until this time. Outcome: a list of pairs, id and Reply or error."""
 
     until: float
 
@@ -96,4 +96,4 @@ class Copy:
 
 Effect: TypeAlias = Fetch | Sleep | Emit | Launch | Gather | Local | Open | Copy
 Flow: TypeAlias = Generator[Effect, Any, T]
-Outcome: TypeAlias = Reply | APIError
+Outcome: TypeAlias = Reply | KkiaiError

@@ -5,22 +5,31 @@ Downloads are in :mod:`kkiai_sdk._downloads`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve, frozen
 
-from kkiai_sdk import _text, _waiting
+from kkiai_sdk import _checks, _text, _waiting
 from kkiai_sdk._effects import Call, Emit, Fetch, Gather, Launch, Reply
-from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet
+from kkiai_sdk._fleet import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
 from kkiai_sdk._log import log
 from kkiai_sdk._waiting import End, History, Sleep, Stop
-from kkiai_sdk.errors import APIError, KkiaiError, TaskFailedError, TaskTimeoutError, VideoMissingError
+from kkiai_sdk.errors import (
+    APIError,
+    ConfigurationError,
+    KkiaiError,
+    TaskFailedError,
+    TaskTimeoutError,
+    VideoMissingError,
+)
 from kkiai_sdk.models import TaskState, VideoTask, WaitResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kkiai_sdk._effects import Flow, Outcome
+    from kkiai_sdk._retry import RetryBudget
     from kkiai_sdk._runtime import Runtime
     from kkiai_sdk.policies import PollPolicy
 
@@ -36,33 +45,41 @@ class Terms:
     policy: PollPolicy
     call: Call
     runtime: Runtime
+    budget: RetryBudget
 
 
 class Journal:
     """What the log has been told about a wait, so that it is told once."""
 
     def __init__(self) -> None:
-        self._statuses: set[tuple[str, str | None]] = set()
+        self._statuses: dict[str, set[str | None]] = {}
 
     def polled(self, history: History, now: float) -> None:
         """One line per poll, and the warnings that are due."""
-        task, elapsed = history.task, now - history.started
-        log.debug(
-            "task %s: %s after %.1f s, poll %d, %s",
-            ascii(history.task_id),
-            _word(task) if task else None,
-            elapsed,
-            history.polls,
-            f"ends ({history.end.name})" if history.end else f"next in {history.due - now:.1f} s",
-        )
+        if log.isEnabledFor(logging.DEBUG):
+            self._line(history, now)
+        task = history.task
         if history.errors_in_row == WARN_AFTER:
             log.warning("task %s: %d failed queries in a row, the last: %s", *_named(history), history.last_error)
         elif task and not history.errors_in_row and task.state is TaskState.UNKNOWN:
             self._unknown(task)
+        if history.end is not None:
+            self._statuses.pop(history.task_id, None)
+
+    def _line(self, history: History, now: float) -> None:
+        log.debug(
+            "task %s: %s after %.1f s, poll %d, %s",
+            ascii(history.task_id),
+            _word(history.task) if history.task else None,
+            now - history.started,
+            history.polls,
+            f"ends ({history.end.name})" if history.end else f"next in {history.due - now:.1f} s",
+        )
 
     def _unknown(self, task: VideoTask) -> None:
-        if (task.id, task.status) not in self._statuses:
-            self._statuses.add((task.id, task.status))
+        told = self._statuses.setdefault(task.id, set())
+        if task.status not in told:
+            told.add(task.status)
             log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), _word(task))
 
 
@@ -104,40 +121,62 @@ def _poll(history: History, budget: float, terms: Terms) -> Flow[History]:
     return _waiting.after_answer(history, reply.task, now, terms.policy, runtime.random(), hint=reply.hint)
 
 
-def completing(task_ids: Iterable[str], terms: Terms, *, max_concurrency: int) -> Flow[None]:
-    """Poll many tasks to their ends, emitting each one's WaitResult as it ends. The ids are valid and unique."""
+def completing(task_ids: Iterable[Any], terms: Terms, limits: Limits) -> Flow[None]:
+    """Poll many tasks to their ends, emitting each one's WaitResult as it ends. Ids are taken as there is room."""
     runtime, journal = terms.runtime, Journal()
-    # A retry would hold one of the few places in flight while it sleeps; the heap paces it just as well.
-    terms = evolve(terms, call=evolve(terms.call, max_retries=0))
     fleet = Fleet(
-        task_ids,
+        limits,
+        terms.policy,
+        terms.budget,
         now=runtime.monotonic(),
         timeout=terms.timeout,
-        policy=terms.policy,
-        max_concurrency=max_concurrency,
+        tries=1 + terms.call.max_retries,
     )
+    # A retry would hold one of the few places in flight while it sleeps; the queue paces it just as well.
+    call = evolve(terms.call, max_retries=0)
+    ids, waiting = iter(task_ids), set[str]()
     while not isinstance(step := fleet.step(runtime.monotonic()), Finished):
-        if isinstance(step, Sleep):
+        if isinstance(step, AskAbout):
+            yield Launch(Fetch(step.task_id, evolve(call, timeout=min(call.timeout, step.budget))))
+        elif isinstance(step, Sleep):
             yield step
-        elif isinstance(step, Ended):
-            yield Emit(result_of(step.history, runtime.monotonic()))
-        elif isinstance(step, AskAbout):
-            call = evolve(terms.call, timeout=min(terms.call.timeout, step.budget))
-            yield Launch(Fetch(step.task_id, call))
+        elif isinstance(step, TakeIn):
+            yield from _take_in(ids, fleet, waiting)
         else:
-            outcomes: list[tuple[str, Outcome]] = yield Gather(step.until)
-            for task_id, outcome in outcomes:
-                history = _settle(fleet, task_id, outcome, runtime)
+            for history in [step.history] if isinstance(step, Ended) else (yield from _answers(step, fleet, terms)):
                 journal.polled(history, runtime.monotonic())
                 if history.end is not None:
+                    waiting.discard(history.task_id)
                     yield Emit(result_of(history, runtime.monotonic()))
+
+
+def _take_in(ids: Iterator[Any], fleet: Fleet, waiting: set[str]) -> Flow[None]:
+    """Take in the next id that is not waiting yet; one that cannot be asked about ends here and now."""
+    for task_id in ids:
+        if task_id in waiting:
+            continue
+        try:
+            fleet.admit(_checks.task_id(task_id))
+        except ConfigurationError as error:
+            yield Emit(WaitResult(task_id, error=error))
+        else:
+            waiting.add(task_id)
+        return
+    fleet.no_more()
+
+
+def _answers(step: Await, fleet: Fleet, terms: Terms) -> Flow[list[History]]:
+    outcomes: list[tuple[str, Outcome]] = yield Gather(step.until)
+    return [_settle(fleet, task_id, outcome, terms.runtime) for task_id, outcome in outcomes]
 
 
 def _settle(fleet: Fleet, task_id: str, outcome: Outcome, runtime: Runtime) -> History:
     now, random = runtime.monotonic(), runtime.random()
     if isinstance(outcome, APIError):
         return fleet.failed(task_id, outcome, now, random)
-    return fleet.answered(task_id, outcome.task, now, random, hint=outcome.hint)
+    if isinstance(outcome, Reply):
+        return fleet.answered(task_id, outcome.task, now, random, hint=outcome.hint)
+    return fleet.refused(task_id, outcome, now)
 
 
 def result_of(history: History, now: float) -> WaitResult:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import iterate, run
-from kkiai_sdk._effects import Copy, Emit, Fetch, Gather, Launch, Local, Open, Reply
+from kkiai_sdk._effects import Copy, Emit, Fetch, Local, Open, Reply
 from kkiai_sdk._session import Caller, Session
 from kkiai_sdk._session_raw import raw_client
 from kkiai_sdk._waiting import Sleep
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._core import Core
-    from kkiai_sdk._crews import ThreadCrew
     from kkiai_sdk._downloads import Job
     from kkiai_sdk._effects import Effect, Flow
     from kkiai_sdk._session_files import Transfer
@@ -52,13 +51,12 @@ class Performer:
         history = yield from iterate(flow, self._perform)
         self._core.conclude(history, raise_on_failure=False)
 
-    def complete(self, bad: list[WaitResult], flow: Flow[None]) -> Iterator[WaitResult]:
-        """Wait for many tasks; ``bad`` are the ends that are known already."""
+    def complete(self, flow: Flow[None]) -> Iterator[WaitResult]:
+        """Wait for many tasks."""
         from kkiai_sdk._crews import ThreadCrew  # noqa: PLC0415 (threads are for many)
 
-        yield from bad
         with ThreadCrew(self.fetch, self._core.runtime) as crew:
-            yield from iterate(flow, lambda effect: self._perform_many(effect, crew))
+            yield from iterate(flow, crew.perform)
 
     def save(self, job: Job, task: VideoTask | None) -> Path:
         """Download a file."""
@@ -79,14 +77,6 @@ class Performer:
             case Emit() if on_update is not None:
                 return on_update(effect.value)  # type: ignore[arg-type]
         return None
-
-    def _perform_many(self, effect: Effect, crew: ThreadCrew) -> Any:
-        match effect:
-            case Launch():
-                return crew.launch(effect.fetch)
-            case Gather():
-                return crew.gather(effect.until)
-        return self._perform(effect)
 
     def _perform_transfer(self, effect: Effect, transfer: Transfer) -> Any:
         match effect:

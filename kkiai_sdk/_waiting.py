@@ -9,8 +9,9 @@ The rules.
 * The first poll is made at once. Then the policy's gap, jittered, or a longer one that the server asks for.
 * Passing errors do not end a wait until there are ``max_consecutive_errors`` in a row.
 * "Not found" is taken for "not yet" during ``not_found_grace``; a success without a URL likewise for ``url_grace``.
-* A sleep never goes past the deadline. One that was cut short there is followed by a last poll; an answer that
-  arrives at or after the deadline is the last one either way, and a success in it counts.
+* A sleep never goes past the deadline. One that was cut short there is followed by a last poll, and so is one from
+  which the program woke late (a laptop was suspended); an answer that arrives at or after the deadline is the last one
+  either way, and a success in it counts.
 * A pause that a failing server asks for is never cut short: if it does not fit before the deadline, the wait is over.
 
 Times are absolute readings of one monotonic clock, in seconds. Durations would not do: a remainder too small to move
@@ -25,7 +26,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import evolve, frozen
 
-from kkiai_sdk.errors import APIError, RateLimitError, TaskNotFoundError
+from kkiai_sdk import _checks
+from kkiai_sdk.errors import APIError, KkiaiError, TaskNotFoundError
 from kkiai_sdk.models import TaskState, VideoTask
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class History:
     polls: int = 0
     errors_in_row: int = 0
     task: VideoTask | None = None
-    last_error: APIError | None = None
+    last_error: KkiaiError | None = None
     #: When the task was first seen succeeded without a URL.
     url_missing_since: float | None = None
     end: End | None = None
@@ -104,22 +106,16 @@ def decide(history: History, now: float) -> Step:
         return Stop(history.end)
     if now < history.due:
         return Sleep(history.due)
-    left = budget(history, now)
-    return Ask(left) if left else Stop(End.TIMED_OUT)
+    return Ask(_budget(history, now))
 
 
-def budget(history: History, now: float) -> float:
-    """Seconds that a poll made now may take: what is left, or infinity for "as long as the client's own timeout".
-
-    0 says that it must not be made any more: behind others in a queue, even the last look comes too late.
-    """
+def _budget(history: History, now: float) -> float:
+    """Seconds that a poll made now may take: what is left, or infinity for "as long as the client's own timeout"."""
     if history.deadline == history.started:
         # With a timeout of 0 the one try is all there is.
         return math.inf
     left = history.deadline - now
-    if left > 0:
-        return max(left, LEAST_LOOK)
-    return left + LAST_LOOK if left + LAST_LOOK >= LEAST_LOOK else 0.0
+    return max(left, LEAST_LOOK) if left > 0 else LAST_LOOK
 
 
 def after_answer(
@@ -151,31 +147,42 @@ def _end_of(task: VideoTask, history: History, now: float, url_expected_by: floa
     return End.TIMED_OUT if now >= history.deadline else None
 
 
-def after_error(history: History, error: APIError, now: float, policy: PollPolicy, random: float) -> History:
-    """The history after a query that failed."""
+def after_error(
+    history: History, error: APIError, now: float, policy: PollPolicy, random: float, *, tries: int = 1
+) -> History:
+    """The history after a query that failed, or after one of the ``tries`` that count as one failed query."""
     tolerated = isinstance(error, TaskNotFoundError) and now - history.started < policy.not_found_grace
     in_row = history.errors_in_row + (0 if tolerated else 1)
     pause = error.retry_after or 0.0
     due = now + max(_gap(history, now, policy, random), pause)
     end = None
-    if not (tolerated or error.transient) or in_row >= policy.max_consecutive_errors or pause > MAX_PAUSE:
+    if not (tolerated or error.transient) or in_row >= policy.max_consecutive_errors * tries or pause > MAX_PAUSE:
         end = End.BROKEN
     elif now >= history.deadline or now + pause > history.deadline:
-        end = End.VIDEO_MISSING if history.url_missing_since is not None else End.TIMED_OUT
+        end = out_of_time(history)
     return evolve(
         history, polls=history.polls + 1, errors_in_row=in_row, last_error=error, due=_clip(history, due), end=end
     )
 
 
-def shared_pause(error: RateLimitError, now: float, policy: PollPolicy) -> float:
-    """Until when nobody may ask a gateway that said "too many requests" to one of many."""
-    asked = error.retry_after or 0.0
-    # A longer one is no pause but a refusal, and the one who got it will say so.
-    return now + max(asked if asked <= MAX_HINT else 0.0, policy.min_interval)
+def out_of_time(history: History) -> End:
+    """How a wait ends whose time is up."""
+    return End.TIMED_OUT if history.url_missing_since is None else End.VIDEO_MISSING
+
+
+def slim(history: History) -> History:
+    """The same without what gateways add to an answer, which may be a lot: the last snapshot of each of many waits."""
+    task = history.task
+    if task is None or not task.raw:
+        return history
+    return evolve(history, task=evolve(task, raw={}, extra={}))
 
 
 def _gap(history: History, now: float, policy: PollPolicy, random: float) -> float:
-    return policy.gap(now - history.started) * (1 - policy.jitter * random)
+    # A schedule may be the caller's own; whatever it says, no sleep is endless and no loop is without one.
+    name = f"{type(policy).__name__}.gap()"
+    gap = _checks.number(name, policy.gap(now - history.started), low=0, high=_checks.MAX_SECONDS, above=True)
+    return gap * (1 - policy.jitter * random)
 
 
 def _clip(history: History, due: float) -> float:

@@ -116,10 +116,13 @@ class AsyncKkiai(BaseClient):
         timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
+        max_waiting: int = _defaults.DEFAULT_WAITING,
     ) -> AsyncIterator[WaitResult]:
         """:meth:`kkiai_sdk.Kkiai.as_completed`, for ``async for``."""
-        bad, flow = self._core.fleet(task_ids, timeout, poll, max_concurrency)
-        return self._performer.complete(bad, flow)
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        flow = self._core.fleet(task_ids, timeout, poll, limits)
+        return self._performer.complete(flow)
 
     async def wait_many(
         self,
@@ -128,11 +131,14 @@ class AsyncKkiai(BaseClient):
         timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
+        max_waiting: int = _defaults.DEFAULT_WAITING,
     ) -> list[WaitResult]:
         """:meth:`kkiai_sdk.Kkiai.wait_many`, awaited."""
         ids = self._core.ids(task_ids)
-        results = self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency)
-        return self._core.in_order(ids, [result async for result in results])
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        flow = self._core.fleet(ids, timeout, poll, limits)
+        return self._core.in_order(ids, [result async for result in self._performer.complete(flow)])
 
     async def download(
         self,

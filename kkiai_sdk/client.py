@@ -159,17 +159,23 @@ class Kkiai(BaseClient):
         timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
+        max_waiting: int = _defaults.DEFAULT_WAITING,
     ) -> Iterator[WaitResult]:
         """Wait for many tasks; gives each one's end as it comes. One bad id never stops the others.
 
-        A task that waits costs no thread. A "too many requests" for one pauses all.
+        A task that waits costs no thread. A "too many requests" for one pauses all, and slows them down for a while.
 
+        :param task_ids: duplicates have one result. An iterator may be endless: it is read as there is room.
         :param timeout: seconds for all of them together, None for no limit. Default 1800.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 4.
+        :param max_requests_per_second: for all of them together, evenly spaced; None for no limit. Default 50.
+        :param max_waiting: tasks that wait at a time, 1 to 10000000. Default 10000.
         :raises ConfigurationError: for the options. What is wrong with one task is in its ``WaitResult.error``.
         """
-        bad, flow = self._core.fleet(task_ids, timeout, poll, max_concurrency)
-        return self._performer.complete(bad, flow)
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        flow = self._core.fleet(task_ids, timeout, poll, limits)
+        return self._performer.complete(flow)
 
     def wait_many(
         self,
@@ -178,11 +184,14 @@ class Kkiai(BaseClient):
         timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
+        max_waiting: int = _defaults.DEFAULT_WAITING,
     ) -> list[WaitResult]:
         """:meth:`as_completed`, all at once: results in the order of the ids, one for each different id."""
         ids = self._core.ids(task_ids)
-        results = self.as_completed(ids, timeout=timeout, poll=poll, max_concurrency=max_concurrency)
-        return self._core.in_order(ids, results)
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        flow = self._core.fleet(ids, timeout, poll, limits)
+        return self._core.in_order(ids, self._performer.complete(flow))
 
     def download(
         self,

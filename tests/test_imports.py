@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PURE_NAMES = """
-_checks _config _defaults _fleet _json _reading _refusals _retry _saving _sniffing _text _vetting _waiting
+_checks _config _defaults _fleet _json _pacing _reading _refusals _retry _saving _sniffing _text _vetting _waiting
 errors models policies
 """
 PURE = PURE_NAMES.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.support.clock import START
 from tests.support.wire import HANG, done, http, refusal, says, task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kkiai_sdk.mock import MockGateway
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
@@ -37,7 +40,7 @@ def test_results_come_in_the_order_of_the_ids(make: Maker, serve: Serve, clock: 
     """wait_many gives one result per id, in the order of the ids, whatever ends first."""
     quick = by_id(a=task(), b=done(), c=task())
     server = serve(quick, quick, quick, each=lambda _: done())
-    results = make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN)
+    results = make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
     assert [each.task_id for each in results] == ["a", "b", "c"]
     assert all(each.is_succeeded for each in results)
     assert [each.task_id for each in server.requests] == ["a", "b", "c", "a", "c"]
@@ -56,7 +59,7 @@ def test_duplicates_are_asked_about_once(make: Maker, serve: Serve) -> None:
     """An id that is given twice has one result and costs one request; so has a bad one."""
     server = serve(each=lambda _: done())
     results = make(server.url).as_completed(["a", "", "b", "a", ""], max_concurrency=1)
-    assert [each.task_id for each in results] == ["", "a", "b"]
+    assert [each.task_id for each in results] == ["a", "", "b"]
     assert len(server.requests) == 2
 
 
@@ -121,10 +124,13 @@ def test_each_task_has_its_own_end(make: Maker, serve: Serve) -> None:
 
 
 def test_too_many_requests_pauses_all(make: Maker, serve: Serve) -> None:
-    """A 429 for one task is taken as said to all: nobody is asked before the pause is over."""
+    """A 429 for one task is taken as said to all: nobody is asked before the pause is over, and then more slowly."""
     server = serve(task(), refusal(429, retry_after="30"), each=lambda _: done())
-    make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN)
-    assert [each.time - START for each in server.requests] == [0, 0, 30, 30, 30]
+    make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
+    times = [each.time - START for each in server.requests]
+    assert times[:3] == [0, 0, 30]
+    # One good answer within the second before: 0.7 of that per second, and a little more by now.
+    assert times[4] - times[3] == pytest.approx(1 / 1.0, rel=0.1)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 8])
@@ -143,7 +149,8 @@ def test_requests_in_flight(make: Maker, serve: Serve, limit: int) -> None:
             active.discard(request.task_id)
             return says({"status": "done", "url": "http://127.0.0.1/v"})
 
-    results = make(serve(each=handler).url).wait_many([f"t{n}" for n in range(3 * limit)], max_concurrency=limit)
+    ids = [f"t{number}" for number in range(3 * limit)]
+    results = make(serve(each=handler).url).wait_many(ids, max_concurrency=limit, max_requests_per_second=None)
     assert all(each.is_succeeded for each in results)
     assert max(peaks) == limit
 
@@ -186,13 +193,108 @@ def test_stopping_early_with_requests_in_flight(make: Maker, serve: Serve) -> No
 def test_retries_do_not_hold_up_others(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A failed query gives its place to the next task; it is repeated when its turn comes."""
     server = serve(http(503), done(), done())
-    make(server.url).wait_many(["a", "b"], max_concurrency=1, poll=EVEN)
+    make(server.url).wait_many(["a", "b"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
     assert [each.task_id for each in server.requests] == ["a", "b", "a"]
     assert clock.naps == [5]
 
 
-def test_a_bug_is_not_swallowed(make: Maker, serve: Serve) -> None:
-    """An exception that is no answer about a task, such as from a key function, comes out as it is."""
-    client = make(serve().url, api_key=lambda: dict[str, str]()["vault"])
-    with pytest.raises(KeyError, match="vault"):
-        client.wait_many(["a", "b", "c"])
+def test_a_key_function_that_fails(make: Maker, serve: Serve) -> None:
+    """What a key function raises is the end of the one task that was to be asked about, with the exception as cause."""
+    keys = ["second", "first"]
+    server = serve(each=by_id(a=task(), b=done(), c=done()))
+    results = make(server.url, api_key=keys.pop).wait_many(["a", "b", "c"], max_concurrency=1)
+    assert [type(each.error) for each in results] == [ConfigurationError, type(None), ConfigurationError]
+    assert all(isinstance(each.error.__cause__, IndexError) for each in results if each.error)
+    assert "IndexError was raised" in str(results[0].error)
+    assert results[0].task is not None
+    assert results[0].task.status == "processing"
+
+
+def test_a_key_function_that_gives_no_key(make: Maker, serve: Serve) -> None:
+    """A key that cannot be sent is each task's own error, and nothing is sent."""
+    server = serve()
+    results = make(server.url, api_key=lambda: "two words").wait_many(["a", "b"])
+    assert all(isinstance(each.error, ConfigurationError) and "api_key" in str(each.error) for each in results)
+    assert server.requests == []
+
+
+def test_an_iterator_is_read_as_there_is_room(make: Maker, serve: Serve) -> None:
+    """An endless iterator is read when an id can be asked about; what is bad or waits already takes no place."""
+    read: list[str] = []
+
+    def endless() -> Iterator[str]:
+        for number in count():
+            read.append(f"t{number // 2}" if number % 5 else "a b")
+            yield read[-1]
+
+    server = serve(each=lambda request: task() if request.task_id == "t1" else done())
+    results = make(server.url).as_completed(endless(), max_waiting=2, max_concurrency=1)
+    assert [next(results).task_id for _ in range(5)] == ["a b", "t0", "t2", "a b", "t3"]
+    results.close()  # type: ignore[attr-defined]
+    assert read == ["a b", "t0", "t1", "t1", "t2", "a b", "t3"]
+    assert [each.task_id for each in server.requests] == ["t0", "t1", "t2", "t3"]
+
+
+def test_no_more_than_max_waiting_wait(make: Maker, serve: Serve) -> None:
+    """While max_waiting tasks wait, no other is asked about: a list is worked through bit by bit."""
+    asked: list[str] = []
+
+    def handler(request: Received) -> Act:
+        asked.append(request.task_id)
+        return done() if asked.count(request.task_id) == 3 else task()
+
+    results = make(serve(each=handler).url).wait_many(["a", "b", "c", "d"], max_waiting=2, max_concurrency=1, poll=EVEN)
+    assert all(each.is_succeeded for each in results)
+    assert asked == ["a", "b", "a", "b", "a", "b", "c", "d", "c", "d", "c", "d"]
+
+
+def test_what_an_iterator_raises(make: Maker, serve: Serve) -> None:
+    """The caller's own exception comes out unchanged, and the client works on."""
+
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise LookupError("the list of tasks is gone")
+
+    client = make(serve(each=lambda _: done()).url)
+    with pytest.raises(LookupError, match="the list of tasks is gone"):
+        list(client.as_completed(broken()))
+    assert client.query("b").is_succeeded
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *[("max_requests_per_second", value) for value in (0, -1, float("nan"), True, "50", 1e7)],
+        *[("max_waiting", value) for value in (0, -1, 1.5, True, None)],
+    ],
+)
+def test_impossible_limits(make: Maker, serve: Serve, option: str, value: Any) -> None:
+    """Limits out of their range are refused by name before anything is sent."""
+    server = serve()
+    client = make(server.url)
+    for call in (client.wait_many, client.as_completed):
+        with pytest.raises(ConfigurationError, match=option):
+            call(["a"], **{option: value})
+    assert server.requests == []
+
+
+def test_requests_per_second(make: Maker, serve: Serve) -> None:
+    """Questions go out evenly at max_requests_per_second; without a limit they go out as fast as they are answered."""
+    ids = [f"t{number}" for number in range(8)]
+    for limit, gap in ((4, 0.25), (None, 0.0), (float("inf"), 0.0)):
+        server = serve(each=lambda _: done())
+        make(server.url).wait_many(ids, max_concurrency=1, max_requests_per_second=limit)
+        times = [each.time for each in server.requests]
+        assert [after - before for before, after in pairwise(times)][1:] == pytest.approx([gap] * 6)
+
+
+@pytest.mark.fault("T-11")
+def test_an_outage_costs_little(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """While every answer is a 503, tasks cost one request each, the budget of retries, and one per min_interval."""
+    server = serve(each=lambda _: http(503))
+    ids = [f"t{number}" for number in range(60)]
+    client = make(server.url, retry=k.RetryPolicy(budget=20))
+    results = client.wait_many(ids, timeout=300, max_concurrency=1)
+    assert 60 + 20 < len(server.requests) <= 60 + 20 + 300 / 3 + 1
+    assert {type(each.error) for each in results} == {k.TaskTimeoutError}
+    assert clock.elapsed <= 305

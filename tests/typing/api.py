@@ -87,6 +87,7 @@ def sync_calls(client: Kkiai, task: VideoTask) -> None:
     assert_type(client.wait("id", timeout=None, poll=PollPolicy(), on_update=print, raise_on_failure=False), VideoTask)
     assert_type(client.watch("id", timeout=timedelta(minutes=1), every_poll=True), Iterator[VideoTask])
     assert_type(client.as_completed(["a", "b"], timeout=60, max_concurrency=8), Iterator[WaitResult])
+    assert_type(client.as_completed(["a"], max_requests_per_second=None, max_waiting=9), Iterator[WaitResult])
     assert_type(client.wait_many(iter(["a", "b"]), poll=PollPolicy()), list[WaitResult])
     assert_type(client.download("id", "video.mp4"), Path)
     assert_type(client.download(task, Path(), overwrite=True, resume=False, progress=print, max_bytes=5), Path)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from kkiai_sdk import APIError, PollPolicy, RateLimitError
-from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet
-from kkiai_sdk._waiting import History, Sleep, shared_pause
+from kkiai_sdk import APIError, PollPolicy, RateLimitError, RetryPolicy
+from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet, Limits, TakeIn
+from kkiai_sdk._retry import RetryBudget
+from kkiai_sdk._waiting import MAX_HINT, History, Sleep
 from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @frozen
@@ -38,10 +39,13 @@ class Play:
     fleet: Fleet
     task_ids: Sequence[str]
     policy: PollPolicy
+    budget: RetryBudget
     deadline: float
     #: What the next poll of a task brings; takes the id and how many polls there were before.
     script: Callable[[str, int], Event]
     due: dict[str, float]
+    #: The ids that have not been taken in.
+    ids: Iterator[str]
     now: float = START
     asked: list[Asked] = field(factory=list)
     slept: list[tuple[float, float]] = field(factory=list)
@@ -55,6 +59,8 @@ class Play:
         while not isinstance(step := self.fleet.step(self.now), Finished):
             if isinstance(step, AskAbout):
                 self._ask(step)
+            elif isinstance(step, TakeIn):
+                self._take_in()
             elif isinstance(step, Ended):
                 del self.due[step.history.task_id]
                 self.ends.append(step.history)
@@ -66,6 +72,13 @@ class Play:
             else:
                 self._advance(step.until)
         return self
+
+    def _take_in(self) -> None:
+        task_id = next(self.ids, None)
+        if task_id is None:
+            self.fleet.no_more()
+        else:
+            self.fleet.admit(task_id)
 
     def _advance(self, until: float) -> None:
         self.slept.append((self.now, until))
@@ -90,9 +103,12 @@ class Play:
         if isinstance(event.outcome, APIError):
             history = self.fleet.failed(task_id, event.outcome, self.now, event.random)
         else:
+            # As the client does for every good answer.
+            self.budget.refund()
             history = self.fleet.answered(task_id, event.outcome, self.now, event.random, hint=event.hint)
         if isinstance(event.outcome, RateLimitError):
-            self.paused_until = max(self.paused_until, shared_pause(event.outcome, self.now, self.policy))
+            asked = event.outcome.retry_after or 0.0
+            self.paused_until = max(self.paused_until, self.now + (asked if asked <= MAX_HINT else 0.0))
         if history.end is not None:
             self.ends.append(history)
         else:
@@ -106,8 +122,17 @@ def sail(
     *,
     timeout: float = 1800.0,
     max_concurrency: int = 4,
+    per_second: float = math.inf,
+    max_waiting: int = 10_000,
+    retries: int = RetryPolicy().budget,
+    tries: int = 1,
+    started: Callable[[Play], object] = lambda _: None,
 ) -> Play:
     """Play a fleet to its end."""
-    policy = policy or PollPolicy()
-    fleet = Fleet(task_ids, now=START, timeout=timeout, policy=policy, max_concurrency=max_concurrency)
-    return Play(fleet, task_ids, policy, START + timeout, script, dict.fromkeys(task_ids, START)).run()
+    policy, budget = policy or PollPolicy(), RetryBudget(retries)
+    limits = Limits(max_concurrency, per_second, max_waiting)
+    fleet = Fleet(limits, policy, budget, now=START, timeout=timeout, tries=tries)
+    due = dict.fromkeys(task_ids, START)
+    play = Play(fleet, task_ids, policy, budget, START + timeout, script, due, iter(task_ids))
+    started(play)
+    return play.run()

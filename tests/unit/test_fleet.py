@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections import Counter
+from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk import PollPolicy, RateLimitError
-from kkiai_sdk._fleet import AskAbout, Await, Finished, Fleet
+from kkiai_sdk import ConfigurationError, PollPolicy
+from kkiai_sdk._fleet import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
+from kkiai_sdk._retry import RetryBudget
 from kkiai_sdk._waiting import LAST_LOOK, End, Sleep
 from tests.unit.fleets import Play, sail
 from tests.unit.scripts import (
@@ -28,17 +34,55 @@ from tests.unit.scripts import (
 )
 from tests.unit.support import FIXED, START
 
-TINY = 1e-6
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kkiai_sdk import APIError
 
 
-def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4) -> Fleet:
-    """A fleet that starts at START."""
-    return Fleet(task_ids, now=START, timeout=timeout, policy=PollPolicy(), max_concurrency=max_concurrency)
+def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Fleet:
+    """A fleet that starts at START and has taken in these ids."""
+    made = Fleet(Limits(max_concurrency), PollPolicy(), RetryBudget(retries), now=START, timeout=timeout)
+    for task_id in task_ids:
+        made.admit(task_id)
+    made.no_more()
+    return made
 
 
 def test_no_tasks() -> None:
-    """A fleet of none is finished."""
-    assert fleet().step(START) == Finished()
+    """A fleet asks for ids first; when there are none it is finished."""
+    empty = Fleet(Limits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    assert empty.step(START) == TakeIn()
+    empty.no_more()
+    assert empty.step(START) == Finished()
+
+
+def test_ids_are_taken_in_one_by_one() -> None:
+    """The next id is wanted when it can be asked about, and not before: that is all that an iterator is read."""
+    lazy = Fleet(Limits(1), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    assert lazy.step(START) == TakeIn()
+    lazy.admit("a")
+    assert lazy.step(START) == AskAbout("a", 60.0)
+    assert lazy.step(START) == Await(math.inf)
+    lazy.answered("a", RUNNING, START + 1, 0.5)
+    assert lazy.step(START + 1) == TakeIn()
+
+
+def test_no_more_than_may_wait_are_taken_in() -> None:
+    """With ``waiting`` tasks in, the next id is wanted when one has ended; it is due from then on."""
+    full = Fleet(Limits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    for task_id in ("a", "b"):
+        assert full.step(START) == TakeIn()
+        full.admit(task_id)
+        assert isinstance(full.step(START), AskAbout)
+        due = full.answered(task_id, RUNNING, START, 0.5).due
+    assert full.step(START) == Sleep(due)
+    assert full.step(due) == AskAbout("a", 60.0 - (due - START))
+    full.answered("a", DONE, due + 4, 0.5)
+    # The other one has been due for longer than there has been room.
+    assert full.step(due + 4) == AskAbout("b", 56.0 - (due - START))
+    full.answered("b", RUNNING, due + 4, 0.5)
+    assert full.step(due + 4) == TakeIn()
 
 
 def test_steps_of_one_task() -> None:
@@ -70,17 +114,27 @@ def test_two_in_flight_and_one_waiting() -> None:
     assert wide.step(due) == AskAbout("a", START + 1800.0 - due)
 
 
-def test_duplicates_are_one() -> None:
-    """An id that is given twice is asked about once."""
-    play = sail(["a", "b", "a"], lambda _id, _poll: Event(DONE))
-    assert [asked.task_id for asked in play.asked] == ["a", "b"]
-
-
 def test_first_polls_come_in_the_order_of_the_ids() -> None:
     """The first polls keep the caller's order, whatever the ids are."""
     ids = [f"{number * 7919 % 100:02}" for number in range(100)]
     play = sail(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
     assert [asked.task_id for asked in play.asked] == ids
+
+
+def test_only_the_documented_fields_are_kept() -> None:
+    """Of an answer that ends nothing the fleet keeps the documented fields; the last one is handed out whole."""
+    one = fleet("a")
+    one.step(START)
+    full = evolve(RUNNING, progress=0.5, raw={"status": "running", "progress": 50})
+    assert one.answered("a", full, START, 0.5).task == full
+    assert one.step(START + 3) == AskAbout("a", 1797.0)
+    after = one.failed("a", FATAL, START + 3, 0.5)
+    assert after.task == evolve(RUNNING, progress=0.5)
+    other = fleet("b")
+    other.step(START)
+    assert other.answered("b", evolve(DONE, raw={"status": "done"}), START, 0.5).task == evolve(
+        DONE, raw={"status": "done"}
+    )
 
 
 def test_a_hint_paces_one_task_only() -> None:
@@ -93,22 +147,30 @@ def test_a_hint_paces_one_task_only() -> None:
     assert two.step(START + 3) == AskAbout("b", 1797.0)
 
 
-@pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (20.0, 20.0)])
-def test_a_rate_limit_pauses_everybody(pause: float | None, until: float) -> None:
-    """After a 429 nobody is asked until the pause is over, however long overdue."""
+@pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (1.0, 3.0), (20.0, 20.0), (60.0, 60.0), (61.0, 3.0)])
+@pytest.mark.parametrize("error", [slow_down, busy], ids=["429", "503"])
+@pytest.mark.fault("T-11")
+def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pause: float | None, until: float) -> None:
+    """After a 429, or a Retry-After of up to a minute, nobody is asked until the pause is over, however overdue."""
     three = fleet("a", "b", "c", max_concurrency=1)
     three.step(START)
-    three.failed("a", slow_down(pause), START + 1, 0.0)
+    three.failed("a", error(pause), START + 1, 0.0)
+    if error is busy and pause is None:
+        assert three.step(START + 1) == AskAbout("b", 1799.0)
+        return
     assert three.step(START + 1) == Sleep(START + 1 + until)
     assert three.step(START + 1 + until) == AskAbout("b", 1799.0 - until)
 
 
-def test_other_trouble_pauses_nobody() -> None:
-    """An error about one task does not hold up the others."""
-    two = fleet("a", "b", max_concurrency=1)
-    two.step(START)
-    two.failed("a", busy(20.0), START + 1, 0.0)
-    assert two.step(START + 1) == AskAbout("b", 1799.0)
+def test_after_a_pause_one_tries_first() -> None:
+    """After a refusal one request is in flight at a time, until one is answered well."""
+    three = fleet("a", "b", "c", max_concurrency=3)
+    three.step(START)
+    three.failed("a", slow_down(), START, 0.0)
+    assert three.step(START + 3) == AskAbout("b", 1797.0)
+    assert three.step(START + 3) == Await(math.inf)
+    three.answered("b", RUNNING, START + 3.5, 0.0)
+    assert isinstance(three.step(START + 3.5), AskAbout)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
@@ -121,13 +183,72 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     assert three.step(START + 2) == Sleep(START + 61)
 
 
-def test_nobody_sleeps_through_the_deadline() -> None:
-    """A pause that outlasts the wait is cut at the deadline, where every other task gets its last look."""
+@pytest.mark.fault("R-16")
+def test_a_pause_beyond_the_deadline_ends_all() -> None:
+    """When the server asks for a pause that outlasts the wait, nobody sleeps for nothing: all end at once, unasked."""
     two = fleet("a", "b", timeout=10.0, max_concurrency=1)
     two.step(START)
     assert two.failed("a", slow_down(60.0), START + 1, 0.0).end is End.TIMED_OUT
-    assert two.step(START + 1) == Sleep(START + 10)
-    assert two.step(START + 10) == AskAbout("b", LAST_LOOK)
+    step = two.step(START + 1)
+    assert isinstance(step, Ended)
+    assert (step.history.task_id, step.history.end, step.history.polls) == ("b", End.TIMED_OUT, 0)
+    assert two.step(START + 1) == Finished()
+
+
+@pytest.mark.fault("T-04")
+def test_our_own_pause_is_cut_at_the_deadline() -> None:
+    """A pause that nobody asked for does not take a task its last look."""
+    two = fleet("a", "b", timeout=2.0, max_concurrency=1)
+    two.step(START)
+    two.failed("a", slow_down(), START + 1, 0.0)
+    assert two.step(START + 1) == Sleep(START + 2)
+    assert two.step(START + 2) == AskAbout("b", LAST_LOOK)
+
+
+@pytest.mark.fault("T-02")
+def test_waking_after_the_deadline() -> None:
+    """A program that was suspended over the deadline has the time of one last look for all, and then it is over."""
+    two = fleet("a", "b", "c", max_concurrency=1)
+    two.step(START)
+    two.answered("a", RUNNING, START, 0.5)
+    assert two.step(START + 7200) == AskAbout("b", LAST_LOOK)
+    assert two.answered("b", DONE, START + 7201, 0.5).end is End.DONE
+    assert two.step(START + 7201) == AskAbout("c", LAST_LOOK - 1)
+    two.answered("c", RUNNING, START + 7204.5, 0.5)
+    assert isinstance(step := two.step(START + 7204.5), Ended)
+    assert (step.history.task_id, step.history.task) == ("a", RUNNING)
+
+
+def test_retries_are_paid_for() -> None:
+    """Asking again after a failure costs a retry; without any, one per interval goes out. Others do not wait."""
+    three = fleet("a", "b", "c", max_concurrency=1, retries=1)
+    for task_id in ("a", "b"):
+        three.step(START)
+        three.failed(task_id, busy(), START, 0.0)
+    three.step(START)
+    three.answered("c", RUNNING, START + 2, 0.0)
+    assert three.step(START + 3) == AskAbout("a", 1797.0)  # the one retry
+    three.failed("a", busy(), START + 3, 0.0)
+    assert three.step(START + 3) == AskAbout("b", 1797.0)  # the first one that is not paid for
+    three.failed("b", busy(), START + 3, 0.0)
+    assert three.step(START + 5.5) == AskAbout("c", 1794.5)  # does well, and needs no retry
+    three.answered("c", RUNNING, START + 5.5, 0.0)
+    assert three.step(START + 5.5) == Sleep(START + 6.06)
+    assert three.step(START + 6.5) == AskAbout("a", 1793.5)
+    three.failed("a", busy(), START + 6.5, 0.0)
+    assert three.step(START + 6.75) == Sleep(START + 8.61)  # not b, who would have to pay
+    three._budget.refund()
+    assert three.step(START + 6.75) == AskAbout("b", 1793.25)
+
+
+def test_what_cannot_be_asked_ends_one_task() -> None:
+    """An error that is none of the gateway's, such as a key function's, is the end of one task and of no other."""
+    two = fleet("a", "b", max_concurrency=1)
+    two.step(START)
+    error = ConfigurationError("no key today")
+    history = two.refused("a", error, START)
+    assert (history.end, history.last_error) == (End.BROKEN, error)
+    assert two.step(START) == AskAbout("b", 1800.0)
 
 
 def test_one_bad_task_does_not_stop_the_others() -> None:
@@ -167,7 +288,7 @@ def test_order_and_room(play: Play) -> None:
     """The longest overdue is asked first, when it is due and not before, within the room that there is."""
     assert all(asked.due <= asked.earliest_other for asked in play.asked)
     assert all(asked.time >= asked.due for asked in play.asked)
-    assert all(asked.in_flight <= play.fleet._room for asked in play.asked)
+    assert all(asked.in_flight <= play.fleet._limits.concurrency for asked in play.asked)
     first = list(dict.fromkeys(asked.task_id for asked in play.asked))
     assert first == sorted(first)
 
@@ -175,8 +296,8 @@ def test_order_and_room(play: Play) -> None:
 @given(FLEETS)
 @FIXED
 def test_pauses_and_deadlines(play: Play) -> None:
-    """Nobody is asked during a pause, but for the last look at the deadline; no sleep goes past it or stands still."""
-    assert all(asked.time >= min(asked.paused_until, play.deadline) for asked in play.asked)
+    """Nobody is asked during a pause that the server wants; no sleep goes past the deadline or stands still."""
+    assert all(asked.time >= asked.paused_until for asked in play.asked)
     assert all(until > asleep for asleep, until in play.slept)
     assert all(until <= play.deadline + LAST_LOOK for _, until in play.slept)
     late = [asked.task_id for asked in play.asked if asked.time > play.deadline]
@@ -213,14 +334,77 @@ def test_nobody_starves() -> None:
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
 
 
-def test_an_outage_is_met_with_patience() -> None:
-    """While every answer is a 429 the fleet asks no more than its places in flight per pause."""
+@pytest.mark.fault("T-11")
+@pytest.mark.parametrize("per_second", [50.0, math.inf])
+@pytest.mark.parametrize("error", [busy(), slow_down(), RESET], ids=["503", "429", "reset"])
+def test_an_outage_is_met_with_patience(error: APIError, per_second: float) -> None:
+    """While every answer is an error, a thousand tasks cost a request each, the budget of retries, and one per gap."""
     ids = [str(number) for number in range(1000)]
-    play = sail(ids, lambda _id, _poll: Event(slow_down(30.0), 0.05), timeout=300.0)
-    before_deadline = [asked for asked in play.asked if asked.time < play.deadline]
-    assert len(before_deadline) <= 4 * 11
-    assert len(play.ends) == len(ids)
-    assert all(history.last_error is None or isinstance(history.last_error, RateLimitError) for history in play.ends)
+    play = sail(ids, lambda _id, _poll: Event(error, 0.05), timeout=1800.0, per_second=per_second, tries=4)
+    assert len(play.asked) <= 1000 + 100 + 1800 / 3
+    assert sorted(history.task_id for history in play.ends) == sorted(ids)
+    assert all(history.end is End.TIMED_OUT for history in play.ends)
+
+
+@pytest.mark.fault("T-11")
+def test_a_rate_limit_that_lasts_is_met_with_more_patience() -> None:
+    """While every answer is a 429 the pauses double up to a minute, with one request after each."""
+    play = sail([str(number) for number in range(1000)], lambda _id, _poll: Event(slow_down(30.0), 0.05), timeout=300.0)
+    assert [round(asked.time - START) for asked in play.asked] == [0, 0, 0, 0, 30, 60, 90, 120, 168, 228, 288]
+    play = sail([str(number) for number in range(1000)], lambda _id, _poll: Event(slow_down(), 0.05), timeout=300.0)
+    assert [round(asked.time - START) for asked in play.asked] == [0, 0, 0, 0, 3, 9, 21, 45, 93, 153, 213, 273, 300]
+
+
+def test_an_outage_that_ends() -> None:
+    """Within half a minute of its end every one of a thousand tasks has been asked about again."""
+    end = START + 300.0
+    ids = [str(number) for number in range(1000)]
+    clock: list[Play] = []
+
+    def script(_id: str, _poll: int) -> Event:
+        return Event(busy() if clock[0].now < end else RUNNING, 0.2, random=int(_id) % 10 / 10)
+
+    play = sail(ids, script, timeout=600.0, max_concurrency=8, tries=4, started=clock.append)
+    first_good = {asked.task_id: asked.time for asked in reversed(play.asked) if asked.time >= end}
+    assert sorted(first_good) == sorted(ids)
+    assert max(first_good.values()) <= end + 60
+
+
+@pytest.mark.fault("T-12")
+@pytest.mark.parametrize(("per_second", "room"), [(50.0, 4), (math.inf, 4), (math.inf, 16)])
+def test_no_herd(per_second: float, room: int) -> None:
+    """A thousand tasks that start together are not asked together: no tenth of a second holds 10 % of any round."""
+    dice = Random(7)
+    play = sail(
+        [str(number) for number in range(1000)],
+        lambda _id, _poll: Event(RUNNING, 0.05, random=dice.random()),
+        timeout=120.0,
+        per_second=per_second,
+        max_concurrency=room,
+    )
+    rounds: dict[str, list[float]] = {}
+    for asked in play.asked:
+        rounds.setdefault(asked.task_id, []).append(asked.time)
+    for number in range(2):
+        buckets = Counter(int((times[number] - START) * 10) for times in rounds.values())
+        assert max(buckets.values()) <= 100
+
+
+@pytest.mark.parametrize("limit", [5.0, 20.0, 200.0])
+def test_requests_per_second(limit: float) -> None:
+    """No second holds more requests than the limit says, give or take what a hiccup may make up for."""
+    play = sail(
+        [str(number) for number in range(300)],
+        lambda _id, _poll: Event(RUNNING, 0.01),
+        timeout=60.0,
+        per_second=limit,
+        max_concurrency=8,
+    )
+    times = [asked.time for asked in play.asked]
+    most = max(bisect_left(times, time + 1) - number for number, time in enumerate(times))
+    assert most <= limit * 1.05 + 1
+    needed = 300 * 60 / 3
+    assert len(times) >= 0.95 * min(limit * 60, needed)
 
 
 def test_silence_does_not_hold_a_fleet() -> None:

@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from kkiai_sdk import APIError, PollPolicy, TaskFailure, TaskState, VideoTask
+from kkiai_sdk import APIError, ConfigurationError, PollPolicy, TaskFailure, TaskState, VideoTask
 from kkiai_sdk._waiting import (
+    LAST_LOOK,
     MAX_PAUSE,
     Ask,
     End,
     History,
     Sleep,
     Stop,
+    after_error,
     begin,
     decide,
     is_change,
-    shared_pause,
+    slim,
 )
 from tests.unit.scripts import (
     DONE,
@@ -192,12 +194,43 @@ def test_an_error_leaves_the_missing_url() -> None:
     assert after.url_missing_since == START
 
 
-@pytest.mark.parametrize(
-    ("pause", "until"), [(None, 3.0), (1.0, 3.0), (7.5, 7.5), (60.0, 60.0), (61.0, 3.0), (99999999.0, 3.0)]
-)
-def test_shared_pauses(pause: float | None, until: float) -> None:
-    """A 429 keeps everybody away for as long as it says, up to a minute: more is a refusal of the one who got it."""
-    assert shared_pause(slow_down(pause), START, POLICY) == START + until
+def test_waking_after_the_deadline() -> None:
+    """A wait that slept through its deadline, as on a suspended laptop, looks once more before it gives up."""
+    asleep = waiting(due=START + 3, polls=1, task=RUNNING)
+    assert decide(asleep, START + 7200) == Ask(LAST_LOOK)
+    assert apply(asleep, Event(DONE), START + 7201, POLICY).end is End.DONE
+    assert apply(asleep, Event(RUNNING), START + 7201, POLICY).end is End.TIMED_OUT
+
+
+def test_slim() -> None:
+    """What a gateway adds to an answer is left out of the history of one of many, and nothing else is."""
+    full = evolve(RUNNING, progress=0.5, enhanced_prompt="a cow", extra={"cow": 1}, raw={"status": "running", "cow": 1})
+    before = waiting(task=full, polls=3)
+    after = slim(before)
+    assert after == evolve(before, task=evolve(full, extra={}, raw={}))
+    assert slim(after) is after
+    assert slim(waiting()) == waiting()
+
+
+@pytest.mark.parametrize("gap", [0, -1, math.nan, math.inf, 86_401, True, None, "3"])
+def test_a_schedule_that_makes_no_sense(gap: Any) -> None:
+    """A gap of the caller's own that is no number of seconds in range is refused by name, and never slept."""
+
+    class Odd(PollPolicy):
+        def gap(self, elapsed: float) -> float:
+            return gap  # type: ignore[no-any-return]
+
+    with pytest.raises(ConfigurationError, match=r"Odd\.gap\(\) must be a number above 0 up to 86400"):
+        apply(waiting(), Event(RUNNING), START, Odd())
+
+
+@pytest.mark.parametrize(("tries", "last"), [(1, 10), (4, 40)])
+def test_tries_that_count_as_one_query(tries: int, last: int) -> None:
+    """Where a query is one try only, as many tries as it would have had count as one failed query."""
+    history = waiting()
+    for number in range(1, last + 1):
+        history = after_error(history, RESET, START + number, POLICY, 0.5, tries=tries)
+        assert (history.end is End.BROKEN) is (number == last)
 
 
 CHANGES: list[tuple[VideoTask, bool]] = [
