@@ -1,79 +1,197 @@
-"""The wheel, as a stranger gets it: what is in it, and that it works with its runtime dependencies alone."""
+"""The wheel and the source distribution, as a stranger gets them: what is in them, and that they work."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+from hashlib import sha256
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
 
+from kkiai_sdk import __version__
 from kkiai_sdk.mock import MockGateway
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).parent.parent
+#: Sun, 10 May 2026 12:00:00 GMT, in the place of the commit's time.
+EPOCH = "1778414400"
+#: What a build may take from: a second copy of it must come to the same bytes.
+SOURCES = (
+    "kkiai_sdk",
+    "generated",
+    "openapi.yaml",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    ".gitignore",
+)
+
+CODE = r"(kkiai_sdk|{}kkiai_api)/([\w/]+\.py|py\.typed)|kkiai_sdk/mock/sample\.mp4|kkiai_sdk/contract/\w+\.(html|css)"
+IN_WHEEL = re.compile(
+    CODE.format("") + r"|kkiai_sdk/openapi\.yaml"
+    r"|kkiai_sdk-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"
+)
+IN_SDIST = re.compile(
+    rf"kkiai_sdk-{re.escape(__version__)}/(" + CODE.format("generated/") + r"|openapi\.yaml|pyproject\.toml|PKG-INFO"
+    r"|README\.md|CHANGELOG\.md|LICENSE|\.gitignore|generated/[\w.-]*\.(toml|md))"
+)
+
+
+def build(source: Path, folder: Path) -> dict[str, bytes]:
+    """Build the wheel and the source distribution of a checkout; what came out, by name."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    environ = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
+    subprocess.run(command, cwd=source, check=True, capture_output=True, env=environ)
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the source distribution of this checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    build(ROOT, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(built: Path) -> Path:
     """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return next(built.glob("*.whl"))
 
 
-def _runtime(requirement: str, found: dict[str, Distribution]) -> dict[str, Distribution]:
-    """The installed distributions that a requirement brings in here, without extras."""
-    parsed = Requirement(requirement)
-    if parsed.name not in found and (parsed.marker is None or parsed.marker.evaluate({"extra": ""})):
-        found[parsed.name] = distribution(parsed.name)
-        for below in found[parsed.name].requires or []:
-            _runtime(below, found)
-    return found
+@pytest.fixture(scope="session")
+def sdist(built: Path) -> Path:
+    """The source distribution of this checkout."""
+    return next(built.glob("*.tar.gz"))
+
+
+def _runtime(requirement: Requirement, extras: set[str], found: dict[str, Distribution]) -> None:
+    """Add the installed distributions that a requirement brings in here."""
+    if requirement.name in found or not any(_applies(requirement, extra) for extra in extras | {""}):
+        return
+    found[requirement.name] = distribution(requirement.name)
+    for below in found[requirement.name].requires or []:
+        _runtime(Requirement(below), set(requirement.extras), found)
+
+
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+def install(wheel: Path, folder: Path, *extras: str) -> Path:
+    """A virtual environment with the wheel, installed by pip, and links to what it needs; its Python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "--disable-pip-version-check", "--quiet"]
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", str(wheel)], check=True)
+    found: dict[str, Distribution] = {}
+    for line in distribution("kkiai-sdk").requires or []:
+        _runtime(Requirement(line), set(extras), found)
+    packages = next(folder.glob("lib/python*/site-packages"))
+    for needed in found.values():
+        for top in {file.parts[0] for file in needed.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
+            if not (packages / top).exists():
+                (packages / top).symlink_to(Path(str(needed.locate_file(top))))
+    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content and, linked, the distributions that it needs at run time; nothing else."""
-    folder = tmp_path_factory.mktemp("bare")
-    zipfile.ZipFile(wheel).extractall(folder)
-    for needed in [*_runtime("httpx", {}).values(), distribution("attrs")]:
-        for top in {file.parts[0] for file in needed.files or [] if ".." not in file.parts}:
-            link = folder / top
-            if not link.exists():
-                link.symlink_to(Path(str(needed.locate_file(top))))
-    return folder
+    """A Python with the wheel and no extras."""
+    return install(wheel, tmp_path_factory.mktemp("bare"))
 
 
-def _python(folder: Path, code: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run code without site-packages: only what lies in the folder can be imported."""
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), **environ}
-    command = [sys.executable, "-S", "-W", "error", "-c", code]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="session")
+def full(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the wheel and the extras cli and mock."""
+    return install(wheel, tmp_path_factory.mktemp("full"), "cli", "mock")
 
 
+@pytest.fixture
+def gateway() -> Iterator[MockGateway]:
+    """A gateway to ask."""
+    with MockGateway() as running:
+        yield running
+
+
+def run(*command: str | Path, gateway: MockGateway | None = None) -> tuple[int, str, str]:
+    """Run a command with an empty environment, but for the gateway: exit code, stdout, stderr."""
+    environ = {"PATH": os.environ["PATH"]}
+    if gateway:
+        environ |= {"KKIAI_API_KEY": gateway.api_key, "KKIAI_BASE_URL": gateway.base_url}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, env=environ, cwd="/", capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.fault("P-01")
 def test_the_declared_dependencies_are_these() -> None:
     """At run time the SDK needs httpx and attrs, and sniffio, which httpcore looks for; no more."""
     requires = [line for line in distribution("kkiai-sdk").requires or [] if "extra ==" not in line]
     assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx", "sniffio"]
 
 
+@pytest.mark.fault("P-05")
+def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
+    """Wheel and source distribution are the same from any folder, whatever the times and modes of the files there."""
+    results = []
+    for number, name in enumerate(["here", "somewhere else"]):
+        source = tmp_path / name
+        source.mkdir()
+        for each in SOURCES:
+            take = shutil.copytree if (ROOT / each).is_dir() else shutil.copy
+            take(ROOT / each, source / each)
+        for file in source.rglob("*"):
+            os.utime(file, (1_000_000_000 + number, 1_500_000_000 + number))
+            file.chmod((0o755 if file.is_dir() else 0o644) & (0o700 if number else 0o777))
+        results.append(
+            {built: sha256(data).hexdigest() for built, data in build(source, tmp_path / f"{number}").items()}
+        )
+    assert [name.partition("-")[2] for name in results[0]] == [
+        f"{__version__}-py3-none-any.whl",
+        f"{__version__}.tar.gz",
+    ]
+    assert results[0] == results[1]
+
+
+@pytest.mark.fault("P-07")
 def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
     """Code, types, the spec, the sample video and the licence; no tests, tools, caches or secrets."""
-    allowed = re.compile(
-        r"(kkiai_sdk|kkiai_api)/[\w/]+\.py|(kkiai_sdk|kkiai_api)/py\.typed|kkiai_sdk/openapi\.yaml"
-        r"|kkiai_sdk/mock/sample\.mp4|kkiai_sdk/contract/\w+\.(html|css)"
-        r"|kkiai_sdk-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"
-    )
     names = zipfile.ZipFile(wheel).namelist()
-    assert [name for name in names if not allowed.fullmatch(name)] == []
-    for needed in ("kkiai_sdk/py.typed", "kkiai_api/py.typed", "kkiai_sdk/openapi.yaml", "kkiai_sdk/mock/sample.mp4"):
-        assert needed in names
+    assert [name for name in names if not IN_WHEEL.fullmatch(name)] == []
+    needed = {"kkiai_sdk/py.typed", "kkiai_api/py.typed", "kkiai_sdk/openapi.yaml", "kkiai_sdk/mock/sample.mp4"}
+    assert needed <= set(names)
+    code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kkiai_sdk").rglob("*.py")}
+    assert {name for name in names if name.startswith("kkiai_sdk/") and name.endswith(".py")} == code
+
+
+@pytest.mark.fault("P-07")
+def test_the_source_distribution_holds_what_a_build_needs(sdist: Path) -> None:
+    """The sources of the wheel and the papers, and nothing else; no link and no file that belongs to anybody."""
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+    assert [each.name for each in members if not IN_SDIST.fullmatch(each.name)] == []
+    assert all(each.isfile() and (each.uid, each.gid, each.uname, each.gname) == (0, 0, "", "") for each in members)
+
+
+@pytest.mark.fault("P-05")
+def test_the_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    """Who builds from the source distribution gets the very wheel that is published."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    rebuilt = build(next(tmp_path.iterdir()), tmp_path / "dist")
+    assert rebuilt[wheel.name] == wheel.read_bytes()
 
 
 def test_the_packaged_spec_is_the_spec(wheel: Path) -> None:
@@ -81,31 +199,47 @@ def test_the_packaged_spec_is_the_spec(wheel: Path) -> None:
     assert zipfile.ZipFile(wheel).read("kkiai_sdk/openapi.yaml") == (ROOT / "openapi.yaml").read_bytes()
 
 
-def test_the_wheel_alone_queries_a_task(bare: Path) -> None:
-    """With httpx and attrs and nothing else, the SDK imports and queries."""
-    with MockGateway() as gateway:
-        code = "from kkiai_sdk import Kkiai\nwith Kkiai() as client: print(client.query('grok:scenario-minimal').state)"
-        done = _python(bare, code, KKIAI_API_KEY=gateway.api_key, KKIAI_BASE_URL=gateway.base_url)
-    assert (done.stdout, done.stderr) == ("pending\n", "")
+@pytest.mark.fault("P-11")
+def test_the_wheel_alone_queries_a_task(bare: Path, gateway: MockGateway) -> None:
+    """Without any extra, the SDK imports and both clients query."""
+    code = (
+        "import asyncio\nfrom kkiai_sdk import AsyncKkiai, Kkiai\n"
+        "print(Kkiai().query('grok:scenario-minimal').state)\n"
+        "print(asyncio.run(AsyncKkiai().query('grok:scenario-minimal')).state)"
+    )
+    assert run(bare, "-W", "error::DeprecationWarning", "-c", code, gateway=gateway) == (0, "pending\npending\n", "")
 
 
 @pytest.mark.parametrize("argv", [[], ["--help"], ["query", "grok:x"]])
-def test_the_command_without_its_extra_says_what_to_install(bare: Path, argv: list[str]) -> None:
+@pytest.mark.parametrize("command", [["python", "-m", "kkiai_sdk"], ["kkiai"]], ids=lambda words: words[-1])
+@pytest.mark.fault("P-11")
+def test_the_command_without_its_extra_says_what_to_install(bare: Path, command: list[str], argv: list[str]) -> None:
     """Without the cli extra, kkiai names it, in one line and with exit code 2."""
-    done = _python(bare, f"import sys\nfrom kkiai_sdk._main import main\nsys.exit(main({argv!r}))")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert 'pip install "kkiai-sdk[cli]"' in done.stderr
-    assert done.stderr.count("\n") == 1
+    code, out, err = run(bare.with_name(command[0]), *command[1:], *argv)
+    assert (code, out) == (2, "")
+    assert 'pip install "kkiai-sdk[cli]"' in err
+    assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("module", ["mock"])
-def test_a_part_without_its_extra_says_what_to_install(bare: Path, module: str) -> None:
+@pytest.mark.fault("P-11")
+def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
     """Without its extra, an optional part of the package names it instead of failing with an ImportError."""
     code = (
         "from kkiai_sdk import ConfigurationError\n"
-        f"try:\n    from kkiai_sdk.{module} import MockGateway; MockGateway()\n"
+        "try:\n    from kkiai_sdk.mock import MockGateway; MockGateway()\n"
         "except ConfigurationError as error: print(error)"
     )
-    done = _python(bare, code)
-    assert f'pip install "kkiai-sdk[{module}]"' in done.stdout, done.stderr
+    assert 'pip install "kkiai-sdk[mock]"' in run(bare, "-c", code)[1]
+
+
+@pytest.mark.fault("P-05")
+def test_the_command_as_built(full: Path, gateway: MockGateway) -> None:
+    """With its extras the installed command says its version, shows its help and queries."""
+    kkiai = full.with_name("kkiai")
+    assert run(kkiai, "--version") == (0, f"kkiai {__version__}\n", "")
+    code, out, err = run(full, "-m", "kkiai_sdk", "--help")
+    assert (code, err) == (0, "")
+    assert "query" in out
+    code, out, err = run(kkiai, "query", "--json", "grok:scenario-minimal", gateway=gateway)
+    assert (code, err) == (0, "")
+    assert '"state": "pending"' in out

@@ -19,10 +19,19 @@ FILES = [ACTION_FILE, *sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))]
 WORKFLOWS = FILES[1:]
 # Every version of an action that may be used, by the commit that was seen under this tag in other public projects.
 PINS = {
+    "actions/attest-build-provenance": ("a2bbfa25375fe432b6a289bc6b6cd05ecd0c4c32", "v4.1.0"),
     "actions/checkout": ("de0fac2e4500dabe0009e67214ff5f5447ce83dd", "v6.0.2"),
+    "actions/download-artifact": ("37930b1c2abaa49bbe596cd826c3c89aef350131", "v7.0.0"),
     "actions/setup-python": ("a309ff8b426b58ec0e2a45f0f869d46889d02405", "v6.2.0"),
     "actions/upload-artifact": ("b7c566a772e6b6bfb58ed0dc250532a479d7789f", "v6.0.0"),
     "github/codeql-action/upload-sarif": ("89a39a4e59826350b863aa6b6252a07ad50cf83e", "v4.32.4"),
+    "pypa/gh-action-pypi-publish": ("ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e", "v1.13.0"),
+}
+#: The rights to write that a job has, and no other.
+WRITES = {
+    ("contract.yml", "live"): {"security-events"},
+    ("release.yml", "publish"): {"id-token", "attestations"},
+    ("release.yml", "announce"): {"contents"},
 }
 TEXT = {"type": "string", "minLength": 1}
 TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "boolean", "integer"]}}
@@ -52,6 +61,7 @@ WORKFLOW = {
                     "name": TEXT,
                     "if": TEXT,
                     "environment": TEXT,
+                    "needs": {"type": "array", "items": TEXT},
                     "runs-on": {"type": "string", "pattern": r"^[a-z]+-\d"},
                     "timeout-minutes": {"type": "integer", "minimum": 1, "maximum": 60},
                     "permissions": RIGHTS,
@@ -109,6 +119,7 @@ def test_the_structure_is_what_github_expects(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.fault("P-03")
 def test_actions_are_pinned(file: Path) -> None:
     """Every action of others is named by a full commit hash, with the version beside it; our own by its path."""
     used = re.findall(r"^ *-? *uses: (\S+)(?: # (\S+))?", file.read_text("utf-8"), re.MULTILINE)
@@ -125,6 +136,7 @@ def test_no_expression_stands_in_a_script(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+@pytest.mark.fault("P-03")
 def test_no_credentials_are_left_behind(file: Path) -> None:
     """A checkout does not leave the job's token in the folder."""
     checkouts = [step for step in steps(file) if step.get("uses", "").startswith("actions/checkout@")]
@@ -132,16 +144,61 @@ def test_no_credentials_are_left_behind(file: Path) -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
-def test_jobs_may_write_nothing_but_findings(file: Path) -> None:
-    """No job has more rights than reading the code and, for the live check, reporting what it found."""
+@pytest.mark.fault("P-03")
+def test_jobs_may_write_nothing_but_what_they_are_for() -> None:
+    """No job has more rights than reading the code, but for reporting findings, publishing and announcing."""
     writes = {
-        (name, right)
+        (file.name, name): {right for right, may in job["permissions"].items() if may == "write"}
+        for file in WORKFLOWS
         for name, job in load(file)["jobs"].items()
-        for right, may in job["permissions"].items()
-        if may == "write"
     }
-    assert writes <= {("live", "security-events")}
+    assert {job: rights for job, rights in writes.items() if rights} == WRITES
+
+
+@pytest.mark.fault("P-04")
+def test_publishing_needs_no_token_and_one_protected_job() -> None:
+    """Only a tag publishes, after the build was repeated, in an environment of its own, attested, without a secret."""
+    release = load(ROOT / ".github/workflows/release.yml")
+    publish = release["jobs"]["publish"]
+    assert release["on"] == {"push": {"tags": ["v*"]}}
+    assert (publish["environment"], set(publish["needs"])) == ("release", {"build", "reproduce"})
+    assert not any("run" in step for step in publish["steps"])
+    assert publish["steps"][-1]["with"] == {"packages-dir": "packages/", "attestations": True}
+    assert "secrets." not in str(release)
+    assert not any("id-token" in job["permissions"] for name, job in release["jobs"].items() if name != "publish")
+
+
+@pytest.mark.fault("P-06")
+def test_the_parts_are_listed_and_looked_up() -> None:
+    """A release carries the list of its parts, and the locked packages are audited by the week."""
+    assert "make sbom" in [step.get("run") for step in steps(ROOT / ".github/workflows/release.yml")]
+    assert "sbom/*" in str(load(ROOT / ".github/workflows/release.yml")["jobs"]["announce"]["steps"][-1]["run"])
+    audit = load(ROOT / ".github/workflows/audit.yml")
+    assert "schedule" in audit["on"]
+    assert audit["jobs"]["holes"]["steps"][-1] == {"run": "make audit"}
+
+
+@pytest.mark.fault("P-01")
+def test_lowest_and_newest_versions_are_tried() -> None:
+    """Every change is tested with the lowest versions allowed, and by the week the newest are resolved and tested."""
+    assert load(ROOT / ".github/workflows/ci.yml")["jobs"]["lowest"]["steps"][-1] == {"run": "make test-lowest"}
+    newest = load(ROOT / ".github/workflows/audit.yml")["jobs"]["newest"]["steps"]
+    assert newest[-2:] == [{"run": "make lock"}, {"run": "make test"}]
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda lock: lock.name)
+@pytest.mark.fault("P-02")
+def test_everything_locked_has_a_version_and_hashes(lock: Path) -> None:
+    """Every package of every lock is pinned to one version and to the hashes of its files, and installed by them."""
+    entries = re.split(r"\n(?=\S)", lock.read_text("utf-8").strip())
+    assert len(entries) > 5
+    assert [
+        entry
+        for entry in entries
+        if not re.match(r"[\w.-]+(\[[\w,-]+\])?==\S+ .*--hash=sha256:[0-9a-f]{64}", entry, re.DOTALL)
+    ] == []
+    installs = re.findall(r"-m pip .*install.*-r .*", (ROOT / "Makefile").read_text("utf-8"))
+    assert all("--require-hashes" in line for line in installs)
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)

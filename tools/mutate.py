@@ -1,12 +1,13 @@
 """Runs mutmut: changes the pure modules in small ways, one at a time, and sees whether a unit test notices.
 
 `make mutate` runs it for every module; `python tools/mutate.py _text models` for some. What survives is judged by
-`tools/mutation_report.py`. Needs the development set-up; about a second for each of the 2,500 mutants.
+`tools/mutation_report.py`. Half a second for each of the 2,500 mutants.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from mutmut.__main__ import cli
@@ -15,17 +16,30 @@ from mutmut.runners.harness import PytestRunner
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_arguments = PytestRunner._pytest_args_regular_run  # noqa: SLF001 (there is no public way)
+_run_tests = PytestRunner.run_tests
+
+#: Test files that judge a module without being called after it.
+ELSEWHERE = {"_saving": ("test_resuming", "test_sniffing")}
 
 
-def _by_function(self: PytestRunner, tests: Iterable[str]) -> list[str]:
-    """Name tests by function: among the names of parametrised cases are some that pytest does not take back."""
-    return _arguments(self, sorted({test.partition("[")[0] for test in tests}))
+def chosen(module: str, tests: Iterable[str]) -> set[str]:
+    """Of the tests that call a function of this module, those of the module's own files; all when it has none.
+
+    Whole test functions: among the names of parametrised cases are some that pytest does not take back.
+    """
+    functions = {test.partition("[")[0] for test in tests}
+    own = (f"test_{module.removeprefix('_')}", *ELSEWHERE.get(module, ()))
+    return {test for test in functions if PurePath(test.partition("::")[0]).name.startswith(own)} or functions
+
+
+def _run_chosen(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+    module = mutant_name.split(".")[1] if mutant_name else ""
+    return _run_tests(self, mutant_name=mutant_name, tests=sorted(chosen(module, tests)))
 
 
 def main() -> None:
     """Run it for the modules named on the command line, or for all that pyproject.toml names."""
-    PytestRunner._pytest_args_regular_run = _by_function  # type: ignore[method-assign]  # noqa: SLF001
+    PytestRunner.run_tests = _run_chosen  # type: ignore[method-assign]
     cli(["run", *(f"kkiai_sdk.{module}.*" for module in sys.argv[1:])])
 
 
