@@ -186,6 +186,7 @@ def test_generating_twice_gives_the_same_bytes(fresh: Path, tmp_path: Path, monk
     assert generate.differences(fresh, target) == []
 
 
+@pytest.mark.fault("P-08")
 def test_the_committed_code_is_up_to_date() -> None:
     """`python codegen/generate.py --check` passes here, from any folder and without an activated environment."""
     command = [sys.executable, str(generate.ROOT / "codegen" / "generate.py"), "--check"]

@@ -190,6 +190,7 @@ def loaded(code: str) -> tuple[set[str], list[str], int]:
     return set(modules), read, handlers
 
 
+@pytest.mark.fault("P-10")
 @pytest.mark.parametrize(
     ("code", "absent", "present"),
     [
@@ -218,3 +219,9 @@ def test_what_importing_does(code: str, absent: str, present: str) -> None:
     by_httpx = loaded("import httpx")[0] if "httpx" in modules else set()
     assert modules & set(absent.split()) - by_httpx == set()
     assert (read, handlers) == ([], 0)
+
+
+@pytest.mark.fault("P-10")
+def test_importing_is_cheap() -> None:
+    """Importing the package, which is all that a program which may never ask does, loads a handful of modules."""
+    assert len(loaded("import kkiai_sdk")[0] - loaded("")[0]) < 10
