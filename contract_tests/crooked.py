@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 KEY = "sk-honest"
+#: When these gateways answer: shortly after the statuses that they tell changed.
+DATE = "Mon, 05 Jan 2026 09:30:00 GMT"
 BEARER = {"WWW-Authenticate": "Bearer"}
 
 
@@ -29,6 +31,8 @@ class Reply:
     value: Any
     headers: dict[str, str] = field(factory=dict)
     media_type: str = "application/json"
+    #: Fields that come besides, be they there already.
+    extra: tuple[tuple[str, str], ...] = ()
 
     def but(self, *, headers: dict[str, str] | None = None, **facts: Any) -> Reply:
         """The same with some facts replaced and some headers added."""
@@ -49,7 +53,8 @@ def honest(request: Request) -> Reply:
         return Reply(404, {"message": "no such path"})
     if request.method != "GET":
         return Reply(405, {"message": "only GET"}, {"Allow": "GET"})
-    if values_of(request.headers, "authorization") != [f"Bearer {KEY}"]:
+    scheme, _, key = "".join(values_of(request.headers, "authorization")).partition(" ")
+    if (scheme.lower(), key) != ("bearer", KEY):
         return Reply(401, {"error": "who are you?"}, BEARER)
     task_id = request.parameter("id") or ""
     if not 1 <= len(task_id) <= 256:
@@ -62,36 +67,40 @@ def honest(request: Request) -> Reply:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     crook: ClassVar[Crook]
+    prefix: ClassVar[str]
 
     def _answer(self) -> None:
-        request = Request.to(self.command, self.path, self.headers.items())
+        prefix = type(self).prefix
+        path = self.path.removeprefix(prefix) if self.path.startswith(prefix) else f"/elsewhere{self.path}"
+        request = Request.to(self.command, path, self.headers.items())
         reply = type(self).crook(request, honest(request))
-        self.send_response(reply.status)
-        sent = {"Content-Type": reply.media_type, "Content-Length": str(len(reply.body))} | reply.headers
-        for name, value in sent.items():
+        self.send_response_only(reply.status)
+        sent = {"Date": DATE, "Content-Type": reply.media_type, "Content-Length": str(len(reply.body))} | reply.headers
+        for name, value in (*sent.items(), *reply.extra):
             self.send_header(name, value)
         # What may follow a body that was not read is not another request.
         self.send_header("Connection", "close")
         self.close_connection = True
         self.end_headers()
-        self.wfile.write(reply.body)
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_OPTIONS = do_PATCH = do_TRACE = do_QUERY = _answer  # noqa: N815
+    do_GET = do_PUT = do_POST = do_DELETE = do_OPTIONS = do_PATCH = do_TRACE = do_QUERY = do_HEAD = _answer  # noqa: N815
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def gateway(crook: Crook = lambda _, reply: reply) -> Iterator[str]:
-    """The address of a gateway whose every reply went through ``crook``."""
-    handler = type("Handler", (_Handler,), {"crook": staticmethod(crook)})
+def gateway(crook: Crook = lambda _, reply: reply, prefix: str = "") -> Iterator[str]:
+    """The address of a gateway whose every reply went through ``crook``. It lies below the path ``prefix``."""
+    handler = type("Handler", (_Handler,), {"crook": staticmethod(crook), "prefix": prefix})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http://127.0.0.1:{server.server_port}{prefix}"
         finally:
             server.shutdown()
             thread.join()

@@ -8,7 +8,7 @@ import pytest
 
 from contract_tests.wire import TASK_ID, VIDEO_URL, Canned, answer, done, task
 from kkiai_sdk import _reading
-from kkiai_sdk.contract import _rules
+from kkiai_sdk.contract import _rules_task
 from kkiai_sdk.contract._messages import Request, Response
 from kkiai_sdk.contract._rules import RULES, Severity, judge
 from kkiai_sdk.contract._seen import Exchange
@@ -22,7 +22,7 @@ BAD = {"error": {"message": "bad request", "type": "invalid_request_error", "cod
 
 def ask(canned: Canned, query: str = f"id={TASK_ID}") -> Exchange:
     """An exchange with this answer."""
-    request = Request("GET", "/v1/video/query", query, (("Authorization", "Bearer k"), ("Accept", "*/*")))
+    request = Request("GET", "/v1/video/query", query, (("Authorization", "Bearer k"), ("Accept-Encoding", "identity")))
     return Exchange(request, canned.response)
 
 
@@ -30,6 +30,12 @@ def broken(spec: Spec, exchange: Exchange) -> list[str]:
     """The ids of the rules that were broken."""
     return [finding.rule.id for finding in judge(spec, exchange)]
 
+
+#: What networks, proxies and browsers' policies put on answers.
+ON_THE_WAY = """
+    CF-Ray CF-Cache-Status Age Cache-Control X-Cache Server-Timing NEL Report-To X-Request-Id ETag X-Served-By
+    Access-Control-Allow-Origin X-Frame-Options Traceparent X-Amz-Cf-Id Last-Modified Expires Pragma Via Alt-Svc
+"""
 
 HONEST = {
     "pending": answer(task(id=TASK_ID)),
@@ -41,6 +47,13 @@ HONEST = {
     "too many": answer({"error": "slow down"}, 429, (("Retry-After", "3"), ("X-Oneapi-Request-Id", "r"))),
     "a failed generation with its URL": answer(task(status="failed", video_url=VIDEO_URL)),
     "first and last millisecond": answer(task(status_update_time=10**11)),
+    "clocks that differ by a minute": answer(task(), 200, (("Date", "Mon, 05 Jan 2026 08:59:12 GMT"),)),
+    "a success with an empty error": done(error={"code": "", "message": ""}, progress=99.5),
+    "on its way through proxies": answer(
+        task(),
+        200,
+        tuple((name, "1") for name in ON_THE_WAY.split()),
+    ),
 }
 
 
@@ -79,9 +92,25 @@ STRAYING: dict[str, tuple[Canned, str]] = {
     "two other fields": (answer(task(object="x", seed=1)), "field-undeclared field-undeclared"),
     "another field of an error": (answer({"detail": "x"}, 404), "field-undeclared"),
     "another nested field": (answer({"error": {"hint": "x"}}, 404), "field-undeclared"),
-    "another header": (answer(task(), 200, (("X-Cache", "hit"),)), "header-undeclared"),
+    "another header": (answer(task(), 200, (("X-Powered-By", "steam"),)), "header-undeclared"),
+    "a cookie": (answer(task(), 200, (("Set-Cookie", "a=b"),)), "header-undeclared"),
     "a header of another status": (answer(task(), 200, (("Retry-After", "3"),)), "header-undeclared"),
     "another id": (answer(task(id="7d3c")), "other-id"),
+    "half an hour ahead": (
+        answer(task(), 200, (("Date", "Mon, 05 Jan 2026 08:30:00 GMT"),)),
+        "time-ahead",
+    ),
+    "a URL before there is a video": (answer(task(status="queued", video_url=VIDEO_URL)), "url-early"),
+    "a URL with a password": (done(video_url="https://a:b@media.example.com/a.mp4"), "url-scheme"),
+    "a URL for a page": (done(video_url="https://media.example.com/a.mp4?a=1&amp;b=2"), "url-scheme"),
+    "an error beside a success": (done(error={"code": "x", "message": "y"}), "error-beside"),
+    "progress as text": (answer(task(status="processing", progress="40%")), "field-form"),
+    "a text that was decoded wrongly": (answer(task(enhanced_prompt="caf\ufffd")), "text-damaged"),
+    "an error that says nothing": (answer({"error": {"message": "", "code": None}}, 404), "reason-missing"),
+    "an empty error": (answer({}, 404), "reason-missing"),
+    "two dates": (answer(task(), 200, (("Date", "a"), ("Date", "b"))), "header-repeated"),
+    "two lengths": (answer(task(), 200, (("Content-Length", "7"), ("Transfer-Encoding", "chunked"))), "framing"),
+    "packed": (answer(task(), 200, (("Content-Encoding", "gzip"),)), "coding-unasked"),
     "trouble": (answer({"error": "busy"}, 503, (("Retry-After", "3"),)), "server-error"),
     "an undeclared status": (answer(BAD, 422), "response-status"),
 }
@@ -130,11 +159,11 @@ def test_what_an_envelope_hides_is_found(spec: Spec) -> None:
 def test_the_words_are_the_sdks(spec: Spec) -> None:
     """The check and the SDK know the same words, and take them for the same."""
     states = {word: _reading.STATES[word] for word in _reading.STATES}
-    assert {word for word, state in states.items() if state is TaskState.SUCCEEDED} == _rules.SUCCESS_WORDS
-    assert {word for word, state in states.items() if state is TaskState.FAILED} == _rules.FAILURE_WORDS
-    assert states.keys() == _rules.KNOWN_WORDS
+    assert {word for word, state in states.items() if state is TaskState.SUCCEEDED} == _rules_task.SUCCESS_WORDS
+    assert {word for word, state in states.items() if state is TaskState.FAILED} == _rules_task.FAILURE_WORDS
+    assert states.keys() == _rules_task.KNOWN_WORDS
     examples = spec.at("/components/schemas/VideoTask/properties/status/examples").value
-    assert set(examples) <= _rules.KNOWN_WORDS
+    assert set(examples) <= _rules_task.KNOWN_WORDS
 
 
 def test_a_finding_says_what_and_where(spec: Spec) -> None:

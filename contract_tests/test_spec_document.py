@@ -10,7 +10,8 @@ import pytest
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import _spec
-from kkiai_sdk.contract._spec import Spec, pointer, steps_of
+from kkiai_sdk.contract._spec import Spec, steps_of
+from kkiai_sdk.contract._yaml import pointer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def test_references_are_followed_to_where_they_lead(spec: Spec) -> None:
     [
         ("a: [", "is not YAML"),
         ("- a", "is not an OpenAPI document"),
-        ("paths: {/a: {get: {$ref: other.yaml#/a}}}", "only references within the document"),
+        ("paths: {/a: {get: {$ref: other.yaml#/a}}}", "only references within it"),
         ("paths: {/a: {get: {$ref: '#/nowhere'}}}", "has nothing at /nowhere"),
     ],
 )
@@ -69,7 +70,7 @@ def test_a_spec_that_cannot_be_used_is_named(text: str, complaint: str) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A spec that cannot be opened is a ConfigurationError that names the file."""
-    with pytest.raises(ConfigurationError, match=r"nosuch\.yaml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"nosuch\.yaml' cannot be read"):
         _spec.load(tmp_path / "nosuch.yaml")
 
 

@@ -268,7 +268,8 @@ def contract(
       0  the contract is kept
       1  it is broken
       2  wrong usage
-      3  the check could not be made: no key, out of reach, or ended too early
+      3  not checked, or not in full: no key or no credit, out of reach, in trouble, too busy to
+         answer a question (429), or ended by --time-limit or Ctrl-C before it found a breach
     """  # noqa: D301 (the escape is meant: it keeps the lines apart)
     from kkiai_sdk._cli import contract as checking  # noqa: PLC0415 (only this command needs it)
 

@@ -152,8 +152,8 @@ def _tell(report: Report, options: Options) -> None:
         # The runner reads both streams; with --json stdout is for objects alone.
         stream = sys.stderr if options.json else out.file
         stream.writelines(f"{line}\n" for line in workflow_commands(report))
-    if report.problem and options.json:
-        sys.stderr.write(f"kkiai: {visible(report.problem)}\n")
+    if report.obstacle and options.json:
+        sys.stderr.write(f"kkiai: {visible(report.obstacle)}\n")
 
 
 def _lines(report: Report, fail_on: Severity, out: Console) -> Iterator[Text]:

@@ -77,7 +77,12 @@ WriteBaseline = Annotated[
     Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write what is found as a baseline.")
 ]
 TimeLimit = Annotated[
-    str, typer.Option("--time-limit", metavar="DURATION", help="Report what is known by then; none for no limit.")
+    str,
+    typer.Option(
+        "--time-limit",
+        metavar="DURATION",
+        help="Report what is known by then, as not checked in full; none for no limit.",
+    ),
 ]
 Rate = Annotated[
     str | None,

@@ -21,7 +21,7 @@ from kkiai_sdk.contract._findings import Finding
 from kkiai_sdk.contract._formats import junit, sarif, workflow_commands
 from kkiai_sdk.contract._html import html
 from kkiai_sdk.contract._report import Report
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
 
 __all__ = [
     "Covered",

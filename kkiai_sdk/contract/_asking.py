@@ -26,6 +26,11 @@ class BrokenAnswerError(Exception):
 class UnreachableError(Exception):
     """No connection came about, or nothing came over it in time."""
 
+    @property
+    def is_late(self) -> bool:
+        """Whether there was a connection, and only the answer did not come."""
+        return type(self.__cause__).__name__ in {"ReadTimeout", "WriteTimeout", "RemoteProtocolError"}
+
 
 def gap(rate: str | None) -> float:
     """Seconds between two requests for a rate such as ``5/s`` or ``100/m``; 0 for None. Raises ConfigurationError."""
@@ -38,7 +43,9 @@ def gap(rate: str | None) -> float:
 
 
 class Asker:
-    """Sends requests to a gateway. A context manager.
+    """Sends requests to a gateway, through the proxies that the environment names. A context manager.
+
+    Nothing but the headers of a request says who asks: unlike requests, httpx reads no ``.netrc`` unless it is told to.
 
     :param seconds: between the beginnings of two requests.
     :param stopped: once set, no further request waits for its turn.
@@ -70,6 +77,10 @@ class Asker:
             )
         except (httpx.ConnectError, httpx.TimeoutException, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
             raise UnreachableError(str(error) or type(error).__name__) from error
+        except httpx.RemoteProtocolError as error:
+            # RFC 9112 section 9.3.1: a connection may be closed at any time. Nothing was answered: it can be repeated.
+            is_silent = "without sending a response" in str(error)
+            raise (UnreachableError if is_silent else BrokenAnswerError)(str(error)) from error
         except httpx.HTTPError as error:
             raise BrokenAnswerError(str(error) or type(error).__name__) from error
         headers = tuple(response.headers.multi_items())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract._findings import Finding, fingerprint
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
+from kkiai_sdk.contract._spec import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ def load(path: Path) -> dict[str, str]:
         entries = {str(each["fingerprint"]): str(each["rule"]) for each in found["findings"]}
     except OSError as problem:
         raise ConfigurationError(f"the baseline {str(path)!a} cannot be read: {problem.strerror}") from None
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(f"the baseline {str(path)!a} is not one that `--write-baseline` wrote") from None
     if found.get("version") != VERSION:
         raise ConfigurationError(f"the baseline {str(path)!a} must have version {VERSION}; write it again")
@@ -57,7 +58,7 @@ def _advice(path: Path, mark: str, rule: str) -> Finding:
         rule=STALE,
         severity=Severity.ADVICE,
         description="every entry of the baseline is needed",
-        file=str(path),
+        file=name_of(path),
         line=_line(path, mark),
         address="",
         expected=f"{rule} ({mark}), as the baseline says",

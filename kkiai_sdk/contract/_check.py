@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from kkiai_sdk import __version__
-from kkiai_sdk.contract import _baseline, _fuzz, _probes, _rules
+from kkiai_sdk.contract import _baseline, _fuzz, _history, _probes, _rules
 from kkiai_sdk.contract._coverage import coverage
 from kkiai_sdk.contract._findings import fold
 from kkiai_sdk.contract._report import Report
+from kkiai_sdk.contract._rules_task import FAILURE_WORDS, SUCCESS_WORDS
 from kkiai_sdk.contract._run import Run
 from kkiai_sdk.contract._scrub import PLACEHOLDER, Scrubber
 from kkiai_sdk.contract._seen import read_body
 from kkiai_sdk.contract._spec import load
 from kkiai_sdk.contract._target import checked_limit, operation_of, target
+from kkiai_sdk.contract._usable import blaming, rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from kkiai_sdk.contract._rule import Rule
     from kkiai_sdk.contract._spec import Spec
     from kkiai_sdk.contract._target import Target
 
@@ -50,32 +54,34 @@ def check(
     :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.
     :param spec: the spec; None takes the one that came with the package.
     :param rate: requests per s, m or h, such as ``5/s``; None means 5/s for hosts that are not loopback.
-    :param time_limit: seconds; what is known by then is reported. Ctrl-C ends the check in the same way.
+    :param time_limit: seconds; what is known by then is reported, as not checked in full. Ctrl-C does the same.
     :param baseline: a file of findings that are known and fail nothing.
     :param seed: decides what is generated.
     :param progress: called with the number of answers so far, from another thread.
     :raises ConfigurationError: an option is wrong, or the extra ``contract`` is missing.
     """
     document, limit = load(spec), checked_limit(time_limit)
-    operation_of(document)
+    rehearse(document)
     known = {} if baseline is None else _baseline.load(baseline)
     started = time.monotonic()
     with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
-        run = Run(document, found, Scrubber(found.api_key or PLACEHOLDER), seed, progress or (lambda _: None))
-        cut = _follow(run, started + limit) if found.api_key else None
-    report = _report(run, known, cut, time.monotonic() - started)
+        scrubber, deadline = Scrubber(found.api_key or PLACEHOLDER), started + limit
+        run = Run(document, found, scrubber, seed, progress or (lambda _: None), deadline)
+        with blaming(document) if spec else nullcontext():
+            cut = _follow(run) if found.api_key else None
+            report = _report(run, known, cut, time.monotonic() - started)
     if baseline is None or found.is_gentle or cut or report.problem:
         return report
     return report.with_findings(_baseline.stale(baseline, known, report.findings))
 
 
-def _follow(run: Run, deadline: float) -> str | None:
+def _follow(run: Run) -> str | None:
     """Wait for the run to end; gives why it was cut, or None."""
     thread, cut = run.start(), None
     try:
         while thread.is_alive() and cut is None:
             thread.join(_LOOK)
-            cut = "the time limit was reached" if time.monotonic() >= deadline and thread.is_alive() else None
+            cut = "the time limit was reached" if time.monotonic() >= run.deadline and thread.is_alive() else None
     except KeyboardInterrupt:
         cut = "it was interrupted"
     run.stopped.set()
@@ -88,6 +94,7 @@ def _follow(run: Run, deadline: float) -> str | None:
 def _report(run: Run, known: dict[str, str], cut: str | None, elapsed: float) -> Report:
     # Copies: a request that was left behind may still come back.
     exchanges, breaches, problem = tuple(run.exchanges), list(run.breaches), run.problem
+    breaches += map(run.scrubber.breach, _history.judge_all(run.target.base_url, exchanges))
     if run.target.api_key is None:
         problem = "there is no API key: set KKIAI_API_KEY"
     spec = run.spec
@@ -98,14 +105,19 @@ def _report(run: Run, known: dict[str, str], cut: str | None, elapsed: float) ->
         exchanges=exchanges,
         coverage=coverage(spec, operation_of(spec), exchanges),
         notes=(*([f"{cut}; this is what was known by then"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
-        rules=(*_rules.RULES, *_probes.RULES, *(() if run.target.is_gentle else _fuzz.RULES.values())),
+        rules=(*_rules.RULES, *_history.RULES, *_probes.RULES, *(() if run.target.is_gentle else _full_rules())),
         problem=problem,
         is_basic_done=run.is_basic_done,
         elapsed=elapsed,
         cut=cut,
+        unchecked={} if problem or cut else dict(run.unchecked),
         spec=f"{spec.name} {_version(spec)}".strip(),
         sdk_version=__version__,
     )
+
+
+def _full_rules() -> tuple[Rule, ...]:
+    return (*_probes.FULL_RULES, *_fuzz.RULES.values())
 
 
 def _version(spec: Spec) -> str:
@@ -122,12 +134,12 @@ def _notes(run: Run) -> list[str]:
     words = _last_words(run)
     if not words:
         return [*notes, "no answer about a known task was seen: name ids of yours with --task-id"]
-    ended = {status for status in words.values() if status in _rules.SUCCESS_WORDS | _rules.FAILURE_WORDS}
+    ended = {status for status in words.values() if status in SUCCESS_WORDS | FAILURE_WORDS}
     return notes if ended else [*notes, "no task had ended: answers about finished tasks were not checked"]
 
 
 def _left_out(target: Target) -> list[str]:
-    asked = {probe.task_id for probe in _probes.plan(target.task_ids, gentle=target.is_gentle, sure=True)}
+    asked = {probe.task_id for probe in _probes.about_tasks(target.task_ids, gentle=target.is_gentle, sure=True)}
     return [task_id for task_id in target.task_ids if task_id not in asked]
 
 

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from kkiai_sdk.contract._kinds import of_bytes, of_words
 from kkiai_sdk.contract._messages import Problem, pairs, values_of
 from kkiai_sdk.contract._schemas import schema_problems
 from kkiai_sdk.contract._strict_json import read_json
@@ -111,6 +112,8 @@ def _parameter_problems(spec: Spec, operation: Operation, request: Request) -> I
         title = f"{place} parameter {name}"
         if not sent and node.value.get("required"):
             yield Problem("request-parameter-missing", node.address, title, "nothing")
+        if "schema" not in node.value:
+            continue
         schema = spec.child(node, "schema")
         is_list = "array" in _types(schema)
         if len(sent) > 1 and not is_list:
@@ -173,7 +176,7 @@ def _content_problems(spec: Spec, declared: Node, side: str, headers: Headers, b
     kind = media_type(headers)
     if kind not in known:
         got = ", ".join(values_of(headers, "content-type")) or "none"
-        yield Problem(f"{side}-media-type", where, " or ".join(known), got, kind)
+        yield Problem(f"{side}-media-type", where, " or ".join(known), got, kind or got.lower())
         return
     schema = declared_schema(spec, declared, headers)
     if schema is None or not kind.endswith("json"):
@@ -181,8 +184,8 @@ def _content_problems(spec: Spec, declared: Node, side: str, headers: Headers, b
     try:
         value = read_json(body)
     except ValueError as problem:
-        # Positions differ from answer to answer; the words are the kind of the fault.
-        key = re.sub(r"\W*(?:line|column|char|position)?\W*\d\S*", "", str(problem))
+        # Positions differ from answer to answer; the words and the beginning are the kind of the fault.
+        key = f"{of_words(str(problem))} {of_bytes(body)}"
         yield Problem(f"{side}-body", where, "one JSON document", f"{body[:40]!r}: {problem}", key)
         return
     yield from schema_problems(spec, schema, f"{side}-schema", value, "the body")
@@ -192,9 +195,11 @@ def _response_header_problems(spec: Spec, declared: Node, headers: Headers) -> I
     for name, node in spec.children(declared, "headers"):
         sent = values_of(headers, name)
         if not sent and node.value.get("required"):
-            yield Problem("response-header", node.address, f"the header {name}", "nothing")
+            yield Problem("response-header", node.address, f"the header {name}", "nothing", "missing")
         if len(sent) > 1:
-            yield Problem("response-header", node.address, f"the header {name} once", f"{len(sent)} times")
+            yield Problem("response-header", node.address, f"the header {name} once", f"{len(sent)} times", "repeated")
+        if "schema" not in node.value:
+            continue
         schema = spec.child(node, "schema")
         for value in sent:
             yield from schema_problems(spec, schema, "response-header", _coerced(schema, value), f"the header {name}")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from kkiai_sdk.contract._curl import curl_of
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
 from kkiai_sdk.contract._survival import survival
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kkiai_sdk.contract._rules import Breach
+    from kkiai_sdk.contract._rule import Breach
     from kkiai_sdk.contract._seen import Exchange
     from kkiai_sdk.contract._spec import Spec
 
@@ -127,7 +127,7 @@ def _finding(spec: Spec, base_url: str, mark: str, alike: list[Breach], *, is_kn
         description=first.rule.description,
         file=spec.name,
         line=spec.line_of(first.problem.address),
-        address=first.problem.address,
+        address=spec.exact(first.problem.address),
         expected=one_line(first.problem.expected),
         got=one_line(first.problem.got),
         count=len(alike),

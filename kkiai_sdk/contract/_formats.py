@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,23 +31,25 @@ def junit(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
         by_rule.setdefault(finding.rule, []).append(finding)
     failures = report.failures(fail_on)
     failed = len({each.rule for each in failures})
-    is_unmade = bool(report.problem) or not report.is_basic_done
     suite = ET.Element("testsuite", name="kkiai contract", tests=str(len(by_rule) + 1), failures=str(failed))
-    suite.set("errors", str(int(is_unmade)))
-    suite.set("skipped", "0")
+    skipped = {rule: reason for rule, reason in report.unchecked.items() if not by_rule.get(rule) and rule in by_rule}
+    suite.set("errors", str(int(not report.is_made)))
+    suite.set("skipped", str(len(skipped)))
     suite.set("time", f"{report.elapsed:.3f}")
     made = ET.SubElement(suite, "testcase", classname="kkiai.contract", name="check-made")
-    if is_unmade:
-        ET.SubElement(made, "error", message=_xml(report.problem or report.verdict(fail_on)))
+    if report.obstacle:
+        ET.SubElement(made, "error", message=_xml(report.obstacle))
     for rule, findings in by_rule.items():
-        _case(suite, rule, findings, failures)
+        case = _case(suite, rule, findings, failures)
+        if rule in skipped:
+            ET.SubElement(case, "skipped", message=_xml(skipped[rule]))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, rule: str, findings: list[Finding], failures: tuple[Finding, ...]) -> None:
+def _case(suite: ET.Element, rule: str, findings: list[Finding], failures: tuple[Finding, ...]) -> ET.Element:
     case = ET.SubElement(suite, "testcase", classname="kkiai.contract", name=_xml(rule))
     failing = [each for each in findings if each in failures]
     if failing:
@@ -56,6 +59,7 @@ def _case(suite: ET.Element, rule: str, findings: list[Finding], failures: tuple
     rest = [each for each in findings if each not in failures]
     if rest:
         ET.SubElement(case, "system-out").text = _xml("\n\n".join(map(_text, rest)))
+    return case
 
 
 def _text(finding: Finding) -> str:
@@ -76,16 +80,16 @@ def sarif(report: Report) -> str:
     driver = {"name": "kkiai contract", "version": report.sdk_version, "rules": rules}
     index = {name: number for number, name in enumerate(described)}
     results = [_result(each, index[each.rule]) for each in report.findings]
-    made: dict[str, Any] = {"executionSuccessful": not report.problem and report.is_basic_done}
-    if report.problem:
-        made["toolExecutionNotifications"] = [{"level": "error", "message": {"text": report.problem}}]
+    made: dict[str, Any] = {"executionSuccessful": report.is_made}
+    if report.obstacle:
+        made["toolExecutionNotifications"] = [{"level": "error", "message": {"text": report.obstacle}}]
     run = {"tool": {"driver": driver}, "invocations": [made], "results": results, "columnKind": "unicodeCodePoints"}
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
 def _result(finding: Finding, index: int) -> dict[str, Any]:
-    place = {"artifactLocation": {"uri": quote(finding.file)}, "region": {"startLine": finding.line}}
+    place = {"artifactLocation": {"uri": _uri(finding.file)}, "region": {"startLine": finding.line}}
     known = {"suppressions": [{"kind": "external", "justification": "in the baseline"}]} if finding.is_known else {}
     return {
         "ruleId": finding.rule,
@@ -100,6 +104,12 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
     }
 
 
+def _uri(file: str) -> str:
+    """A reference relative to the repository, or the URI of a file that is elsewhere."""
+    path = PurePath(file)
+    return path.as_uri() if path.is_absolute() else quote(file)
+
+
 def _sentence(finding: Finding) -> str:
     return f"{finding.title}: expected {finding.expected}, got {finding.got}. The SDK {finding.sdk}."
 
@@ -110,8 +120,8 @@ def workflow_commands(report: Report) -> Iterator[str]:
         if not each.is_known:
             file, title = _property(each.file), _property(f"{each.rule} ({each.severity})")
             yield f"::{_COMMANDS[each.severity]} file={file},line={each.line},title={title}::{_data(_sentence(each))}"
-    if report.problem:
-        yield f"::error::{_data(report.problem)}"
+    if report.obstacle:
+        yield f"::error::{_data(report.obstacle)}"
 
 
 def _data(text: str) -> str:

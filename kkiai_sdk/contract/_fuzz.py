@@ -9,21 +9,30 @@ So the fuzzing phase gets a spec without the parameters' examples, and the odd i
 from __future__ import annotations
 
 import copy
+import os
+import threading
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from kkiai_sdk.contract._messages import Problem, Request, Response
-from kkiai_sdk.contract._rules import Breach, Rule, Severity, judge
+from kkiai_sdk.contract._conformance import request_problems
+from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._rule import Breach, Rule, Severity
+from kkiai_sdk.contract._rules import judge
 from kkiai_sdk.contract._seen import Exchange
-from kkiai_sdk.contract._spec import METHODS, Spec, need
+from kkiai_sdk.contract._spec import METHODS, Spec
+from kkiai_sdk.contract._yaml import need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: Seconds that an answer may take.
 REQUEST_TIMEOUT = 10
+_NETRC_LOCK = threading.Lock()
+_netrc_before: list[str | None] = []
+_netrc_users: list[None] = []
 BREAKING = Severity.BREAKING
 _PATH = "/paths/~1v1~1video~1query"
 _QUERY = f"{_PATH}/get"
@@ -147,9 +156,34 @@ def steps(spec: Spec, target: Target, *, seed: int = 1, max_examples: int = 100)
     """A run in small parts, each as soon as it is known; only what schemathesis' checks found is among the findings."""
     by_the_spec = settings(target, BY_THE_SPEC, seed=seed, max_examples=max_examples)
     made_up = settings(target, MADE_UP, seed=seed, max_examples=max_examples)
-    yield from _ask(_schema(spec.document, by_the_spec), target)
-    yield from _execute(_schema(spec.document, by_the_spec))
-    yield from _execute(_schema(without_examples(spec.document), made_up))
+    with no_netrc():
+        yield from _ask(_schema(spec.document, by_the_spec), target)
+        yield from _execute(spec, _schema(spec.document, by_the_spec))
+        yield from _execute(spec, _schema(without_examples(spec.document), made_up))
+
+
+@contextmanager
+def no_netrc() -> Iterator[None]:
+    """While it lasts, requests reads no ``.netrc``, whose password would take the place of the key.
+
+    requests has one switch for that file and for the proxies of the environment; the proxies are to stay. Several
+    checks may overlap: the last one puts the variable back.
+    """
+    with _NETRC_LOCK:
+        if not _netrc_before:
+            _netrc_before.append(os.environ.get("NETRC"))
+            os.environ["NETRC"] = os.devnull
+        _netrc_users.append(None)
+    try:
+        yield
+    finally:
+        with _NETRC_LOCK:
+            _netrc_users.pop()
+            before = _netrc_before.pop() if not _netrc_users else os.devnull
+            # Somebody else may have set it meanwhile: a check that was cut can end late.
+            if os.environ.get("NETRC") == os.devnull:
+                del os.environ["NETRC"]
+                os.environ.update({} if before is None else {"NETRC": before})
 
 
 def without_examples(document: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +203,7 @@ def _schema(document: dict[str, Any], config: dict[str, Any]) -> Any:
     return schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(config))
 
 
-def _execute(schema: Any) -> Iterator[Outcome]:
+def _execute(spec: Spec, schema: Any) -> Iterator[Outcome]:
     """The phases that the schema's configuration enables, scenario by scenario."""
     events = need("schemathesis.engine.events")
     stream = need("schemathesis.engine").from_schema(schema).execute()
@@ -177,7 +211,7 @@ def _execute(schema: Any) -> Iterator[Outcome]:
         for event in stream:
             if isinstance(event, events.ScenarioFinished):
                 recorded = _recorded(event.recorder)
-                findings = tuple(_failures(event.recorder, recorded))
+                findings = tuple(_failures(spec, event.recorder, recorded))
                 phase = event.phase.value.lower()
                 yield Outcome(findings, tuple(recorded.values()), phases={phase: len(recorded)})
             elif isinstance(event, events.NonFatalError):
@@ -230,25 +264,27 @@ def _flat(headers: Any) -> Iterator[tuple[str, str]]:
         yield from ((name, value) for value in ([values] if isinstance(values, str) else values))
 
 
-def _failures(recorder: Any, recorded: dict[str, Exchange]) -> Iterator[Breach]:
+def _failures(spec: Spec, recorder: Any, recorded: dict[str, Exchange]) -> Iterator[Breach]:
     """What schemathesis' own checks found."""
     for case_id, checks in recorder.checks.items():
         for check in checks:
             if check.failure_info is not None and case_id in recorded:
-                yield _finding(check.name, check.failure_info.failure, recorded[case_id])
+                yield _finding(spec, check.name, check.failure_info.failure, recorded[case_id])
 
 
-def _finding(name: str, failure: Any, exchange: Exchange) -> Breach:
+def _finding(spec: Spec, name: str, failure: Any, exchange: Exchange) -> Breach:
     rule, expected = RULES[name], CHECKS[name][3]
     method, status = exchange.request.method, exchange.response.status
     words = (str(failure.message).strip() or failure.title).splitlines()[0]
-    # Methods that are refused in a wrong way are one case, each that is let through is another.
-    key = f"{failure.title} {method if status < 400 else ''}".strip()
-    return Breach(rule, Problem(rule.id, rule.address, expected, f"{method}, {status}: {words}", key), exchange)
+    # Methods that are refused in a wrong way are one case, each that is let through is another; so is each kind of
+    # wrong request that is taken for a good one.
+    wrong = {f"{each.rule} {each.key}" for each in request_problems(spec, exchange.request)} if method == "GET" else ()
+    key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(sorted(wrong))}".strip()
+    return Breach.of(rule, (rule.address, expected, f"{method}, {status}: {words}", key), exchange)
 
 
 #: The checks as rules; schemathesis applies them.
 RULES = {
-    name: Rule(name.replace("_", "-"), severity, address, description, lambda _: ())
+    name: Rule(name.replace("_", "-"), severity, address, description)
     for name, (severity, address, description, _) in CHECKS.items()
 }

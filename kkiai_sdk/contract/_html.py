@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kkiai_sdk.contract._coverage import KINDS
 from kkiai_sdk.contract._messages import values_of
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
 from kkiai_sdk.contract._seen import UNREADABLE, read_body
 from kkiai_sdk.contract._style import STYLE
 

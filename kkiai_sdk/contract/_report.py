@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from kkiai_sdk.contract._coverage import KINDS
-from kkiai_sdk.contract._rules import Severity
+from kkiai_sdk.contract._rule import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kkiai_sdk.contract._coverage import Covered
     from kkiai_sdk.contract._findings import Finding
-    from kkiai_sdk.contract._rules import Rule
+    from kkiai_sdk.contract._rule import Rule
     from kkiai_sdk.contract._seen import Exchange
 
 #: Exit codes of the command.
@@ -45,8 +45,10 @@ class Report:
     is_basic_done: bool
     #: Seconds.
     elapsed: float
-    #: Why the check ended before its end, or None.
+    #: Why the check ended before its end, or None. What was not seen by then was not checked.
     cut: str | None = None
+    #: Rules that could not be checked although they were asked about, each with the reason.
+    unchecked: dict[str, str] = field(factory=dict)
     #: The spec's name and version.
     spec: str = "openapi.yaml"
     #: The version of the SDK that was tried on the answers.
@@ -63,21 +65,38 @@ class Report:
         return tuple(each for each in self.findings if not each.is_known and order.index(each.severity) <= limit)
 
     def exit_code(self, fail_on: Severity = Severity.BREAKING) -> int:
-        """0 the contract is kept, 1 it is broken, 3 the check could not be made."""
+        """0 the contract is kept, 1 it is broken, 3 the check could not be made, or not in full."""
         if self.failures(fail_on):
             return BROKEN
-        return NOT_CHECKED if self.problem or not self.is_basic_done else KEPT
+        return KEPT if self.is_made else NOT_CHECKED
+
+    @property
+    def is_made(self) -> bool:
+        """Whether everything was asked and answered in a way that says something about the contract."""
+        return self.is_basic_done and not (self.problem or self.cut or self.unchecked)
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the check was not made, or not in full, in one sentence without its full stop; None if it was."""
+        if self.problem:
+            return self.problem
+        if self.cut:
+            before = "" if self.is_basic_done else " before the basic questions were asked"
+            return f"{self.cut}{before}"
+        skipped = [f"{rule} was not checked: {reason}" for rule, reason in self.unchecked.items()]
+        return "; ".join(skipped) or (None if self.is_basic_done else "the basic questions were not asked")
 
     def verdict(self, fail_on: Severity = Severity.BREAKING) -> str:
         """The result in one sentence."""
         failures = len(self.failures(fail_on))
         if failures:
             words = "finding fails" if failures == 1 else "findings fail"
-            besides = f" Besides, it could not be made in full: {self.problem}." if self.problem else ""
+            besides = f" Besides, it could not be made in full: {self.obstacle}." if self.obstacle else ""
             return f"The contract is broken: {failures} {words} the check.{besides}"
-        if self.exit_code(fail_on) == NOT_CHECKED:
-            return f"The check could not be made: {self.problem or 'it was cut before the basic questions were asked'}."
-        return f"No breach was found before the check was cut: {self.cut}." if self.cut else "The contract is kept."
+        if self.is_made:
+            return "The contract is kept."
+        extent = " in full" if self.is_basic_done and not self.problem else ""
+        return f"The check could not be made{extent}: {self.obstacle}."
 
     def counts(self) -> dict[str, int]:
         """How many findings there are of each severity; those that the baseline holds count as known alone."""
@@ -112,6 +131,7 @@ class Report:
             "notes": list(self.notes),
             "problem": self.problem,
             "cut": self.cut,
+            "unchecked": self.unchecked,
         }
 
 

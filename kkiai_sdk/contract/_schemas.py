@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kkiai_sdk.contract._kinds import of_value, of_words
 from kkiai_sdk.contract._messages import Problem
-from kkiai_sdk.contract._spec import pointer
+from kkiai_sdk.contract._yaml import pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ def schema_problems(spec: Spec, schema: Node, rule: str, value: Any, title: str)
         # The validator would take half a surrogate pair for text; no encoder does.
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        yield Problem(rule, schema.address, "Unicode text", f"{title} with half a surrogate pair")
+        yield Problem(rule, schema.address, "Unicode text", f"{title} with half a surrogate pair", "surrogates")
         return
     for error in spec.validator(schema.address).iter_errors(value):
         yield _breach(spec, rule, title, error)
@@ -37,9 +38,13 @@ def _breach(spec: Spec, rule: str, title: str, error: Any) -> Problem:
         owner = address.rpartition("/")[0]
         described = owner + pointer("properties", error.kind.property)
         is_described = error.kind.property in spec.at(owner).value.get("properties", ())
-        return Problem(rule, described if is_described else address, f"{name}: required", f"{name}: missing", name)
+        return Problem(
+            rule, described if is_described else address, f"{name}: required", f"{name}: missing", of_words(name)
+        )
     wanted = "one of the declared forms" if keyword in {"anyOf", "oneOf"} else f"{keyword} {_json(_at(spec, address))}"
-    return Problem(rule, address, f"{name}: {wanted}", f"{name}: {_json(error.instance)}", f"{name} {_kind(error)}")
+    return Problem(
+        rule, address, f"{name}: {wanted}", f"{name}: {_json(error.instance)}", f"{of_words(name)} {_kind(error)}"
+    )
 
 
 def _at(spec: Spec, address: str) -> Any:
@@ -49,8 +54,8 @@ def _at(spec: Spec, address: str) -> Any:
 
 
 def _kind(error: Any) -> str:
-    """The keyword and, as values differ from answer to answer, the type of what is there."""
-    return f"{error.kind.name} {type(error.instance).__name__}"
+    """The keyword and, as values differ from answer to answer, the kind of what is there."""
+    return f"{error.kind.name} {of_value(error.instance)}"
 
 
 def _json(value: Any) -> str:

@@ -14,7 +14,7 @@ from kkiai_sdk.contract._seen import Exchange
 
 if TYPE_CHECKING:
     from kkiai_sdk.contract._messages import Headers
-    from kkiai_sdk.contract._rules import Breach
+    from kkiai_sdk.contract._rule import Breach
 
 #: What stands where the key was, so that a command line with it can be pasted into a shell.
 PLACEHOLDER = "$KKIAI_API_KEY"

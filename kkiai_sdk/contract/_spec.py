@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract._yaml import lines_of, need, pointer, read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_NOTHING = object()
 #: Beside the package in a wheel, beside the folder of the package in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
-
-
-def need(module: str) -> Any:
-    """A module of the extra ``contract``. Raises ConfigurationError, which says what to install, when it is missing."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f'the contract check needs {error.name}, which is not installed: pip install "kkiai-sdk[contract]"'
-        ) from error
-
-
-def pointer(*steps: str | int) -> str:
-    """The JSON pointer (RFC 6901) that takes these steps from the root."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 def steps_of(address: str) -> list[str]:
@@ -77,43 +65,63 @@ class Spec:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The document as plain values; keys are text, as in JSON."""
-        yaml = need("yaml")
-        try:
-            found = _with_text_keys(yaml.safe_load(self.text))
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{self.name} is not YAML: {error}") from None
-        if not isinstance(found, dict):
-            raise ConfigurationError(f"{self.name} is not an OpenAPI document: its root is not a mapping")
-        return found
+        return read_yaml(self.text, self.name)
 
     @cached_property
     def _lines(self) -> dict[str, int]:
-        return dict(_lines_of(need("yaml").compose(self.text), ""))
+        return lines_of(self.text)
 
     def line_of(self, address: str) -> int:
-        """The line, from 1, in which the part at a JSON pointer begins; else the nearest part around it."""
+        """The line, from 1, in which the part at a pointer begins; else the nearest part around it."""
+        address = self.exact(address)
         while address not in self._lines:
             address = address.rpartition("/")[0]
         return self._lines[address]
 
+    def exact(self, address: str) -> str:
+        """An address in which items of a list may be called by their name (``/parameters/name=id``), by number."""
+        found = ""
+        value: Any = self.document
+        for step in steps_of(address):
+            number = step
+            if isinstance(value, list) and step.startswith("name="):
+                number = str(_number_of(map(self._shallow, value), step.removeprefix("name=")))
+            value = self._shallow(_part(value, number))
+            found += pointer(number)
+        return found
+
+    def _shallow(self, value: Any) -> Any:
+        """A value, or what it refers to within the document; None when that is nothing."""
+        target = str(value.get("$ref", "")) if isinstance(value, dict) else ""
+        if not target.startswith("#/"):
+            return value
+        try:
+            return self.at(target[1:]).value
+        except ConfigurationError:
+            return None
+
     def at(self, address: str) -> Node:
         """What stands at a JSON pointer, after references. Raises ConfigurationError when there is nothing."""
-        value: Any = self.document
-        try:
-            for step in steps_of(address):
-                value = value[int(step)] if isinstance(value, list) else value[step]
-        except (KeyError, IndexError, ValueError, TypeError):
-            raise ConfigurationError(f"{self.name} has nothing at {address}") from None
-        return self.follow(Node(address, value))
+        found = self._written(address)
+        seen = {address}
+        while isinstance(found.value, dict) and "$ref" in found.value:
+            target = str(found.value["$ref"])
+            if not target.startswith("#/"):
+                raise ConfigurationError(f"{self.name} refers to {target}: only references within it are read")
+            if target[1:] in seen:
+                raise ConfigurationError(f"{self.name} refers in a circle at {target}")
+            seen.add(target[1:])
+            found = self._written(target[1:])
+        return found
 
-    def follow(self, node: Node) -> Node:
-        """The part itself, or the one that it refers to."""
-        if not isinstance(node.value, dict) or "$ref" not in node.value:
-            return node
-        target = str(node.value["$ref"])
-        if not target.startswith("#/"):
-            raise ConfigurationError(f"{self.name} refers to {target}: only references within the document are read")
-        return self.at(target[1:])
+    def _written(self, address: str) -> Node:
+        """What is written at a JSON pointer, be it a reference."""
+        value: Any = self.document
+        for step in steps_of(address):
+            value = _part(value, step, _NOTHING)
+        if value is _NOTHING:
+            raise ConfigurationError(f"{self.name} has nothing at {address}")
+        return Node(address, value)
 
     def child(self, node: Node, *steps: str | int) -> Node:
         """A part of a part, after references."""
@@ -121,7 +129,8 @@ class Spec:
 
     def children(self, node: Node, name: str) -> Iterator[tuple[str, Node]]:
         """The parts of the mapping ``name`` inside a part, with their keys; nothing if there is no such mapping."""
-        for key in node.value.get(name) or ():
+        found = node.value.get(name) if isinstance(node.value, dict) else None
+        for key in found if isinstance(found, dict) else ():
             yield key, self.child(node, name, key)
 
     @cached_property
@@ -143,8 +152,26 @@ class Spec:
         """A jsonschema-rs validator for the schema at a JSON pointer. Formats count."""
         if address not in self._validators:
             rooted = {**self.document, "$ref": f"#{quote(address, safe='/~')}"}
-            self._validators[address] = need("jsonschema_rs").Draft202012Validator(rooted, validate_formats=True)
+            self._validators[address] = need("jsonschema_rs").Draft202012Validator(
+                rooted, validate_formats=True, retriever=self._retrieve
+            )
         return self._validators[address]
+
+    def _retrieve(self, address: str) -> Any:
+        raise ConfigurationError(f"{self.name} refers to {address}: only references within it are read")
+
+
+def _part(value: Any, step: str, default: Any = None) -> Any:
+    """A member of a mapping or an item of a list."""
+    if isinstance(value, list):
+        return value[int(step)] if step.isdecimal() and int(step) < len(value) else default
+    return value.get(step, default) if isinstance(value, dict) else default
+
+
+def _number_of(items: Iterator[Any], name: str) -> int:
+    """The number of the item with this name; 0 when there is none."""
+    names = [item.get("name") if isinstance(item, dict) else None for item in items]
+    return names.index(name) if name in names else 0
 
 
 def load(path: Path | None = None) -> Spec:
@@ -153,23 +180,17 @@ def load(path: Path | None = None) -> Spec:
     if found is None:
         raise ConfigurationError("openapi.yaml is missing from this installation; install the package again")
     try:
-        return Spec(found.read_text("utf-8"), path.as_posix() if path else found.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the spec {found} cannot be read: {error}") from None
+        return Spec(found.read_text("utf-8-sig"), name_of(path) if path else found.name)
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"the spec {str(found)!a} cannot be read: it is not text in UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"the spec {str(found)!a} cannot be read: {reason}") from None
 
 
-def _with_text_keys(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _with_text_keys(part) for key, part in value.items()}
-    return [_with_text_keys(part) for part in value] if isinstance(value, list) else value
-
-
-def _lines_of(node: Any, address: str, line: int | None = None) -> Iterator[tuple[str, int]]:
-    """Every pointer with its line. A member begins where its name stands, an item where it stands itself."""
-    yield address, line or node.start_mark.line + 1
-    if node.id == "mapping":
-        for key, part in node.value:
-            yield from _lines_of(part, address + pointer(key.value), key.start_mark.line + 1)
-    if node.id == "sequence":
-        for index, part in enumerate(node.value):
-            yield from _lines_of(part, address + pointer(index))
+def name_of(path: Path) -> str:
+    """What a file is called in reports: relative to the working directory if inside, as code scanning needs it."""
+    try:
+        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    except (ValueError, OSError):
+        return path.absolute().as_posix()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract import _conformance as conformance
 from kkiai_sdk.contract._asking import gap
 from kkiai_sdk.contract._probes import QUERY_PATH
 
@@ -46,6 +47,8 @@ class Target:
     rate: str | None
     #: Whether somebody said that these tasks exist, or they are only a guess.
     are_ids_given: bool = True
+    #: Whether it is on this machine.
+    is_local: bool = True
 
 
 @contextmanager
@@ -70,7 +73,7 @@ def target(
     is_local = is_loopback(urlsplit(url).hostname or "")
     is_gentle = not is_local if fuzz is None else not fuzz
     pace = rate or (None if is_local else GENTLE_RATE)
-    yield Target(url, key, ids or _example(spec), is_gentle, pace, are_ids_given=bool(ids))
+    yield Target(url, key, ids or _example(spec), is_gentle, pace, are_ids_given=bool(ids), is_local=is_local)
 
 
 def _checked(base_url: str, api_key: str | None, task_ids: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -118,10 +121,9 @@ def operation_of(spec: Spec) -> Operation:
 
 def _example(spec: Spec) -> tuple[str, ...]:
     """The example id of the spec: gateways for tests know it."""
-    for parameter in operation_of(spec).node.value.get("parameters", ()):
-        if parameter.get("name") == "id" and "example" in parameter:
-            return (str(parameter["example"]),)
-    return ()
+    node = conformance.parameters_of(spec, operation_of(spec)).get(("query", "id"))
+    example = node.value.get("example") if node else None
+    return (str(example),) if isinstance(example, str | int) and str(example) else ()
 
 
 def checked_limit(seconds: float) -> float:

@@ -1,0 +1,280 @@
+"""No false verdicts: what a check makes of gateways that are busy, in trouble or slow, and of what stands around it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from contract_tests.crooked import KEY as CROOKED_KEY
+from contract_tests.crooked import Reply, gateway
+from contract_tests.mutants.gateways import DEFECTS, IDS, serve
+from kkiai_sdk.contract import _asking, _repeats, check, html, junit, sarif
+from tests.contract.conftest import held
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from contract_tests.crooked import Crook
+    from kkiai_sdk.contract import Report
+    from kkiai_sdk.contract._messages import Request
+
+BUSY = Reply(429, {"error": "slow down"}, {"Retry-After": "0"})
+
+
+def rules(report: Report) -> set[str]:
+    """The ids of the rules that were broken."""
+    return {finding.rule for finding in report.findings}
+
+
+def first(count: int, reply: Reply, fits: Any = lambda _request, reply: reply.status == 200) -> Crook:
+    """The first answers that fit, for each query, are another."""
+    seen: Counter[str] = Counter()
+
+    def crook(request: Request, honest: Reply) -> Reply:
+        if not fits(request, honest):
+            return honest
+        seen[request.query] += 1
+        return reply if seen[request.query] <= count else honest
+
+    return crook
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_busy_gateway_is_asked_again(count: int) -> None:
+    """A question that was answered 429 is asked again; what is said then counts."""
+    report = held(first(count, BUSY), task_ids=IDS[2:3])
+    assert (report.exit_code(), report.findings) == (0, ())
+    statuses = [each.response.status for each in report.exchanges]
+    assert statuses[: count + 1] == [429] * count + [200]
+    assert len(statuses) <= 12
+
+
+def test_haste_that_stays_is_not_praised() -> None:
+    """A rule whose question is always answered 429 was not checked: exit code 3, and the reports say which rule."""
+    no_key: Any = lambda request, _: "Authorization" not in dict(request.headers)  # noqa: E731
+    report = held(first(99, BUSY, no_key), task_ids=IDS[2:3])
+    assert (report.exit_code(), report.findings, list(report.unchecked)) == (3, (), ["key-missing"])
+    assert "key-missing was not checked" in report.verdict()
+    suite = ET.fromstring(junit(report)).find("testsuite")
+    assert suite is not None
+    assert [suite.get(name) for name in ("errors", "failures", "skipped")] == ["1", "0", "1"]
+    assert '"executionSuccessful": false' in sarif(report)
+    assert "key-missing was not checked" in html(report)
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_repeats_count_as_requests(count: int) -> None:
+    """However many ids there are and however busy the gateway is, a gentle check makes at most 12 requests."""
+    report = held(first(99, BUSY, lambda *_: True), task_ids=[f"grok:{number}" for number in range(count)])
+    assert len(report.exchanges) <= 12
+    assert report.exit_code() == 3
+
+
+def test_a_defect_among_haste_is_found() -> None:
+    """What is broken is broken, although other questions were not answered."""
+    crook = first(99, BUSY, lambda _, reply: reply.status == 401)
+    report = held(lambda q, r: crook(q, r.but(value=r.value | {"id": 7}) if r.status == 200 else r))
+    assert (report.exit_code(), rules(report)) == (1, {"response-schema"})
+    assert "could not be made in full" in report.verdict()
+
+
+def test_a_wait_beyond_the_time_limit_is_not_waited() -> None:
+    """A gateway that asks for an hour is not asked again."""
+    report = held(first(99, BUSY.but(headers={"Retry-After": "3600"}), lambda *_: True), task_ids=IDS[:1])
+    assert (report.exit_code(), len(report.exchanges), report.cut) == (3, 7, None)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(402, {"code": "insufficient_quota", "message": "no credit"}),
+        Reply(429, {"error": {"code": "insufficient_user_quota", "message": "no credit"}}, {"Retry-After": "0"}),
+    ],
+    ids=["402", "429"],
+)
+def test_an_account_without_credit_is_not_judged(reply: Reply) -> None:
+    """Without credit nothing is known of the gateway, and asking again does not help."""
+    crook: Crook = lambda _, honest: honest if honest.status == 401 else reply  # noqa: E731
+    report = held(crook, task_ids=IDS[:1])
+    assert (report.exit_code(), report.findings, len(report.exchanges)) == (3, (), 7)
+    assert "no credit left" in (report.problem or "")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("fuzz", [False, True])
+def test_a_gateway_in_trouble_is_not_judged(monkeypatch: pytest.MonkeyPatch, status: int, *, fuzz: bool) -> None:
+    """When every request with the key is answered 5XX, the check could not be made, and nothing is generated."""
+    monkeypatch.setattr("kkiai_sdk.contract._probes.pause", lambda _: 0.0)
+    trouble = Reply(status, {"error": "down"})
+    report = held(lambda _, reply: reply if reply.status == 401 else trouble, fuzz=fuzz)
+    assert (report.exit_code(), rules(report)) == (3, {"server-error"})
+    assert f"is answered {status}" in (report.problem or "")
+    assert len(report.exchanges) < 16
+
+
+def test_trouble_that_passes_is_told_and_forgiven() -> None:
+    """A 5XX that is gone when the question is repeated is advice."""
+    report = held(first(1, Reply(503, {"error": "down"}, {"Retry-After": "0"})), task_ids=IDS[2:3])
+    assert (report.exit_code(), rules(report)) == (0, {"server-error"})
+
+
+class _Slow:
+    """A gateway that leaves some queries for known tasks without an answer."""
+
+    def __init__(self, count: int) -> None:
+        self.left, self.ended = count, threading.Event()
+
+    def __call__(self, _: Request, reply: Reply) -> Reply:
+        if reply.status == 200 and self.left:
+            self.left -= 1
+            self.ended.wait(30)
+        return reply
+
+
+@pytest.mark.parametrize(("count", "found", "code"), [(1, set(), 0), (2, {"answer-broken"}, 1)])
+def test_one_late_answer_is_a_note(monkeypatch: pytest.MonkeyPatch, count: int, found: set[str], code: int) -> None:
+    """An answer that does not come in time is asked for again, and is a finding if it does not come then."""
+    monkeypatch.setattr(_asking, "REQUEST_TIMEOUT", 0.5)
+    monkeypatch.setattr("kkiai_sdk.contract._probes.pause", lambda _: 0.0)
+    slow, asked = _Slow(0), []
+
+    def crook(request: Request, reply: Reply) -> Reply:
+        if "no-such-task" in request.query:
+            slow.left = slow.left if asked else count
+            asked.append(request)
+        return slow(request, reply)
+
+    with gateway(serve(crook)) as base_url:
+        try:
+            report = check(base_url, CROOKED_KEY, task_ids=IDS[2:3], fuzz=False)
+        finally:
+            slow.ended.set()
+    assert (report.exit_code(), rules(report)) == (code, found)
+    assert any("when it was repeated" in note for note in report.notes) == (not found)
+
+
+def test_a_silent_gateway_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no answer ever comes, the check could not be made."""
+    monkeypatch.setattr(_asking, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr("kkiai_sdk.contract._probes.pause", lambda _: 0.0)
+    slow = _Slow(99)
+    with gateway(serve(slow)) as base_url:
+        try:
+            report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+        finally:
+            slow.ended.set()
+    assert (report.exit_code(), report.findings) == (3, ())
+    assert "cannot be reached" in (report.problem or "")
+
+
+@pytest.mark.parametrize("fuzz", [False, True])
+def test_a_cut_check_is_never_a_success(*, fuzz: bool) -> None:
+    """At the time limit the exit code is 3 unless a breach was found: what was not asked was not checked."""
+    waiting = threading.Event()
+
+    def slow(request: Request, reply: Reply) -> Reply:
+        waiting.wait(20 if ("%00" if fuzz else "no-such-task") in request.query else 0)
+        return reply
+
+    with gateway(serve(slow)) as base_url:
+        try:
+            report = check(base_url, CROOKED_KEY, task_ids=IDS[2:3], fuzz=fuzz, time_limit=3)
+        finally:
+            waiting.set()
+    assert (report.exit_code(), report.findings, report.is_basic_done) == (3, (), fuzz)
+    assert "the time limit was reached" in report.verdict()
+
+
+@pytest.mark.parametrize("fuzz", [False, True])
+def test_no_password_of_netrc_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, fuzz: bool) -> None:
+    """The key that was given is the one that is sent; ``.netrc`` is not read, and is back in place afterwards."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login somebody password hunter2-canary\n", "utf-8")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    seen: list[str] = []
+
+    def watch(request: Request, reply: Reply) -> Reply:
+        seen.extend(value for name, value in request.headers if name.lower() == "authorization")
+        return reply
+
+    report = held(watch, fuzz=fuzz)
+    assert (report.findings, report.exit_code()) == ((), 0)
+    # In Base64 the password begins like this: somebody:hunter2-canary.
+    assert not [value for value in seen if "c29tZWJvZHk6aHVudGVyMi1jYW5hcnk" in value]
+    assert f"Bearer {CROOKED_KEY}" in seen
+    assert "c29tZWJvZHk6" not in html(report)
+    assert os.environ["NETRC"] == str(file)
+
+
+@pytest.mark.parametrize("fuzz", [False, True])
+def test_proxies_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch, *, fuzz: bool) -> None:
+    """Both ways of asking go through HTTP_PROXY; here it is the gateway itself, whose name nobody could resolve."""
+    asked: list[str] = []
+
+    def through(request: Request, reply: Reply) -> Reply:
+        asked.append(request.path)
+        return reply
+
+    with gateway(serve(through)) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy"):
+            monkeypatch.setenv(name, proxy)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        report = check("http://localhost:9", CROOKED_KEY, task_ids=IDS, fuzz=fuzz)
+    assert report.exit_code() == 0
+    # Schemathesis tries out a few things before it begins, and does not report them.
+    assert len(asked) >= len(report.exchanges) > 10
+
+
+PREFIXED = [each for each in DEFECTS if each.group in {"only when completed", "keys"}][:12]
+
+
+def test_an_honest_gateway_below_a_path() -> None:
+    """A base URL with a path is asked below that path, gently and in full."""
+    with gateway(serve(lambda _, reply: reply), "/proxy/video") as base_url:
+        for fuzz in (False, True):
+            report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=fuzz)
+            assert (report.findings, report.exit_code()) == ((), 0)
+
+
+@pytest.mark.parametrize("defect", PREFIXED, ids=[each.name for each in PREFIXED])
+def test_defects_are_found_below_a_path(defect: Any) -> None:
+    """A gateway below a path is held to the same."""
+    with gateway(serve(defect.crook), "/proxy/video") as base_url:
+        report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+    assert report.findings
+    assert f"{base_url}/v1/video/query?" in report.findings[0].curl
+
+
+def test_a_pause_is_what_the_gateway_says() -> None:
+    """Seconds and dates are understood; without either it is a second."""
+    from kkiai_sdk.contract._messages import Response  # noqa: PLC0415
+    from kkiai_sdk.contract._probes import pause  # noqa: PLC0415
+
+    date = ("Date", "Mon, 05 Jan 2026 09:00:00 GMT")
+    answers = [("Retry-After", "7"), ("Retry-After", "Mon, 05 Jan 2026 09:00:30 GMT"), ("Retry-After", "soon")]
+    assert [pause(Response(429, (date, each))) for each in answers] == [7, 30, 1]
+    assert (pause(None), pause(Response(429))) == (1, 1)
+
+
+def test_a_budget_ends() -> None:
+    """Repeats end with the budget, with the patience for one question, and after questions that it did not help."""
+    from kkiai_sdk.contract._messages import Response  # noqa: PLC0415
+
+    busy, down = Response(429), Response(503)
+    budget = _repeats.Budget(1)
+    assert [budget.pause(answer, 0, 60) for answer in (busy, down, None, Response(200))] == [1, 1, 1, None]
+    assert [budget.pause(answer, 1, 60) for answer in (busy, down, None)] == [1, None, None]
+    assert budget.pause(busy, 0, 0.5) is None
+    budget.spend()
+    assert budget.pause(busy, 0, 60) is None
+    weary = _repeats.Budget()
+    for _ in range(_repeats.IN_VAIN):
+        weary.note(down, 1)
+    assert weary.pause(busy, 0, 60) is None
