@@ -141,7 +141,8 @@ def test_one_late_answer_is_a_note(monkeypatch: pytest.MonkeyPatch, count: int, 
     """An answer that does not come in time is asked for again, and is a finding if it does not come then."""
     monkeypatch.setattr(_asking, "REQUEST_TIMEOUT", 0.5)
     monkeypatch.setattr("kkiai_sdk.contract._probes.pause", lambda _: 0.0)
-    slow, asked = _Slow(0), []
+    slow = _Slow(0)
+    asked: list[Request] = []
 
     def crook(request: Request, reply: Reply) -> Reply:
         if "no-such-task" in request.query:
