@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING
@@ -53,6 +55,14 @@ FAULTS: Sequence[Fault] = (
     # Files exhausted, no route from a sandbox …: asking again at once makes it worse.
     Fault(OSError, "connection", False, "the operating system refused"),
 )
+#: No file descriptor is left, in this process or on this machine: each further try takes one more.
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+#: How h11, by way of httpx, describes a head that is no head of an HTTP answer. It has no other word for it, and the
+#: same class for a connection that broke off. Its messages quote the server's bytes; ours do not.
+_NO_HEAD = re.compile(
+    "illegal (status|header) line|(conflicting|bad) Content-Length|Receive buffer too long|continuation line"
+    "|(multiple|Only) Transfer-Encoding|status_code should be"
+)
 #: What the SDK translates; anything else is a bug and passes unchanged.
 TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
 
@@ -62,8 +72,12 @@ def translate(problem: BaseException, url: str, timeout: float) -> APIError:
     chain = list(_chain(problem))
     if any(isinstance(link, httpx.DecodingError) for link in chain):
         return APIResponseError(f"{_place(url)}: a body that cannot be decoded", transient=True)
+    if any(isinstance(link, httpx.RemoteProtocolError) and _NO_HEAD.search(str(link)) for link in chain):
+        return APIResponseError(f"{_place(url)}: the server does not speak HTTP, or breaks its rules")
     fault = next(fault for fault in FAULTS if any(isinstance(link, fault.cause) for link in chain))
     root = next((link for link in reversed(chain) if isinstance(link, OSError)), None)
+    if root is not None and root.errno in EXHAUSTED:
+        return exhausted(root)
     detail = _text.message(_text.redact(getattr(root, "strerror", None) or ""), 200)
     text = f"{_place(url)}: {fault.says}"
     if fault.kind == "timeout":
@@ -73,6 +87,16 @@ def translate(problem: BaseException, url: str, timeout: float) -> APIError:
         error = APIConnectionError(text, kind=fault.kind, transient=fault.transient)
     # The root cause helps; what lies between holds the request, and the request holds the key.
     error.__cause__ = root and _bare(root)
+    return error
+
+
+def exhausted(root: OSError) -> APIConnectionError:
+    """The error for the want of file descriptors."""
+    error = APIConnectionError(
+        f"no file descriptor is left ({root.strerror}): close what is open, or raise the limit (ulimit -n)",
+        kind="connection",
+    )
+    error.__cause__ = _bare(root)
     return error
 
 

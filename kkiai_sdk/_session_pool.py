@@ -13,6 +13,7 @@ from attrs import frozen
 
 from kkiai_sdk import _vetting
 from kkiai_sdk._session_backends import guard, is_proxied
+from kkiai_sdk._session_faults import EXHAUSTED, exhausted
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class Pool:
                 args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None), files=files)
             client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
         except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
+            if isinstance(problem, OSError) and problem.errno in EXHAUSTED:
+                raise exhausted(problem) from problem
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
         self._guard(client, files=files)
         return client

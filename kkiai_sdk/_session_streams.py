@@ -17,21 +17,38 @@ if TYPE_CHECKING:
 WHOLE = 256 * 1024
 
 
-class Stream(httpcore.NetworkStream):
+class _Ear:
+    """What is noticed about the bytes that go by."""
+
+    #: Whether anything has come since the last write.
+    is_answering = False
+    _is_http1 = False
+
+    def _sends(self, data: bytes) -> None:
+        if data:
+            self.is_answering = False
+            # The head of a request of HTTP/1.1; not what is said to a SOCKS proxy, nor HTTP/2.
+            self._is_http1 = data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
+
+    def _hears(self, data: bytes) -> bytes:
+        begins, self.is_answering = not self.is_answering and data != b"", self.is_answering or data != b""
+        if begins and self._is_http1 and not b"HTTP/".startswith(data[:5]):
+            # h11 would wait for the end of the head, and take what ends before for a connection that broke off.
+            raise httpcore.RemoteProtocolError("illegal status line")
+        return data
+
+
+class Stream(_Ear, httpcore.NetworkStream):
     """A connection whose reads and writes heed the deadline of the request that makes them."""
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
-        #: Whether anything has come since the last write.
-        self.is_answering = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout))
-        self.is_answering = self.is_answering or data != b""
-        return data
+        return self._hears(self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.is_answering = False
+        self._sends(buffer)
         self._inner.write(buffer, left(timeout, httpcore.WriteTimeout))
 
     def start_tls(
@@ -47,20 +64,17 @@ class Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-class AsyncStream(httpcore.AsyncNetworkStream):
+class AsyncStream(_Ear, httpcore.AsyncNetworkStream):
     """:class:`Stream` with awaits. The deadline is around the whole request and needs no help here."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
-        self.is_answering = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = await self._inner.read(max(max_bytes, WHOLE), timeout)
-        self.is_answering = self.is_answering or data != b""
-        return data
+        return self._hears(await self._inner.read(max(max_bytes, WHOLE), timeout))
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.is_answering = False
+        self._sends(buffer)
         await self._inner.write(buffer, timeout)
 
     async def start_tls(

@@ -31,17 +31,15 @@ FAULTS = {
     "closed in the body": (http(200, b'{"status": "done"}').cut(5), "protocol"),
     "reset in the body": (http(200, b'{"status": "done"}').cut(5, End.RST), "reset"),
     "a length beyond all bounds": (http(200, b"{}", length=10**18).cut(2), "protocol"),
-    "not HTTP": (Act(b"SSH-2.0-OpenSSH_9.6\r\n", end=End.FIN), "protocol"),
     "a bad chunk": (Act(CHUNKED, b"zz\r\n{}", End.FIN), "protocol"),
     "a cut chunk": (Act(CHUNKED, b"10\r\n{", End.FIN), "protocol"),
-    "two lengths": (http(200, b"{}", ("Content-Length", "3")), "protocol"),
-    "a negative length": (http(200, b"{}", length=-2), "protocol"),
     "silence": (HANG, "timeout"),
     "silence in the head": (Act(HALF_A_HEAD, end=End.HANG), "timeout"),
     "silence in the body": (http(200, b'{"status": "done"}').cut(5, End.HANG), "timeout"),
 }
 
 
+@pytest.mark.fault("N-05", "N-06", "N-07", "N-08", "B-01", "B-03", "B-04", "B-07", "B-13")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_broken_connection_is_tried_again(make: Maker, serve: Serve, clock: FakeTime, fault: str) -> None:
     """A connection that breaks, at any moment and in any way, is a passing trouble of one try."""
@@ -51,6 +49,7 @@ def test_a_broken_connection_is_tried_again(make: Maker, serve: Serve, clock: Fa
     assert (len(server.requests), clock.naps) == (2, [0.5])
 
 
+@pytest.mark.fault("N-05", "N-06", "N-07", "N-08", "B-01", "B-03", "B-04", "B-07", "B-13")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_connection_that_stays_broken(make: Maker, serve: Serve, fault: str) -> None:
     """In the end it is an APIConnectionError that says where and what kind; silence is an APITimeoutError."""
@@ -65,6 +64,33 @@ def test_a_connection_that_stays_broken(make: Maker, serve: Serve, fault: str) -
     assert [each.fault for each in error.attempts] == [kind, kind]
 
 
+NO_HEADS = {
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\x1b[2J\r\n",
+    "a line that is none": b"HTTP/1.1 200 OK\r\n\x1b[2J\r\n\r\n",
+    "a status that is none": b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
+    "a head of 200 KB": b"HTTP/1.1 200 OK\r\n" + b"X-Filler: 0123456789\r\n" * 9000,
+    "a field of 200 KB": b"HTTP/1.1 200 OK\r\nX-Filler: " + b"0123456789" * 20_000,
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
+    "a length that is no number": b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+    "two codings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n{}",
+}
+
+
+@pytest.mark.fault("N-12", "N-13", "N-14")
+@pytest.mark.parametrize("what", NO_HEADS)
+def test_what_is_no_http_is_not_asked_again(make: Maker, serve: Serve, clock: FakeTime, what: str) -> None:
+    """What is not the head of an HTTP answer is an APIResponseError at once; the bytes are not in its message."""
+    server = serve(Act(NO_HEADS[what], end=End.FIN))
+    with pytest.raises(k.APIResponseError, match="does not speak HTTP, or breaks its rules") as caught:
+        make(server.url).query("t")
+    assert str(caught.value).startswith(f"127.0.0.1:{server.port}: ")
+    assert str(caught.value).isprintable()
+    assert "OpenSSH" not in str(caught.value)
+    assert (len(server.requests), clock.naps, caught.value.transient) == (1, [], False)
+
+
+@pytest.mark.fault("N-01")
 def test_refused(make: Maker, clock: FakeTime) -> None:
     """A port where nobody listens is tried as often as any other trouble, and the cause is kept."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
