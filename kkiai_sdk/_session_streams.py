@@ -80,7 +80,12 @@ class AsyncStream(_Ear, httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> Self:
-        return type(self)(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            return type(self)(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+        except BaseException:
+            # httpcore 1.0.9 leaves the socket open when the handshake is cancelled.
+            await self._inner.aclose()
+            raise
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -101,6 +101,7 @@ def test_refused(make: Maker, clock: FakeTime) -> None:
     assert clock.naps == [0.5, 1.0, 2.0]
 
 
+@pytest.mark.fault("B-12")
 def test_a_body_without_end_is_not_read_to_its_end(make: Maker, serve: Serve) -> None:
     """Of an answer no more is read than an answer can have: the rest of 200 MiB stays with the server."""
     sent: list[int] = []
@@ -127,6 +128,7 @@ def test_a_stale_connection(make: Maker, serve: Serve) -> None:
     assert [each.connection for each in server.requests] == [0, 0, 1, 1]
 
 
+@pytest.mark.fault("N-03")
 def test_an_untrusted_certificate_is_final(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A certificate that is not accepted is not tried again, and the message blames the certificate."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -138,6 +140,7 @@ def test_an_untrusted_certificate_is_final(make: Maker, serve: Serve, clock: Fak
     assert server.requests == []
 
 
+@pytest.mark.fault("H-05")
 def test_redirects_at_home_are_followed(make: Maker, serve: Serve) -> None:
     """A GET follows redirects within the gateway's own origin, with the key."""
     server = serve(http(301, b"", ("Location", "/v2/q?id=t")), http(307, b"", ("Location", "../v3/q")), task("queued"))
@@ -146,6 +149,7 @@ def test_redirects_at_home_are_followed(make: Maker, serve: Serve) -> None:
     assert len({each.header("authorization") for each in server.requests}) == 1
 
 
+@pytest.mark.fault("H-05", "K-09")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_elsewhere_are_not(make: Maker, serve: Serve, status: int) -> None:
     """A redirect to another origin ends the query with an error that names the host, and nothing is sent there."""
@@ -157,6 +161,7 @@ def test_redirects_elsewhere_are_not(make: Maker, serve: Serve, status: int) -> 
     assert (len(server.requests), other.requests) == (1, [])
 
 
+@pytest.mark.fault("H-09")
 @pytest.mark.parametrize("location", ["", "http://[::1", "file:///etc/passwd", "http://127.0.0.1:99999/", "data:,x"])
 def test_redirects_to_nowhere(make: Maker, serve: Serve, location: str) -> None:
     """A redirect that leads nowhere is an APIError, whatever it says, and is not followed."""
@@ -166,6 +171,7 @@ def test_redirects_to_nowhere(make: Maker, serve: Serve, location: str) -> None:
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("H-08")
 def test_a_ring_of_redirects(make: Maker, serve: Serve) -> None:
     """Five redirects are followed, then the sixth is an error."""
     server = serve(*[http(302, b"", ("Location", "/again"))] * 9)
@@ -174,6 +180,7 @@ def test_a_ring_of_redirects(make: Maker, serve: Serve) -> None:
     assert len(server.requests) == 6
 
 
+@pytest.mark.fault("K-09")
 def test_the_key_stays_at_home_in_raw_requests(make: Maker, serve: Serve) -> None:
     """A raw request to another origin goes without the key."""
     other = serve(task(), foreign=True)

@@ -24,6 +24,7 @@ BODY = pattern(3, 0, 50_000)
 HOST = FileHost(BODY)
 
 
+@pytest.mark.fault("K-11")
 def test_what_a_foreign_host_is_sent(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A file on another host is asked for with exactly these fields: nothing that identifies or authorises."""
     cdn = serve(HOST, foreign=True)
@@ -44,6 +45,7 @@ def test_the_gateways_own_files_need_the_key(make: Maker, serve: Serve, tmp_path
     assert server.requests[1].header("authorization") == f"Bearer {KEY}"
 
 
+@pytest.mark.fault("H-06", "K-11")
 def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A redirect from the gateway to another host goes on without the key, and back home with it."""
     cdn = serve(lambda _: http(302, b"", ("Location", f"{server.url}/home")), foreign=True)
@@ -54,6 +56,7 @@ def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path:
     assert [each.header("authorization") for each in server.requests] == [f"Bearer {KEY}"] * 2
 
 
+@pytest.mark.fault("K-11")
 def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """What the caller's own hook adds to requests, such as a credential of a proxy, does not go to other hosts."""
     cdn = serve(HOST)
@@ -70,6 +73,7 @@ def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Pat
     assert [each.header("x-own") for each in (*server.requests, *cdn.requests)] == ["1", None]
 
 
+@pytest.mark.fault("K-11")
 def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A cookie set on the way is never sent back, neither to the file host nor to the gateway."""
     cookie = ("Set-Cookie", "tracker=1; Path=/")
@@ -81,6 +85,7 @@ def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path
     assert [each.header("cookie") for each in (*cdn.requests, *server.requests)] == [None] * 3
 
 
+@pytest.mark.fault("H-06")
 @pytest.mark.parametrize("hops", [1, 5])
 def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops: int) -> None:
     """Up to five redirects lead to the file."""
@@ -90,6 +95,7 @@ def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops:
     assert {each.method for each in cdn.requests} == {"GET"}
 
 
+@pytest.mark.fault("H-08")
 def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The sixth redirect ends the download."""
     cdn = serve(*[http(302, b"", ("Location", "next"))] * 9)
@@ -98,6 +104,7 @@ def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
     assert len(cdn.requests) == 6
 
 
+@pytest.mark.fault("S-04", "S-05")
 @pytest.mark.parametrize(
     "url",
     [
@@ -137,6 +144,7 @@ def test_unsafe_urls_are_not_touched(make: Maker, serve: Serve, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.fault("K-06")
 def test_a_query_string_is_never_shown(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The signature of a refused URL is in neither the message nor the fields of the error."""
     with pytest.raises(k.UnsafeURLError) as caught:
@@ -145,6 +153,7 @@ def test_a_query_string_is_never_shown(make: Maker, serve: Serve, tmp_path: Path
     assert "s3cret" not in repr(vars(caught.value)) + str(caught.value)
 
 
+@pytest.mark.fault("H-07")
 def test_https_does_not_become_http(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A redirect from https to http is refused, on the gateway's own host too, and nothing is sent there."""
     authority = trustme.CA()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 GZIP = ("Content-Encoding", "gzip")
 
 
+@pytest.mark.fault("B-10")
 def test_a_bomb_does_not_fill_the_memory(make: Maker, serve: Serve) -> None:
     """A small body that unpacks to 100 MB is no answer, and is never unpacked whole."""
     client = make(serve(http(200, gzip.compress(b" " * 100_000_000), GZIP)).url, max_retries=0)
@@ -35,12 +36,14 @@ def test_a_bomb_does_not_fill_the_memory(make: Maker, serve: Serve) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.fault("B-08")
 def test_a_packed_answer_is_read(make: Maker, serve: Serve) -> None:
     """A gateway that packs its answers although it was asked not to is understood."""
     client = make(serve(http(200, gzip.compress(b'{"id": "t", "status": "queued"}'), GZIP)).url)
     assert client.query("t").status == "queued"
 
 
+@pytest.mark.fault("J-02")
 @pytest.mark.parametrize("status", [201, 202, 299])
 def test_another_success_is_a_success(make: Maker, serve: Serve, status: int) -> None:
     """Whatever 2xx a gateway answers with a task, it is the task."""
@@ -119,6 +122,7 @@ DRIPS = {
 }
 
 
+@pytest.mark.fault("N-10", "N-11", "B-06")
 @pytest.mark.parametrize("kind", DRIPS)
 def test_a_dripping_answer_ends_in_time(make: Maker, serve: Serve, kind: str) -> None:
     """The timeout is for all of a request: no server keeps it going by sending a little now and then."""
