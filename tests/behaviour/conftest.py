@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from contextlib import ExitStack
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
@@ -41,10 +42,13 @@ class Serve(Protocol):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_left_behind() -> Iterator[None]:
+def _nothing_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     before = Belongings()
     yield
     before.assert_unchanged()
+    assert list(temporary.iterdir()) == [], "temporary files were left"
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import AsyncKkiai, Kkiai
 from tests.support.canary import KEY
+from tests.support.leaks import other_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -98,7 +99,9 @@ class Maker:
         """Close the clients and the event loop."""
         for client in self.made:
             client.close()
+        left = self.runner.run(other_tasks())
         self.runner.close()
+        assert left == set(), "tasks were left running"
 
 
 def raw_query(client: Kkiai, task_id: str, raw: AuthenticatedClient | None = None) -> Response[Any]:
