@@ -132,7 +132,8 @@ class Core:
         poll: PollPolicy | None,
         limits: tuple[int, float | None, int],
     ) -> Flow[None]:
-        """The flow for many tasks, checked. What is wrong with one of the ids is its result."""
+        """The flow for many tasks, checked. What is wrong with one of the ids is its result; a closed client is not."""
+        self.pool.check_open()
         from kkiai_sdk import _flows  # noqa: PLC0415 (as above)
         from kkiai_sdk._fleet import Limits  # noqa: PLC0415 (as above)
 

@@ -97,8 +97,7 @@ class Pool:
 
     def client(self, build: Callable[..., C], owner: Owner, *, files: bool = False) -> C:
         """The owner's httpx client, for the gateway or for files elsewhere."""
-        if self.is_closed:
-            raise ConfigurationError("this client is closed; make a new one")
+        self.check_open()
         found: C | None = self._clients.get((owner, files))
         if found is None:
             self._forget_strangers(owner)
@@ -107,6 +106,11 @@ class Pool:
             if isinstance(found, httpx.AsyncClient):
                 self._holders[owner, files] = _until_its_loop_ends(found)
         return found
+
+    def check_open(self) -> None:
+        """Raise ConfigurationError if it is closed."""
+        if self.is_closed:
+            raise ConfigurationError("this client is closed; make a new one")
 
     def _forget_strangers(self, owner: Owner) -> None:
         """What was inherited by fork, or left by a finished loop, is not ours to use nor to close."""
