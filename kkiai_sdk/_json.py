@@ -12,6 +12,8 @@ from kkiai_sdk import _text
 
 #: Bytes of a body that are read; real answers have a few thousand.
 MAX_BODY = 1 << 20
+#: Pieces that a packed body may have; real ones have one. Each costs a copy of the rest: thousands would take seconds.
+MAX_MEMBERS = 16
 #: Brackets of a body nested deeper than this make it "not an answer"; real answers reach six.
 MAX_DEPTH = 64
 
@@ -31,15 +33,23 @@ def decoded(body: bytes, coding: str) -> bytes:
         return body
     if kind not in {"gzip", "x-gzip", "deflate"}:
         raise ValueError(f"a body in the encoding {_text.message(kind, 60)}, which was not asked for")
-    # 32 on top of the largest window: the format is found out from the first bytes.
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    try:
-        plain = inflater.decompress(body, MAX_BODY + 1)
-    except zlib.error:
-        raise ValueError("a body that cannot be unpacked") from None
-    if not inflater.eof and len(plain) <= MAX_BODY:
-        raise ValueError("a packed body that is cut short")
-    return plain
+    plain = b""
+    # A packed file may be several, one behind the other (RFC 1952, section 2.2), and each has its own end.
+    for _ in range(MAX_MEMBERS):
+        # 32 on top of the largest window: the format is found out from the first bytes.
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try:
+            plain += inflater.decompress(body, MAX_BODY + 1 - len(plain))
+        except zlib.error:
+            raise ValueError("a body that cannot be unpacked") from None
+        if len(plain) > MAX_BODY:
+            return plain
+        if not inflater.eof:
+            raise ValueError("a packed body that is cut short")
+        body = inflater.unused_data
+        if not body:
+            return plain
+    raise ValueError(f"a packed body of more than {MAX_MEMBERS} pieces")
 
 
 def parse_json(body: bytes) -> dict[str, Any]:

@@ -180,11 +180,12 @@ def download(
     return execute(work, known, Report(files=True), Manner(json, quiet, verbose), again=again)
 
 
-@_command("kkiai mock --speed 10", "kkiai mock --list")
+@_command("kkiai mock --speed 10", "kkiai mock --fault close --fault reset-mid-body", "kkiai mock --list")
 def mock(
     port: o.Port = 0,
     host: o.Host = "127.0.0.1",
     speed: o.Speed = 1.0,
+    fault: o.Faults = None,
     cdn: o.Cdn = False,
     list_: o.ListThem = False,
     api_key_file: o.OnlyKey = None,
@@ -196,7 +197,7 @@ def mock(
     if list_:
         return _mock.list_scenarios()
     key = None if api_key_file is None else read.key_in(api_key_file)
-    return _mock.serve(port=port, host=host, speed=speed, cdn=cdn, api_key=key)
+    return _mock.serve(port=port, host=host, speed=speed, faults=fault or (), cdn=cdn, api_key=key)
 
 
 @_command("kkiai demo", "kkiai demo grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o videos")

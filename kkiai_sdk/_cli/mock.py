@@ -18,7 +18,7 @@ from kkiai_sdk._cli.text import size, visible
 from kkiai_sdk._cli.work import Fetching, download, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kkiai_sdk._cli.events import Event, Tell
     from kkiai_sdk._cli.input import Connection
@@ -37,22 +37,23 @@ _MORE = (
 
 
 def list_scenarios() -> Code:
-    """Print the scripted tasks."""
-    from kkiai_sdk.mock import scenarios  # noqa: PLC0415 (needs the extra)
+    """Print the scripted tasks, and those whose answers break."""
+    from kkiai_sdk.mock import faults, scenarios  # noqa: PLC0415 (needs the extra)
 
-    found = scenarios()
-    column = max(map(len, found)) + len("grok:scenario-")
-    for name, summary in found.items():
-        sys.stdout.write(f"{f'grok:scenario-{name}':{column}}  {summary}\n")
+    found = {f"grok:scenario-{name}": summary for name, summary in scenarios().items()}
+    found |= {f"grok:fault-{name}": summary for name, summary in faults().items()}
+    column = max(map(len, found))
+    for task_id, summary in found.items():
+        sys.stdout.write(f"{task_id:{column}}  {summary}\n")
     return Code.DONE
 
 
-def serve(*, port: int, host: str, speed: float, cdn: bool, api_key: str | None) -> Code:
+def serve(*, port: int, host: str, speed: float, faults: Sequence[str], cdn: bool, api_key: str | None) -> Code:
     """Run the mock gateway until Ctrl-C."""
     from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
 
     try:
-        with MockGateway(port=port, host=host, speed=speed, cdn=cdn, api_key=api_key) as gateway:
+        with MockGateway(port=port, host=host, speed=speed, faults=faults, cdn=cdn, api_key=api_key) as gateway:
             sys.stdout.write(f"{gateway.banner()}Ctrl-C stops it.\n")
             sys.stdout.flush()
             gateway.wait()

@@ -43,8 +43,14 @@ MaxBytes = Annotated[str | None, typer.Option(metavar="SIZE", help="Refuse large
 Port = Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65_535, help="The port; 0 for a free one.")]
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; only this machine can connect.")]
 Speed = Annotated[float, typer.Option("--speed", metavar="FACTOR", help="How many times faster tasks live.")]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fault", metavar="NAME", help="What befalls the first request; repeated: the next ones. --list names them."
+    ),
+]
 Cdn = Annotated[bool, typer.Option("--cdn", help="Serve the videos from a second port, as a CDN would.")]
-ListThem = Annotated[bool, typer.Option("--list", help="Print the scripted tasks and exit.")]
+ListThem = Annotated[bool, typer.Option("--list", help="Print the scripted tasks and faults, and exit.")]
 OnlyKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Take only the key in this file. [default: any]")]
 DemoId = Annotated[
     str | None,

@@ -24,7 +24,8 @@ except ModuleNotFoundError as error:
         f'the mock gateway needs {error.name}, which is not installed: pip install "kkiai-sdk[mock]"'
     ) from error
 
+from kkiai_sdk.mock._faults import faults
 from kkiai_sdk.mock._messages import ReceivedRequest
 from kkiai_sdk.mock._scenarios import scenarios
 
-__all__ = ["MockGateway", "ReceivedRequest", "scenarios"]
+__all__ = ["MockGateway", "ReceivedRequest", "faults", "scenarios"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,16 @@ import uvicorn
 from starlette.responses import Response, StreamingResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kkiai_sdk.mock._faults import End, play
 from kkiai_sdk.mock._messages import ReceivedRequest, Reply, nested_error
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Receive, Scope, Send
+    from uvicorn.protocols.http.flow_control import FlowControl
+
+    from kkiai_sdk.mock._faults import Steps
 
 CHUNK = 65_536  # bytes of a body that are sent at once
 
@@ -59,7 +64,41 @@ class Server:
             # A gateway that is being closed answers at once rather than keep its thread alive.
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), reply.delay / self._speed)
-        await _response(reply, scope["state"]["cut"])(scope, receive, send)
+        played = play(reply)
+        if isinstance(played, Reply):
+            await _response(played)(scope, receive, send)
+        else:
+            await self._break(played, scope["state"]["connection"], receive)
+
+    async def _break(self, steps: Steps, connection: Connection, receive: Receive) -> None:
+        """Take the steps, until the last of them, until the client has gone, or until the server stops."""
+        gone = asyncio.create_task(_until_gone(receive))
+        stopping = asyncio.create_task(self._stopping.wait())
+        walking = asyncio.create_task(self._walk(steps, connection))
+        await asyncio.wait({gone, stopping, walking}, return_when=asyncio.FIRST_COMPLETED)
+        if walking.done():
+            # It may have ended with bytes that are not sent yet, or with silence.
+            await asyncio.wait({gone, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        connection.transport.abort()
+        walking.cancel()
+        stopping.cancel()
+        await asyncio.gather(gone, stopping, walking, return_exceptions=True)
+        if not walking.cancelled():
+            walking.result()
+
+    async def _walk(self, steps: Steps, connection: Connection) -> None:
+        for step in steps:
+            if isinstance(step, bytes):
+                await connection.send(step)
+            elif isinstance(step, float):
+                await asyncio.sleep(step / self._speed)
+            else:
+                connection.end(step)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _received(scope: Scope) -> ReceivedRequest:
@@ -71,21 +110,38 @@ def _received(scope: Scope) -> ReceivedRequest:
     )
 
 
-def _response(reply: Reply, cut: Callable[[], None]) -> Response:
+def _response(reply: Reply) -> Response:
     headers = {"content-type": reply.content_type, "content-length": str(len(reply.body)), **dict(reply.headers)}
-    if reply.cut_after is None and len(reply.body) <= CHUNK:
+    if len(reply.body) <= CHUNK:
         return Response(reply.body, reply.status, headers)
-    return StreamingResponse(_chunks(reply, cut), reply.status, headers)
+    return StreamingResponse(_chunks(reply.body), reply.status, headers)
 
 
-async def _chunks(reply: Reply, cut: Callable[[], None]) -> AsyncIterator[bytes]:
-    end = len(reply.body) if reply.cut_after is None else reply.cut_after
-    for start in range(0, end, CHUNK):
-        yield reply.body[start : min(end, start + CHUNK)]
-    if reply.cut_after is not None:
-        cut()
-        # Starlette cancels this once it learns that the connection is gone; to return would end the body properly.
-        await asyncio.Event().wait()
+async def _chunks(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), CHUNK):
+        yield body[start : start + CHUNK]
+
+
+class Connection:
+    """The bare connection below HTTP, for answers that are none."""
+
+    def __init__(self, transport: asyncio.Transport, flow: FlowControl) -> None:
+        self.transport = transport
+        self._flow = flow
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are, as fast as the other side takes them."""
+        self.transport.write(data)
+        await self._flow.drain()
+
+    def end(self, end: End) -> None:
+        """Close or reset the connection once everything is sent."""
+        if end is End.RESET:
+            # A socket that does not linger is closed with a reset.
+            sock = self.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if end is not End.STAY:
+            self.transport.close()
 
 
 class _Uvicorn(uvicorn.Server):
@@ -111,12 +167,12 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's protocol with two things that ASGI has no word for: a cut, and what broken HTTP is told."""
+    """uvicorn's protocol with two things that ASGI has no word for: bare bytes, and what broken HTTP is told."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
         super().connection_made(transport)
         self.access_log = False
-        self.app_state = {"cut": transport.close}
+        self.app_state = {"connection": Connection(transport, self.flow)}
 
     def send_400_response(self, msg: str) -> None:
         request_id = "mock-unreadable"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 
+from kkiai_sdk.mock._faults import FAULTS
 from kkiai_sdk.mock._messages import Headers, ReceivedRequest, Reply, nested_error
 
 #: 2026-01-01T00:00:00Z: the gateway's own epoch, so that every time it tells is the same in every run.
@@ -89,6 +90,4 @@ def send_faulty(fault: str, video: Video, request: ReceivedRequest, number: int,
     if fault == "html":
         return Reply(200, _PAGE, "text/html; charset=utf-8")
     reply = send_file(video, request)
-    if fault == "truncated" and number == 1:
-        return Reply(reply.status, reply.body, reply.content_type, reply.headers, cut_after=len(reply.body) // 2)
-    return reply
+    return replace(reply, fault=fault) if fault in FAULTS and number == 1 else reply

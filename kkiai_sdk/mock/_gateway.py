@@ -10,7 +10,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from kkiai_sdk.mock._faults import BEARER
+from kkiai_sdk.mock._errors import BEARER
+from kkiai_sdk.mock._faults import FAULTS
 from kkiai_sdk.mock._files import EPOCH, Video, send_faulty, send_file
 from kkiai_sdk.mock._messages import Headers, ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock._scenarios import script_of
@@ -19,7 +20,7 @@ from kkiai_sdk.mock._tasks import Poll
 QUERY_PATH = "/v1/video/query"
 MAX_ID = 256
 
-_FILE = re.compile(r"/files/(?:(?P<fault>expired|html|truncated|signed)/)?[^/]+\.mp4")
+_FILE = re.compile(rf"/files/(?:(?P<fault>expired|html|signed|{'|'.join(FAULTS)})/)?[^/]+\.mp4")
 _OWN_FILE = re.compile(r"/v1/videos/(?P<name>[A-Za-z0-9._-]+)/(?P<kind>content|redirect)")
 _BEARER = re.compile(r"bearer +(?P<key>\S.*)", re.IGNORECASE)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kkiai_sdk.mock._faults import EARLY, Script, ok
+from kkiai_sdk.mock._errors import EARLY, Script, ok
 from kkiai_sdk.mock._files import signed_query
 from kkiai_sdk.mock._messages import Json
 from kkiai_sdk.mock._tasks import ENDS_AT, NORMAL, Life, Poll, is_completed, phase, task

@@ -46,8 +46,8 @@ class Reply:
     headers: Headers = ()
     #: Gateway seconds to wait before answering.
     delay: float = 0.0
-    #: Body bytes after which the connection is cut; None sends everything.
-    cut_after: int | None = None
+    #: What goes wrong when it is sent: a name of :func:`~kkiai_sdk.mock.faults`, or None.
+    fault: str | None = None
 
 
 def json_reply(status: int, value: object, headers: Headers = ()) -> Reply:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from kkiai_sdk.mock import _faults as f
+from kkiai_sdk.mock import _errors as f
 from kkiai_sdk.mock import _habits as h
-from kkiai_sdk.mock._faults import Fault, Script
+from kkiai_sdk.mock._errors import Fault, Script
+from kkiai_sdk.mock._faults import FAULTS
 from kkiai_sdk.mock._messages import Reply
 from kkiai_sdk.mock._tasks import ENDS_AT, NORMAL, RUNS_AT, Phase, Poll, ending, task
 
@@ -41,6 +42,9 @@ _NO_CHANNEL = Fault("gateway_error", "model_not_found", "no available channel fo
 _NO_SCENARIO = f.nested(
     400, Fault("invalid_request_error", "unknown_scenario", "no scenario has this name: see kkiai mock --list")
 )
+_NO_FAULT = f.nested(
+    400, Fault("invalid_request_error", "unknown_fault", "no fault has this name: see kkiai mock --list")
+)
 _NEW_WORD = (NORMAL[0], Phase(RUNS_AT, "polishing_pixels"), Phase(6.0, "processing"), NORMAL[-1])
 _OTHER_ID = "7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa"
 
@@ -60,6 +64,10 @@ def _expired_url(poll: Poll) -> Reply:
 
 def _retry_after(poll: Poll) -> Reply:
     return replace(f.status_fault(429)(poll), headers=(("retry-after", "1"),))
+
+
+def _faulty(name: str) -> Script:
+    return lambda poll: replace(f.normal(poll), fault=name)
 
 
 def _ends(status: str, **fields: object) -> Script:
@@ -106,7 +114,7 @@ _URLS: dict[str, Row] = {
     "spaced-url": ("a URL with spaces and back-ticks around it", _url(h.spaced_url)),
     "expired-url": ("completed at once; the first URL has expired, a new query gives a good one", _expired_url),
     "html-video": ("the URL answers a web page", _url(lambda poll: poll.file_url("html"))),
-    "truncated-video": ("the first download is cut in the middle", _url(lambda poll: poll.file_url("truncated"))),
+    "truncated-video": ("the first download is cut in the middle", _url(lambda poll: poll.file_url("short-body"))),
     "other-url": ("the URL in detail.video_url", h.with_habit(h.url_at("detail", "video_url"))),
     **{
         f"other-url-{h.hyphenated(place)}": (f"the URL in {h.dotted(place)}", h.with_habit(h.url_at(*place)))
@@ -144,7 +152,7 @@ def scenarios() -> dict[str, str]:
 _TASK_ID = re.compile(
     r"[\w.-]{1,64}:(?:"
     r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|scenario-(?P<name>[a-z0-9-]{1,64})(?:~[\w.-]{1,64})?"
+    r"|(?P<kind>scenario|fault|video-fault)-(?P<name>[a-z0-9-]{1,64})(?:~[\w.-]{1,64})?"
     r")",
     re.ASCII | re.IGNORECASE,
 )
@@ -153,11 +161,16 @@ _TASK_ID = re.compile(
 def script_of(task_id: str) -> Script:
     """What the task plays: ``<model>:<uuid>`` a normal life, ``<model>:scenario-<name>`` the named script.
 
-    ``~<anything>`` at the end, as in ``grok:scenario-fails~2``, makes another task of the same script. Any other id
-    is one of a task that does not exist.
+    ``<model>:fault-<name>`` lives normally, but the fault befalls every answer about it; for
+    ``<model>:video-fault-<name>`` it befalls the first download of its video. ``~<anything>`` at the end, as in
+    ``grok:scenario-fails~2``, makes another task of the same script. Any other id is one of a task that does not exist.
     """
     found = _TASK_ID.fullmatch(task_id)
     if found is None:
         return _NOT_EXIST
-    name = (found["name"] or "normal").lower()
-    return SCENARIOS[name][1] if name in SCENARIOS else _NO_SCENARIO
+    kind, name = (found["kind"] or "scenario").lower(), (found["name"] or "normal").lower()
+    if kind == "scenario":
+        return SCENARIOS[name][1] if name in SCENARIOS else _NO_SCENARIO
+    if name not in FAULTS:
+        return _NO_FAULT
+    return _url(lambda poll: poll.file_url(name)) if kind == "video-fault" else _faulty(name)

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.mock._asgi import Server
+from kkiai_sdk.mock._faults import FAULTS
 from kkiai_sdk.mock._files import Video
 from kkiai_sdk.mock._gateway import Gateway
 
@@ -38,14 +40,19 @@ class MockGateway:
     works from any thread and beside others of its kind; one instance is started once.
 
     A task begins with the first query for its id. ``<model>:<uuid>`` is pending for 2 s, runs for 8 s and is then
-    completed; ``<model>:scenario-<name>`` plays a script of :func:`~kkiai_sdk.mock.scenarios`; with ``~<anything>``
-    behind it, it is another task of the same script.
+    completed; ``<model>:scenario-<name>`` plays a script of :func:`~kkiai_sdk.mock.scenarios`. With a name of
+    :func:`~kkiai_sdk.mock.faults`, every answer about ``<model>:fault-<name>`` goes wrong in that way, and so does the
+    first download of the video of ``<model>:video-fault-<name>``. With ``~<anything>`` behind it, each is another task
+    of the same script.
 
     Args:
         speed: Gateway seconds that pass in one second; any positive number.
         port: The TCP port, or 0 for a free one.
         host: The address to listen on; a loopback address.
         api_key: The one key that is accepted; None accepts every ``sk-…``, and the very first key whatever it is.
+        faults: What befalls the first requests, in order of arrival and whatever they ask for: names of
+            :func:`~kkiai_sdk.mock.faults`, or None for a good answer. After them service is normal. Their pauses are
+            in gateway seconds. The ``json-`` ones leave answers that are not JSON as they are.
         cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a credential.
         clock: Seconds from any origin, never going back. A clock that the test moves makes the tasks move with it.
 
@@ -60,6 +67,7 @@ class MockGateway:
         port: int = 0,
         host: str = "127.0.0.1",
         api_key: str | None = None,
+        faults: Iterable[str | None] = (),
         cdn: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,6 +75,7 @@ class MockGateway:
         self._port = _checked_port(port)
         self._host = _checked_host(host)
         self._accepted = _checked_key(api_key)
+        self._faults = iter(_checked_faults(faults))
         self._has_cdn = cdn
         self._clock = clock
         self._lock = threading.Lock()
@@ -174,7 +183,9 @@ class MockGateway:
         if len(self.requests) >= 2 * REMEMBERED:
             del self.requests[:REMEMBERED]
         self.requests.append(request)
-        return self._gateway.answer(request, (self._clock() - self._started) * self._speed)
+        reply = self._gateway.answer(request, (self._clock() - self._started) * self._speed)
+        fault = next(self._faults, None)
+        return reply if fault is None else replace(reply, fault=fault)
 
 
 @cache
@@ -186,6 +197,18 @@ def _checked_speed(speed: object) -> float:
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf:
         raise ConfigurationError(f"speed must be a number above 0, not {speed!r:.40}")
     return float(speed)
+
+
+def _checked_faults(faults: object) -> list[str | None]:
+    if isinstance(faults, str) or not isinstance(faults, Iterable):
+        raise ConfigurationError(f'faults must be names in order, such as ["close", "stall"], not {faults!r:.60}')
+    names = list(faults)
+    wrong = next(
+        (name for name in names if name is not None and (not isinstance(name, str) or name not in FAULTS)), None
+    )
+    if wrong is not None:
+        raise ConfigurationError(f"faults must not hold {wrong!r:.60}; known: {', '.join(FAULTS)}")
+    return names
 
 
 def _checked_port(port: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kkiai_sdk.mock import scenarios
+from kkiai_sdk.mock import faults, scenarios
 from tests.support.canary import KEY
 
 if TYPE_CHECKING:
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 
 
 def test_list(kkiai: Run) -> None:
-    """`kkiai mock --list` prints every scripted task, ready to be pasted, and what it does."""
+    """`kkiai mock --list` prints every scripted task and fault, ready to be pasted, and what it does."""
     listed = dict(line.split(None, 1) for line in kkiai("mock", "--list").lines)
-    assert listed == {f"grok:scenario-{name}": summary for name, summary in scenarios().items()}
+    scripted = {f"grok:scenario-{name}": summary for name, summary in scenarios().items()}
+    assert listed == scripted | {f"grok:fault-{name}": summary for name, summary in faults().items()}
+
+
+def test_a_fault_that_is_none(kkiai: Run) -> None:
+    """`kkiai mock --fault` with a name that is none is a usage error that names those that are."""
+    ended = kkiai("mock", "--fault", "earthquake")
+    assert ended.code == 2
+    assert "'earthquake'" in ended.err
+    assert "reset-mid-body" in ended.err
 
 
 def test_demo_without_a_key(kkiai: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

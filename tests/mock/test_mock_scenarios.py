@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kkiai_sdk.mock import scenarios
-from kkiai_sdk.mock._faults import STATUS_FAULTS
+from kkiai_sdk.mock._errors import STATUS_FAULTS
 from kkiai_sdk.mock._scenarios import URL_PLACES
 
 if TYPE_CHECKING:

@@ -1,0 +1,177 @@
+"""The faults that the mock gateway can play: which there are, what is sent, and what they stand for."""
+
+from __future__ import annotations
+
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.mock import MockGateway, faults, scenarios
+from tests.sources import ROOT
+
+if TYPE_CHECKING:
+    from tests.mock.mock_bench import Clock
+
+#: What the mock plays for a row of tests/faults.md: faults and scenarios.
+SERVED: dict[str, tuple[str, ...]] = {
+    "N-05": ("stall",),
+    "N-06": ("close", "reset"),
+    "N-07": ("reset-in-headers",),
+    "N-08": ("close-in-headers",),
+    "N-09": ("close-after",),
+    "N-10": ("drip-headers",),
+    "N-11": ("endless-103",),
+    "N-12": ("huge-headers",),
+    "N-13": ("not-http",),
+    "N-14": ("two-lengths", "negative-length"),
+    "B-01": ("short-body",),
+    "B-02": ("long-body",),
+    "B-03": ("reset-mid-body",),
+    "B-04": ("cut-chunk", "bad-chunk-size"),
+    "B-05": ("cut-unframed",),
+    "B-06": ("drip-body",),
+    "B-07": ("stall-mid-body",),
+    "B-08": ("gzip-corrupt",),
+    "B-09": ("gzip-truncated", "gzip-members"),
+    "B-10": ("gzip-bomb",),
+    "B-11": ("gzip-chain",),
+    "B-12": ("huge-body",),
+    "B-13": ("huge-length",),
+    "B-14": ("reset-mid-body",),
+    "J-01": ("html-200",),
+    "J-02": ("empty-200",),
+    "J-03": ("json-cut", "not-json-200"),
+    "J-04": ("json-null", "json-list", "json-text", "json-number"),
+    "J-05": ("json-deep",),
+    "J-06": ("bad-utf8",),
+    "J-07": ("bom", "utf16"),
+    "J-08": ("json-nan", "json-overflow"),
+    "J-09": ("json-twice",),
+    "J-10": ("json-digits",),
+    "J-11": ("json-surrogate",),
+    "J-12": ("unknown-status", "missing-status", "new-status", "odd-case"),
+    "J-13": ("json-types",),
+    "J-14": ("json-keys",),
+    "J-15": ("other-id", "bare-id"),
+    "J-16": ("no-url", "late-url", "relative-url"),
+    "J-17": ("html-502",),
+    "H-01": ("http-400", "http-401", "http-403", "http-404", "http-422"),
+    "H-02": ("http-408", "http-429", "http-503", "http-520", "http-529"),
+    "H-03": ("http-501",),
+    "H-06": ("redirect-url",),
+    "H-11": ("not-found-first",),
+    "D-11": ("short-body",),
+    "D-12": ("reset-mid-body",),
+    "D-15": ("expired-url",),
+    "D-16": ("html-video",),
+    "D-20": ("cut-unframed",),
+}
+#: The other rows of these families, and why no name of the mock stands for them.
+UNSERVED: dict[str, str] = {
+    **dict.fromkeys(("N-01", "N-02", "N-15", "N-16", "N-17", "N-18"), "happens on the client's side of the wire"),
+    **dict.fromkeys(("N-03", "N-04"), "the mock speaks no TLS"),
+    **dict.fromkeys(("J-18", "J-19"), "a matter of many answers, not of one"),
+    "H-04": "the mock sends statuses that gateways send",
+    **dict.fromkeys(("H-05", "H-07", "H-08", "H-09", "H-10"), "needs a second server, or none, to lead to"),
+}
+
+
+def rows(families: str) -> set[str]:
+    """The ids of the table whose family is one of these."""
+    text = (ROOT / "tests" / "faults.md").read_text("utf-8")
+    return set(re.findall(rf"^\| ([{families}]-\d\d) \|", text, re.MULTILINE))
+
+
+@pytest.mark.fault("M-04")
+def test_every_fault_that_a_server_plays_has_a_name() -> None:
+    """Each row about an answer names what the mock plays for it, or why it plays nothing; no name is left over."""
+    assert rows("NBJH") - SERVED.keys() - UNSERVED.keys() == set()
+    assert SERVED.keys() & UNSERVED.keys() == set()
+    assert (SERVED.keys() | UNSERVED.keys()) - rows("NBJHD") == set()
+    named = {name for names in SERVED.values() for name in names}
+    assert named - faults().keys() - scenarios().keys() == set()
+    assert faults().keys() - named == set()
+
+
+def test_names_and_summaries() -> None:
+    """A name is words joined by hyphens, different from every scenario's; a summary is one line."""
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in faults())
+    assert all("\n" not in text and len(text) < 80 for text in faults().values())
+    assert faults().keys() & scenarios().keys() == set()
+
+
+def ask(gateway: MockGateway, target: str) -> bytes:
+    """Everything that comes back for one request, until the server closes or resets the connection."""
+    parts, answer = urlsplit(gateway.base_url), b""
+    with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
+        head = f"GET {target} HTTP/1.1\r\nhost: mock\r\nauthorization: Bearer sk-good\r\nconnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        try:
+            while chunk := connection.recv(1 << 20):
+                answer += chunk
+        except ConnectionResetError:
+            return answer + b"RESET"
+    return answer
+
+
+def query(task_id: str) -> str:
+    """What asks about a task."""
+    return f"/v1/video/query?id={task_id}"
+
+
+def test_faults_befall_the_first_requests(clock: Clock) -> None:
+    """The faults of the option are played one after the other, a None is a good answer, and then service is normal."""
+    with MockGateway(faults=["close", None, "reset", "not-http"], clock=clock) as gateway:
+        answers = [ask(gateway, query("grok:scenario-normal")) for _ in range(5)]
+        assert len(gateway.requests) == 5
+    starts = [answer[:12] for answer in answers]
+    assert starts == [b"", b"HTTP/1.1 200", b"RESET", b"SSH-2.0-\x1b]0;", b"HTTP/1.1 200"]
+
+
+def test_a_task_may_break_every_answer(gateway: MockGateway) -> None:
+    """Every answer about `grok:fault-<name>` has the fault, with the task's own life below it."""
+    answers = [ask(gateway, query("grok:fault-bom")).partition(b"\r\n\r\n")[2] for _ in range(2)]
+    assert [answer[:21] for answer in answers] == [b'\xef\xbb\xbf{"id":"grok:fault-'] * 2
+
+
+def test_an_unknown_fault_of_a_task(gateway: MockGateway) -> None:
+    """A task whose fault has no name that is known answers with an error that says so."""
+    assert b"no fault has this name" in ask(gateway, query("grok:fault-earthquake"))
+
+
+def test_a_video_breaks_once(gateway: MockGateway) -> None:
+    """The first download of the video of `grok:video-fault-<name>` has the fault; the next one is whole."""
+    first, second = (ask(gateway, "/files/reset-mid-body/a.mp4") for _ in range(2))
+    assert first.endswith(b"RESET")
+    assert len(first) < len(second)
+    assert b"ftyp" in second
+
+
+def test_faults_of_json_leave_videos_alone(gateway: MockGateway) -> None:
+    """A fault that is about JSON does nothing to what is no JSON."""
+    first, second = (ask(gateway, "/files/json-null/a.mp4").partition(b"\r\n\r\n")[2] for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["stall", "stall-mid-body", "endless-103", "drip-headers", "long-body", "huge-body"])
+def test_closing_ends_a_fault(name: str) -> None:
+    """A gateway that is closed while a fault goes on is closed at once, and leaves nothing."""
+    with MockGateway(faults=[name], speed=0.001) as gateway:
+        parts = urlsplit(gateway.base_url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
+            connection.sendall(b"GET /v1/video/query?id=x HTTP/1.1\r\nhost: mock\r\n\r\n")
+            if name != "stall":
+                assert connection.recv(1) == b"H"
+            gateway.close()
+
+
+@pytest.mark.parametrize("value", ["close", ["earthquake"], ["close", 5], [["close"]], 5, None])
+def test_faults_that_are_none(value: Any) -> None:
+    """What is no list of known names is refused before anything is started; for a wrong name all are told."""
+    with pytest.raises(ConfigurationError, match="faults must") as caught:
+        MockGateway(faults=value)
+    assert not isinstance(value, list) or "reset-mid-body" in str(caught.value)
