@@ -61,7 +61,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise ValueError(f"a body of more than {MAX_BODY} bytes")
     if not body.strip():
         raise ValueError("an empty body")
-    if _depth(body) > MAX_DEPTH:
+    if _is_deep(body):
         raise ValueError(f"JSON nested more than {MAX_DEPTH} levels deep")
     try:
         value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
@@ -83,20 +83,21 @@ def _finite(digits: str) -> float:
     return value if math.isfinite(value) else _refuse(digits)
 
 
-def _depth(body: bytes) -> int:
-    """The deepest nesting of brackets outside strings, or 0 for few brackets: found without recursion."""
+def _is_deep(body: bytes) -> bool:
+    """Whether brackets outside strings are nested more than MAX_DEPTH levels deep: found without recursion."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(body):
-        depth += _STEP.get(bracket, 0)
-        deepest = max(deepest, depth)
-    return deepest
+        return False
+    depth = 0
+    for bracket in _BRACKETS.finditer(body):
+        depth += _STEP.get(bracket[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def read_loosely(text: str) -> Any:
     """The first JSON document in a text, or None. Some gateways send two in a row."""
-    if _depth(text.encode("utf-8", errors="replace")) > MAX_DEPTH:
+    if _is_deep(text.encode("utf-8", errors="replace")):
         return None
     try:
         return json.JSONDecoder().raw_decode(text.lstrip())[0]

@@ -13,6 +13,7 @@ import httpx
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._saving import Head
 from kkiai_sdk._session_bodies import chunks, chunks_async
+from kkiai_sdk._session_deadline import within
 from kkiai_sdk._session_wire import plain, timeouts, transmit, transmit_async
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class Transfer:
         # Asks for the key: what that raises is not the network's doing.
         secret = _secret_for(self._session.seam, effect)
         try:
-            self._response = transmit(client, file_request(self._session.seam, effect, secret))
+            # The head has the time of one request, however it comes; the body takes what it needs.
+            with within(self._session.seam.call.timeout):
+                self._response = transmit(client, file_request(self._session.seam, effect, secret))
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
@@ -136,7 +139,8 @@ class AsyncTransfer:
         client = self._session.httpx_client(files=not effect.source.with_key)
         secret = _secret_for(self._session.seam, effect)
         try:
-            self._response = await transmit_async(client, file_request(self._session.seam, effect, secret))
+            async with asyncio.timeout(self._session.seam.call.timeout):
+                self._response = await transmit_async(client, file_request(self._session.seam, effect, secret))
         except faults.TRANSLATED as problem:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)

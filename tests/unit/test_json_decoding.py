@@ -23,9 +23,10 @@ PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
         ("gzip", gzip.compress(PLAIN)),
         (" X-GZIP ", gzip.compress(PLAIN)),
         ("deflate", zlib.compress(PLAIN)),
+        ("gzip", gzip.compress(PLAIN[:9]) + gzip.compress(b"") + gzip.compress(PLAIN[9:])),
     ],
     # Without them the packed bytes would name the test, and those hold the time of packing.
-    ids=["no coding", "identity", "gzip", "x-gzip", "deflate"],
+    ids=["no coding", "identity", "gzip", "x-gzip", "deflate", "pieces"],
 )
 def test_one_coding_is_understood(coding: str, body: bytes) -> None:
     """A server that packs although it was asked not to is understood, in the two forms that HTTP knows for ever."""
@@ -38,13 +39,17 @@ def test_one_coding_is_understood(coding: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip, gzip", gzip.compress(gzip.compress(PLAIN))),
-        ("br", PLAIN),
-        ("gzip", PLAIN),
-        ("gzip", gzip.compress(PLAIN)[:-9]),
+        pytest.param("gzip, gzip", gzip.compress(gzip.compress(PLAIN)), marks=pytest.mark.fault("B-11")),
+        pytest.param("br", PLAIN, marks=pytest.mark.fault("B-08")),
+        pytest.param("gzip", PLAIN, marks=pytest.mark.fault("B-08")),
+        pytest.param("gzip", gzip.compress(PLAIN)[:-9], marks=pytest.mark.fault("B-09")),
+        pytest.param("gzip", gzip.compress(PLAIN)[:-1], marks=pytest.mark.fault("B-09")),
+        pytest.param("gzip", gzip.compress(PLAIN) + gzip.compress(PLAIN)[:-9], marks=pytest.mark.fault("B-09")),
+        ("gzip", gzip.compress(PLAIN) + b"\0moo"),
+        ("gzip", gzip.compress(b"") * 17),
         ("gzip", b""),
     ],
-    ids=["chain", "unknown", "false", "cut", "empty"],
+    ids=["chain", "unknown", "false", "cut", "cut-by-one", "second-cut", "something-behind", "many-pieces", "empty"],
 )
 def test_anything_else_is_refused(coding: str, body: bytes) -> None:
     """Chains, unknown codings, false ones and cut ones are no answer; under an error status, the status says enough."""
@@ -54,6 +59,23 @@ def test_anything_else_is_refused(coding: str, body: bytes) -> None:
     assert isinstance(read_answer(Answer(502, [("content-encoding", coding)], body)), ServerError)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+@pytest.mark.fault("B-09")
+def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:
+    """However little is missing at the end of a packed body, it is not taken for the whole."""
+    whole = gzip.compress(PLAIN) if coding == "gzip" else zlib.compress(PLAIN)
+    for size in range(len(whole)):
+        with pytest.raises(ValueError, match="packed body that is cut short"):
+            decoded(whole[:size], coding)
+
+
+@pytest.mark.fault("B-10")
+def test_pieces_that_are_each_a_bomb() -> None:
+    """Of several pieces together no more is unpacked than of one."""
+    assert len(decoded(gzip.compress(b" " * (MAX_BODY - 5)) * 16, "gzip")) == MAX_BODY + 1
+
+
+@pytest.mark.fault("B-10")
 def test_a_bomb_goes_off_small() -> None:
     """Of a body that unpacks to 100 MB little more than the limit is ever unpacked."""
     bomb = gzip.compress(b" " * 100_000_000)
