@@ -149,6 +149,32 @@ def test_redirects_at_home_are_followed(make: Maker, serve: Serve) -> None:
     assert len({each.header("authorization") for each in server.requests}) == 1
 
 
+@pytest.mark.fault("H-07", "K-09")
+def test_a_query_does_not_leave_tls(make: Maker, serve: Serve) -> None:
+    """A redirect from https to http is another origin, on the same host too: not followed, and the message names the
+    host without what else stood there.
+    """
+    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    plain = serve(foreign=True)
+    secure = serve(http(302, b"", ("Location", f"{plain.url}/v1/video/query?sig=s3cret")), tls=server_side)
+    with pytest.raises(k.APIStatusError, match=r"unexpected redirect to 127\.0\.0\.1") as caught:
+        make(secure.url, httpx_args={"verify": client_side}).query("t")
+    assert "s3cret" not in str(caught.value)
+    assert plain.requests == []
+
+
+@pytest.mark.fault("H-05")
+def test_a_post_is_not_redirected(make: Maker, serve: Serve) -> None:
+    """What is not a GET follows no redirect, not even at home."""
+    server = serve(http(307, b"", ("Location", "/again")))
+    with pytest.raises(k.APIStatusError):
+        raw_request(make(server.url), "POST", "/x", json={"n": 1})
+    assert len(server.requests) == 1
+
+
 @pytest.mark.fault("H-05", "K-09")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirects_elsewhere_are_not(make: Maker, serve: Serve, status: int) -> None:

@@ -95,6 +95,41 @@ def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops:
     assert {each.method for each in cdn.requests} == {"GET"}
 
 
+NOWHERE = {
+    "a file of this machine": "file:///etc/passwd",
+    "data": "data:video/mp4;base64,AAAA",
+    "half an address": "http://[::1",
+    "a port that is none": "http://127.0.0.1:99999/",
+    "a password": "http://user:pw@127.0.0.1/",
+    "a line break, folded": "/next\r\n X-More: 1",
+    "another machine inside": "https://169.254.169.254/latest/meta-data?sig=s3cret",
+}
+
+
+@pytest.mark.fault("H-09", "H-10")
+@pytest.mark.parametrize("where", NOWHERE)
+def test_redirects_that_are_not_followed(make: Maker, serve: Serve, tmp_path: Path, where: str) -> None:
+    """A redirect to what may not be fetched is refused like such a URL itself; nothing is read or written."""
+    cdn = serve(http(302, b"", ("Location", NOWHERE[where])), http(404), http(404))
+    with pytest.raises(k.DownloadError) as caught:
+        make(serve(done(f"{cdn.url}/w")).url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
+    assert isinstance(caught.value, k.UnsafeURLError) or where == "a line break, folded"
+    assert "s3cret" not in str(caught.value)
+    assert cdn.targets[0] == "/v"
+    assert all("127.0.0.1" in str(each.header("host")) for each in cdn.requests)
+    assert not (tmp_path / "v.mp4").exists()
+
+
+@pytest.mark.fault("H-09")
+@pytest.mark.parametrize("fields", [[], [("Location", "")]], ids=["none", "empty"])
+def test_redirects_without_an_aim(make: Maker, serve: Serve, tmp_path: Path, fields: list[tuple[str, str]]) -> None:
+    """A redirect that does not say where to ends the download at once."""
+    cdn = serve(http(302, b"", *fields))
+    with pytest.raises(k.DownloadError, match="redirect to nowhere"):
+        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
+    assert len(cdn.requests) == 1
+
+
 @pytest.mark.fault("H-08")
 def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The sixth redirect ends the download."""

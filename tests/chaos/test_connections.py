@@ -1,0 +1,96 @@
+"""Connections in real time: servers that close them at a bad moment, and calls that are given up at any."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kkiai_sdk import AsyncKkiai
+from tests.support.adapter import KINDS, Maker, default_tls
+from tests.support.canary import KEY
+from tests.support.rawserver import End
+from tests.support.wire import says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.chaos.conftest import Play
+    from tests.support.rawserver import Act, Received
+
+#: Seconds after which the server closes a connection that it seemed to keep.
+PATIENCE = 0.02
+
+
+@pytest.mark.fault("N-09")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_without_patience(play: Play, kind: str) -> None:
+    """150 queries, sent about when the server closes the connection 20 ms after its answer: none fails."""
+
+    def answer(_: Received) -> Act:
+        def pieces() -> Iterator[bytes]:
+            yield b'{"id": "t", "status": "queued"}'
+            time.sleep(PATIENCE)
+
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n"
+        return replace(says({}), head=head, body=pieces(), end=End.FIN)
+
+    make, chance = Maker(kind), random.Random(150)
+    try:
+        client = make(play(answer).url, max_retries=0)
+        for _ in range(150):
+            assert client.query("t").status == "queued"
+            time.sleep(PATIENCE + chance.uniform(-0.001, 0.001))
+    finally:
+        make.close()
+
+
+@pytest.mark.fault("C-02")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_storm_of_cancellations(play: Play, seed: int) -> None:
+    """A thousand calls, ten at a time, are cancelled at random moments; then twenty are answered at once."""
+    chance = random.Random(seed)
+    server = play(lambda request: says({"id": request.task_id, "status": "queued"}))
+
+    async def give_up(client: AsyncKkiai, number: int) -> bool:
+        try:
+            async with asyncio.timeout(chance.uniform(0, 0.01)):
+                await client.query(f"t{number}", max_retries=0)
+        except TimeoutError:
+            return True
+        return False
+
+    async def main() -> None:
+        async with AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()}) as client:
+            given_up = 0
+            for start in range(0, 1000, 10):
+                given_up += sum(await asyncio.gather(*[give_up(client, start + more) for more in range(10)]))
+            assert given_up > 100
+            async with asyncio.timeout(20):
+                answers = await asyncio.gather(*[client.query(f"a{number}") for number in range(20)])
+            assert [each.answered_id for each in answers] == [f"a{number}" for number in range(20)]
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_threads_and_a_server_without_patience(play: Play) -> None:
+    """Sixteen threads share one client while the server closes connections at will: each gets its own answers."""
+
+    def answer(request: Received) -> Act:
+        act = says({"id": request.task_id, "status": "queued"})
+        return replace(act, end=End.FIN) if int(request.task_id) % 3 == 0 else act
+
+    make = Maker("sync")
+    try:
+        client = make(play(answer).url, max_retries=0)
+        with ThreadPoolExecutor(16) as pool:
+            ids = [str(number) for number in range(1000)]
+            assert [each.answered_id for each in pool.map(client.query, ids)] == ids
+    finally:
+        make.close()
