@@ -7,6 +7,7 @@ RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOWEST := .venv-lowest
+BENCH := .venv-bench
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
@@ -113,6 +114,24 @@ docs: $(DEV_STAMP) ## make docs/ anew: the command line's reference and the pict
 	@$(BIN)/python tools/make_cli_docs.py
 	@$(BIN)/python tools/make_terminal_picture.py
 
+# The peers, and the SDK as it stands, in an environment of their own.
+$(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
+	@echo "Setting up $(BENCH) with the peers to measure beside (once) …"
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/requirements.txt
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: bench
+bench: $(BENCH)/.stamp ## measure costs beside the peers (about 15 minutes, wants nginx); writes benchmarks/RESULTS.md
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+.PHONY: bench-faults
+bench-faults: $(BENCH)/.stamp $(DEV_STAMP) ## the same faults for the SDK and its peers (about 15 minutes); writes docs/reliability.md
+	@rm -f $(BENCH)/faults.json
+	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet tests contract_tests tests/chaos
+	@$(BENCH)/bin/python -m benchmarks.faults --held $(BENCH)/faults.json $(ARGS)
+
 .PHONY: build
 build: $(DEV_STAMP) ## build the wheel and the source distribution into dist/
 	@rm -rf dist
@@ -132,8 +151,9 @@ lock: $(DEV_STAMP) ## resolve requirements/ anew (needs the package index)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) --upgrade -o requirements/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra cli --extra mock $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/sdk.txt
+	@$(BIN)/uv pip compile pyproject.toml benchmarks/requirements.in requirements/build.in --extra cli --extra aiohttp $(LOCK) -c requirements/dev.txt -o benchmarks/requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra mock --extra contract --extra aiohttp $(LOCK) --upgrade --resolution lowest-direct -o requirements/lowest.txt
 
 .PHONY: clean
 clean: ## remove everything that can be made again
-	@rm -rf $(VENV) $(LOWEST) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST) $(BENCH) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

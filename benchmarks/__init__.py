@@ -1,0 +1,1 @@
+"""What the SDK costs and what it withstands, beside what a user would pick instead."""

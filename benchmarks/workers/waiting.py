@@ -1,0 +1,219 @@
+"""Many tasks that wait in one process: memory, CPU, lag of the event loop, connections, a server that stops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from benchmarks.workers.contestants import HEADERS, KEY, aiohttp_options
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+async def _kkiai(url: str, ids: list[str], interval: float, _spread: float, **options: Any) -> Any:
+    """Its queue spreads what is asked by itself."""
+    from kkiai_sdk import AsyncKkiai, PollPolicy
+
+    pace = PollPolicy(min_interval=interval, max_interval=interval, growth=0.0)
+    client = AsyncKkiai(KEY, base_url=url, poll=pace, **options)
+    return await client.wait_many(ids, timeout=None)
+
+
+async def _kkiai_aiohttp(url: str, ids: list[str], interval: float, spread: float) -> Any:
+    return await _kkiai(url, ids, interval, spread, **aiohttp_options())
+
+
+async def _each(ids: list[str], spread: float, wait: Callable[[str], Awaitable[Any]]) -> Any:
+    """One coroutine for each, the last of them starting ``spread`` seconds after the first."""
+
+    async def later(number: int, task_id: str) -> Any:
+        await asyncio.sleep(spread * number / len(ids))
+        return await wait(task_id)
+
+    return await asyncio.gather(*[later(*each) for each in enumerate(ids)], return_exceptions=True)
+
+
+async def _httpx(url: str, ids: list[str], interval: float, spread: float) -> Any:
+    """What one writes by hand."""
+    import httpx
+
+    client = httpx.AsyncClient(base_url=url, headers=HEADERS, timeout=30.0)
+
+    async def wait(task_id: str) -> Any:
+        while True:
+            try:
+                task = (await client.get("/v1/video/query", params={"id": task_id})).raise_for_status().json()
+                if task["status"] in {"completed", "failed"}:
+                    return task
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(interval)
+
+    return await _each(ids, spread, wait)
+
+
+async def _openai(url: str, ids: list[str], interval: float, spread: float) -> Any:
+    import openai
+
+    client = openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1")
+    pace = int(interval * 1000)
+    return await _each(ids, spread, lambda task_id: client.videos.poll(task_id, poll_interval_ms=pace))
+
+
+async def _runwayml(url: str, ids: list[str], interval: float, spread: float) -> Any:
+    import runwayml
+    from runwayml.lib import polling
+
+    polling.POLL_TIME = interval  # it cannot be asked for
+    client = runwayml.AsyncRunwayML(api_key=KEY, base_url=url)
+
+    async def wait(task_id: str) -> Any:
+        return await (await client.tasks.retrieve(task_id)).wait_for_task_output(timeout=None)
+
+    return await _each(ids, spread, wait)
+
+
+WAITING: dict[str, Any] = {
+    "httpx": _httpx,
+    "kkiai": _kkiai,
+    "kkiai[aiohttp]": _kkiai_aiohttp,
+    "openai": _openai,
+    "runwayml": _runwayml,
+}
+
+
+def resident() -> float:
+    """KiB of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+class Counter:
+    """Asks nginx what it has served, over a connection of its own, however busy the event loop is."""
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._connection = HTTPConnection(str(address.hostname), address.port, timeout=30)
+        self._asked = 0
+
+    def read(self) -> tuple[int, int]:
+        """Connections taken and requests answered, without our own."""
+        self._asked += 1
+        self._connection.request("GET", "/count")
+        numbers = self._connection.getresponse().read().split(b"\n")[2].split()
+        return int(numbers[0]), int(numbers[2]) - self._asked
+
+    @property
+    def connections(self) -> int:
+        """Connections taken."""
+        return self.read()[0]
+
+    @property
+    def requests(self) -> int:
+        """Requests answered."""
+        return self.read()[1]
+
+
+class Lag:
+    """How late the event loop is."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []
+        self._since = time.perf_counter()
+
+    async def watch(self) -> None:
+        """Sleep for five milliseconds over and over, and note by how much it was more."""
+        while True:
+            self._since = time.perf_counter()
+            await asyncio.sleep(0.005)
+            self.late.append(time.perf_counter() - self._since - 0.005)
+
+    def p99(self) -> float:
+        """Milliseconds that 99 of 100 stay below; the one that is being waited for counts."""
+        late = sorted([*self.late, time.perf_counter() - self._since])
+        return late[int(len(late) * 0.99)] * 1000
+
+
+def burst(counter: Counter, lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
+    """All tasks start at once: until every one has been polled, or time is up."""
+    connections, requests = counter.read()
+    began = time.perf_counter()
+    _START.set()
+    while (polled := counter.requests - requests) < spec["tasks"] and time.perf_counter() - began < spec["limit"]:
+        time.sleep(0.1)
+    found = {"polled": polled / spec["tasks"], "burst": time.perf_counter() - began, "lag": lag.p99()}
+    return found | {"connections": counter.connections - connections}
+
+
+def steady(counter: Counter, _lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
+    """All tasks wait: what each holds, what a poll takes, and what comes of a server that stops."""
+    gc.collect()
+    memory, requests = resident(), counter.requests
+    _START.set()
+    end = time.perf_counter() + spec["limit"]
+    while counter.requests - requests < spec["tasks"] and time.perf_counter() < end:
+        time.sleep(0.1)
+    time.sleep(spec["interval"] / 5)
+    gc.collect()
+    found = {"memory": (resident() - memory) / spec["tasks"]}
+    cpu, requests, began = time.process_time(), counter.requests, time.perf_counter()
+    time.sleep(spec["steady"])
+    polls = counter.requests - requests
+    found["cpu"] = (time.process_time() - cpu) / max(polls, 1) * 1e6
+    found["rate"] = polls / (time.perf_counter() - began)
+    return found | ({"served": stop(counter, spec)} if spec["stop"] else {})
+
+
+def stop(counter: Counter, spec: dict[str, Any]) -> float:
+    """Stop the server for three seconds; gives the share of the polls that are served in the ten seconds after it."""
+    os.kill(spec["pid"], signal.SIGSTOP)
+    try:
+        time.sleep(3.0)
+    finally:
+        os.kill(spec["pid"], signal.SIGCONT)
+    before, began = counter.requests, time.perf_counter()
+    time.sleep(10.0)
+    due: float = spec["tasks"] / spec["interval"] * (time.perf_counter() - began)
+    return (counter.requests - before) / due
+
+
+#: Set when the tasks may start.
+_START = threading.Event()
+
+
+def _observe(spec: dict[str, Any], lag: Lag) -> None:
+    """In a thread, so that it comes to an end when the event loop does not come to itself."""
+    time.sleep(1.0)
+    found = {"burst": burst, "steady": steady}[spec["phase"]](Counter(spec["url"]), lag, spec)
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # what still waits is nobody's any more
+
+
+async def _run(spec: dict[str, Any]) -> None:
+    start, lag = WAITING[spec["who"]], Lag()
+    # A first few show what a client costs by itself, before what each further task adds.
+    warm = asyncio.create_task(start(spec["url"], [f"warm-{n}" for n in range(8)], spec["interval"], 0.0))
+    threading.Thread(target=_observe, args=(spec, lag), daemon=True).start()
+    await asyncio.to_thread(_START.wait)
+    watcher = asyncio.create_task(lag.watch())
+    ids = [f"task-{n:06}" for n in range(spec["tasks"])]
+    await asyncio.gather(warm, watcher, start(spec["url"], ids, spec["interval"], spec["spread"]))
+
+
+def main() -> None:
+    """Measure what the specification in ``argv`` says."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    asyncio.run(_run(json.loads(sys.argv[-1])))
