@@ -124,7 +124,7 @@ FORBIDDEN_WORDS = {
     "package registries": r"py~pi\.org|python~hosted\.org|npm~js\.(?:com|org)|crates~\.io",
     "paths of one machine": r"(?<![\w.])/wo~rk/|(?<![\w.])/ro~ot/|/tmp/pro~be|/tmp/br~ief|\.py~env/",
     "how it was made": r"\bsub~agent|\bcla~ude\b|anth~ropic|chat~gpt|\biss~ue \d|\bas an a~i\b|\bl~lms?\b",
-    "papers that are elsewhere": r"\b(?:WI~RE|DES~IGN|RELIA~BILITY|HO~USE|AGE~NTS|CLA~UDE)\.md\b",
+    "papers that are elsewhere": r"(?-i:\b(?:WI~RE|DES~IGN|RELIA~BILITY|HO~USE|AGE~NTS|CLA~UDE)\.md\b)",
 }
 
 
