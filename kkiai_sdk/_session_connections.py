@@ -8,18 +8,18 @@ request: such a connection is not used again.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from kkiai_sdk import _session_logs
 from kkiai_sdk._log import log
-from kkiai_sdk._session_logs import discreet, install
 from kkiai_sdk._session_streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextvars import Token
 
 #: A request that can be sent twice, because it changes nothing.
 REPEATABLE = frozenset({b"GET", b"HEAD"})
@@ -37,14 +37,13 @@ class _Kept:
     _is_sending = False
     _is_given_up = False
 
-    @contextmanager
-    def _sending(self) -> Iterator[None]:
+    def _begin(self) -> Token[bool]:
         self._is_sending = True
-        try:
-            with discreet():
-                yield
-        finally:
-            self._is_sending = False
+        return _session_logs.begin()
+
+    def _end(self, token: Token[bool]) -> None:
+        self._is_sending = False
+        _session_logs.end(token)
 
     def _is_stale(self, request: httpcore.Request) -> bool:
         """Whether this was a kept connection on which nothing came back."""
@@ -87,14 +86,16 @@ class Connection(_Kept, httpcore.ConnectionInterface):
         self._inner: httpcore.ConnectionInterface = make()
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
-        with self._sending():
-            try:
-                response = self._inner.handle_request(request)
-            except GONE:
-                if not self._is_stale(request):
-                    raise
-                self._inner = self._make()
-                response = self._inner.handle_request(request)
+        token = self._begin()
+        try:
+            response = self._inner.handle_request(request)
+        except GONE:
+            if not self._is_stale(request):
+                raise
+            self._inner = self._make()
+            response = self._inner.handle_request(request)
+        finally:
+            self._end(token)
         self._remember(response)
         return response
 
@@ -111,14 +112,16 @@ class AsyncConnection(_Kept, httpcore.AsyncConnectionInterface):
         self._inner: httpcore.AsyncConnectionInterface = make()
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        with self._sending():
-            try:
-                response = await self._inner.handle_async_request(request)
-            except GONE:
-                if not self._is_stale(request):
-                    raise
-                self._inner = self._make()
-                response = await self._inner.handle_async_request(request)
+        token = self._begin()
+        try:
+            response = await self._inner.handle_async_request(request)
+        except GONE:
+            if not self._is_stale(request):
+                raise
+            self._inner = self._make()
+            response = await self._inner.handle_async_request(request)
+        finally:
+            self._end(token)
         self._remember(response)
         return response
 
@@ -138,13 +141,13 @@ def _holds_surplus(connection: Any) -> bool:
 
 def keep_well(pool: httpcore.ConnectionPool) -> None:
     """Have a pool of httpcore's make such connections."""
-    install()
+    _session_logs.install()
     make = pool.create_connection
     pool.create_connection = lambda origin: Connection(origin, partial(make, origin))  # type: ignore[method-assign]
 
 
 def keep_well_async(pool: httpcore.AsyncConnectionPool) -> None:
     """:func:`keep_well`, for an asynchronous pool."""
-    install()
+    _session_logs.install()
     make = pool.create_connection
     pool.create_connection = lambda origin: AsyncConnection(origin, partial(make, origin))  # type: ignore[method-assign]

@@ -7,12 +7,8 @@ hpack those of requests before they are packed for HTTP/2, the key among them.
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from contextlib import suppress
+from contextvars import ContextVar, Token
 
 _TALKATIVE = ("httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table")
 _ours: ContextVar[bool] = ContextVar("kkiai_sdk_request", default=False)
@@ -28,11 +24,13 @@ def install() -> None:
         logging.getLogger(name).addFilter(_is_not_ours)
 
 
-@contextmanager
-def discreet() -> Iterator[None]:
-    """What happens inside is a request of ours."""
-    token = _ours.set(True)
-    try:
-        yield
-    finally:
+def begin() -> Token[bool]:
+    """From here on it is a request of ours, until :func:`end`. No context manager: this is done for every request."""
+    return _ours.set(True)
+
+
+def end(token: Token[bool]) -> None:
+    """The end of what :func:`begin` began."""
+    # A coroutine that is thrown away unfinished ends elsewhere, where there is nothing to take back.
+    with suppress(ValueError):
         _ours.reset(token)
