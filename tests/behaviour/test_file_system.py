@@ -13,6 +13,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
+from tests.support.disk import no_room, room_for
 from tests.support.wire import FileHost, finished, pattern, task
 
 if TYPE_CHECKING:
@@ -25,27 +26,6 @@ if TYPE_CHECKING:
 BODY = pattern(1, 0, 300_000)
 OLD = b"an older file"
 NOBODY = 65534
-
-
-def no_room(*_: object, **__: object) -> Any:
-    """What the system says when the disk is full."""
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def room_for(size: int, suffix: str = ".part") -> Callable[[int, bytes], int]:
-    """Writing that works until this many bytes have gone to a file with this ending."""
-    write, left = os.write, [size]
-
-    def limited(descriptor: int, data: bytes) -> int:
-        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix != suffix:
-            return write(descriptor, data)
-        if left[0] == 0:
-            no_room()
-        written = write(descriptor, data[: left[0]])
-        left[0] -= written
-        return written
-
-    return limited
 
 
 #: What fails, by name, and how many bytes are there to go on from.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 CLOSE = Act(end=End.FIN)
 RESET = Act(end=End.RST)
 HANG = Act(end=End.HANG)
-_FTYP = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+#: How an MP4 file begins: its kind, and a box of data that goes on to the end, wherever that is.
+_FTYP = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00\x00\x00\x00mdat"
 
 
 def http(status: int, body: bytes = b"", *headers: tuple[str, str], length: int | None = -1) -> Act:
