@@ -1,0 +1,74 @@
+"""How the body of a file reaches the disk: in whatever pieces and over whatever connection it comes."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+
+from tests.support.rawserver import Act, End
+from tests.support.wire import finished, http, pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+
+#: More than any buffer on the way takes at once.
+BODY = b"".join(pattern(version, 0, 1 << 20) for version in (1, 2, 3))
+HEAD = http(200, BODY, ("Content-Type", "video/mp4"), ("ETag", '"one"')).head
+CHUNKED = HEAD.replace(b"Content-Length: 3145728", b"Transfer-Encoding: chunked")
+
+
+def in_pieces(size: int) -> list[bytes]:
+    """The body in pieces of this size."""
+    return [BODY[at : at + size] for at in range(0, len(BODY), size)]
+
+
+#: Ways to send one and the same file.
+ACTS: dict[str, Callable[[], Act]] = {
+    "at once": lambda: Act(HEAD, BODY),
+    "the head alone": lambda: Act(HEAD, [BODY]),
+    "a byte with the head": lambda: Act(HEAD + BODY[:1], [BODY[1:]]),
+    "small pieces": lambda: Act(HEAD, in_pieces(5_003)),
+    "the head in two": lambda: Act(HEAD[:40], [HEAD[40:], *in_pieces(1 << 18)]),
+    "and more": lambda: Act(HEAD, [BODY, b"HTTP/1.1 200 OK\r\n" * 5_000]),
+    "HTTP/1.0": lambda: Act(HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), BODY, End.FIN),
+    "in chunks": lambda: Act(CHUNKED, [b"%x\r\n%s\r\n" % (len(each), each) for each in [*in_pieces(70_001), b""]]),
+}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Who signs the certificate of the server."""
+    return trustme.CA()
+
+
+@pytest.mark.fault("B-02", "B-14")
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("way", ACTS)
+def test_every_byte_arrives(
+    make: Maker, serve: Serve, tmp_path: Path, authority: trustme.CA, way: str, *, tls: bool
+) -> None:
+    """A file comes whole, however it is cut up on the way, and the connection is good for another or not used again."""
+    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    server = serve(ACTS[way](), ACTS[way](), tls=server_side if tls else None)
+    client = make(server.url, httpx_args={"verify": client_side})
+    for name in ("one.mp4", "two.mp4"):
+        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
+    assert len(server.requests) == 2
+
+
+def test_a_short_file_leaves_the_connection_open(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Files that come whole with their head come over one connection, one after another."""
+    server = serve(each=lambda _: http(200, BODY[:5_000], ("Content-Type", "video/mp4")))
+    client = make(server.url)
+    for name in ("one.mp4", "two.mp4", "three.mp4"):
+        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY[:5_000]
+    assert [each.connection for each in server.requests] == [0, 0, 0]
