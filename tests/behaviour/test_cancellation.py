@@ -45,6 +45,7 @@ async def cancelled_after(steps: int, call: Awaitable[object]) -> bool:
 
 
 @pytest.mark.parametrize("use", ["wait", "query", "wait_many", "watch"])
+@pytest.mark.fault("C-02")
 def test_cancelled_at_any_moment(serve: Serve, use: str) -> None:
     """A call that is cancelled at whatever moment ends in CancelledError, and the client works on."""
     server = serve(each=lambda request: says({"id": request.task_id, "status": "queued"}))
@@ -71,6 +72,7 @@ def test_cancelled_at_any_moment(serve: Serve, use: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.fault("C-02")
 def test_cancelled_in_a_sleep(serve: Serve, clock: FakeTime) -> None:
     """A wait that is cancelled between two polls makes no further request."""
     server = serve(task(), task("queued"))
@@ -87,6 +89,7 @@ def test_cancelled_in_a_sleep(serve: Serve, clock: FakeTime) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.fault("C-03")
 def test_a_time_limit_of_the_callers_own(serve: Serve) -> None:
     """asyncio.timeout around a call is the caller's TimeoutError, not one of ours."""
     server = serve(each=lambda request: HANG if request.task_id == "silent" else task("queued"))
@@ -174,6 +177,7 @@ def test_on_update_may_be_a_coroutine_function(serve: Serve) -> None:
     assert heard == ["queued", "failed"]
 
 
+@pytest.mark.fault("C-08")
 def test_leaving_a_loop_early(serve: Serve) -> None:
     """Breaking out of as_completed leaves no asyncio task behind."""
     server = serve(
@@ -210,6 +214,7 @@ def test_queries_side_by_side(serve: Serve) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.fault("C-04")
 def test_a_second_event_loop(serve: Serve) -> None:
     """A client that outlives its event loop works in the next one, with connections of its own."""
     server = serve(task("queued"), task("running"))
@@ -227,6 +232,7 @@ def test_a_second_event_loop(serve: Serve) -> None:
     assert [each.connection for each in server.requests] == [0, 1]
 
 
+@pytest.mark.fault("C-11")
 def test_a_client_that_is_not_closed(serve: Serve) -> None:
     """When its event loop ends, a forgotten client's connections are closed with it; the fixtures look for them."""
     client = client_of(serve(task("queued")))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import signal
 import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -13,11 +18,11 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, done, finished, http, pattern, says, task
+from tests.support.leaks import open_sockets
+from tests.support.wire import HANG, FileHost, done, finished, http, pattern, says, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from kkiai_sdk import Kkiai
     from tests.behaviour.conftest import Serve
@@ -39,6 +44,7 @@ USES: dict[str, Callable[[Kkiai, Path], object]] = {
 
 
 @pytest.mark.parametrize("use", USES)
+@pytest.mark.fault("C-07")
 def test_a_closed_client_says_so(make: Maker, serve: Serve, tmp_path: Path, use: str) -> None:
     """Every use of a closed client is a ConfigurationError; nothing is sent and nothing written."""
     server = serve(task())
@@ -50,6 +56,7 @@ def test_a_closed_client_says_so(make: Maker, serve: Serve, tmp_path: Path, use:
     assert (len(server.requests), list(tmp_path.iterdir())) == (1, [])
 
 
+@pytest.mark.fault("C-07")
 def test_closing_twice(make: Maker, serve: Serve) -> None:
     """Closing again does nothing, with or without a with statement, used or not."""
     client = make(serve(task("queued")).url)
@@ -60,6 +67,7 @@ def test_closing_twice(make: Maker, serve: Serve) -> None:
     make("http://127.0.0.1:9").close()
 
 
+@pytest.mark.fault("C-07")
 def test_copies_close_together(make: Maker, serve: Serve) -> None:
     """A client and its copies share their connections: closing one closes all."""
     client = make(serve(task()).url)
@@ -127,6 +135,7 @@ def test_an_unknown_option(make: Maker) -> None:
         make("http://127.0.0.1:9", time_out=5)
 
 
+@pytest.mark.fault("C-01")
 def test_an_interrupt_in_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """Ctrl-C between two polls passes at once, and the client works on."""
     server = serve(task(), task("queued"))
@@ -142,6 +151,7 @@ def test_an_interrupt_in_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> 
     assert len(server.requests) == 2
 
 
+@pytest.mark.fault("C-01", "C-08")
 def test_an_interrupt_while_many_wait(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """Ctrl-C while many tasks wait leaves no thread or task behind; the fixtures look for them."""
     server = serve(each=lambda _: task("queued"))
@@ -156,6 +166,7 @@ def test_an_interrupt_while_many_wait(make: Maker, serve: Serve, clock: FakeTime
     assert client.query("t").status == "queued"
 
 
+@pytest.mark.fault("C-06")
 def test_threads_share_a_client(serve: Serve) -> None:
     """Eight threads with one client each get the answers about their own tasks."""
 
@@ -181,3 +192,62 @@ def test_threads_share_a_client(serve: Serve) -> None:
             thread.join()
     assert wrong == []
     assert len({each.task_id for each in server.requests}) == 200
+
+
+@pytest.mark.parametrize("use", ["query", "wait", "wait_many", "watch"])
+@pytest.mark.fault("C-01")
+def test_an_interrupt_while_reading(make: Maker, serve: Serve, use: str) -> None:
+    """Ctrl-C while an answer is waited for passes at once, and the client works on."""
+
+    def interrupt(request: Received) -> Act:
+        if request.task_id == "after":
+            return task("queued")
+        if request.task_id == "t":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return HANG
+
+    server = serve(each=interrupt)
+    client = make(server.url)
+    # The answer never comes: nothing but the interrupt can end this.
+    with pytest.raises(KeyboardInterrupt):
+        USES[use](client, Path())
+    assert client.query("after").status == "queued"
+
+
+@pytest.mark.fault("C-06")
+def test_many_threads_share_a_client(serve: Serve) -> None:
+    """Thirty-two threads with one client ask a thousand times: each gets its own answers, and connections are few."""
+    most: list[int] = []
+
+    def echo(request: Received) -> Act:
+        if len(server.requests) % 50 == 0:
+            most.append(len(open_sockets()))
+        return says({"id": request.task_id})
+
+    server = serve(each=echo)
+    names = [f"t{number}" for number in range(1000)]
+    before = len(open_sockets())
+    with k.Kkiai(KEY, base_url=server.url) as client, ThreadPoolExecutor(32) as threads:
+        answered = list(threads.map(lambda name: client.query(name).answered_id, names))
+    assert answered == names
+    # Both ends of each connection are in this process. A thread has one at a time, beside those that are being closed.
+    assert max(most) - before <= 2 * (32 + 20)
+
+
+@pytest.mark.fault("C-11")
+def test_a_client_that_is_dropped(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is dropped takes its connections with it, in silence but for Python's own warning."""
+    raised: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", raised.append)
+    server = serve(each=lambda _: task("queued"))
+    before = open_sockets()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert make(server.url).query("t").status == "queued"
+        assert open_sockets() != before
+        make.made.clear()
+        make.turn()
+        gc.collect()
+        make.turn()
+    assert raised == []
+    assert {each.category for each in warned} <= {ResourceWarning}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.adapter import KINDS
 from tests.support.programs import run
-from tests.support.wire import HANG, done, says, task
+from tests.support.wire import HANG, done, refusal, says, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
@@ -88,3 +88,36 @@ def test_a_program_ends_when_it_is_done(serve: Serve, program: str) -> None:
     """Requests that are still in flight do not keep a program from ending, and nothing is asked after that."""
     server = serve(each=lambda request: done() if request.task_id == "a" else HANG)
     assert run(program, server.url, timeout=10).returncode == 0
+
+
+RAISED = """
+import multiprocessing
+def ask(name):
+    return Kkiai(max_retries=0).query(name)
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    for name in ("unknown", "broke", "busy", "odd"):
+        try:
+            pool.apply(ask, (name,))
+        except KkiaiError as error:
+            print(type(error).__name__, getattr(error, "status_code", None), getattr(error, "retry_after", None))
+"""
+
+
+@pytest.mark.fault("C-13")
+def test_errors_come_back_from_other_processes(serve: Serve) -> None:
+    """What a worker of multiprocessing raises arrives as the same class with its facts."""
+    answers = {
+        "unknown": refusal(400, "task_not_exist"),
+        "broke": refusal(403, "insufficient_user_quota"),
+        "busy": refusal(429, retry_after="7"),
+        "odd": says([]),
+    }
+    server = serve(each=lambda request: answers[request.task_id])
+    result = run(RAISED, server.url)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "TaskNotFoundError 400 None",
+        "QuotaExceededError 403 None",
+        "RateLimitError 429 7.0",
+        "APIResponseError 200 None",
+    ]

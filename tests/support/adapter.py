@@ -95,6 +95,10 @@ class Maker:
         self.made.append(client)
         return client
 
+    def turn(self) -> None:
+        """Let the event loop run for a while."""
+        self.runner.run(other_tasks())
+
     def close(self) -> None:
         """Close the clients and the event loop."""
         for client in self.made:

@@ -155,6 +155,7 @@ def test_the_drawn_statuses_are_the_real_ones() -> None:
 
 @pytest.mark.parametrize("how", SURVIVALS)
 @pytest.mark.parametrize("kind", TREE)
+@pytest.mark.fault("C-13")
 def test_errors_survive(kind: type[KkiaiError], how: str) -> None:
     """Pickling and copying keep the class, the text, every attribute and the notes."""
     error = kind("it went wrong", **facts_of(kind))
