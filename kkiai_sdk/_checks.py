@@ -109,7 +109,7 @@ def base_url(value: object, *, allow_http: bool = False) -> str:
         raise ConfigurationError(f"base_url {problem or 'must not have port 0'}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not hold a user name or password")
-    if parts.query or parts.fragment or "?" in text or "#" in text:
+    if "?" in text or "#" in text:
         raise ConfigurationError("base_url must not hold a query or a fragment")
     # Base URLs of OpenAI-style gateways are often quoted with /v1, which the endpoint's own path already has.
     return text.rstrip("/").removesuffix("/v1").rstrip("/")

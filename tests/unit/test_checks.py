@@ -74,6 +74,7 @@ def test_whole_numbers(value: int) -> None:
     [
         (-1, "-1"),
         (101, "101"),
+        (10**18, "1000000000000000000"),
         (10**5000, "one far outside"),
         (True, "bool"),
         (3.0, "float"),
@@ -126,6 +127,7 @@ def test_task_ids(value: str) -> None:
     ("value", "told"),
     [
         ("", "this one has 0"),
+        ("i" * 100 + " ", f"character 101 of '{'i' * 79} is not allowed"),
         ("i" * 257, "this one has 257"),
         ("i" * 10_000_000, "this one has 10000000"),
         ("a b", r"character 2 of 'a b' is not allowed"),
@@ -207,13 +209,24 @@ def test_bad_callbacks() -> None:
         _checks.callback("progress", 5)
 
 
-@pytest.mark.parametrize("value", [None, 5, "grok:1", b"grok:1"])
-def test_what_is_not_several_ids(value: object) -> None:
+@pytest.mark.parametrize(("value", "told"), [(None, "NoneType"), (5, "int"), ("grok:1", "str"), (b"grok:1", "bytes")])
+@pytest.mark.parametrize("check", [_checks.task_ids, _checks.ids_in_turn])
+def test_what_is_not_several_ids(check: Callable[[object], object], value: object, told: str) -> None:
     """One text, or nothing that can be gone through, is refused as a whole."""
-    with pytest.raises(ConfigurationError, match="task_ids must be several ids"):
-        _checks.task_ids(value)
+    with pytest.raises(ConfigurationError, match=f"^task_ids must be several ids, such as a list, and not {told}$"):
+        check(value)
 
 
 def test_several_ids() -> None:
     """Ids of any kind are let through to be judged one by one; what cannot be a key of a result is spelt out."""
     assert _checks.task_ids(iter(["a", 5, ["b"]])) == ["a", 5, "['b']"]
+
+
+def test_ids_in_turn() -> None:
+    """Duplicates count once; an iterator is read no further than what is taken from it."""
+    assert list(_checks.ids_in_turn(["a", "b", "a", ["c"]])) == ["a", "b", "['c']"]
+    source = iter(["a", ["c"], "b"])
+    taken = iter(_checks.ids_in_turn(source))
+    assert [next(taken), next(taken)] == ["a", "['c']"]
+    assert list(source) == ["b"]
+    assert list(_checks.ids_in_turn([["x" * 300]])) == ["['" + "x" * 254]

@@ -19,6 +19,11 @@ from kkiai_sdk import ConfigurationError, _checks
         ("https://www.kkiai.com/v1/", "https://www.kkiai.com"),
         ("https://www.kkiai.com//", "https://www.kkiai.com"),
         ("https://gateway.example:8443/proxy/v1", "https://gateway.example:8443/proxy"),
+        ("https://gateway.example//v1", "https://gateway.example"),
+        ("https://gateway.example/X/v1/", "https://gateway.example/X"),
+        ("https://gateway.example/X/", "https://gateway.example/X"),
+        ("https://gateway.example./", "https://gateway.example."),
+        (f"https://{'a.' * 125}bcd", f"https://{'a.' * 125}bcd"),
         ("https://gateway.example/apiv1", "https://gateway.example/apiv1"),
         ("HTTPS://gateway.example", "HTTPS://gateway.example"),
         ("http://localhost:8080", "http://localhost:8080"),
@@ -46,7 +51,10 @@ def test_base_urls(value: str, url: str) -> None:
         ("file:///etc/passwd", "must start with https://"),
         ("https://", "must name a host"),
         ("https:///v1", "must name a host"),
-        ("https://:443", "must name a host"),
+        ("https://:443", "must name a host in plain ASCII, as in 'https://www.kkiai.com'"),
+        (f"https://{'a.' * 126}bc", "must name a host"),
+        ("https://.x.example", "must name a host"),
+        ("https://x..example", "must name a host"),
         ("https://x.example:99999", "is not a valid URL"),
         ("https://x.example:port", "is not a valid URL"),
         ("https://[::1", "is not a valid URL"),
@@ -105,6 +113,7 @@ def test_no_headers() -> None:
         ({"A b": "c"}, "has an invalid field name 'A b'"),
         ({"A\r\nB": "c"}, r"has an invalid field name 'A\r\nB'"),
         ({"Å": "c"}, r"has an invalid field name '\xc5'"),
+        ({"A" * 100 + " ": "c"}, f"has an invalid field name '{'A' * 79}"),
         ({5: "c"}, "has an invalid field name 5"),
         ({"A": "Canary\r\nB: c"}, "['A'] must be text of visible ASCII"),
         ({"A": "Canary\0"}, "['A'] must be text of visible ASCII"),
@@ -123,4 +132,5 @@ def test_bad_headers(value: object, told: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         _checks.headers("extra_headers", value)
     assert f"extra_headers{' ' * (told[0] != '[')}{told}" in str(caught.value)
+    assert len(str(caught.value)) < 125
     assert "Canary" not in str(caught.value)

@@ -58,7 +58,7 @@ def test_environment() -> None:
 @pytest.mark.parametrize("environ", [{}, {"KKIAI_API_KEY": ""}])
 def test_no_key(environ: dict[str, str]) -> None:
     """Without a key the message says where one can be given."""
-    with pytest.raises(ConfigurationError, match=r"no API key: pass api_key=… or set KKIAI_API_KEY"):
+    with pytest.raises(ConfigurationError, match=r"^no API key: pass api_key=… or set KKIAI_API_KEY$"):
         config(environ, api_key=None)
     with pytest.raises(ConfigurationError, match="no API key"):
         config(environ, api_key="")
@@ -85,6 +85,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"httpx_args": {"timeout": 5, 7: 1, "proxy": None}},
         "httpx_args must not set 'timeout', 7; it may set cert,",
     ),
+    "httpx_args long": ({"httpx_args": {"x" * 300: 1}}, f"httpx_args must not set '{'x' * 199}; it may set cert,"),
     "base_url": ({"base_url": "x"}, "base_url must start with https://"),
     "base_url number": ({"base_url": 5}, "base_url must be a URL"),
     "key with a newline": ({"api_key": "Canary\n0123456789"}, "character 7 of api_key is not allowed"),
@@ -120,6 +121,7 @@ def test_good_options() -> None:
     assert made.headers == (("X-Forwarded-Host", "localhost:5173"),)
     assert made.user_agent.endswith(" my-app/1.0" + "0" * 190)
     assert made.httpx_args == {"http2": True}
+    assert config(base_url="http://gateway.example", allow_http=True).base_url == "http://gateway.example"
 
 
 def test_none_means_the_default_policy() -> None:
@@ -127,6 +129,7 @@ def test_none_means_the_default_policy() -> None:
     made = config(retry=None, poll=None, default_headers=None, user_agent_suffix=None)
     assert (made.retry, made.poll) == (RetryPolicy(), PollPolicy())
     assert (made.headers, made.user_agent) == ((), config().user_agent)
+    assert config(user_agent_suffix="").user_agent == made.user_agent
 
 
 @pytest.mark.parametrize("name", sorted(HTTPX_ARGS))
@@ -166,6 +169,10 @@ def test_refuse() -> None:
         "unknown option retires, tiemout; known: api_key, base_url, timeout, max_retries"
     )
     assert "unknown," not in str(caught.value)
+    with pytest.raises(ConfigurationError, match=f"^unknown option {'x' * 200}; known: api_key"):
+        refuse({"x" * 300: 1}, Kkiai)
+    with pytest.raises(ConfigurationError, match=f"^unknown option '{'x' * 199}; known: api_key"):
+        change(config(), {"x" * 300: 1})
 
 
 def test_limits_of_one_call() -> None:
@@ -188,7 +195,9 @@ def test_the_key_is_hidden() -> None:
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_the_key_is_not_copied(attempt: Callable[[object], object]) -> None:
     """A key refuses to be pickled or copied, and says what to do instead."""
-    with pytest.raises(ConfigurationError, match="make a new one where it is needed"):
+    with pytest.raises(
+        ConfigurationError, match=r"^a client holds a key and cannot .*; make a new one where it is needed$"
+    ):
         attempt(Secret(KEY))
 
 

@@ -169,6 +169,12 @@ def test_round_trip(task: VideoTask) -> None:
     assert "\n" not in text
 
 
+def test_what_is_no_json_is_not_written() -> None:
+    """A number that JSON does not have, in a task made by hand, is refused and not written."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        VideoTask(id="x", raw={"a": float("nan")}).to_json()
+
+
 def test_from_dict_of_little() -> None:
     """Fields that are missing have their defaults; those that are not fields are passed over."""
     assert VideoTask.from_dict({"id": "x", "updated_at": "…", "new": 1}) == VideoTask(id="x")

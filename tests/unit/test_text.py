@@ -59,6 +59,7 @@ def test_redact_all() -> None:
         ("\ue000", "\\ue000"),
         ("\U000e0041", "\\ue0041"),
         ("\0\x7f", "\\x00\\x7f"),
+        ("X\0", "X\\x00"),
     ],
 )
 def test_visible(text: str, shown: str) -> None:
@@ -101,6 +102,7 @@ def test_without_query(url: str, shown: str) -> None:
         ("m" * 500, "m" * 500),
         ("m" * 501, "m" * 499 + "…"),
         ("a" + " " * 1000 + "b", "a b"),
+        ("a" + " " * 1999 + "b", "a"),
     ],
     ids=brief,
 )
