@@ -213,3 +213,23 @@ def test_hostile_keys_are_data() -> None:
     )
     assert task.state is TaskState.RUNNING
     assert len(task.extra) == 2002
+
+
+@pytest.mark.parametrize(("sent", "fraction"), [(1.5, 0.015), ("1", 0.01), (1, 0.01), ("1.0", 1.0), ("1.0%", 0.01)])
+def test_little_progress(sent: object, fraction: float) -> None:
+    """A whole number is per cent even when it is 1, and so is what is more than 1."""
+    assert read({"id": "t", "status": "running", "progress": sent}).progress == pytest.approx(fraction)
+
+
+def test_what_an_envelope_says_is_not_the_tasks() -> None:
+    """The words of an envelope are left out of `extra`; a bare answer with the same words keeps them."""
+    words = {"code": "success", "message": "", "success": True}
+    assert read({"id": "t", "status": "queued", **words}).extra == words
+    assert read({**words, "data": {"id": "t", "status": "queued", "model": "cow-1"}}).extra == {"model": "cow-1"}
+
+
+@pytest.mark.parametrize("url", ["https://cdn.example/X", "ftp://cdn.example/a.mp4", "s3://bucket/a.mp4"])
+def test_urls_are_kept_whatever_they_are(url: str) -> None:
+    """A URL is kept to the last letter, also one that cannot be fetched: it is judged when it is."""
+    task = read({"id": "t", "status": "completed", "video_url": url})
+    assert (task.video_url, task.state) == (url, TaskState.SUCCEEDED)
