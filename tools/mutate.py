@@ -1,7 +1,7 @@
 """Runs mutmut: changes the pure modules in small ways, one at a time, and sees whether a unit test notices.
 
-`make mutate` runs it for every module; `python tools/mutate.py _text models` for some. What survives is judged by
-`tools/mutation_report.py`. Half a second for each of the 2,500 mutants.
+`make mutate` runs it for every module; `python tools/mutate.py _text models` for some; mutants that are named in full are
+tried again. What survives is judged by `tools/mutation_report.py`. Half a second for each of the 2,500 mutants.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def _run_chosen(self: PytestRunner, *, mutant_name: str | None, tests: Iterable[
 
 
 def main() -> None:
-    """Run it for the modules named on the command line, or for all that pyproject.toml names."""
+    """Run it for the modules and mutants named on the command line, or for all that pyproject.toml names."""
     PytestRunner.run_tests = _run_chosen  # type: ignore[method-assign]
-    cli(["run", *(f"kkiai_sdk.{module}.*" for module in sys.argv[1:])])
+    cli(["run", *(name if "." in name else f"kkiai_sdk.{name}.*" for name in sys.argv[1:])])
 
 
 if __name__ == "__main__":

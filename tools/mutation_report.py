@@ -1,7 +1,7 @@
 """Judges what `tools/mutate.py` found: every mutant that no test notices must have its reason in `tests/survivors.md`.
 
-Writes the figures to `docs/mutation.md` when every module was tried, and fails for a survivor without a reason, for a
-reason without a survivor, and for a mutant that was never tried. `python tools/mutation_report.py _text` judges one.
+Writes the figures to `docs/mutation.md`, and fails for a survivor without a reason, a reason without a survivor, and
+a mutant that was not tried. `python tools/mutation_report.py _text` judges one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _HEAD = """\
 tests of the changed function. This file is written by it; do not edit it. Every survivor is listed in
 [tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it.
 
-| module | mutants | noticed | survivors, each with a reason |
-|---|---|---|---|
+| module | mutants | noticed | survive, with a reason | survive, without one | not tried |
+|---|---|---|---|---|---|
 """
 _ROW = re.compile(r"\| `(?P<where>[\w.]+)` \| `(?P<was>.*?)` \| `(?P<becomes>.*?)` \| (?P<why>[^|`].*) \|")
 
@@ -46,6 +46,9 @@ class Survivor:
     where: str
     was: str
     becomes: str
+
+    def __str__(self) -> str:
+        return f"| `{self.where}` | `{self.was}` | `{self.becomes}` |"
 
 
 def results(folder: Path) -> dict[str, dict[str, str]]:
@@ -83,34 +86,56 @@ def reasons(text: str) -> dict[Survivor, str]:
     return found
 
 
-def problems(module: str, statuses: dict[str, str], changes: set[Survivor], given: set[Survivor]) -> Iterator[str]:
-    """What is wrong with one module's results."""
-    for status, count in Counter(statuses.values()).items():
-        if status not in NOTICED | {"survived"}:
-            yield f"{module}: {count} mutants: {status}"
-    for each in sorted(changes - given, key=str):
-        yield f"{module}: survives without a reason: | `{each.where}` | `{each.was}` | `{each.becomes}` |"
-    for each in sorted(given - changes, key=str):
-        yield f"{module}: a reason without a survivor: | `{each.where}` | `{each.was}` | `{each.becomes}` |"
+@frozen
+class Judgement:
+    """What came out for one module."""
+
+    module: str
+    statuses: Counter[str]
+    #: Its survivors, by the change.
+    changes: dict[Survivor, int]
+    #: The changes for which there is a reason.
+    given: frozenset[Survivor]
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong."""
+        for status, count in self.statuses.items():
+            if status not in NOTICED | {"survived"}:
+                yield f"{self.module}: {count} mutants: {status}"
+        for each in sorted(self.changes.keys() - self.given, key=str):
+            yield f"{self.module}: survives without a reason: {each}"
+        # A reason may be idle only when it cannot be told yet.
+        if not self.statuses["not checked"]:
+            for each in sorted(self.given - self.changes.keys(), key=str):
+                yield f"{self.module}: a reason without a survivor: {each}"
+
+    def row(self) -> str:
+        """The row of the table."""
+        explained = sum(count for change, count in self.changes.items() if change in self.given)
+        noticed = sum(self.statuses[status] for status in NOTICED)
+        survived, total = self.statuses["survived"], self.statuses.total()
+        cells = (total, noticed, explained, survived - explained, total - noticed - survived)
+        return f"| `{self.module}` | {' | '.join(map(str, cells))} |\n"
+
+
+def judge(module: str, statuses: dict[str, str], reasons_given: dict[Survivor, str]) -> Judgement:
+    """Look at one module's mutants."""
+    path = Path("kkiai_sdk") / f"{module}.py"
+    names = [name for name, status in statuses.items() if status == "survived"]
+    changes = Counter(survivor(name, get_diff_for_mutant(name, path=path)) for name in names)
+    mine = frozenset(each for each in reasons_given if each.where.split(".")[0] == module)
+    return Judgement(module, Counter(statuses.values()), changes, mine)
 
 
 def main() -> int:
     """Judge the modules named on the command line, or all."""
     found = results(ROOT / "mutants")
     given = reasons(REASONS.read_text("utf-8"))
-    wrong: list[str] = []
-    rows = []
-    for module in sys.argv[1:] or found:
-        path = Path("kkiai_sdk") / f"{module}.py"
-        names = [name for name, status in found[module].items() if status == "survived"]
-        changes = {survivor(name, get_diff_for_mutant(name, path=path)) for name in names}
-        mine = {each for each in given if each.where.split(".")[0] == module}
-        wrong += problems(module, found[module], changes, mine)
-        noticed = sum(status in NOTICED for status in found[module].values())
-        rows.append(f"| `{module}` | {len(found[module])} | {noticed} | {len(names)} |\n")
+    judged = [judge(module, found[module], given) for module in sys.argv[1:] or found]
+    wrong = [problem for each in judged for problem in each.problems()]
     print("\n".join(wrong) or "every survivor has a reason")
-    if not wrong and not sys.argv[1:]:
-        TARGET.write_text(_HEAD + "".join(rows), encoding="utf-8")
+    if not sys.argv[1:]:
+        TARGET.write_text(_HEAD + "".join(each.row() for each in judged), encoding="utf-8")
     return 1 if wrong else 0
 
 
