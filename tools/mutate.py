@@ -1,7 +1,7 @@
 """Runs mutmut: changes the pure modules in small ways, one at a time, and sees whether a unit test notices.
 
-`make mutate` runs it for every module; `python tools/mutate.py _text models` for some; mutants that are named in full are
-tried again. What survives is judged by `tools/mutation_report.py`. Half a second for each of the 2,500 mutants.
+`make mutate` runs it for every module, `python tools/mutate.py _text models` for some; mutants named in full are
+tried again. What survives is judged by `tools/mutation_report.py`. Half a second for each of the 2,600 mutants.
 """
 
 from __future__ import annotations
