@@ -164,6 +164,27 @@ def test_redirects_say_where_to() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"success": False, "message": "no channel"}, "no channel"),
+        ({"success": False, "id": "x", "status": "queued"}, "no reason given"),
+        ({"success": False, "message": "no", "data": {"id": "x", "status": "queued"}}, "no"),
+        ({"msg": "no"}, "no"),
+        ({"error": "no"}, "no"),
+    ],
+)
+def test_what_is_said_instead_of_a_task(body: object, told: str) -> None:
+    """A success status around a refusal is an error with the gateway's words, even when a task is named beside them."""
+    assert str(refused(200, body)) == f"HTTP 200 but the query failed: {told}"
+
+
+def test_a_long_host_is_cut() -> None:
+    """Of the host that a redirect points at, a hundred characters are shown."""
+    error = refused(302, b"", ("location", f"https://{'a' * 300}/in"))
+    assert str(error) == f"HTTP 302: unexpected redirect to {'a' * 99}…"
+
+
+@pytest.mark.parametrize(
     ("location", "host"), [("http://[::1", "an invalid URL"), ("/in", "nowhere"), (None, "nowhere")]
 )
 def test_redirects_to_nowhere(location: str | None, host: str) -> None:
@@ -205,6 +226,8 @@ def test_a_page_is_known_by_its_content_type() -> None:
         {"code": 200, "message": "fine", "data": {}},
         {"code": "weird", "message": "m", "data": {"task_id": "x", "status": "queued"}},
         {"error": None, "message": ""},
+        {"success": True, "message": "fine", "data": {"id": "x"}},
+        {"success": True, "id": "x", "status": "queued"},
     ],
 )
 def test_a_task_is_not_taken_for_an_error(body: object) -> None:
