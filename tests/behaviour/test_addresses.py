@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.canary import KEY
 from tests.support.wire import FileHost, finished, http, pattern, task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
@@ -148,20 +150,34 @@ def test_a_dead_address_beside_a_living_one(make: Maker, serve: Serve, names: Na
     assert (names.touched, clock.naps) == (["::1", "127.0.0.1"], [])
 
 
+@contextmanager
+def swallowing(port: int = 0) -> Iterator[int]:
+    """A port of ::1 whose queue is full: whoever connects hears nothing, not even a refusal."""
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=0))
+        for _ in range(4):
+            one = stack.enter_context(socket.socket(socket.AF_INET6))
+            one.setblocking(False)
+            one.connect_ex(deaf.getsockname())
+        yield deaf.getsockname()[1]
+
+
 @pytest.mark.fault("N-18")
 def test_an_address_that_never_answers(make: Maker, serve: Serve, names: Names) -> None:
     """A dead address that swallows everything uses up its own share of the time for connecting alone."""
     server = serve(task("queued"))
     names.stands_for("gateway.example", ["::1", "127.0.0.1"])
-    with socket.create_server(("::1", server.port), family=socket.AF_INET6, backlog=0) as deaf:
-        full = [socket.socket(socket.AF_INET6) for _ in range(4)]
-        for one in full:
-            one.setblocking(False)
-            one.connect_ex(deaf.getsockname())
+    with swallowing(server.port):
         client = make(f"http://gateway.example:{server.port}", allow_http=True, max_retries=0, timeout=1.5)
         assert client.query("t").status == "queued"
-        for one in full:
-            one.close()
+
+
+@pytest.mark.fault("N-05")
+def test_a_host_that_never_answers(make: Maker) -> None:
+    """Connecting is part of the time of a request, and ends with it."""
+    with swallowing() as port, pytest.raises(k.APITimeoutError) as caught:
+        make(f"http://[::1]:{port}", max_retries=0, timeout=0.2).query("t")
+    assert caught.value.transient
 
 
 @pytest.mark.fault("N-18")

@@ -14,6 +14,7 @@ from tests.support.rawserver import Act, End
 from tests.support.wire import HANG, FileHost, done, finished, http, pattern, refusal, task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
@@ -129,3 +130,20 @@ def test_a_dripping_answer_ends_in_time(make: Maker, serve: Serve, kind: str) ->
     client = make(serve(DRIPS[kind]()).url, max_retries=0, timeout=0.2)
     with pytest.raises(k.APITimeoutError):
         client.query("t")
+
+
+@pytest.mark.fault("B-06")
+def test_a_dripping_file_is_waited_for(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file may take longer than the timeout, which is for each silence of a download and not for the whole."""
+    body, pause = pattern(3, 0, 4000), threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, 4000, 100):
+            pause.wait(0.02)
+            yield body[start : start + 100]
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 4000\r\n\r\n"
+    server = serve(Act(head, pieces()))
+    path = make(server.url, timeout=0.5).download(finished(f"{server.url}/v"), tmp_path / "v.mp4")
+    assert path.read_bytes() == body
+    assert len(server.requests) == 1
