@@ -34,12 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str]) -> int:
     try:
         from kkiai_sdk import cli  # noqa: PLC0415 (needs the extra)
+
+        return cli.run(argv)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"typer", "rich"}:
             raise
         sys.stderr.write(f'kkiai: the command line needs {error.name}: pip install "kkiai-sdk[cli]"\n')
         return Code.USAGE
-    return cli.run(argv)
 
 
 def _never_fail_to_encode() -> None:

@@ -16,15 +16,9 @@ from typing import Any
 
 import typer
 
-from kkiai_sdk import KkiaiError, __version__
-from kkiai_sdk._cli import input as read
-from kkiai_sdk._cli import mock as _mock
+from kkiai_sdk import __version__
 from kkiai_sdk._cli import options as o
-from kkiai_sdk._cli import work as do
 from kkiai_sdk._cli.codes import MEANINGS, Code
-from kkiai_sdk._cli.report import Report
-from kkiai_sdk._cli.routes import Manner
-from kkiai_sdk._cli.run import execute, refuse
 
 _EXIT_CODES = "\b\nExit codes; of several tasks the most serious decides:\n" + "\n".join(
     f"  {code.value:<4} {meaning}" for code, meaning in MEANINGS.items()
@@ -46,10 +40,13 @@ def _command(*examples: str) -> Callable[[Callable[..., Code]], Callable[..., No
     def register(function: Callable[..., Code]) -> Callable[..., None]:
         @functools.wraps(function)
         def guarded(**options: Any) -> None:
+            from kkiai_sdk import KkiaiError
+            from kkiai_sdk._cli import parts as p
+
             try:
                 code = function(**options)
             except KkiaiError as error:
-                code = refuse(error, json=options.get("json", False))
+                code = p.refuse(error, json=options.get("json", False))
             except KeyboardInterrupt:
                 sys.stderr.write("kkiai: interrupted\n")
                 code = Code.INTERRUPTED
@@ -102,9 +99,11 @@ def query(
     Prints a line per id, in their order: ID, STATE and URL, reason or status, with tabs between them unless
     stdout is a terminal. STATE is pending, running, unknown, succeeded or failed, or error when there is no answer.
     """
-    seconds, known = read.duration("--timeout", timeout), read.task_ids(ids)
-    work = do.query(read.connection(base_url, api_key_file), known, seconds)
-    return execute(work, known, Report(snapshots=True, timed=False), Manner(json, quiet, verbose))
+    from kkiai_sdk._cli import parts as p
+
+    seconds, known = p.duration("--timeout", timeout), p.task_ids(ids)
+    work = p.work.query(p.connection(base_url, api_key_file), known, seconds)
+    return p.execute(work, known, p.Report(snapshots=True, timed=False), p.Manner(json, quiet, verbose))
 
 
 @_command("kkiai wait grok:eee6faa8-9dee-455c-aa82-02ac623adf3a", "kkiai wait --timeout 2h - < ids.txt | cut -f1,2")
@@ -123,9 +122,11 @@ def wait(
     Prints a line per id as it ends: ID, STATE and URL or reason, with tabs between them unless stdout is a
     terminal. STATE is succeeded, failed, timeout or error.
     """
-    seconds, known = read.duration("--timeout", timeout, unlimited=True), read.task_ids(ids)
-    work = do.wait(read.connection(base_url, api_key_file, poll_interval), known, seconds)
-    return execute(work, known, Report(), Manner(json, quiet, verbose), again="kkiai wait {}")
+    from kkiai_sdk._cli import parts as p
+
+    seconds, known = p.duration("--timeout", timeout, unlimited=True), p.task_ids(ids)
+    work = p.work.wait(p.connection(base_url, api_key_file, poll_interval), known, seconds)
+    return p.execute(work, known, p.Report(), p.Manner(json, quiet, verbose), again="kkiai wait {}")
 
 
 @_command("kkiai watch grok:eee6faa8-9dee-455c-aa82-02ac623adf3a")
@@ -143,9 +144,11 @@ def watch(
 
     The lines have the form of those of `kkiai query`.
     """
-    seconds = read.duration("--timeout", timeout, unlimited=True)
-    work = do.watch(read.connection(base_url, api_key_file, poll_interval), task_id, seconds)
-    return execute(work, [task_id], Report(snapshots=True), Manner(json, quiet, verbose), again="kkiai watch {}")
+    from kkiai_sdk._cli import parts as p
+
+    seconds = p.duration("--timeout", timeout, unlimited=True)
+    work = p.work.watch(p.connection(base_url, api_key_file, poll_interval), task_id, seconds)
+    return p.execute(work, [task_id], p.Report(snapshots=True), p.Manner(json, quiet, verbose), again="kkiai watch {}")
 
 
 @_command(
@@ -169,15 +172,17 @@ def download(
     Prints the path of each finished file. A download that is broken off leaves a part beside it; the same
     command goes on from there.
     """
-    seconds, known = read.duration("--timeout", timeout, unlimited=True), read.task_ids(ids)
+    from kkiai_sdk._cli import parts as p
+
+    seconds, known = p.duration("--timeout", timeout, unlimited=True), p.task_ids(ids)
     limit, connection = (
-        read.byte_count("--max-bytes", max_bytes),
-        read.connection(base_url, api_key_file, poll_interval),
+        p.byte_count("--max-bytes", max_bytes),
+        p.connection(base_url, api_key_file, poll_interval),
     )
-    fetching = do.Fetching(read.destination(output, many=len(known) > 1), overwrite, limit)
-    work = do.download(connection, known, seconds, fetching)
+    fetching = p.work.Fetching(p.destination(output, many=len(known) > 1), overwrite, limit)
+    work = p.work.download(connection, known, seconds, fetching)
     again = f"kkiai download {{}} -o {shlex.quote(output)}"
-    return execute(work, known, Report(files=True), Manner(json, quiet, verbose), again=again)
+    return p.execute(work, known, p.Report(files=True), p.Manner(json, quiet, verbose), again=again)
 
 
 @_command("kkiai mock --speed 10", "kkiai mock --fault close --fault reset-mid-body", "kkiai mock --list")
@@ -194,10 +199,12 @@ def mock(
 
     Its tasks follow scripts. Prints its address and a command to try. Needs the extra `mock`.
     """
+    from kkiai_sdk._cli import parts as p
+
     if list_:
-        return _mock.list_scenarios()
-    key = None if api_key_file is None else read.key_in(api_key_file)
-    return _mock.serve(port=port, host=host, speed=speed, faults=fault or (), cdn=cdn, api_key=key)
+        return p.mock.list_scenarios()
+    key = None if api_key_file is None else p.key_in(api_key_file)
+    return p.mock.serve(port=port, host=host, speed=speed, faults=fault or (), cdn=cdn, api_key=key)
 
 
 @_command("kkiai demo", "kkiai demo grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o videos")
@@ -214,9 +221,11 @@ def demo(
     Without an id it plays against a mock gateway (extra `mock`), in about ten seconds; with one, against the
     real gateway. A video of the same name is replaced.
     """
-    seconds = read.duration("--timeout", timeout, unlimited=True)
-    connection = read.connection(base_url, api_key_file, "3s" if task_id else _mock.DEMO_INTERVAL)
-    return _mock.demonstrate(connection, task_id, output, timeout=seconds, speed=speed)
+    from kkiai_sdk._cli import parts as p
+
+    seconds = p.duration("--timeout", timeout, unlimited=True)
+    connection = p.connection(base_url, api_key_file, "3s" if task_id else p.mock.DEMO_INTERVAL)
+    return p.mock.demonstrate(connection, task_id, output, timeout=seconds, speed=speed)
 
 
 @_command("kkiai doctor", "kkiai doctor --json --base-url http://127.0.0.1:8000")
@@ -231,10 +240,11 @@ def doctor(
     Looks at versions, key, address and network, and makes one query, if there is a key: for a
     task that cannot exist, so it costs nothing. Every line begins with ok, warn or fail.
     """
-    from kkiai_sdk._cli import doctor  # noqa: PLC0415 (brings in half of the standard library's networking)
+    from kkiai_sdk._cli import doctor
+    from kkiai_sdk._cli import parts as p
 
-    connection = read.connection(base_url, api_key_file)
-    return doctor.examine(connection, read.duration("--timeout", timeout), json=json)
+    connection = p.connection(base_url, api_key_file)
+    return doctor.examine(connection, p.duration("--timeout", timeout), json=json)
 
 
 @_command(
@@ -272,10 +282,11 @@ def contract(
       3  not checked, or not in full: no key or no credit, out of reach, in trouble, too busy to
          answer a question (429), or ended by --time-limit or Ctrl-C before it found a breach
     """  # noqa: D301 (the escape is meant: it keeps the lines apart)
-    from kkiai_sdk._cli import contract as checking  # noqa: PLC0415 (only this command needs it)
+    from kkiai_sdk._cli import contract as checking
+    from kkiai_sdk._cli import parts as p
 
-    key = None if api_key_file is None else read.key_in(api_key_file)
-    limit = read.duration("--time-limit", time_limit, unlimited=True)
+    key = None if api_key_file is None else p.key_in(api_key_file)
+    limit = p.duration("--time-limit", time_limit, unlimited=True)
     severity = checking.severity("--fail-on", fail_on)
     target = checking.Target(base_url, key, tuple(task_id or ()), fuzz, rate)
     options = checking.Options(target, spec, limit, baseline, severity, seed, json)

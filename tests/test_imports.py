@@ -190,6 +190,14 @@ def loaded(code: str) -> tuple[set[str], list[str], int]:
     return set(modules), read, handlers
 
 
+HELP = """
+import contextlib, io
+from kkiai_sdk._main import main
+with contextlib.redirect_stdout(io.StringIO()):
+    main(["--help"])
+"""
+
+
 @pytest.mark.fault("P-10")
 @pytest.mark.parametrize(
     ("code", "absent", "present"),
@@ -208,6 +216,11 @@ def loaded(code: str) -> tuple[set[str], list[str], int]:
             "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
             "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._saving kkiai_sdk._crews",
             "httpx asyncio kkiai_api",
+        ),
+        (
+            HELP,
+            "httpx attr asyncio schemathesis uvicorn starlette yaml kkiai_api kkiai_sdk.errors kkiai_sdk._cli.work",
+            "typer kkiai_sdk.cli",
         ),
     ],
 )

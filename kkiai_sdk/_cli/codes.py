@@ -5,20 +5,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from kkiai_sdk import (
-    AuthenticationError,
-    ConfigurationError,
-    DownloadError,
-    KkiaiError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    TargetExistsError,
-    TaskFailedError,
-    TaskTimeoutError,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kkiai_sdk import KkiaiError
 
 
 class Code(IntEnum):
@@ -48,17 +38,18 @@ MEANINGS = {
     Code.PIPE_CLOSED: "the reader of the output went away",
 }
 
-#: The first row that fits decides; every error that no row names is about the network or the gateway.
-_CODES: tuple[tuple[type[KkiaiError], Code], ...] = (
-    (ConfigurationError, Code.USAGE),
-    (TaskFailedError, Code.FAILED),
-    (TaskTimeoutError, Code.TIMED_OUT),
-    (AuthenticationError, Code.REFUSED),
-    (PermissionDeniedError, Code.REFUSED),
-    (QuotaExceededError, Code.REFUSED),
-    (DownloadError, Code.DOWNLOAD),
-    (KkiaiError, Code.GATEWAY),
-)
+#: By name, so that `--help` loads no errors. The row of the nearest class counts; what has none is about the network or
+#: the gateway.
+_CODES = {
+    "ConfigurationError": Code.USAGE,
+    "TaskFailedError": Code.FAILED,
+    "TaskTimeoutError": Code.TIMED_OUT,
+    "AuthenticationError": Code.REFUSED,
+    "PermissionDeniedError": Code.REFUSED,
+    "QuotaExceededError": Code.REFUSED,
+    "DownloadError": Code.DOWNLOAD,
+    "KkiaiError": Code.GATEWAY,
+}
 
 #: Most serious first: what every other task would run into as well, then what is lost, then what only takes longer.
 SERIOUSNESS = (
@@ -75,7 +66,9 @@ SERIOUSNESS = (
 
 def code_of(error: KkiaiError | None) -> Code:
     """The exit code for an error, or for none."""
-    return Code.DONE if error is None else next(code for kind, code in _CODES if isinstance(error, kind))
+    if error is None:
+        return Code.DONE
+    return next(_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES)
 
 
 def most_serious(codes: Iterable[Code]) -> Code:
@@ -85,6 +78,8 @@ def most_serious(codes: Iterable[Code]) -> Code:
 
 def explain(error: KkiaiError) -> str:
     """The error in words that fit the command line."""
+    from kkiai_sdk import TargetExistsError  # noqa: PLC0415 (as above)
+
     if isinstance(error, TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it"
     return error.message
