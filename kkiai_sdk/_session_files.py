@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bytes that are collected before they are handed to a thread for writing: a hop costs more than a small write.
+#: Bytes that are collected before they are handed to a thread for writing: a hop costs more than a small write. A
+#: quarter of it costs a fourth more CPU time, four times of it save nothing. A thread for the whole file would save a
+#: quarter, but could not be cancelled, and would need connections of its own.
 BATCH = 1 << 20
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 OLD = b"an older file"
 #: Versions of one length, and of others: longer ones, whose end would show beyond a shorter one, and shorter.
-SIZES = {1: 3_000, 2: 3_000, 3: 2_000, 4: 2_500, 5: 2_500, 6: 3_000}
+SIZES = {1: 3_000, 2: 3_000, 3: 3_000, 4: 2_000, 5: 2_000, 6: 2_000, 7: 3_000}
 BODIES = {version: pattern(version, 0, size) for version, size in SIZES.items()}
 LAST, SIZE = max(SIZES), max(SIZES.values())
 #: Less than 512 bytes are not kept, so that most cuts are to be beyond.
