@@ -76,17 +76,24 @@ def task_id(value: object) -> str:
 
 def api_key(value: object) -> str:
     """A key that can be sent in a header, without the white space that files and shells leave around it."""
+    problem = _key_problem(value)
+    if problem is None and isinstance(value, str):
+        return value.strip()
+    # Crash reporters show the variables of every frame in a traceback.
+    del value
+    raise ConfigurationError(problem)
+
+
+def _key_problem(value: object) -> str | None:
     if not isinstance(value, str):
-        raise ConfigurationError(f"api_key must be text or a function that returns text, not {type(value).__name__}")
+        return f"api_key must be text or a function that returns text, not {type(value).__name__}"
     key = value.strip()
     if not key:
-        raise ConfigurationError("api_key is empty; pass api_key=… or set KKIAI_API_KEY")
+        return "api_key is empty; pass api_key=… or set KKIAI_API_KEY"
     if len(key) > MAX_KEY:
-        raise ConfigurationError(f"api_key must have at most {MAX_KEY} characters; this one has {len(key)}")
+        return f"api_key must have at most {MAX_KEY} characters; this one has {len(key)}"
     bad = next((i for i, char in enumerate(key) if not "\x21" <= char <= "\x7e"), None)
-    if bad is not None:
-        raise ConfigurationError(f"character {bad + 1} of api_key is not allowed: only visible ASCII characters are")
-    return key
+    return None if bad is None else f"character {bad + 1} of api_key is not allowed: only visible ASCII characters are"
 
 
 def base_url(value: object, *, allow_http: bool = False) -> str:

@@ -38,14 +38,27 @@ class Options(TypedDict, total=False):
 
 
 class Secret:
-    """A key that shows itself to nobody: not in repr, not in tracebacks, not in pickles."""
+    """A key that shows itself to nobody: not in repr, not in tracebacks, not in pickles.
+
+    It is made before anything else is done with a key, and is not checked by that: an error must find the key hidden in
+    every frame that it passes.
+    """
 
     __slots__ = ("_known", "_source")
 
     def __init__(self, source: object) -> None:
         # In functions, because attributes are shown: by repr of their owners, by debuggers, by error reporters.
         self._source = source if callable(source) else None
-        self._known = _constant(None if callable(source) else _checks.api_key(source))
+        self._known = _constant(None if callable(source) else source)
+
+    @classmethod
+    def of(cls, source: object) -> Secret:
+        """The source as a secret, which it may be already."""
+        return source if isinstance(source, Secret) else cls(source)
+
+    def checked(self) -> Secret:
+        """With the white space around the key taken away; a function is not asked. Raises ConfigurationError."""
+        return self if self._source else Secret(_checks.api_key(self._known()))
 
     def reveal(self) -> str:
         """The key, checked. Raises ConfigurationError."""
@@ -62,7 +75,14 @@ class Secret:
     @property
     def known(self) -> str | None:
         """The key as it was last, without asking for it: what must not be shown."""
-        return self._known()
+        known: str | None = self._known()
+        return known
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no key, nor a function that gives one."""
+        known = self._known()
+        return self._source is None and (known is None or known == "")
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -73,7 +93,13 @@ class Secret:
         )
 
 
-def _constant(key: str | None) -> Callable[[], str | None]:
+def hide(options: Any) -> None:
+    """Hide the key among options, before anything is done with them."""
+    if "api_key" in options:
+        options["api_key"] = Secret.of(options["api_key"])
+
+
+def _constant(key: Any) -> Callable[[], Any]:
     return lambda: key
 
 
@@ -95,19 +121,21 @@ class Config:
 def make(
     environ: Mapping[str, str],
     *,
-    api_key: KeySource | None,
+    api_key: KeySource | Secret | None,
     base_url: str | None,
     allow_http: bool,
     httpx_args: Mapping[str, Any] | None,
     **options: object,
 ) -> Config:
     """The configuration for what was passed, completed from the environment. Raises ConfigurationError."""
-    key = environ.get("KKIAI_API_KEY") if api_key is None else api_key
-    if key is None or key == "":
-        raise ConfigurationError("no API key: pass api_key=… or set KKIAI_API_KEY")
+    secret = Secret.of(environ.get("KKIAI_API_KEY") if api_key is None else api_key)
     url = base_url if base_url is not None else environ.get("KKIAI_BASE_URL") or DEFAULT_BASE_URL
+    # Crash reporters show the variables of every frame in a traceback, and these hold the key.
+    del environ, api_key
+    if secret.is_missing:
+        raise ConfigurationError("no API key: pass api_key=… or set KKIAI_API_KEY")
     config = Config(
-        secret=Secret(key),
+        secret=secret.checked(),
         base_url=_checks.base_url(url, allow_http=allow_http),
         user_agent=_user_agent(None),
         httpx_args=_httpx_args(httpx_args),
@@ -145,7 +173,7 @@ def retries(name: str, value: object) -> int:
 
 
 _READERS: Mapping[str, Callable[[str, Any], tuple[str, Any]]] = {
-    "api_key": lambda _, value: ("secret", Secret(value)),
+    "api_key": lambda _, value: ("secret", Secret.of(value).checked()),
     "timeout": lambda name, value: (name, request_timeout(name, value)),
     "max_retries": lambda name, value: (name, retries(name, value)),
     "retry": _policy(RetryPolicy),

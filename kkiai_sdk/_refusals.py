@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kkiai_sdk import _text, errors
 from kkiai_sdk._json import MAX_BODY, decoded, parse_json, read_loosely
@@ -32,9 +32,9 @@ class Answer:
     """An HTTP answer as plain values."""
 
     status: int
-    #: Field names in lower case, in order, repeated as on the wire.
-    headers: Sequence[tuple[str, str]]
-    body: bytes
+    #: Field names in lower case, in order, repeated as on the wire. Like the body, not in the repr: servers echo keys.
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
 
     def header(self, name: str) -> str | None:
         """The first value of a field, or None."""

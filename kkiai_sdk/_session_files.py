@@ -36,9 +36,11 @@ BATCH = 1 << 20
 def file_request(seam: Seam, effect: Open, secret: Secret | None) -> httpx.Request:
     """A request for a file; with nothing that identifies the caller unless the file is on the gateway itself."""
     headers = {"User-Agent": seam.config.user_agent} | effect.headers
+    request = httpx.Request("GET", effect.source.url, headers=headers, extensions=timeouts(seam.call.timeout))
     if secret is not None:
-        headers["Authorization"] = f"Bearer {secret.reveal()}"
-    return httpx.Request("GET", effect.source.url, headers=headers, extensions=timeouts(seam.call.timeout))
+        # Not kept in a variable: crash reporters show those of every frame in a traceback.
+        request.headers["Authorization"] = f"Bearer {secret.reveal()}"
+    return request
 
 
 def _secret_for(seam: Seam, effect: Open) -> Secret | None:

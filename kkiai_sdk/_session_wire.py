@@ -68,11 +68,15 @@ class Ask:
 
 def wired(ask: Ask, send: Send) -> httpx.Request:
     """The request as it goes out: a new one for each try, because it holds the key."""
-    headers = ask.headers
-    if send.secret is not None:
-        headers = [*headers, (b"Authorization", f"Bearer {send.secret.reveal()}".encode())]
     url, extensions = read_url(send.url), timeouts(send.timeout)
-    return httpx.Request(ask.method, url, headers=headers, stream=ask.stream, extensions=extensions)
+    # The key is in no variable here: crash reporters show those of every frame in a traceback.
+    return httpx.Request(ask.method, url, headers=_with_key(ask, send), stream=ask.stream, extensions=extensions)
+
+
+def _with_key(ask: Ask, send: Send) -> list[tuple[bytes, bytes]]:
+    if send.secret is None:
+        return ask.headers
+    return [*ask.headers, (b"Authorization", f"Bearer {send.secret.reveal()}".encode())]
 
 
 def response_of(good: Good, request: httpx.Request) -> httpx.Response:

@@ -43,12 +43,16 @@ class AsyncKkiai(BaseClient):
     ) -> None:
         # What a client is made of is loaded when one is made: naming the class costs next to nothing.
         from kkiai_sdk._async import AsyncPerformer  # noqa: PLC0415
+        from kkiai_sdk._config import Secret  # noqa: PLC0415
         from kkiai_sdk._core import Core  # noqa: PLC0415
 
+        secret = None if api_key is None else Secret(api_key)
+        # Crash reporters show the variables of every frame in a traceback.
+        del api_key
         self._core = Core.make(
             AsyncKkiai,
             unknown,
-            api_key=api_key,
+            api_key=secret,
             base_url=base_url,
             allow_http=allow_http,
             httpx_args=httpx_args,
@@ -63,6 +67,9 @@ class AsyncKkiai(BaseClient):
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """A copy with other options, over the same connections; closing either closes both."""
+        from kkiai_sdk._config import hide  # noqa: PLC0415 (as above)
+
+        hide(changes)
         twin = type(self).__new__(type(self))
         twin._core = self._core.changed(changes)
         twin._performer = type(self._performer)(twin._core)

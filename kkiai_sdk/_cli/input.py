@@ -122,8 +122,8 @@ class Connection:
 
 def connection(base_url: str | None, api_key_file: Path | None, poll_interval: str | None = None) -> Connection:
     """The connection that the options of a command describe."""
-    key = None if api_key_file is None else key_in(api_key_file)
-    return Connection(base_url, key, PollPolicy() if poll_interval is None else pace(poll_interval))
+    poll = PollPolicy() if poll_interval is None else pace(poll_interval)
+    return Connection(base_url, None if api_key_file is None else key_in(api_key_file), poll)
 
 
 def key_in(path: Path) -> str:
@@ -132,16 +132,21 @@ def key_in(path: Path) -> str:
         raise ConfigurationError("--api-key-file must be a file: stdin is for ids")
     try:
         with path.open("rb") as file:
-            content = file.read(KEY_FILE_LIMIT + 1)
+            key = _only_line(file.read(KEY_FILE_LIMIT + 1))
     except OSError as problem:
         raise ConfigurationError(f"--api-key-file: cannot read {str(path)!a}: {problem.strerror}") from None
-    try:
-        key = content.decode("utf-8-sig").strip()
-    except UnicodeDecodeError:
-        key = ""
-    if not key or len(content) > KEY_FILE_LIMIT or len(key.splitlines()) > 1:
+    if not key:
         raise ConfigurationError(f"--api-key-file: {str(path)!a} must hold the key on one line, and nothing else")
     return key
+
+
+def _only_line(content: bytes) -> str:
+    """The one line of a key file; the empty text for anything else, which could be any secret and is not kept."""
+    try:
+        line = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return ""
+    return line if len(content) <= KEY_FILE_LIMIT and len(line.splitlines()) == 1 else ""
 
 
 def destination(text: str, *, many: bool) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from kkiai_sdk import _runtime
 from kkiai_sdk.mock import MockGateway
 from tests.support.adapter import KINDS, Maker
-from tests.support.canary import KEY, assert_absent_from_errors, assert_absent_from_files, remember_errors
+from tests.support.canary import KEY, Canary
 from tests.support.clock import FakeTime
 from tests.support.leaks import Belongings
 from tests.support.rawserver import RawServer
@@ -60,13 +60,10 @@ def _no_key_anywhere(
     tmp_path: Path,
 ) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
-    errors = remember_errors(monkeypatch)
+    canary = Canary(monkeypatch)
     yield
-    assert_absent_from_errors(errors)
-    errors.clear()
-    assert_absent_from_files(tmp_path)
-    assert KEY not in "".join(record.getMessage() for record in caplog.get_records("call")), "the key is in the log"
-    assert KEY not in "".join(capsys.readouterr()), "the key was printed"
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    canary.assert_unseen(records, "".join(capsys.readouterr()), tmp_path)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,10 +12,11 @@ import pytest
 
 from kkiai_sdk._main import main
 from kkiai_sdk.mock import MockGateway
-from tests.support.canary import KEY
+from tests.support.canary import KEY, Canary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,20 @@ def _environment(gateway: MockGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KKIAI_API_KEY", KEY)
     monkeypatch.setenv("KKIAI_BASE_URL", gateway.base_url)
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+@pytest.fixture(autouse=True)
+def _no_key_anywhere(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    canary = Canary(monkeypatch)
+    yield
+    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+    canary.assert_unseen(records, "".join(capsys.readouterr()), tmp_path)
 
 
 @pytest.fixture

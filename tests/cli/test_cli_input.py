@@ -88,32 +88,36 @@ def test_an_id_counts_once(kkiai: Run) -> None:
     assert len(ended.lines) == 1
 
 
+@pytest.fixture
+def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a key may lie: away from the test's own folder, which is searched for it."""
+    return tmp_path_factory.mktemp("keys") / "key"
+
+
 @pytest.mark.parametrize("content", [f"{KEY}", f"{KEY}\n", f"\ufeff  {KEY}\r\n"])
-def test_a_key_in_a_file(kkiai: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+def test_a_key_in_a_file(kkiai: Run, key_file: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     """The key can come from a file, with what editors leave around it."""
     monkeypatch.delenv("KKIAI_API_KEY")
-    file = tmp_path / "key"
-    file.write_text(content, encoding="utf-8")
-    assert kkiai("query", f"{NORMAL}key", "--api-key-file", str(file)).code == 0
+    key_file.write_text(content, encoding="utf-8")
+    assert kkiai("query", f"{NORMAL}key", "--api-key-file", str(key_file)).code == 0
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"\n", f"{KEY}\n{KEY}".encode(), b"\xff\xfe", KEY.encode() * 1000, f"{KEY}é".encode()]
 )
-def test_a_file_that_is_no_key(kkiai: Run, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_key(kkiai: Run, key_file: Path, content: bytes) -> None:
     """A file that holds anything but one key is refused, and its content is not shown."""
-    file = tmp_path / "key"
-    file.write_bytes(content)
-    assert kkiai("query", f"{NORMAL}key", "--api-key-file", str(file)).code == 2
+    key_file.write_bytes(content)
+    assert kkiai("query", f"{NORMAL}key", "--api-key-file", str(key_file)).code == 2
 
 
-def test_a_connection_hides_its_key(tmp_path: Path) -> None:
+def test_a_connection_hides_its_key(key_file: Path) -> None:
     """The repr of what the options came to does not hold the key."""
-    file = tmp_path / "key"
-    file.write_text(KEY)
-    assert KEY not in repr(connection(None, file))
+    key_file.write_text(KEY)
+    assert KEY not in repr(connection(None, key_file))
 
 
+@pytest.mark.fault("K-08")
 def test_the_key_is_no_option(kkiai: Run) -> None:
     """No command takes a key on its command line."""
     for command in ("query", "wait", "watch", "download", "mock", "demo", "doctor"):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from tests.support.rawserver import Act, RawServer
 from tests.support.wire import HANG, done
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
     from kkiai_sdk.mock import MockGateway
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 VIDEO_SIZE = 1_000_000
+#: Seconds that something may take which comes for certain.
+PATIENCE = 30.0
 #: The last line of what the mock gateway prints.
 STOPS = "Ctrl-C stops it."
 #: A process that was started in the background of a shell ignores Ctrl-C; the child must not inherit that.
@@ -89,6 +92,14 @@ def stalling_server() -> RawServer:
     return RawServer([done("/video.mp4"), Act(head.encode(), half)], clock=lambda: 1000.25)
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, which is known to come."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0)
+
+
 def test_ctrl_c_while_a_request_is_in_flight() -> None:
     """Ctrl-C ends a wait with 130 though the gateway does not answer, and says how to go on, in one line."""
     asked = threading.Event()
@@ -112,6 +123,8 @@ def test_ctrl_c_leaves_a_part_to_go_on_from(tmp_path: Path) -> None:
     server = stalling_server()
     with server, started("download", "t", "-o", str(target), KKIAI_BASE_URL=server.url) as process:
         read_until(process, "downloading")
+        # That is said before the first byte is there.
+        until(lambda: (tmp_path / "cow.mp4.part").stat().st_size > 0)
         code, _, err = interrupted(process)
     assert code == 130
     assert err == f"kkiai: interrupted; the tasks go on at the gateway, to go on here: kkiai download t -o {target}\n"

@@ -1,51 +1,132 @@
-"""The key of all tests, and the places where it must never be seen."""
+"""The key of all tests, and the places where it must never be seen.
+
+After each test of the clients and of the command line a :class:`Canary` looks for it in every error that was made (its
+text, attributes, notes, causes, traceback, pickle, and the local variables of our own frames, which crash reporters
+show), in the log records of every logger, in warnings, in what was printed, and in files.
+"""
 
 from __future__ import annotations
 
 import pickle
 import traceback
-from typing import TYPE_CHECKING
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import kkiai_sdk
 from kkiai_sdk import KkiaiError
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator
-    from pathlib import Path
+    from types import TracebackType
 
     import pytest
 
 #: Not of the form sk-…, so that nothing but real care hides it.
 KEY = "canary.4be17c90f2a6d385"
 
-
-def remember_errors(patch: pytest.MonkeyPatch) -> list[KkiaiError]:
-    """Every error of ours that is made from now on."""
-    made: list[KkiaiError] = []
-
-    def remember(self: KkiaiError, *args: object) -> None:
-        super(KkiaiError, self).__init__(*args)
-        made.append(self)
-
-    patch.setattr(KkiaiError, "__init__", remember)
-    return made
+OURS = str(Path(kkiai_sdk.__file__).parent)
 
 
-def texts_of(error: KkiaiError) -> Iterator[str]:
-    """Everything that an error shows of itself to people, logs and other processes."""
-    yield str(error)
-    yield repr(error)
-    yield repr(vars(error))
-    yield "".join(traceback.format_exception(error))
-    yield pickle.dumps(error).decode("latin-1")
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """An error and everything that it came from: causes, contexts, members of groups."""
+    pending, seen = [error], set()
+    while pending:
+        one = pending.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            members = one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+            pending.extend(each for each in (one.__cause__, one.__context__, *members) if each is not None)
 
 
-def assert_absent_from_errors(errors: list[KkiaiError]) -> None:
-    """The key is in none of the errors, nor in what caused them."""
-    for error in errors:
-        assert not any(KEY in text for text in texts_of(error)), f"the key is in a {type(error).__name__}"
+def locals_of(trace: TracebackType | None) -> Iterator[tuple[str, object]]:
+    """The local variables of our own frames in a traceback, with where they are."""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename.startswith(OURS):
+            for name, value in trace.tb_frame.f_locals.items():
+                yield f"the variable {name} of {code.co_qualname}", value
+        trace = trace.tb_next
 
 
-def assert_absent_from_files(folder: Path) -> None:
-    """The key is in no file below the folder."""
-    leaks = [path.name for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
-    assert leaks == [], "the key was written to a file"
+def inside(value: object, depth: int = 4) -> Iterator[str]:
+    """The texts in a value: its own, or those of its items and attributes, as far as anybody would print them."""
+    if isinstance(value, str | bytes | bytearray):
+        yield value if isinstance(value, str) else value.decode("latin-1")
+        return
+    with suppress(Exception):
+        yield repr(value)
+    if depth and isinstance(value, dict):
+        for key, item in value.items():
+            yield from inside(key, depth - 1)
+            yield from inside(item, depth - 1)
+    elif depth and isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from inside(item, depth - 1)
+
+
+def places_of(error: BaseException) -> Iterator[tuple[str, object]]:
+    """Everything that an error shows of itself to people, logs, crash reporters and other processes."""
+    for one in chain_of(error):
+        name = type(one).__name__
+        yield f"the text of {name}", (str(one), repr(one))
+        yield f"the arguments of {name}", one.args
+        for attribute, value in vars(one).items():
+            yield f"{name}.{attribute}", (value, getattr(value, "__dict__", None))
+        for place, value in locals_of(one.__traceback__):
+            yield f"{place}, in {name}", value
+    yield "a formatted traceback", "".join(traceback.format_exception(error))
+    if isinstance(error, KkiaiError):
+        yield f"a pickled {type(error).__name__}", pickle.dumps(error)
+
+
+def leaks_in(error: BaseException, key: str = KEY) -> list[str]:
+    """Where an error holds the key."""
+    return [place for place, value in places_of(error) if any(key in text for text in inside(value))]
+
+
+def leaks_in_record(record: logging.LogRecord, key: str = KEY) -> bool:
+    """Whether a log record holds the key: in its message, its arguments, or the error that it tells of."""
+    told = record.exc_info[1] if record.exc_info else None
+    texts = (record.getMessage(), *inside(record.args), *inside(vars(record)))
+    return any(key in text for text in texts) or bool(told and leaks_in(told, key))
+
+
+class Canary:
+    """Remembers what a test makes, to look through it at the end."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.errors: list[KkiaiError] = []
+        self.warnings: list[str] = []
+        made, warn = self.errors, warnings.warn
+
+        def remember(self: KkiaiError, *args: object) -> None:
+            super(KkiaiError, self).__init__(*args)
+            made.append(self)
+
+        def remember_warning(message: Any, category: Any = None, stacklevel: int = 1, **options: Any) -> None:
+            self.warnings.append(str(message))
+            warn(message, category, stacklevel + 1, **options)
+
+        patch.setattr(KkiaiError, "__init__", remember)
+        patch.setattr(warnings, "warn", remember_warning)
+
+    def assert_unseen(self, records: list[logging.LogRecord], printed: str, folder: Path) -> None:
+        """The key is nowhere."""
+        leaks = [leak for error in self.errors for leak in leaks_in(error)]
+        # What an error holds is let go of: its frames keep the test's own objects alive.
+        self.errors.clear()
+        leaks += [f"a log record of {record.name}" for record in records if leaks_in_record(record)]
+        leaks += ["a warning" for warning in self.warnings if KEY in warning]
+        leaks += ["the output"] if KEY in printed else []
+        leaks += [f"the file {path.name}" for path in files_with(KEY.encode(), folder)]
+        assert not leaks, f"the key was seen: {leaks}"
+
+
+def files_with(key: bytes, folder: Path) -> list[Path]:
+    """The files below a folder that hold the key, in their name or their bytes."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if key in path.read_bytes() or key.decode() in path.name]

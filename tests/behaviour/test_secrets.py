@@ -1,0 +1,248 @@
+"""The key is shown to nobody: not by what holds it, not by what fails, not on the way to strangers.
+
+That it is in no error, log, output or file is looked for after every test here (tests/support/canary.py); here
+are the places that a test has to go to.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import re
+import ssl
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import kkiai_sdk as k
+from tests.sources import ROOT
+from tests.support.canary import KEY, inside, leaks_in
+from tests.support.wire import done, http, refusal, task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.behaviour.conftest import Serve
+    from tests.support.adapter import Maker
+    from tests.support.rawserver import Received
+
+
+def attributes_of(thing: object, depth: int = 6) -> list[object]:
+    """Everything of ours that can be reached from a thing through attributes and slots, as a debugger would."""
+    found: list[object] = [thing]
+    for one in found[:]:
+        names = [
+            *getattr(one, "__dict__", ()),
+            *(slot for kind in type(one).__mro__ for slot in getattr(kind, "__slots__", ())),
+        ]
+        values = [getattr(one, name, None) for name in names]
+        ours = [value for value in values if type(value).__module__.startswith("kkiai")] if depth else []
+        found += [each for value in ours for each in attributes_of(value, depth - 1)]
+    return found
+
+
+@pytest.mark.fault("K-01")
+def test_what_a_client_is_made_of(make: Maker, serve: Serve) -> None:
+    """Nothing that can be reached from a client through attributes shows the key: no repr, no str, no attribute."""
+    client = make(serve(task()).url, default_headers={"X-Own": "1"})
+    client.query("t")
+    target = getattr(client, "target", client)
+    parts = attributes_of(target)
+    assert any(type(part).__name__ == "Secret" for part in parts)
+    assert not [
+        part for part in parts for text in (*inside(part), *inside(getattr(part, "__dict__", None))) if KEY in text
+    ]
+
+
+@pytest.mark.fault("K-04")
+@pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_client_is_not_copied(make: Maker, serve: Serve, how: Callable[[object], object]) -> None:
+    """Pickling or copying a client is refused, and the refusal says what to do."""
+    client = make(serve().url)
+    with pytest.raises(k.ConfigurationError, match="make a new one"):
+        how(getattr(client, "target", client))
+
+
+@pytest.mark.fault("K-02", "K-04")
+@pytest.mark.parametrize("answer", [refusal(401), http(200, b"<html>"), http(500, KEY.encode()), http(302)])
+def test_errors_hold_nothing_of_the_http_library(make: Maker, serve: Serve, answer: Any) -> None:
+    """An error and all that it came from can be pickled, and none of its facts is an object of the HTTP library."""
+    with pytest.raises(k.APIError) as caught:
+        make(serve(answer).url, max_retries=0).query("t")
+    foreign = [
+        value for value in vars(caught.value).values() if type(value).__module__.split(".")[0] in {"httpx", "httpcore"}
+    ]
+    assert foreign == []
+    assert KEY.encode() not in pickle.dumps(caught.value)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.fault("K-02", "K-07")
+def test_a_broken_connection_does_not_show_the_request(make: Maker) -> None:
+    """The error of a request that could not be sent keeps its cause, and the cause does not keep the key."""
+    with pytest.raises(k.APIConnectionError) as caught:
+        make("http://127.0.0.1:1", max_retries=0).query("t")
+    assert caught.value.__cause__ is not None
+    assert leaks_in(caught.value) == []
+
+
+#: Keys that cannot be sent, and where the fault is.
+ODD_KEYS = {
+    f"{KEY[:8]}\n{KEY[8:]}": "character 9 of",
+    f"{KEY[:8]}\r\nX-Evil: 1{KEY[8:]}": "character 9 of",
+    f"{KEY[:8]} {KEY[8:]}": "character 9 of",
+    f"{KEY}\0": "character 24 of",
+    f"{KEY}é": "character 24 of",
+    f"“{KEY}”": "character 1 of",
+    f"{KEY}\ud800": "character 24 of",
+    KEY * 30: "at most 512 characters",
+}
+
+
+def in_environment(make: Maker, url: str, key: str, patch: pytest.MonkeyPatch) -> None:
+    """Give the key by the environment; a plain dict, because the real one takes no NUL."""
+    patch.setattr(os, "environ", {"KKIAI_API_KEY": key})
+    make(url, api_key=None)
+
+
+#: The ways by which a key comes to a client.
+GIVING: dict[str, Callable[[Any, str, str, pytest.MonkeyPatch], object]] = {
+    "argument": lambda make, url, key, _: make(url, api_key=key),
+    "environment": in_environment,
+    "copy": lambda make, url, key, _: make(url).with_options(api_key=key),
+    "function": lambda make, url, key, _: make(url, api_key=lambda: key).query("t"),
+}
+
+
+@pytest.mark.fault("K-03", "K-07", "S-03")
+@pytest.mark.parametrize("key", ODD_KEYS)
+@pytest.mark.parametrize("way", GIVING)
+def test_a_key_that_cannot_be_sent(
+    make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, key: str, way: str
+) -> None:
+    """It is refused by the position of its fault; it is in no message, and in no variable of ours in the traceback."""
+    server = serve()
+    pieces = [piece for piece in re.split(r"[^\w.]+", key) if len(piece) > 5]
+    with pytest.raises(k.ConfigurationError, match=ODD_KEYS[key]) as caught:
+        GIVING[way](make, server.url, key, monkeypatch)
+    assert [leak for piece in pieces for leak in leaks_in(caught.value, piece)] == []
+    assert server.requests == []
+
+
+@pytest.mark.fault("K-03")
+@pytest.mark.parametrize("around", ["{}\n", "\n{}", " {} ", "{}\r\n", "\t{}"])
+def test_white_space_around_a_key(make: Maker, serve: Serve, around: str) -> None:
+    """White space around a key, as files and shells leave it, is dropped: the key that is sent is the right one."""
+    server = serve(task())
+    make(server.url, api_key=around.format(KEY)).query("t")
+    assert server.requests[0].header("authorization") == f"Bearer {KEY}"
+
+
+@pytest.mark.fault("K-07")
+@pytest.mark.parametrize("options", [{"timeout": -1}, {"base_url": "nonsense"}, {"retry": 5}, {"httpx_args": {"x": 1}}])
+def test_other_mistakes_do_not_show_the_key(make: Maker, options: dict[str, Any]) -> None:
+    """When another option is wrong, no variable of ours in the traceback holds the key."""
+    with pytest.raises(k.ConfigurationError) as caught:
+        make(**{"base_url": "http://127.0.0.1:1"} | options)
+    assert leaks_in(caught.value) == []
+
+
+@pytest.mark.fault("K-06")
+def test_signed_urls_in_errors(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """An error about a URL shows it without its query, in whatever part of it."""
+    host = serve(each=lambda _: refusal(403))
+    url = f"{host.url}/v.mp4?Signature=5ecre7&Expires=1#5ecre7"
+    with pytest.raises(k.DownloadError) as caught:
+        make(serve(*[done(url)] * 4).url).wait_and_download("t", tmp_path / "v.mp4")
+    shown = [*inside(vars(caught.value)), str(caught.value), "".join(traceback.format_exception_only(caught.value))]
+    assert not [text for text in shown if "5ecre7" in text]
+
+
+def fields_of(request: Received) -> set[str]:
+    """The names of the fields of a request."""
+    return {name.lower() for name, _ in request.headers}
+
+
+@pytest.mark.fault("K-10", "K-11")
+def test_what_other_hosts_get(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A host of videos gets neither the key nor any field of the caller's, also when the gateway redirects to it."""
+    video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
+    host = serve(each=lambda _: http(200, video, ("Content-Type", "video/mp4")), foreign=True)
+    gateway = serve(done("/own.mp4"), http(302, b"", ("Location", f"{host.url}/v.mp4")), done(f"{host.url}/w.mp4"))
+    client = make(gateway.url, default_headers={"X-Api-Key": KEY, "X-Account": "7"})
+    for number in (1, 2):
+        client.wait_and_download("t", tmp_path / f"{number}.mp4")
+    assert len(host.requests) == 2
+    allowed = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    assert [fields_of(request) - allowed for request in host.requests] == [set(), set()]
+
+
+@pytest.mark.fault("K-13")
+def test_what_a_broken_download_leaves(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Part and note of a download that broke off hold neither the key nor the signed URL."""
+    video = b"\x00\x00\x00\x18ftypmp42".ljust(4000, b"v")
+    whole = http(200, video, ("Content-Type", "video/mp4"), ("ETag", '"one"'))
+    gateway = serve(done("/v.mp4?Signature=5ecre7"), whole.cut(2000), each=lambda _: http(500))
+    with pytest.raises(k.DownloadError):
+        make(gateway.url).download("t", tmp_path / "v.mp4")
+    left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert left.keys() == {"v.mp4.part", "v.mp4.part.json"}
+    assert not [name for name, content in left.items() if b"5ecre7" in content or KEY.encode() in content]
+
+
+@pytest.mark.fault("K-14")
+@pytest.mark.parametrize(
+    "url", ["http://gateway.example", "https://u:p@h.example", "https://h.example/?x=1", "https://h.example/#x"]
+)
+def test_addresses_that_would_give_the_key_away(make: Maker, url: str) -> None:
+    """An address that would send the key in the open, or holds more than an address, is refused; it is not shown."""
+    with pytest.raises(k.ConfigurationError, match="base_url") as caught:
+        make(url)
+    assert url not in str(caught.value)
+
+
+@pytest.mark.fault("K-15")
+def test_no_option_of_ours_turns_the_check_of_certificates_off(make: Maker, serve: Serve) -> None:
+    """Among the options none is about certificates; a TLS context of the caller's own is taken."""
+    names = k.Kkiai.__init__.__annotations__.keys() | k.AsyncKkiai.__init__.__annotations__.keys()
+    assert not [name for name in names if re.search("verify|insecure|ssl|tls|cert", name)]
+    assert make(serve(task()).url, httpx_args={"verify": ssl.create_default_context()}).query("t").id == "t"
+
+
+@pytest.mark.fault("K-16")
+def test_netrc_is_not_read(make: Maker, serve: Serve, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credentials that lie in .netrc for the gateway's host are not sent, and the environment is left as it was."""
+    netrc = tmp_path_factory.mktemp("home") / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login cow password moo\n")
+    monkeypatch.setenv("HOME", str(netrc.parent))
+    monkeypatch.setenv("NETRC", str(netrc))
+    before = dict(os.environ)
+    video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
+    host = serve(http(200, video, ("Content-Type", "video/mp4")), foreign=True)
+    gateway = serve(done(f"{host.url}/v.mp4"))
+    make(gateway.url).wait_and_download("t", netrc.parent / "v.mp4")
+    assert gateway.requests[0].header("authorization") == f"Bearer {KEY}"
+    assert host.requests[0].header("authorization") is None
+    assert dict(os.environ) == before
+
+
+#: What real keys, cookies and signatures look like. Made-up ones are short, or say what they are.
+REAL = re.compile(
+    r"sk-(?:proj-)?[A-Za-z0-9]{20,}|Bearer [A-Za-z0-9_\-]{32,}|\beyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
+    r"|\bAKIA[A-Z0-9]{16}\b|[Ss]et-[Cc]ookie: \w+=[A-Za-z0-9+/=]{32,}|X-Amz-Signature=[0-9a-f]{64}"
+)
+
+
+@pytest.mark.fault("K-12")
+def test_no_real_secrets_among_the_tests() -> None:
+    """No file of the tests holds what looks like somebody's key, cookie or signature."""
+    folders = [ROOT / name for name in ("tests", "contract_tests", "docs", "kkiai_sdk")]
+    files = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    found = [path.name for path in files if REAL.search(path.read_bytes().decode("latin-1"))]
+    assert len(files) > 200
+    assert found == []
