@@ -170,7 +170,10 @@ def ids_in_turn(value: object) -> Iterable[Any]:
     """:func:`task_ids` without duplicates; those of an iterator are read one by one, and not before they are wanted."""
     if isinstance(value, Iterator):
         return map(_hashable, value)
-    return dict.fromkeys(task_ids(value))
+    pending = list(dict.fromkeys(task_ids(value)))
+    pending.reverse()
+    # Taken off the end: what has been handed out is not kept a second time.
+    return (pending.pop() for _ in range(len(pending)))
 
 
 def mapping(name: str, value: object) -> Mapping[Any, Any]:

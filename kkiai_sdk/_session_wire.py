@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 5.0
 
 
 #: URLs that have been read; a waiting task is asked for at the same one again and again.
-read_url = lru_cache(maxsize=1024)(httpx.URL)
+read_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 class Fields(dict[str, str]):

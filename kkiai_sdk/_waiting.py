@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum, auto
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -170,12 +170,16 @@ def out_of_time(history: History) -> End:
     return End.TIMED_OUT if history.url_missing_since is None else End.VIDEO_MISSING
 
 
+#: One for all: it is shown read-only.
+_NOTHING: dict[str, Any] = {}
+
+
 def slim(history: History) -> History:
     """The same without what gateways add to an answer, which may be a lot: the last snapshot of each of many waits."""
     task = history.task
     if task is None or not task.raw:
         return history
-    return evolve(history, task=evolve(task, raw={}, extra={}))
+    return evolve(history, task=evolve(task, raw={}, extra=_NOTHING))
 
 
 def _gap(history: History, now: float, policy: PollPolicy, random: float) -> float:

@@ -175,7 +175,7 @@ class Kkiai(BaseClient):
 
         :param task_ids: duplicates have one result. An iterator may be endless: it is read as there is room.
         :param timeout: seconds for all of them together, None for no limit. Default 1800.
-        :param max_concurrency: requests in flight at once, 1 to 1000. Default 4.
+        :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
         :param max_requests_per_second: for all of them together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at a time, 1 to 10000000. Default 10000.
         :raises ConfigurationError: for the options. What is wrong with one task is in its ``WaitResult.error``.
