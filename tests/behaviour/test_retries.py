@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,7 @@ import kkiai_sdk as k
 from kkiai_sdk import Attempt, ConfigurationError, RetryPolicy
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
-from tests.support.wire import http, refusal, says, task
+from tests.support.wire import done, http, refusal, says, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
@@ -78,32 +78,64 @@ def test_each_refusal_has_its_class(make: Maker, serve: Serve, answer: Act, erro
     assert type(caught.value) is error
 
 
+def row(fault: pytest.MarkDecorator, nap: float, *headers: str, name: str = "Retry-After") -> Any:
+    """One row of the table: what the gateway asks for, and how long the pause before the second try is."""
+    fields = tuple((name, value) for value in headers)
+    return pytest.param((fields, nap), marks=fault, id=ascii(headers[0])[:30])
+
+
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("header", "nap"),
+    "case",
     [
-        (("Retry-After", "7"), 7.0),
-        (("Retry-After", "1.5"), 1.5),
-        (("Retry-After", "60"), 60.0),
-        (("retry-after-ms", "2500"), 2.5),
-        (("Retry-After", "Sun, 10 May 2026 12:00:20 GMT"), 20.0),
-        (("Retry-After", "0"), 0.5),
-        (("Retry-After", "-1"), 0.5),
-        (("Retry-After", "nan"), 0.5),
-        (("Retry-After", "\u00b2"), 0.5),
-        (("Retry-After", "soon"), 0.5),
-        (("Retry-After", "Sun, 10 May 2020 12:00:20 GMT"), 0.5),
+        row(pytest.mark.fault("R-01"), 0.5, "0"),
+        row(pytest.mark.fault("R-02"), 0.5, "-1"),
+        row(pytest.mark.fault("R-03"), 1.5, "1.5"),
+        row(pytest.mark.fault("R-03"), 2.5, "2500", name="retry-after-ms"),
+        row(pytest.mark.fault("R-04"), 0.5, "nan"),
+        row(pytest.mark.fault("R-04"), 0.5, "inf"),
+        row(pytest.mark.fault("R-05"), 0.5, "1e400"),
+        row(pytest.mark.fault("R-06"), 30.0, "30"),
+        row(pytest.mark.fault("R-06"), 60.0, "60"),
+        row(pytest.mark.fault("R-09"), 0.5, "\u00b2"),
+        row(pytest.mark.fault("R-10"), 0.5, "1, 2"),
+        row(pytest.mark.fault("R-10"), 0.5, "soon"),
+        row(pytest.mark.fault("R-10"), 0.5, ""),
+        row(pytest.mark.fault("R-11"), 20.0, "Sun, 10 May 2026 12:00:20 GMT"),
+        row(pytest.mark.fault("R-12"), 0.5, "Sun, 10 May 2020 12:00:20 GMT"),
+        row(pytest.mark.fault("R-14"), 20.0, "Sunday, 10-May-26 12:00:20 GMT"),
+        row(pytest.mark.fault("R-14"), 20.0, "Sun May 10 12:00:20 2026"),
+        row(pytest.mark.fault("R-15"), 7.0, "5", "7", "junk"),
+        row(pytest.mark.fault("R-17"), 0.5, "9" * 400),
     ],
 )
 def test_the_server_may_ask_for_more_time(
-    make: Maker, serve: Serve, clock: FakeTime, header: tuple[str, str], nap: float
+    make: Maker, serve: Serve, clock: FakeTime, status: int, case: tuple[tuple[tuple[str, str], ...], float]
 ) -> None:
     """Retry-After in any of its forms lengthens the pause; what makes no sense does no harm."""
-    server = serve(http(429, b"", header), task())
+    headers, nap = case
+    server = serve(http(status, b"", *headers), task())
     make(server.url).query("t")
     assert clock.naps == [nap]
 
 
-@pytest.mark.parametrize("value", ["61", "99999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.fault("R-11")
+def test_a_date_counts_from_the_answer(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A date in Retry-After counts from the answer's own Date: a local clock that is wrong does not matter."""
+    dates = [("Date", "Thu, 01 Jan 2032 00:00:00 GMT"), ("Retry-After", "Thu, 01 Jan 2032 00:00:09 GMT")]
+    make(serve(http(503, b"", *dates), task()).url).query("t")
+    assert clock.naps == [9.0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("61", marks=pytest.mark.fault("R-07")),
+        pytest.param("100", marks=pytest.mark.fault("R-07")),
+        pytest.param("99999999", marks=pytest.mark.fault("R-08", "R-17")),
+        pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", marks=pytest.mark.fault("R-13", "R-17")),
+    ],
+)
 def test_too_long_a_pause_is_the_callers_decision(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
     """A Retry-After above 60 s is neither slept nor shortened: the error is raised at once and says it."""
     server = serve(http(503, b"", ("Retry-After", value)))
@@ -112,6 +144,26 @@ def test_too_long_a_pause_is_the_callers_decision(make: Maker, serve: Serve, clo
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 61
     assert (len(server.requests), clock.naps) == (1, [])
+
+
+@pytest.mark.fault("R-16")
+def test_a_pause_beyond_the_deadline_is_not_slept(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """In a wait, a Retry-After that outlasts it ends it at once, and the error still holds what was asked."""
+    server = serve(http(429, b"", ("Retry-After", "20")))
+    with pytest.raises(k.TaskTimeoutError) as caught:
+        make(server.url).wait("t", timeout=15)
+    assert isinstance(caught.value.last_error, k.RateLimitError)
+    assert (caught.value.last_error.retry_after, clock.naps, len(server.requests)) == (20.0, [], 1)
+
+
+@pytest.mark.fault("R-17")
+@pytest.mark.parametrize("value", ["99999999", "1e400", "nan", "-5", "inf", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_no_sleep_is_absurd(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
+    """Whatever a gateway asks for, each pause of a wait is a number above 0, and bounded."""
+    server = serve(*[http(429, b"", ("Retry-After", value)), task(retry_after=value)] * 3, done())
+    with suppress(k.KkiaiError):
+        make(server.url, max_retries=1).wait("t", timeout=None)
+    assert all(0 < nap <= 60 for nap in clock.naps)
 
 
 def test_the_error_tells_every_try(make: Maker, serve: Serve, clock: FakeTime) -> None:

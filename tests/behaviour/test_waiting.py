@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from datetime import timedelta
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import kkiai_sdk as k
-from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
-from tests.support.clock import START
+from kkiai_sdk import ConfigurationError, PollPolicy, TaskState, _session_wire
+from tests.support.clock import START, WALL_CLOCK
 from tests.support.wire import CLOSE, done, http, refusal, task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
@@ -28,6 +34,7 @@ def polls(server: RawServer) -> list[float]:
     return [request.time - START for request in server.requests]
 
 
+@pytest.mark.fault("T-07")
 def test_a_finished_task_is_asked_about_once(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """The first poll is made at once; when the task has ended there is no sleep and no other request."""
     server = serve(done("http://127.0.0.1/v.mp4"))
@@ -50,6 +57,7 @@ def test_the_gaps_by_default(make: Maker, serve: Serve) -> None:
     assert polls(server) == pytest.approx([0, 2.85, 5.75415, 8.713479])
 
 
+@pytest.mark.fault("T-04", "T-14")
 def test_the_last_poll_is_at_the_deadline(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """The last sleep is cut short at the deadline, a last poll is made there, and the error says how to go on."""
     server = serve(*[task("running")] * 9)
@@ -64,6 +72,7 @@ def test_the_last_poll_is_at_the_deadline(make: Maker, serve: Serve, clock: Fake
     assert clock.elapsed == 25.5
 
 
+@pytest.mark.fault("T-06")
 def test_a_success_at_the_deadline_counts(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """An answer that arrives after the deadline still ends the wait well when it tells of the end."""
 
@@ -76,6 +85,7 @@ def test_a_success_at_the_deadline_counts(make: Maker, serve: Serve, clock: Fake
     assert polls(server) == [0, 2.5]
 
 
+@pytest.mark.fault("T-03")
 @pytest.mark.parametrize("answer", [task(), http(503), refusal(429, retry_after="1"), NOT_FOUND, NO_URL, CLOSE])
 def test_no_time_means_one_try(make: Maker, serve: Serve, clock: FakeTime, answer: Act) -> None:
     """With timeout=0 there is one request and no sleep, whatever it brings."""
@@ -85,13 +95,66 @@ def test_no_time_means_one_try(make: Maker, serve: Serve, clock: FakeTime, answe
     assert (len(server.requests), clock.naps) == (1, [])
 
 
-def test_no_limit(make: Maker, serve: Serve) -> None:
-    """With timeout=None a wait goes on for as long as the task runs."""
+@pytest.mark.fault("T-03")
+@pytest.mark.parametrize("timeout", [None, float("inf")])
+def test_no_limit(make: Maker, serve: Serve, timeout: float | None) -> None:
+    """With timeout=None, or infinity, a wait goes on for as long as the task runs."""
     server = serve(*[task()] * 300, done())
-    assert make(server.url).wait("t", timeout=None, poll=PollPolicy(min_interval=600, max_interval=600)).is_succeeded
+    assert make(server.url).wait("t", timeout=timeout, poll=PollPolicy(min_interval=600, max_interval=600)).is_succeeded
     assert polls(server)[-1] > 40 * 3600
 
 
+@pytest.mark.fault("T-03")
+def test_a_timedelta_is_a_time(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A timedelta counts as its seconds."""
+    server = serve(each=lambda _: task())
+    with pytest.raises(k.TaskTimeoutError):
+        make(server.url).wait("t", timeout=timedelta(minutes=1, milliseconds=500), poll=EVEN)
+    assert clock.elapsed == 60.5
+
+
+@pytest.mark.fault("T-01")
+@pytest.mark.parametrize("call", ["wait", "watch", "wait_many"])
+def test_the_wall_clock_does_not_matter(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A wait reads no wall clock: it may jump back an hour or forward a day at any moment, without any effect."""
+    jumps = cycle([-3600.0, 0.0, 86400.0])
+
+    def jumping() -> float:
+        # Cookie jars and log records read it too, which does no harm.
+        reader = str(sys._getframe(1).f_globals["__name__"])
+        assert not reader.startswith("kkiai_sdk"), f"{reader} asks for the time of day"
+        return WALL_CLOCK + next(jumps)
+
+    server = serve(task(), refusal(429, retry_after="7"), http(503), done())
+    client = make(server.url, max_retries=0)
+    uses: dict[str, Callable[[], object]] = {
+        "wait": lambda: client.wait("t", poll=EVEN),
+        "watch": lambda: list(client.watch("t", poll=EVEN)),
+        "wait_many": lambda: client.wait_many(["t"], poll=EVEN),
+    }
+    monkeypatch.setattr(time, "time", jumping)
+    uses[call]()
+    assert polls(server) == [0, 5, 12, 17]
+
+
+@pytest.mark.fault("T-05")
+def test_a_request_gets_what_is_left(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that begins before the deadline may take as long as is left; the last look takes five seconds."""
+    asked, read = list[float](), _session_wire.timeouts
+
+    def spy(seconds: float) -> dict[str, Any]:
+        asked.append(seconds)
+        return read(seconds)
+
+    monkeypatch.setattr(_session_wire, "timeouts", spy)
+    server = serve(each=lambda _: task())
+    with pytest.raises(k.TaskTimeoutError):
+        make(server.url).wait("t", timeout=12.5, poll=EVEN)
+    assert polls(server) == [0, 5, 10, 12.5]
+    assert asked == [12.5, 7.5, 2.5, 5.0]
+
+
+@pytest.mark.fault("T-03")
 @pytest.mark.parametrize("timeout", [-1, float("nan"), True, "60", float("-inf")])
 def test_impossible_time_limits(make: Maker, serve: Serve, timeout: Any) -> None:
     """A time limit that is none is a ConfigurationError before anything is sent."""
@@ -103,6 +166,7 @@ def test_impossible_time_limits(make: Maker, serve: Serve, timeout: Any) -> None
     assert server.requests == []
 
 
+@pytest.mark.fault("T-09")
 def test_a_pending_answer_may_pace_the_next_poll(make: Maker, serve: Serve) -> None:
     """Retry-After on an answer about a running task lengthens the next gap, up to a minute, and never shortens one."""
     server = serve(*[task(retry_after=text) for text in ("20", "1", "999", "junk")], done())
@@ -110,6 +174,7 @@ def test_a_pending_answer_may_pace_the_next_poll(make: Maker, serve: Serve) -> N
     assert polls(server) == [0, 20, 25, 85, 90]
 
 
+@pytest.mark.fault("T-10")
 def test_trouble_does_not_end_a_wait(make: Maker, serve: Serve) -> None:
     """Passing errors are retried, then waited over; the count of failures starts anew with each answer."""
     server = serve(
@@ -172,6 +237,7 @@ def test_a_video_that_is_never_named(make: Maker, serve: Serve) -> None:
     assert caught.value.task.is_succeeded
 
 
+@pytest.mark.fault("T-08")
 @pytest.mark.parametrize("status", ["failed", "FAILURE", "cancelled", "expired", "rejected", "error"])
 def test_a_task_that_fails(make: Maker, serve: Serve, status: str) -> None:
     """A failed task is a TaskFailedError with the gateway's reason, or a plain answer if the caller wants that."""
@@ -184,6 +250,7 @@ def test_a_task_that_fails(make: Maker, serve: Serve, status: str) -> None:
     assert client.wait("t", raise_on_failure=False).is_failed
 
 
+@pytest.mark.fault("T-08")
 @pytest.mark.parametrize("status", ["unknown", "", None, "polishing", 7])
 def test_a_status_that_nobody_knows_is_not_an_end(make: Maker, serve: Serve, status: Any) -> None:
     """A word that is missing or unknown never ends a wait."""
@@ -191,6 +258,7 @@ def test_a_status_that_nobody_knows_is_not_an_end(make: Maker, serve: Serve, sta
     assert make(server.url).wait("t").is_succeeded
 
 
+@pytest.mark.fault("R-16")
 def test_a_pause_that_does_not_fit_ends_the_wait(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A Retry-After beyond the deadline is not cut short: the wait is over at once and says why."""
     server = serve(task(), refusal(429, retry_after="50"))
@@ -213,6 +281,7 @@ class MoodError(Exception):
     """The caller's own."""
 
 
+@pytest.mark.fault("T-15")
 @pytest.mark.parametrize("error", [MoodError("x"), KeyboardInterrupt(), k.ServerError("own", status_code=500)])
 def test_what_a_callback_raises_ends_the_wait(make: Maker, serve: Serve, error: BaseException) -> None:
     """An exception of on_update comes out unchanged, even one of ours, and the client works on."""

@@ -104,6 +104,7 @@ def test_deadlines(after: float, again: type[RetryAt | GiveUp]) -> None:
     assert isinstance(verdict(deadline=START + after), again)
 
 
+@pytest.mark.fault("R-16")
 def test_a_pause_is_never_shortened() -> None:
     """A Retry-After that does not fit before the deadline ends the request at once."""
     slow = RateLimitError("slow", status_code=429, transient=True, retry_after=20.0)
@@ -133,6 +134,7 @@ def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> 
         assert budget.left == expected
 
 
+@pytest.mark.fault("T-11")
 def test_an_outage_is_not_multiplied() -> None:
     """Of a thousand failures as many are repeated as the capacity says."""
     budget = RetryBudget(POLICY.budget)

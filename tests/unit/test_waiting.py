@@ -136,6 +136,7 @@ def test_ends(case: str) -> None:
         assert decide(after, START + elapsed) == Stop(end)
 
 
+@pytest.mark.fault("T-03")
 def test_timeout_zero_is_one_try() -> None:
     """With a timeout of 0 one poll is made, with the client's own timeout, and its answer is the end."""
     assert decide(waiting(timeout=0.0), START) == Ask(math.inf)
@@ -167,6 +168,7 @@ def test_counters() -> None:
     assert (trace.history.task, trace.history.last_error) == (DONE, RESET)
 
 
+@pytest.mark.fault("T-10")
 def test_trouble_and_success_may_alternate_for_ever() -> None:
     """Errors that are not in a row never end a wait: the deadline does."""
     events = [Event(busy()), Event(RUNNING)] * 200
@@ -194,6 +196,7 @@ def test_an_error_leaves_the_missing_url() -> None:
     assert after.url_missing_since == START
 
 
+@pytest.mark.fault("T-02")
 def test_waking_after_the_deadline() -> None:
     """A wait that slept through its deadline, as on a suspended laptop, looks once more before it gives up."""
     asleep = waiting(due=START + 3, polls=1, task=RUNNING)

@@ -41,6 +41,7 @@ def gaps(trace: Trace) -> list[tuple[Poll, float]]:
     return [(poll, after.asked - poll.answered) for poll, after in zip(trace.polls, trace.polls[1:], strict=False)]
 
 
+@pytest.mark.fault("T-04", "T-05")
 @given(WAITS)
 @FIXED
 def test_the_deadline_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
@@ -69,6 +70,7 @@ def test_it_begins_and_ends_once(wait: tuple[Trace, PollPolicy, float]) -> None:
     assert trace.ended == trace.polls[-1].answered
 
 
+@pytest.mark.fault("T-13")
 @given(WAITS)
 @FIXED
 def test_a_sleep_moves_the_clock(wait: tuple[Trace, PollPolicy, float]) -> None:
@@ -76,6 +78,7 @@ def test_a_sleep_moves_the_clock(wait: tuple[Trace, PollPolicy, float]) -> None:
     assert all(until > asleep for asleep, until in wait[0].sleeps)
 
 
+@pytest.mark.fault("T-13")
 @pytest.mark.parametrize("start", [1000.25, 123456789.123, 2.0**40 + 0.25])
 def test_a_clock_of_little_precision(start: float) -> None:
     """Also where the clock's readings are coarse every sleep moves it, and the wait ends."""
@@ -105,6 +108,7 @@ def test_the_pace_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
             assert gap <= max(longest, pause or 0.0) + TINY
 
 
+@pytest.mark.fault("R-16")
 @given(WAITS)
 @FIXED
 def test_a_pause_is_never_cut_short(wait: tuple[Trace, PollPolicy, float]) -> None:
