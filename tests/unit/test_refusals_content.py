@@ -35,6 +35,7 @@ SHAPES: dict[str, tuple[object, str | None, str | None, str]] = {
     "success false": ({"success": False, "message": "m"}, None, None, "m"),
     "message": ({"message": "m"}, None, None, "m"),
     "number as code": ({"code": 1007, "message": "m"}, "1007", None, "m [1007]"),
+    "long number as code": ({"code": 10**150, "message": "m"}, f"1{'0' * 99}", None, f"m [1{'0' * 99}]"),
     "boolean as code": ({"code": True, "message": "m"}, None, None, "m"),
     "code in the message": ({"code": "oops", "message": "it went oops"}, "oops", None, "it went oops"),
     "packed": (
