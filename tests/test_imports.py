@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,14 @@ def test_the_layers_are_all_there() -> None:
     assert all((PACKAGE / f"{name}.py").is_file() for name in PURE)
     assert len(CORE) > len(PURE)
     assert OUTER
+
+
+def test_judgement_is_measured_whole() -> None:
+    """Every pure module, and no other, is held to full coverage and changed by mutation testing."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+    files = sorted(f"kkiai_sdk/{name}.py" for name in PURE)
+    assert sorted(tools["coverage"]["run"]["include"]) == files
+    assert sorted(tools["mutmut"]["only_mutate"]) == files
 
 
 def test_errors_know_nothing_of_ours() -> None:

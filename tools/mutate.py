@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _run_tests = PytestRunner.run_tests
 
 #: Test files that judge a module without being called after it.
-ELSEWHERE = {"_saving": ("test_resuming", "test_sniffing")}
+ELSEWHERE = {"_pacing": ("test_fleet",), "_saving": ("test_resuming",)}
 
 
 def chosen(module: str, tests: Iterable[str]) -> set[str]:
