@@ -178,6 +178,28 @@ def test_what_is_said_instead_of_a_task(body: object, told: str) -> None:
     assert str(refused(200, body)) == f"HTTP 200 but the query failed: {told}"
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(300, "unexpected redirect to x.example"), (399, "unexpected redirect to x.example"), (400, "no")],
+)
+def test_what_is_a_redirect(status: int, told: str) -> None:
+    """Every status from 300 to 399 is told as a redirect, and no other, whatever the fields say."""
+    assert str(refused(status, {"message": "no"}, ("location", "https://x.example/in"))) == f"HTTP {status}: {told}"
+
+
+def test_the_key_in_a_host_is_not_shown() -> None:
+    """A redirect that carries the key in its host does not show it."""
+    error = refused(302, b"", ("location", "https://0ddkey.example/in"), secret="0ddkey")
+    assert str(error) == "HTTP 302: unexpected redirect to ***.example"
+
+
+def test_the_code_of_a_refusal_under_200() -> None:
+    """A refusal with a success status keeps the gateway's code."""
+    error = refused(200, {"code": "oops", "message": "no"})
+    assert isinstance(error, APIResponseError)
+    assert error.code == "oops"
+
+
 def test_a_long_host_is_cut() -> None:
     """Of the host that a redirect points at, a hundred characters are shown."""
     error = refused(302, b"", ("location", f"https://{'a' * 300}/in"))
@@ -205,8 +227,8 @@ def test_advice(status: int, advice: str) -> None:
 def test_a_page_under_200_blames_the_base_url() -> None:
     """A web page with a success status says that the base URL points at a site."""
     error = refused(200, HTML, ("content-type", "text/html; charset=utf-8"))
-    assert "base URL" in str(error)
-    assert "KKIAI_BASE_URL" in str(error)
+    told = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
+    assert str(error) == f"HTTP 200 with {told}"
 
 
 def test_a_page_is_known_by_its_content_type() -> None:
