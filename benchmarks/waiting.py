@@ -84,15 +84,13 @@ def _table(title: str, found: Found) -> Table:
             spread(_of(rounds, "lag")), short(median(_of(rounds, "connections"))), burst,
             f"{median(served):.0%}" if served else "-",
         ])  # fmt: skip
-    return Table(
-        title, header, rows, "All tasks start at once. Memory: what the process grew by, from 8 waiting tasks on."
-    )
+    return Table(title, header, rows, _NOTE)
 
 
 _NOTE = (
-    "Lag, connections and the first polls are of tasks that all start at once. Memory (what the process grew by from 8 "
-    "tasks on), CPU and the stop are of tasks that wait; they are started one after another, but for the SDK, whose "
-    "queue sees to that itself."
+    "Lag, connections and the first polls are of tasks that all start at once. Memory (what the process grew by, from "
+    "64 tasks on), CPU and the stop are of tasks that wait; they start one after another, but for the SDK, whose queue "
+    "sees to that itself."
 )
 
 

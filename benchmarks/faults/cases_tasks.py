@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from benchmarks.faults import rules
@@ -54,6 +55,7 @@ def _echo(world: World) -> Handler:
     """Answers with the id that was asked for, after a moment in which answers can cross."""
 
     def handle(received: Received) -> Act:
+        time.sleep(0.005)
         asked = received.target.split("id=")[-1].removesuffix("?logs=false").removesuffix("/status").split("/")[-1]
         return answer(task(world.who, DONE) | {"id": asked})
 
@@ -86,11 +88,11 @@ def _queued(world: World) -> Handler:
 
 
 CONCURRENCY = [
-    Case("C-05", "concurrency and processes", "fork after use", "fork", _echo, no_swaps, options={"times": 60}),
+    Case("C-05", "concurrency and processes", "fork after use", "fork", _echo, no_swaps, options={"times": 150}),
     Case("C-04", "concurrency and processes", "one client in two event loops", "two_loops", always(World.running),
          rules.ends),
     Case("C-09", "concurrency and processes", "the process ends after a timeout", "wait", _queued, rules.exits(12.0),
-         who=LIMITED, options={"timeout": 1.0, "real_time": True}, limit=20.0),
+         who=LIMITED, options={"timeout": 2.0, "real_time": True}, limit=20.0),
     Case("C-13", "concurrency and processes", "an error comes back from another process", "query",
          always(answer(b'{"error": {"message": "no"}}', status="401 No")), round_trip),
 ]  # fmt: skip

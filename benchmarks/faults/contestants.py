@@ -292,3 +292,13 @@ CONTESTANTS: dict[str, Any] = {
     "fal-client": Fal,
     "huggingface_hub": HuggingFace,
 }
+
+#: What to import for each.
+MODULES = {
+    "kkiai": "kkiai_sdk.client",
+    "openai": "openai.resources.videos",
+    "runwayml": "runwayml.resources.tasks",
+    "replicate": "replicate",
+    "fal-client": "fal_client",
+    "huggingface_hub": "huggingface_hub.file_download",
+}

@@ -64,10 +64,12 @@ def _closed() -> str:
 def _child(case: Case, who: str, base: str, folder: str) -> Seen:
     spec = case.options | {"who": who, "action": case.action, "base": base, "folder": folder}
     command = [sys.executable, "-m", "benchmarks.faults.child", json.dumps(spec)]
-    began = time.monotonic()
     process = subprocess.Popen(
         command, cwd=ROOT, env=_environment(folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
+    assert process.stdout is not None
+    process.stdout.readline()  # it has imported what it needs
+    began = time.monotonic()
     try:
         stdout, stderr = process.communicate(timeout=case.limit)
         exited: float | None = time.monotonic() - began

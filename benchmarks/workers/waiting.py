@@ -20,18 +20,21 @@ from benchmarks.workers.contestants import HEADERS, KEY, aiohttp_options
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    #: Waits for these tasks, which start within so many seconds.
+    Wait = Callable[[list[str], float], Awaitable[Any]]
 
-async def _kkiai(url: str, ids: list[str], interval: float, _spread: float, **options: Any) -> Any:
-    """Its queue spreads what is asked by itself."""
+
+def _kkiai(url: str, interval: float, **options: Any) -> Wait:
     from kkiai_sdk import AsyncKkiai, PollPolicy
 
     pace = PollPolicy(min_interval=interval, max_interval=interval, growth=0.0)
     client = AsyncKkiai(KEY, base_url=url, poll=pace, **options)
-    return await client.wait_many(ids, timeout=None)
+    # Its queue spreads what is asked by itself.
+    return lambda ids, _spread: client.wait_many(ids, timeout=None, max_requests_per_second=None)
 
 
-async def _kkiai_aiohttp(url: str, ids: list[str], interval: float, spread: float) -> Any:
-    return await _kkiai(url, ids, interval, spread, **aiohttp_options())
+def _kkiai_aiohttp(url: str, interval: float) -> Wait:
+    return _kkiai(url, interval, **aiohttp_options())
 
 
 async def _each(ids: list[str], spread: float, wait: Callable[[str], Awaitable[Any]]) -> Any:
@@ -44,7 +47,7 @@ async def _each(ids: list[str], spread: float, wait: Callable[[str], Awaitable[A
     return await asyncio.gather(*[later(*each) for each in enumerate(ids)], return_exceptions=True)
 
 
-async def _httpx(url: str, ids: list[str], interval: float, spread: float) -> Any:
+def _httpx(url: str, interval: float) -> Wait:
     """What one writes by hand."""
     import httpx
 
@@ -60,18 +63,18 @@ async def _httpx(url: str, ids: list[str], interval: float, spread: float) -> An
                 pass
             await asyncio.sleep(interval)
 
-    return await _each(ids, spread, wait)
+    return lambda ids, spread: _each(ids, spread, wait)
 
 
-async def _openai(url: str, ids: list[str], interval: float, spread: float) -> Any:
+def _openai(url: str, interval: float) -> Wait:
     import openai
 
     client = openai.AsyncOpenAI(api_key=KEY, base_url=f"{url}/v1")
     pace = int(interval * 1000)
-    return await _each(ids, spread, lambda task_id: client.videos.poll(task_id, poll_interval_ms=pace))
+    return lambda ids, spread: _each(ids, spread, lambda one: client.videos.poll(one, poll_interval_ms=pace))
 
 
-async def _runwayml(url: str, ids: list[str], interval: float, spread: float) -> Any:
+def _runwayml(url: str, interval: float) -> Wait:
     import runwayml
     from runwayml.lib import polling
 
@@ -81,10 +84,10 @@ async def _runwayml(url: str, ids: list[str], interval: float, spread: float) ->
     async def wait(task_id: str) -> Any:
         return await (await client.tasks.retrieve(task_id)).wait_for_task_output(timeout=None)
 
-    return await _each(ids, spread, wait)
+    return lambda ids, spread: _each(ids, spread, wait)
 
 
-WAITING: dict[str, Any] = {
+WAITING: dict[str, Callable[[str, float], Wait]] = {
     "httpx": _httpx,
     "kkiai": _kkiai,
     "kkiai[aiohttp]": _kkiai_aiohttp,
@@ -171,11 +174,11 @@ def steady(counter: Counter, _lag: Lag, spec: dict[str, Any]) -> dict[str, float
     polls = counter.requests - requests
     found["cpu"] = (time.process_time() - cpu) / max(polls, 1) * 1e6
     found["rate"] = polls / (time.perf_counter() - began)
-    return found | ({"served": stop(counter, spec)} if spec["stop"] else {})
+    return found | ({"served": stop(counter, spec, found["rate"])} if spec["stop"] else {})
 
 
-def stop(counter: Counter, spec: dict[str, Any]) -> float:
-    """Stop the server for three seconds; gives the share of the polls that are served in the ten seconds after it."""
+def stop(counter: Counter, spec: dict[str, Any], rate: float) -> float:
+    """Stop the server for three seconds; gives the polls served in the ten seconds after that, by those before."""
     os.kill(spec["pid"], signal.SIGSTOP)
     try:
         time.sleep(3.0)
@@ -183,8 +186,7 @@ def stop(counter: Counter, spec: dict[str, Any]) -> float:
         os.kill(spec["pid"], signal.SIGCONT)
     before, began = counter.requests, time.perf_counter()
     time.sleep(10.0)
-    due: float = spec["tasks"] / spec["interval"] * (time.perf_counter() - began)
-    return (counter.requests - before) / due
+    return (counter.requests - before) / (rate * (time.perf_counter() - began))
 
 
 #: Set when the tasks may start.
@@ -193,7 +195,6 @@ _START = threading.Event()
 
 def _observe(spec: dict[str, Any], lag: Lag) -> None:
     """In a thread, so that it comes to an end when the event loop does not come to itself."""
-    time.sleep(1.0)
     found = {"burst": burst, "steady": steady}[spec["phase"]](Counter(spec["url"]), lag, spec)
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
@@ -201,14 +202,17 @@ def _observe(spec: dict[str, Any], lag: Lag) -> None:
 
 
 async def _run(spec: dict[str, Any]) -> None:
-    start, lag = WAITING[spec["who"]], Lag()
+    wait, lag = WAITING[spec["who"]](spec["url"], spec["interval"]), Lag()
     # A first few show what a client costs by itself, before what each further task adds.
-    warm = asyncio.create_task(start(spec["url"], [f"warm-{n}" for n in range(8)], spec["interval"], 0.0))
+    warm = asyncio.ensure_future(wait([f"warm-{number}" for number in range(64)], 1.0))
+    await asyncio.sleep(3.0)
+    warm.cancel()
+    await asyncio.gather(warm, return_exceptions=True)
     threading.Thread(target=_observe, args=(spec, lag), daemon=True).start()
     await asyncio.to_thread(_START.wait)
     watcher = asyncio.create_task(lag.watch())
-    ids = [f"task-{n:06}" for n in range(spec["tasks"])]
-    await asyncio.gather(warm, watcher, start(spec["url"], ids, spec["interval"], spec["spread"]))
+    ids = [f"task-{number:06}" for number in range(spec["tasks"])]
+    await asyncio.gather(watcher, wait(ids, spec["spread"]))
 
 
 def main() -> None:
