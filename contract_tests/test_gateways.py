@@ -51,6 +51,7 @@ def outcome(spec: Spec, mock: Target) -> Outcome:
 
 
 @pytest.mark.parametrize("name", ["mock", *(["live"] if LIVE_URL else [])])
+@pytest.mark.fault("M-02")
 def test_the_gateway_keeps_the_contract(spec: Spec, outcome: Outcome, name: str) -> None:
     """Nothing is found: on the mock gateway nothing at all, on another one nothing that breaks clients."""
     found = outcome if name == "mock" else run(spec, live())

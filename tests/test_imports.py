@@ -124,6 +124,7 @@ def test_what_is_built_on_the_package_uses_its_public_names() -> None:
     assert [f"{shown(path)}: {i.target} {i.name}" for path, i in found if not _is_allowed(i, path)] == []
 
 
+@pytest.mark.fault("M-09")
 def test_the_package_knows_nothing_of_what_is_built_on_it() -> None:
     """The package imports neither its command line nor the mock gateway nor the contract check, nor what they need."""
     outer = {module_name(other) for other in OUTER}

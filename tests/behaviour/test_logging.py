@@ -59,6 +59,7 @@ def test_repeated_failures_are_told_once(make: Maker, serve: Serve, caplog: pyte
     assert warning.startswith("task 't': 3 failed queries in a row, the last: HTTP 503")
 
 
+@pytest.mark.fault("S-15")
 def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """What the gateway or the caller writes cannot start a line or steer a terminal."""
     nasty = "x\r\nFAKE \x1b[2J\x07\u202e"

@@ -41,6 +41,7 @@ def test_a_query_is_one_get_with_exactly_these_fields(make: Maker, serve: Serve)
     "task_id",
     ["a/b?x=1#y", "a&b=c", "%2e%2e", "../../admin", "任务-ü", "a+b", "grok:eee6", "x" * 256, "-rf", "'\"`$(x)"],
 )
+@pytest.mark.fault("S-01")
 def test_odd_ids_stay_inside_the_parameter(make: Maker, serve: Serve, task_id: str) -> None:
     """Whatever an id holds, the path stays the same and the parameter decodes to the id."""
     server = serve(task())
@@ -53,6 +54,7 @@ def test_odd_ids_stay_inside_the_parameter(make: Maker, serve: Serve, task_id: s
 
 
 @pytest.mark.parametrize("task_id", ["", " ", "a b", "a\nb", "a\x00b", ".", "..", "x" * 257, None, 5, "\ud800"])
+@pytest.mark.fault("S-01", "S-02")
 def test_impossible_ids_are_refused_before_anything_is_sent(make: Maker, serve: Serve, task_id: str) -> None:
     """An id that cannot be sent is a ConfigurationError, and the gateway hears nothing."""
     server = serve()

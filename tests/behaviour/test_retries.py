@@ -24,6 +24,7 @@ PERMANENT = [400, 401, 402, 403, 404, 405, 410, 418, 422, 451, 499, 501, 505, 30
 
 
 @pytest.mark.parametrize("status", TRANSIENT)
+@pytest.mark.fault("H-02")
 def test_what_passes_is_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
     """After 408, 409, 425, 429 and passing 5xx the request is sent again after 0.5, 1 and 2 s."""
     server = serve(*[refusal(status)] * 3, task("queued"))
@@ -32,6 +33,7 @@ def test_what_passes_is_asked_again(make: Maker, serve: Serve, clock: FakeTime, 
 
 
 @pytest.mark.parametrize("status", PERMANENT)
+@pytest.mark.fault("H-01", "H-03", "H-04")
 def test_what_does_not_pass_is_not_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
     """Every other refusal is raised at once, with the status as a number."""
     server = serve(refusal(status))

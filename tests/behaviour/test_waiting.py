@@ -34,7 +34,7 @@ def polls(server: RawServer) -> list[float]:
     return [request.time - START for request in server.requests]
 
 
-@pytest.mark.fault("T-07")
+@pytest.mark.fault("T-07", "J-18")
 def test_a_finished_task_is_asked_about_once(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """The first poll is made at once; when the task has ended there is no sleep and no other request."""
     server = serve(done("http://127.0.0.1/v.mp4"))
@@ -206,6 +206,7 @@ def test_a_refusal_ends_a_wait(make: Maker, serve: Serve, clock: FakeTime, statu
     assert (caught.value.status_code, len(server.requests), clock.naps) == (status, 1, [])
 
 
+@pytest.mark.fault("H-11")
 def test_not_found_is_not_yet_for_a_while(make: Maker, serve: Serve) -> None:
     """A task that the gateway does not know yet is asked about again, without counting as failures."""
     server = serve(*[NOT_FOUND] * 11, task(), done())
@@ -213,6 +214,7 @@ def test_not_found_is_not_yet_for_a_while(make: Maker, serve: Serve) -> None:
     assert polls(server)[-1] == 60
 
 
+@pytest.mark.fault("H-11")
 def test_not_found_is_final_in_the_end(make: Maker, serve: Serve) -> None:
     """After not_found_grace from the start it is a TaskNotFoundError."""
     server = serve(each=lambda _: NOT_FOUND)
@@ -221,12 +223,14 @@ def test_not_found_is_final_in_the_end(make: Maker, serve: Serve) -> None:
     assert polls(server) == [0, 5, 10, 15]
 
 
+@pytest.mark.fault("J-16")
 def test_a_success_without_a_video_is_asked_about_again(make: Maker, serve: Serve) -> None:
     """A completed task whose URL comes a little later ends well."""
     server = serve(task(), NO_URL, NO_URL, done("http://127.0.0.1/late"))
     assert make(server.url).wait("t", poll=EVEN).video_url == "http://127.0.0.1/late"
 
 
+@pytest.mark.fault("J-16")
 def test_a_video_that_is_never_named(make: Maker, serve: Serve) -> None:
     """After url_grace a success without a URL is a VideoMissingError that holds the task."""
     server = serve(task(), each=lambda _: NO_URL)
@@ -252,6 +256,7 @@ def test_a_task_that_fails(make: Maker, serve: Serve, status: str) -> None:
 
 @pytest.mark.fault("T-08")
 @pytest.mark.parametrize("status", ["unknown", "", None, "polishing", 7])
+@pytest.mark.fault("J-12")
 def test_a_status_that_nobody_knows_is_not_an_end(make: Maker, serve: Serve, status: Any) -> None:
     """A word that is missing or unknown never ends a wait."""
     server = serve(*[task(status=status)] * 3, done())

@@ -107,6 +107,7 @@ def test_watch_of_a_task_that_fails(kkiai: Run) -> None:
     assert ended.code == 1
 
 
+@pytest.mark.fault("S-14")
 def test_json_of_tasks_and_errors(kkiai: Run) -> None:
     """With --json every id is one ASCII object: the task, or the error with its class, code and last snapshot."""
     ids = [f"grok:scenario-{name}~json" for name in ("normal", "fails", "http-401")]
@@ -131,6 +132,7 @@ def test_json_of_tasks_and_errors(kkiai: Run) -> None:
     ],
     ids=" ".join,
 )
+@pytest.mark.fault("S-14")
 def test_json_of_errors_about_no_task(kkiai: Run, words: list[str]) -> None:
     """With --json a wrong configuration is an object as well."""
     ended = kkiai(*words, "--json")
@@ -157,6 +159,7 @@ def test_download_of_many_makes_the_folder(kkiai: Run, tmp_path: Path) -> None:
     assert ended.code == 6
 
 
+@pytest.mark.fault("S-14")
 def test_download_json(kkiai: Run, tmp_path: Path) -> None:
     """With --json a file is an object with its path and size."""
     task_id = "grok:scenario-normal~file"

@@ -149,6 +149,7 @@ def test_one_task_fits(width: int) -> None:
     ],
     ids=lambda event: type(event).__name__,
 )
+@pytest.mark.fault("S-10", "S-11", "S-12")
 def test_hostile_text_is_shown_and_not_obeyed(event: Event) -> None:
     """Text from a server reaches a person without control characters, marks of direction or markup taking effect."""
     line, tabs, text = as_line(event, 0.0), as_tabs(event), as_text(event, 0.0, WIDE)
@@ -164,6 +165,7 @@ def test_hostile_text_is_shown_and_not_obeyed(event: Event) -> None:
     assert any("\\x1b" in part for part in shown)
 
 
+@pytest.mark.fault("S-12")
 def test_markup_is_text() -> None:
     """Text that looks like the markup of the display's library is shown as it is."""
     id_ = "a:[bold]x[/oops]"
@@ -185,6 +187,7 @@ def test_markup_is_text() -> None:
         ("\x9b\u202e\u200b\u2028\ud800\U000e0041", "\\x9b\\u202e\\u200b\\u2028\\ud800\\U000e0041"),
     ],
 )
+@pytest.mark.fault("S-10", "S-11")
 def test_visible(text: str, shown: str) -> None:
     """Exactly the characters that a terminal might obey or hide are escaped."""
     assert visible(text) == shown

@@ -31,6 +31,7 @@ def threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name == "kkiai-mock"}
 
 
+@pytest.mark.fault("M-06")
 def test_close_leaves_nothing(clock: Clock) -> None:
     """After the block there is no thread and nobody listens, even with a client still connected."""
     before = threads()
@@ -74,6 +75,7 @@ def test_close_cuts_a_slow_answer_short() -> None:
         assert answer.result(60).json()["status"] == "pending"
 
 
+@pytest.mark.fault("M-07")
 def test_two_gateways_are_two_worlds(clock: Clock) -> None:
     """Two gateways at once have their own addresses, tasks and records."""
     with MockGateway(clock=clock) as one, MockGateway(clock=clock) as two:
@@ -138,6 +140,7 @@ def test_not_started(use: Callable[[MockGateway], object]) -> None:
         *(("api_key", value) for value in ("", "sk bad", "sk-\n", "sk-\u00e9", "k" * 513, 7)),
     ],
 )
+@pytest.mark.fault("M-01")
 def test_bad_option(option: str, value: Any) -> None:
     """An option out of its range is named, and a key is never repeated."""
     with pytest.raises(ConfigurationError, match=option) as caught:
@@ -156,6 +159,7 @@ def test_port_in_use(gateway: MockGateway) -> None:
     ("host", "start"),
     [("localhost", "http://127.0.0.1:"), ("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")],
 )
+@pytest.mark.fault("M-01")
 def test_loopback_hosts(host: str, start: str) -> None:
     """The gateway listens where it was told to, if that is this machine."""
     if host == "::1" and not _has_ipv6():

@@ -149,6 +149,7 @@ def test_task_ids(value: str) -> None:
     ],
     ids=brief,
 )
+@pytest.mark.fault("S-02")
 def test_bad_task_ids(value: object, told: str) -> None:
     """An id that cannot be sent is refused, with the rule and what breaks it, on one visible line."""
     with pytest.raises(ConfigurationError) as caught:
@@ -188,6 +189,7 @@ def test_keys(value: str, key: str) -> None:
     ],
     ids=brief,
 )
+@pytest.mark.fault("K-03")
 def test_bad_keys(value: object, told: str) -> None:
     """A key that cannot be sent is refused: the message says where the fault is and never shows the key."""
     with pytest.raises(ConfigurationError) as caught:

@@ -127,6 +127,7 @@ def test_no_headers() -> None:
         ({"Connection": "close"}, "must not set Connection"),
     ],
 )
+@pytest.mark.fault("S-03")
 def test_bad_headers(value: object, told: str) -> None:
     """A field that cannot be sent or is not the caller's to set is refused; its value is not shown."""
     with pytest.raises(ConfigurationError) as caught:

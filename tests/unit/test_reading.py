@@ -29,6 +29,7 @@ def test_status_words(word: str, state: TaskState) -> None:
 
 
 @pytest.mark.parametrize("word", [" completed ", "COMPLETED\n", "Completed", "\tcompleted"])
+@pytest.mark.fault("J-12")
 def test_case_and_spaces_of_a_status(word: str) -> None:
     """A status may differ in case and carry spaces."""
     assert read({"status": word}).state is TaskState.SUCCEEDED
@@ -63,6 +64,7 @@ def test_upsampling_completed(url: str | None, state: TaskState) -> None:
     ],
     ids=["missing", "null", "empty", "blank", "number", "list", "boolean", "data-null", "empty-object"],
 )
+@pytest.mark.fault("J-12")
 def test_no_status_is_no_end(body: object) -> None:
     """A status that is missing, empty or of another type is UNKNOWN: the task may be doing well."""
     task = read(body)
@@ -84,6 +86,7 @@ def test_no_status_is_no_end(body: object) -> None:
     ],
     ids=["echoed", "prefix-dropped", "another", "task_id", "empty-id", "number", "missing"],
 )
+@pytest.mark.fault("J-15")
 def test_the_asked_id_is_kept(body: object, answered: str | None) -> None:
     """The id to ask with again is always the caller's; what the answer calls the task is kept beside it."""
     task = read(body)
@@ -158,6 +161,7 @@ def test_order_of_the_url_places(first: int) -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"url": URL}, "not ready yet", "``"])
+@pytest.mark.fault("J-16")
 def test_what_is_no_url_is_no_url(nothing: object) -> None:
     """Null, an empty text, another type or plain words are no URL, and the next place is looked at."""
     assert read({"status": "completed", "video_url": nothing}).video_url is None
@@ -165,6 +169,7 @@ def test_what_is_no_url_is_no_url(nothing: object) -> None:
 
 
 @pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [URL]}])
+@pytest.mark.fault("J-13")
 def test_places_of_another_shape(body: dict[str, object]) -> None:
     """A list where an object was expected, an empty list, an object where a list was: nothing is there."""
     assert read({"status": "completed"} | body).video_url is None
@@ -180,6 +185,7 @@ def test_stray_characters_around_a_url(sent: str) -> None:
     ("sent", "expected"),
     [("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"), ("//host/x", "//host/x")],
 )
+@pytest.mark.fault("J-16")
 def test_relative_urls(sent: str, expected: str) -> None:
     """A path is one on the gateway; a URL without a scheme is left as it is, for the vetting to refuse."""
     assert read({"status": "completed", "video_url": sent}).video_url == expected

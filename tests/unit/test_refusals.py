@@ -150,6 +150,7 @@ STATUSES: dict[int, tuple[type[APIStatusError], bool]] = {
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff\xfe", HTML.encode(), b"no"], ids=repr)
+@pytest.mark.fault("H-01", "H-02", "H-03", "H-04", "J-17")
 def test_the_status_decides(status: int, body: bytes) -> None:
     """Without a telling code or text the status alone decides, whatever the body is; the status stays a number."""
     error = refused(status, body)
@@ -224,6 +225,7 @@ def test_advice(status: int, advice: str) -> None:
     assert advice in str(refused(status))
 
 
+@pytest.mark.fault("J-01")
 def test_a_page_under_200_blames_the_base_url() -> None:
     """A web page with a success status says that the base URL points at a site."""
     error = refused(200, HTML, ("content-type", "text/html; charset=utf-8"))
@@ -231,6 +233,7 @@ def test_a_page_under_200_blames_the_base_url() -> None:
     assert str(error) == f"HTTP 200 with {told}"
 
 
+@pytest.mark.fault("J-01")
 def test_a_page_is_known_by_its_content_type() -> None:
     """What says that it is HTML is a page even if it does not begin like one."""
     error = refused(200, "<div>cow</div>", ("content-type", "Text/HTML"))

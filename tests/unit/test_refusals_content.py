@@ -133,6 +133,7 @@ def test_body_snippet() -> None:
 @pytest.mark.parametrize(
     "text", ["\x1b]0;title\x07", "\x9b31m", "\u202eevil", "\u2066x\u2069", "a\rb", "a\nb", "\u200b", "\0"]
 )
+@pytest.mark.fault("S-10", "S-11", "J-17")
 def test_texts_are_one_visible_line(text: str) -> None:
     """No control, bidi or zero-width character of a server's text reaches a message, and no line break."""
     for body in ({"error": {"message": f"say {text} now", "code": f"c{text}", "type": text}}, f"say {text} now"):
@@ -142,6 +143,7 @@ def test_texts_are_one_visible_line(text: str) -> None:
         assert text not in shown
 
 
+@pytest.mark.fault("J-17")
 def test_texts_are_short() -> None:
     """A message of a megabyte is cut to 500 characters, a code to 100."""
     error = status_error(500, {"message": "m" * 1_000_000, "code": "c" * 1000})

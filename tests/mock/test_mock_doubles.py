@@ -1,0 +1,89 @@
+"""The gateway over sockets and the same gateway behind respx are one to a client."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import respx
+
+from kkiai_sdk import Kkiai, PollPolicy, TaskFailedError, TaskNotFoundError, TaskState
+from kkiai_sdk.mock import MockGateway
+from tests.mock.mock_bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kkiai_sdk import Kkiai as Client
+
+
+def behind_respx(bench: Bench, request: httpx.Request) -> httpx.Response:
+    """What the gateway without a network says to a request of the SDK; for it every second is a tenth."""
+    seconds = 0.1 * len(bench.gateway._polls) + 50.5 + 5.0 * sum(bench.gateway._polls.values())
+    fields = {name.lower(): value for name, value in request.headers.items()}
+    reply = bench.send(request.url.path, request.url.query.decode(), now=seconds, method=request.method, **fields)
+    return httpx.Response(
+        reply.status, headers={"content-type": reply.content_type, **dict(reply.headers)}, content=reply.body
+    )
+
+
+@pytest.fixture(params=["mock", "respx"])
+def client(request: pytest.FixtureRequest) -> Iterator[Client]:
+    """A client of the mock gateway, over sockets or behind respx."""
+    poll = PollPolicy(min_interval=0.01, max_interval=0.01)
+    if request.param == "mock":
+        with (
+            MockGateway(api_key="sk-good", speed=500) as gateway,
+            Kkiai("sk-good", base_url=gateway.base_url, poll=poll, max_retries=0) as made,
+        ):
+            yield made
+    else:
+        bench = Bench()
+        with respx.mock(base_url="http://127.0.0.1:9") as router:
+            router.route().mock(side_effect=lambda sent: behind_respx(bench, sent))
+            with Kkiai("sk-good", base_url="http://127.0.0.1:9", poll=poll, max_retries=0) as made:
+                yield made
+
+
+@pytest.mark.fault("M-03")
+def test_a_life(client: Client) -> None:
+    """A task is pending, and done in the end, with a URL of the gateway's."""
+    assert client.query("grok:scenario-normal").state is TaskState.PENDING
+    assert (client.wait("grok:scenario-normal").video_url or "").endswith("/files/grok-scenario-normal.mp4")
+
+
+@pytest.mark.fault("M-03")
+def test_a_failure(client: Client) -> None:
+    """A task that fails says why."""
+    with pytest.raises(TaskFailedError, match="refused by the filter"):
+        client.wait("grok:scenario-fails")
+
+
+@pytest.mark.fault("M-03")
+def test_an_unknown_task(client: Client) -> None:
+    """A task that does not exist is not found."""
+    with pytest.raises(TaskNotFoundError):
+        client.query("nothing")
+
+
+@pytest.mark.fault("M-05")
+def test_pytest_loads_nothing_of_the_sdk() -> None:
+    """The SDK hooks into nothing: a run of pytest in an empty folder has not imported it."""
+    assert [entry.group for entry in distribution("kkiai-sdk").entry_points] == ["console_scripts"]
+    run = "pytest.main(['-q', '--co', '-p', 'no:cacheprovider', '/dev/null'])"
+    code = f"import sys, pytest; {run}; print([name for name in sys.modules if name.startswith('kkiai')])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.fault("M-08")
+@pytest.mark.parametrize("address", [("192.0.2.7", 80), ("203.0.113.1", 443)])
+def test_no_test_reaches_the_network(address: tuple[str, int]) -> None:
+    """An attempt of a test to connect to another machine fails at once."""
+    with socket.socket() as one, pytest.raises(AssertionError, match="tried to reach"):
+        one.connect(address)
