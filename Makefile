@@ -16,7 +16,7 @@ LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 .PHONY: help
 help: ## show this list
 	@echo "kkiai-sdk: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …" >&2; exit 2; }
@@ -44,6 +44,10 @@ demo: $(RUN_STAMP) ## wait for a video and download it, from a mock gateway (or 
 .PHONY: test
 test: $(DEV_STAMP) ## run every test; fails under 100 % branch coverage of the pure modules
 	@$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered $(ARGS)
+
+.PHONY: test-aiohttp
+test-aiohttp: $(DEV_STAMP) ## how the asynchronous client behaves over the extra aiohttp
+	@$(BIN)/python -m pytest --numprocesses=auto tests/behaviour --transport=aiohttp $(ARGS)
 
 .PHONY: chaos
 chaos: $(DEV_STAMP) ## what needs real time: kills, stops, slow peers, storms (under 5 minutes)

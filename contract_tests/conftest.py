@@ -11,7 +11,7 @@ import pytest
 from contract_tests.wire import BASE_URL, Wire
 from kkiai_sdk import Kkiai, _runtime
 from kkiai_sdk.contract import _spec
-from tests.support.adapter import KINDS, Maker
+from tests.support.adapter import KINDS, Maker, pin
 from tests.support.clock import FakeTime
 
 if TYPE_CHECKING:
@@ -35,6 +35,14 @@ def _no_strangers() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _over_httpcore() -> Iterator[None]:
+    # The wire stands in for httpcore.
+    with pytest.MonkeyPatch.context() as patch:
+        pin(patch, "httpcore")
         yield
 
 

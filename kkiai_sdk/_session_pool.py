@@ -7,6 +7,7 @@ import ssl
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.request import getproxies
 
 import httpx
 from attrs import frozen
@@ -18,7 +19,7 @@ from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
     from kkiai_sdk._config import Config
 
@@ -26,6 +27,27 @@ C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
 #: No limit: httpcore 1.0.9 loses slots of a limited pool when requests are cancelled, until every request times out.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+
+#: What aiohttp cannot do, or does in another way: with one of these the transport is httpx's own.
+NOT_FOR_AIOHTTP = frozenset({"transport", "mounts", "proxy", "http1", "http2"})
+
+
+def _suits_aiohttp(args: Mapping[str, Any]) -> bool:
+    """Whether these arguments, and the environment, ask for nothing that the extra ``aiohttp`` cannot do."""
+    proxies = getproxies().keys() if args.get("trust_env", True) else set()
+    return not args.keys() & NOT_FOR_AIOHTTP and not proxies & {"http", "https", "all"}
+
+
+def _aiohttp_if_installed(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport | None:
+    try:
+        from kkiai_sdk._session_aiohttp import Transport  # noqa: PLC0415 (an extra)
+    except ModuleNotFoundError:
+        return None
+    return Transport(tls)
+
+
+#: Makes the transport between an asynchronous client and the gateway; None stands for httpx's own. Tests set it.
+gateway_transport: Callable[[ssl.SSLContext], httpx.AsyncBaseTransport | None] = _aiohttp_if_installed
 
 
 def _check_transport(transport: object, build: Callable[..., object]) -> None:
@@ -131,6 +153,8 @@ class Pool:
             _check_transport(args.get("transport"), build)
             if "transport" not in args:
                 args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None), files=files)
+            if not files and build is httpx.AsyncClient and _suits_aiohttp(args):
+                args["transport"] = gateway_transport(args["verify"])
             client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
         except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
             if isinstance(problem, OSError) and problem.errno in EXHAUSTED:

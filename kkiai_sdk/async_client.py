@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class AsyncKkiai(BaseClient):
     """:class:`~kkiai_sdk.Kkiai` for asyncio: the same options, calls, results and errors, with awaits.
 
+    Where the extra ``aiohttp`` is installed, the gateway is asked over it, unless ``httpx_args`` or the environment say
+    something that it cannot do (``transport``, ``mounts``, ``proxy``, ``http1``, ``http2``);
+    ``httpx_args={"transport": httpx.AsyncHTTPTransport()}`` does without it. Files are always fetched by httpx itself.
+
     Each event loop that uses it gets connections of its own. Use it in an ``async with`` statement or call
     :meth:`aclose`.
     """

@@ -83,9 +83,12 @@ def test_pure_modules(name: str) -> None:
     assert named <= {f"kkiai_sdk.{pure}" for pure in [*PURE, "_version"]}
 
 
+HTTP = {"httpx", "httpcore", "httpx_aiohttp", "aiohttp", "yarl"}
+
+
 def test_who_knows_httpx() -> None:
     """Only the session imports httpx; the clients may name its types, the outer layers may use it inside a function."""
-    found = [(path, i) for path in FILES for i in imports(path) if top(i) in {"httpx", "httpcore", "httpx_aiohttp"}]
+    found = [(path, i) for path in FILES for i in imports(path) if top(i) in HTTP]
     rest = [(path, i) for path, i in found if not path.stem.startswith("_session")]
     assert len(found) > len(rest)
     for path, i in rest:
@@ -231,6 +234,12 @@ with contextlib.redirect_stdout(io.StringIO()):
             HELP,
             "httpx attr asyncio schemathesis uvicorn starlette yaml kkiai_api kkiai_sdk.errors kkiai_sdk._cli.work",
             "typer kkiai_sdk.cli",
+        ),
+        # The extra waits for the first request.
+        (
+            "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
+            "aiohttp httpx_aiohttp yarl kkiai_sdk._session_aiohttp",
+            "httpx kkiai_sdk._session_pool",
         ),
     ],
 )

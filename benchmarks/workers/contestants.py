@@ -126,20 +126,6 @@ async def _kkiai_async(url: str) -> Callable[[], Awaitable[Any]]:
     return lambda: client.query(TASK)
 
 
-def aiohttp_options() -> dict[str, Any]:
-    """What makes the SDK run over aiohttp."""
-    from httpx_aiohttp import AiohttpTransport
-
-    return {"httpx_args": {"transport": AiohttpTransport()}}
-
-
-async def _kkiai_aiohttp(url: str) -> Callable[[], Awaitable[Any]]:
-    from kkiai_sdk import AsyncKkiai
-
-    client = AsyncKkiai(KEY, base_url=url, **aiohttp_options())
-    return lambda: client.query(TASK)
-
-
 async def _openai_async(url: str) -> Callable[[], Awaitable[Any]]:
     import openai
 
@@ -179,7 +165,7 @@ ASYNC: dict[str, Callable[[str], Awaitable[Callable[[], Awaitable[Any]]]]] = {
     "aiohttp": _aiohttp,
     "generated client alone": _generated_async,
     "kkiai": _kkiai_async,
-    "kkiai[aiohttp]": _kkiai_aiohttp,
+    "kkiai[aiohttp]": _kkiai_async,
     "openai": _openai_async,
     "runwayml": _runwayml_async,
     "lumaai": _lumaai_async,

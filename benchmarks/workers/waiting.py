@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from benchmarks.workers.contestants import HEADERS, KEY, aiohttp_options
+from benchmarks.workers.contestants import HEADERS, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     Wait = Callable[[list[str], float], Awaitable[Any]]
 
 
-def _kkiai(url: str, interval: float, **options: Any) -> Wait:
+def _kkiai(url: str, interval: float) -> Wait:
     from kkiai_sdk import AsyncKkiai, PollPolicy
 
     pace = PollPolicy(min_interval=interval, max_interval=interval, growth=0.0)
-    client = AsyncKkiai(KEY, base_url=url, poll=pace, **options)
+    client = AsyncKkiai(KEY, base_url=url, poll=pace)
     # Its queue spreads what is asked by itself.
     return lambda ids, _spread: client.wait_many(ids, timeout=None, max_requests_per_second=None)
-
-
-def _kkiai_aiohttp(url: str, interval: float) -> Wait:
-    return _kkiai(url, interval, **aiohttp_options())
 
 
 async def _each(ids: list[str], spread: float, wait: Callable[[str], Awaitable[Any]]) -> Any:
@@ -90,7 +86,7 @@ def _runwayml(url: str, interval: float) -> Wait:
 WAITING: dict[str, Callable[[str, float], Wait]] = {
     "httpx": _httpx,
     "kkiai": _kkiai,
-    "kkiai[aiohttp]": _kkiai_aiohttp,
+    "kkiai[aiohttp]": _kkiai,
     "openai": _openai,
     "runwayml": _runwayml,
 }

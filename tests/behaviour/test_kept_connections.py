@@ -133,7 +133,8 @@ def two_records(tls: ssl.SSLContext, first: bytes, second: bytes) -> Iterator[tu
         peer = tls.wrap_bio(incoming, outgoing, server_side=True)
         while True:
             try:
-                peer.read(65536)
+                if not peer.read(65536):
+                    return
             except ssl.SSLWantReadError:
                 connection.sendall(outgoing.read())
                 incoming.write(connection.recv(65536) or b"the end")
