@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from gzip import compress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from contract_tests.crooked import KEY, Crook, Reply, honest
+from contract_tests.crooked import BEARER, KEY, Crook, Reply, honest
 from contract_tests.wire import VIDEO_URL, task
 from kkiai_sdk.contract._messages import values_of
 
@@ -40,11 +42,12 @@ def known(request: Request, reply: Reply) -> Reply:
 
 @frozen
 class Defect:
-    """What one gateway does wrong."""
+    """What one gateway does wrong. It may lie below a path."""
 
     group: str
     name: str
     crook: Crook
+    prefix: str = ""
 
 
 def _good(**facts: Any) -> Crook:
@@ -130,6 +133,50 @@ def _on_method(method: str, **facts: Any) -> Crook:
     return lambda request, reply: reply.but(**facts) if request.method == method else reply
 
 
+def _every_second(change: Any) -> Crook:
+    """Another JSON value in place of every second task; ``change`` gets the number of the answer, too."""
+    numbers = count(1)
+
+    def turn(_: Request, reply: Reply) -> Reply:
+        number = next(numbers) if reply.status == 200 else 0
+        return reply.but(value=reply.value | change(reply.value, number)) if number else reply
+
+    return turn
+
+
+def _with_credential(fits: Any) -> Crook:
+    """As if the key were good where ``fits`` says so of the request."""
+
+    def let_in(request: Request, reply: Reply) -> Reply:
+        good = (("Authorization", f"Bearer {KEY}"),)
+        return known(request, honest(evolve(request, headers=good))) if reply.status == 401 and fits(request) else reply
+
+    return let_in
+
+
+def _credential(request: Request) -> str:
+    return "".join(values_of(request.headers, "authorization"))
+
+
+def _forwarded(change: Any) -> Crook:
+    """Another JSON value in place of every task that is asked for with X-Forwarded-Host."""
+
+    def pass_on(request: Request, reply: Reply) -> Reply:
+        hosts = values_of(request.headers, "x-forwarded-host")
+        return reply.but(value=reply.value | change(hosts[0])) if hosts and reply.status == 200 else reply
+
+    return pass_on
+
+
+def _chunked(body: bytes) -> bytes:
+    return b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def _small_letters(request: Request, reply: Reply) -> Reply:
+    is_small = _credential(request).startswith("bearer ")
+    return Reply(401, {"error": "no token"}, BEARER) if is_small else reply
+
+
 HTML = b"<!doctype html><title>Sign in</title>"
 NO_TASK = {"code": "task_not_exist", "message": "no such task", "data": None}
 _TIME, _ID, _URL = "status_update_time", "id", "video_url"
@@ -138,6 +185,8 @@ _TABLE: dict[str, dict[str, Crook]] = {
     "fields": {
         **{f"no {name}": _without(name) for name in task()},
         "an undocumented field": _good(model="veo"),
+        "progress as text": _when(_is("processing"), progress="40%"),
+        "an error beside a task that runs": _when(_is("processing"), error={"code": "x", "message": "oops"}),
         "the id under another name": _value(lambda v: {"task_id": v["id"], **{k: v[k] for k in v if k != "id"}}),
         "the URL in another place": _when(_is("completed"), video_url=None, output={"url": VIDEO_URL}),
     },
@@ -173,9 +222,20 @@ _TABLE: dict[str, dict[str, Crook]] = {
         "a URL with spaces": _when(_is("completed"), video_url="https://media.example.com/a cow.mp4"),
         "a URL of a file": _when(_is("completed"), video_url="file:///srv/cow.mp4"),
         "text for no URL": _good(video_url="null"),
+        "a URL of data": _when(_is("completed"), video_url="data:video/mp4;base64,AAAA"),
+        "a URL with a password": _when(_is("completed"), video_url="https://a:b@media.example.com/a.mp4"),
+        "a URL made for a page": _when(_is("completed"), video_url=f"{VIDEO_URL}&amp;b=2"),
+        "a URL of another network": _when(_is("completed"), video_url="http://10.0.0.3/a.mp4"),
+        "a URL for a task that waits": _when(_is("pending"), video_url=VIDEO_URL),
+        "the local time of another place": _good(status_update_time=MILLISECONDS + 8 * 3_600_000),
+        "text that was decoded wrongly": _good(enhanced_prompt="caf\ufffd"),
     },
     "ids": {
         "an empty id": _good(id=""),
+        "an id of spaces": _good(id="  "),
+        "the id in capitals": _value(lambda v: v | {"id": v["id"].upper()}),
+        "one id for all tasks": _good(id=IDS[0]),
+        "the id of another task": _when(lambda v: v["id"] == IDS[3], id=IDS[1]),
         "another id": _good(id="7d3c"),
         "the id without its prefix": _value(lambda v: v | {"id": v["id"].partition(":")[2]}),
         "crashes on letters beyond ASCII": _on_letters,
@@ -195,7 +255,34 @@ _TABLE: dict[str, dict[str, Crook]] = {
         "an error under 200": _on(401, status=200),
         "a refusal under 200": _unknown(status=200, value={"code": 400, "message": "fail_to_fetch_task", "data": None}),
     },
+    "over time": {
+        "times go back": _every_second(lambda _, n: {"status_update_time": MILLISECONDS - n}),
+        "the time of the answer": _every_second(lambda _, n: {"status_update_time": MILLISECONDS + n}),
+        "another id each time": _every_second(lambda _, n: {"id": f"7d3c{n}"}),
+        "a URL on another host each time": _every_second(
+            lambda v, n: {"video_url": f"https://m{n}.example.com/a.mp4"} if v["video_url"] else {}
+        ),
+        "another prompt each time": _every_second(lambda _, n: {"enhanced_prompt": f"a boat {n}"}),
+        "finished tasks run again": _every_second(
+            lambda v, n: {"status": "processing", "video_url": None} if v["status"] == "completed" and n > 4 else {}
+        ),
+        "finished tasks fail": _every_second(
+            lambda v, n: {"status": "failed", "video_url": None} if v["status"] == "completed" and n > 4 else {}
+        ),
+        "a type that changes": _every_second(lambda _, n: {"enhanced_prompt": 7} if n > 4 else {}),
+    },
+    "errors": {
+        "null for an error": _unknown(status=404, value=None),
+        "an empty error": _unknown(status=404, value={}),
+        "an error without words": _on(401, value={"error": {"message": "", "code": None}}),
+        "a list of errors": _on(401, value={"error": ["no key"]}),
+        "false for a code": _on(401, value={"error": "no key", "code": False}),
+        "nothing for an error": _on(401, value=b""),
+        "a code in another place": _unknown(value={"message": "task_not_exist"}),
+        "text for an error": _unknown(status=404, value=b"task not found"),
+    },
     "only when completed": {
+        "a number for the prompt": _when(_is("completed"), enhanced_prompt=7),
         "no URL": _when(_is("completed"), video_url=None),
         "no prompt": _without("enhanced_prompt", _is("completed")),
         "seconds": _when(_is("completed"), status_update_time=SECONDS),
@@ -232,12 +319,21 @@ _TABLE: dict[str, dict[str, Crook]] = {
         "400 for no key": _on(401, status=400),
         "404 for no key": _on(401, status=404, value={"message": "task not found"}),
         "a redirect to a sign-in page": _on(401, status=302, headers={"Location": "/login"}, value=b""),
+        "an empty token does": _with_credential(lambda q: _credential(q) == "Bearer"),
+        "any other scheme does": _with_credential(lambda q: _credential(q).startswith("Basic")),
+        "the bare key does": _with_credential(lambda q: _credential(q) == KEY),
+        "the word Token does": _with_credential(lambda q: _credential(q) == f"Token {KEY}"),
+        "the key in another header does": _with_credential(lambda q: values_of(q.headers, "x-api-key") == [KEY]),
+        "the key in the query does": _with_credential(lambda q: q.parameter("access_token") == KEY),
+        "bearer in small letters is refused": _small_letters,
         "no challenge": lambda _, r: evolve(r, headers={}) if r.status == 401 else r,
         "another challenge": _on(401, headers={"WWW-Authenticate": "Basic realm=x"}),
     },
     "methods": {
         "POST does the same": _on_method("POST", status=200, value=task()),
         "DELETE answers 204": _on_method("DELETE", status=204, value=b"", media_type=""),
+        "HEAD is a page": _on_method("HEAD", status=200, value=HTML, media_type="text/html"),
+        "HEAD crashes": _on_method("HEAD", status=500, value={"error": "oops"}),
         "PUT crashes": _on_method("PUT", status=500, value={"error": "oops"}),
         "405 without Allow": lambda _, r: evolve(r, headers={}) if r.status == 405 else r,
         "Allow names too many": _on(405, headers={"Allow": "GET, POST"}),
@@ -259,9 +355,24 @@ _TABLE: dict[str, dict[str, Crook]] = {
         "a cookie": _on(200, headers={"Set-Cookie": "session=1"}),
         "Retry-After with a word": _unknown(status=429, headers={"Retry-After": "soon"}),
         "X-Forwarded-Host is used": _on_forwarded,
+        "X-Forwarded-Host is in the URL": _forwarded(lambda host: {"video_url": f"https://{host}/a.mp4"}),
+        "X-Forwarded-Host changes the prompt": _forwarded(lambda host: {"enhanced_prompt": host}),
+        "two dates": _on(200, extra=(("Date", "Mon, 05 Jan 2026 11:00:00 GMT"),)),
+        "two media types": _on(200, extra=(("Content-Type", "text/plain"),)),
+        "two request ids": _on(200, extra=(("X-Oneapi-Request-Id", "a"), ("X-Oneapi-Request-Id", "b"))),
     },
     "framing": {
         "nothing": _body(lambda _: b""),
+        "a length and chunks": lambda _, r: (
+            r.but(value=_chunked(r.body), headers={"Transfer-Encoding": "chunked"}) if r.status == 200 else r
+        ),
+        "two lengths": _on(200, extra=(("Content-Length", "9"),)),
+        "packed unasked": lambda _, r: (
+            r.but(value=compress(r.body), headers={"Content-Encoding": "gzip"}) if r.status == 200 else r
+        ),
+        "packed in silence": _body(compress),
+        "packed in another way": _on(200, headers={"Content-Encoding": "br"}),
+        "a zero behind it": _body(lambda body: body + b"\0"),
         "cut in the middle": _body(lambda body: body[: len(body) // 2]),
         "two documents": _body(lambda body: body * 2),
         "a byte order mark": _body(lambda body: b"\xef\xbb\xbf" + body),
@@ -280,4 +391,17 @@ _TABLE: dict[str, dict[str, Crook]] = {
         "in chunks, it says": _on(200, headers={"Transfer-Encoding": "chunked"}),
     },
 }  # fmt: skip
-DEFECTS = tuple(Defect(group, name, crook) for group, rows in _TABLE.items() for name, crook in rows.items())
+#: Defects that are tried once more below a path.
+_BELOW = frozenset(
+    {"over time: times go back", "keys: the bare key does", "methods: POST does the same", "ids: another id"}
+    | {"values: seconds", "ids: crashes on letters beyond ASCII", "only when completed: no URL", "framing: NaN"}
+)
+_AT_THE_TOP = tuple(Defect(group, name, crook) for group, rows in _TABLE.items() for name, crook in rows.items())
+DEFECTS = (
+    *_AT_THE_TOP,
+    *(
+        Defect("below a path", each.name, each.crook, "/proxy/video")
+        for each in _AT_THE_TOP
+        if f"{each.group}: {each.name}" in _BELOW
+    ),
+)

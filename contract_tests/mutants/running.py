@@ -45,15 +45,15 @@ class Tried:
 
 
 def honest(seed: int) -> Report:
-    """The check of a gateway without a defect."""
-    with gateway(serve(lambda _, reply: reply)) as base_url:
+    """The check of a gateway without a defect, every second one below a path."""
+    with gateway(serve(lambda _, reply: reply), "" if seed % 2 else "/proxy/video") as base_url:
         return check(base_url, KEY, task_ids=IDS, seed=seed)
 
 
 def gateways(defects: tuple[Defect, ...] = DEFECTS, *, fuzz: bool = True) -> Iterator[Tried]:
     """Every defect of a gateway, tried."""
     for defect in defects:
-        with gateway(serve(defect.crook)) as base_url:
+        with gateway(serve(defect.crook), defect.prefix) as base_url:
             report = check(base_url, KEY, task_ids=IDS, fuzz=fuzz)
         findings = list(report.findings)
         rules = dict.fromkeys(f"{each.rule} ({each.severity})" for each in findings)

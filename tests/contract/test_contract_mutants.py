@@ -14,7 +14,9 @@ from kkiai_sdk.contract import Severity
 
 #: What only a full check finds.
 UNGENTLE = [
-    each for each in DEFECTS if each.group in {"methods", "keys"} or each.name.startswith(("crashes on", "bel"))
+    each
+    for each in DEFECTS
+    if each.group in {"methods", "keys", "below a path"} or each.name.startswith(("crashes on", "bel"))
 ]
 
 
