@@ -62,6 +62,8 @@ RULES = (KNOWN_TASK, UNKNOWN_TASK, NO_KEY, BAD_KEY, NO_ID, TOO_LONG, FORWARDED, 
 #: Those that only a full check asks.
 FULL_RULES = (KEY_FORM, KEY_CASE, HEAD)
 
+#: A field Authorization that is in no good form may also be called a bad request (RFC 6750 section 3.1).
+_REFUSED = ("401", "400", "403")
 #: The two ways to say that there is no such task.
 _NO_SUCH = ("400 task_not_exist", "404")
 #: Ways to show a key, with ``{key}`` for a good one.
@@ -120,14 +122,14 @@ def about_rules(task_id: str, *, sure: bool) -> list[Probe]:
 def about_more(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
     """What only a full check asks. The key stands in a URL only on this machine, where no log of others' keeps it."""
     expected = _NO_SUCH if task_id == NO_TASK else known(task_id, sure=sure).expected
-    in_query = [Probe(KEY_FORM, task_id, ("401",), NONE, more="key={key}&api_key={key}&access_token={key}&token={key}")]
+    in_query = [Probe(KEY_FORM, task_id, _REFUSED, NONE, more="key={key}&api_key={key}&access_token={key}&token={key}")]
     return [
-        Probe(NO_KEY, task_id, ("401",), "Bearer"),
-        Probe(BAD_KEY, task_id, ("401",), f"Basic {WRONG_KEY}"),
-        Probe(BAD_KEY, task_id, ("401",), WRONG_KEY),
-        Probe(KEY_FORM, task_id, ("401",), "{key}"),
-        Probe(KEY_FORM, task_id, ("401",), "Token {key}"),
-        Probe(KEY_FORM, task_id, ("401",), NONE, (("X-Api-Key", "{key}"),)),
+        Probe(NO_KEY, task_id, _REFUSED, "Bearer"),
+        Probe(BAD_KEY, task_id, _REFUSED, f"Basic {WRONG_KEY}"),
+        Probe(BAD_KEY, task_id, _REFUSED, WRONG_KEY),
+        Probe(KEY_FORM, task_id, _REFUSED, "{key}"),
+        Probe(KEY_FORM, task_id, _REFUSED, "Token {key}"),
+        Probe(KEY_FORM, task_id, _REFUSED, NONE, (("X-Api-Key", "{key}"),)),
         Probe(KEY_CASE, task_id, expected, "bearer {key}"),
         Probe(UNKNOWN_TASK, LONG_ID[1:], _NO_SUCH),
         Probe(HEAD, task_id, ("200", "405", "501") if sure else ("200", "400", "404", "405", "501"), method="HEAD"),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _NOTHING = object()
+#: Bytes that are read of a file: ours has 15,000, and a device may have no end.
+MOST_BYTES = 2_000_000
 #: Beside the package in a wheel, beside the folder of the package in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
 
@@ -180,7 +182,11 @@ def load(path: Path | None = None) -> Spec:
     if found is None:
         raise ConfigurationError("openapi.yaml is missing from this installation; install the package again")
     try:
-        return Spec(found.read_text("utf-8-sig"), name_of(path) if path else found.name)
+        with found.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ConfigurationError(f"the spec {str(found)!a} is too large: it may have {MOST_BYTES} bytes")
+        return Spec(content.decode("utf-8-sig"), name_of(path) if path else found.name)
     except UnicodeDecodeError:
         raise ConfigurationError(f"the spec {str(found)!a} cannot be read: it is not text in UTF-8") from None
     except (OSError, ValueError) as error:

@@ -105,9 +105,12 @@ def test_a_spec_that_cannot_be_used_is_refused(kkiai: Callable[..., Ended], tmp_
     assert len(ended.err) < 600
 
 
-def test_a_folder_is_no_spec(kkiai: Callable[..., Ended], tmp_path: Path) -> None:
-    """What cannot be opened is named."""
-    assert kkiai("--spec", str(tmp_path)).code == 2
+@pytest.mark.parametrize("name", [".", "/dev/zero"])
+def test_a_folder_is_no_spec(kkiai: Callable[..., Ended], name: str) -> None:
+    """What cannot be opened, or has no end, is refused."""
+    ended = kkiai("--spec", name)
+    assert (ended.code, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
 
 
 GOOD = {
