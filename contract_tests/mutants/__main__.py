@@ -23,7 +23,8 @@ _HEAD = """\
 # Seeded defects
 
 The check is checked here: gateways that stray in one way each are given to `kkiai contract`, and copies of the SDK with
-one mistake each to the suites in `contract_tests/`. Written by `make mutants`; do not edit.
+one mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests; what they do not
+show is looked for by the full check, and said so. Written by `make mutants`; do not edit.
 
 | what | tried | caught |
 |---|---|---|
@@ -71,8 +72,12 @@ def _table(title: str, rows: Iterable[Tried]) -> list[str]:
     head = f"\n## {title}\n\n| group | defect | caught by | where |\n|---|---|---|---|\n"
     return [
         head,
-        *(f"| {each.group} | {each.name} | {_cell(each.caught_by)} | {_cell(each.where)} |\n" for each in rows),
+        *(f"| {each.group} | {_name(each)} | {_cell(each.caught_by)} | {_cell(each.where)} |\n" for each in rows),
     ]
+
+
+def _name(tried: Tried) -> str:
+    return f"{tried.name} ({tried.note})" if tried.note else tried.name
 
 
 def _cell(words: tuple[str, ...]) -> str:

@@ -50,8 +50,8 @@ def test_a_mistake_can_be_made(mistake: Mistake) -> None:
 
 def test_the_matrix_names_what_was_not_caught() -> None:
     """The written matrix counts defects and shows those that nothing caught."""
-    rows = [Tried("g", "one", ("rule-x (drift)",), ("openapi.yaml:7",)), Tried("g", "two", (), ())]
+    rows = [Tried("g", "one", ("rule-x (drift)",), ("openapi.yaml:7",)), Tried("g", "two", (), (), "full check")]
     text = document(20, rows, rows[:1])
     assert "| defects of a gateway | 2 | 1 |" in text
     assert "| g | one | rule-x (drift) | openapi.yaml:7 |" in text
-    assert "| g | two | nothing | nothing |" in text
+    assert "| g | two (full check) | nothing | nothing |" in text
