@@ -25,7 +25,7 @@ BEARER = {"WWW-Authenticate": "Bearer"}
 
 @frozen
 class Reply:
-    """What is sent back: the body as a JSON value, or as bytes."""
+    """What is sent back: the body as a JSON value, or as bytes. A status of 0: nothing, the connection is closed."""
 
     status: int
     value: Any
@@ -74,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.removeprefix(prefix) if self.path.startswith(prefix) else f"/elsewhere{self.path}"
         request = Request.to(self.command, path, self.headers.items())
         reply = type(self).crook(request, honest(request))
+        if reply.status == 0:
+            self.close_connection = True
+            return
         self.send_response_only(reply.status)
         sent = {"Date": DATE, "Content-Type": reply.media_type, "Content-Length": str(len(reply.body))} | reply.headers
         for name, value in (*sent.items(), *reply.extra):

@@ -23,8 +23,8 @@ _HEAD = """\
 # Seeded defects
 
 The check is checked here: gateways that stray in one way each are given to `kkiai contract`, and copies of the SDK with
-one mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests; what they do not
-show is looked for by the full check, and said so. Written by `make mutants`; do not edit.
+one mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests; what they do
+not show is looked for by the full check, which is then said. Written by `make mutants`; do not edit.
 
 | what | tried | caught |
 |---|---|---|
