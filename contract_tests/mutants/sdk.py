@@ -18,7 +18,8 @@ class Mistake:
 SESSION, RETRY, READING = "kkiai_sdk/_session.py", "kkiai_sdk/_retry.py", "kkiai_sdk/_reading.py"
 REFUSALS, EXCHANGE, JSON = "kkiai_sdk/_refusals.py", "kkiai_sdk/_exchange.py", "kkiai_sdk/_json.py"
 ENDPOINT = "generated/kkiai_api/api/video/query_video_task.py"
-_BEARER = 'headers["Authorization"] = f"Bearer {send.secret.reveal()}"'
+WIRE = "kkiai_sdk/_session_wire.py"
+_BEARER = 'headers = [*headers, (b"Authorization", f"Bearer {send.secret.reveal()}".encode())]'
 
 #: No mistake at all: the suite must pass in a copy, or it would be the copying that is caught.
 CONTROL = Mistake("no mistake", SESSION, '"Accept": "application/json"', '"Accept": "application/json"')
@@ -26,15 +27,15 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("no Accept", SESSION, '"Accept": "application/json", ', ""),
     Mistake("any Accept", SESSION, '"Accept": "application/json"', '"Accept": "*/*"'),
     Mistake("no Content-Type", SESSION, ', "Content-Type": "application/json"', ""),
-    Mistake("an undocumented header", SESSION, 'Headers({"Accept"', 'Headers({"X-Client": "kkiai", "Accept"'),
-    Mistake("no key", SESSION, _BEARER, "pass"),
-    Mistake("the key in another header", SESSION, 'headers["Authorization"] = f"Bearer ', 'headers["X-Api-Key"] = f"'),
-    Mistake("another scheme", SESSION, 'f"Bearer {send', 'f"Token {send'),
-    Mistake("Bearer twice", SESSION, 'f"Bearer {send', 'f"Bearer Bearer {send'),
-    Mistake("headers of a call are dropped", SESSION, "headers.update(self.call.headers)", "pass"),
+    Mistake("an undocumented header", SESSION, 'own = {"Accept"', 'own = {"X-Client": "kkiai", "Accept"'),
+    Mistake("no key", WIRE, _BEARER, "pass"),
+    Mistake("the key in another header", WIRE, '(b"Authorization", f"Bearer ', '(b"X-Api-Key", f"'),
+    Mistake("another scheme", WIRE, 'f"Bearer {send', 'f"Token {send'),
+    Mistake("Bearer twice", WIRE, 'f"Bearer {send', 'f"Bearer Bearer {send'),
+    Mistake("headers of a call are dropped", SESSION, " | _fields(call.headers)", ""),
     Mistake(
         "answer headers are dropped",
-        SESSION,
+        WIRE,
         "for name, value in response.headers.multi_items()",
         "for name, value in ()",
     ),
