@@ -19,7 +19,6 @@ SESSION, RETRY, READING = "kkiai_sdk/_session.py", "kkiai_sdk/_retry.py", "kkiai
 REFUSALS, EXCHANGE, JSON = "kkiai_sdk/_refusals.py", "kkiai_sdk/_exchange.py", "kkiai_sdk/_json.py"
 ENDPOINT = "generated/kkiai_api/api/video/query_video_task.py"
 WIRE = "kkiai_sdk/_session_wire.py"
-_BEARER = 'headers = [*headers, (b"Authorization", f"Bearer {send.secret.reveal()}".encode())]'
 
 #: No mistake at all: the suite must pass in a copy, or it would be the copying that is caught.
 CONTROL = Mistake("no mistake", SESSION, '"Accept": "application/json"', '"Accept": "application/json"')
@@ -28,7 +27,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("any Accept", SESSION, '"Accept": "application/json"', '"Accept": "*/*"'),
     Mistake("no Content-Type", SESSION, ', "Content-Type": "application/json"', ""),
     Mistake("an undocumented header", SESSION, 'own = {"Accept"', 'own = {"X-Client": "kkiai", "Accept"'),
-    Mistake("no key", WIRE, _BEARER, "pass"),
+    Mistake("no key", WIRE, "if send.secret is None:", "if True:"),
     Mistake("the key in another header", WIRE, '(b"Authorization", f"Bearer ', '(b"X-Api-Key", f"'),
     Mistake("another scheme", WIRE, 'f"Bearer {send', 'f"Token {send'),
     Mistake("Bearer twice", WIRE, 'f"Bearer {send', 'f"Bearer Bearer {send'),
