@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _run_tests = PytestRunner.run_tests
 
 #: Test files that judge a module without being called after it.
-ELSEWHERE = {"_pacing": ("test_fleet",), "_saving": ("test_resuming",)}
+ELSEWHERE = {"_pacing": ("test_fleet",), "_refusals": ("test_json_decoding",), "_saving": ("test_resuming",)}
 
 
 def chosen(module: str, tests: Iterable[str]) -> set[str]:

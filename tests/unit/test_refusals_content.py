@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from kkiai_sdk import APIResponseError, APIStatusError, TaskNotFoundError
-from kkiai_sdk._refusals import request_id
-from tests.unit.support import everything_in, refused, steers
+from kkiai_sdk import APIError, APIResponseError, APIStatusError, TaskNotFoundError
+from kkiai_sdk._refusals import read_answer, request_id
+from tests.unit.support import answer, everything_in, refused, steers
 
 KEY = 'Canary/Key+With"Odd\\Signs'
 
@@ -202,3 +203,26 @@ def test_a_short_key_does_not_hide_what_the_error_is() -> None:
     error = status_error(400, {"code": "task_not_exist", "message": "m"}, secret="t")
     assert isinstance(error, TaskNotFoundError)
     assert error.code == "***ask_no***_exis***"
+
+
+@pytest.mark.parametrize(("status", "body"), [(429, b""), (200, {"success": False}), (200, "cow")])
+@pytest.mark.parametrize(
+    ("clock", "date"),
+    [({"wall_clock": 784_111_757.0}, "Sun, 06 Nov 1994 08:49:37 GMT"), ({}, "Thu, 01 Jan 1970 00:00:20 GMT")],
+)
+def test_a_date_is_measured_from_the_wall_clock(status: int, body: object, clock: dict[str, Any], date: str) -> None:
+    """Every kind of refusal keeps when to ask again, as seconds from now."""
+    error = read_answer(answer(status, body, ("retry-after", date)), **clock)
+    assert isinstance(error, APIError)
+    assert error.retry_after == 20.0
+
+
+def test_request_ids_are_short_or_none() -> None:
+    """Without a request id there is none, and of a long one two hundred characters are kept."""
+    assert refused(500).request_id is None
+    assert refused(500, b"", ("x-request-id", "r" * 300)).request_id == "r" * 199 + "…"
+
+
+def test_what_is_wrong_with_an_answer_is_said() -> None:
+    """An answer that cannot be read says in what way."""
+    assert str(refused(200, "cow")) == "HTTP 200 with a body that is not JSON"
