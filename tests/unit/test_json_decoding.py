@@ -57,6 +57,7 @@ def test_anything_else_is_refused(coding: str, body: bytes) -> None:
         decoded(body, coding)
     assert isinstance(read_answer(Answer(200, [("content-encoding", coding)], body)), APIResponseError)
     assert isinstance(read_answer(Answer(502, [("content-encoding", coding)], body)), ServerError)
+    assert legible(Answer(502, [("content-encoding", coding)], body)).body == b""
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
