@@ -121,7 +121,7 @@ async def _send(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aioh
         attempt.is_fresh = True
         response = await send(request)
     # Nobody needs it, and the bridge stumbles over one that is not in UTF-8.
-    response.reason = None
+    response.reason = ""
     return response
 
 
