@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.lab import Lab
 
 #: Rounds of starting per round of the rest: a start is short and its time varies.
-TIMES = 6
+TIMES = 4
 
 Times = dict[str, list[tuple[float, float]]]
 

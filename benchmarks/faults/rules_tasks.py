@@ -56,11 +56,12 @@ def refused_unsent(seen: Seen) -> Verdict:
 
 
 def no_swaps(seen: Seen) -> Verdict:
-    """Nobody gets somebody else's answer."""
+    """Everybody gets an answer, and nobody somebody else's."""
     if seen["outcome"] != "returned":
         return Verdict(held=False, words=shown(seen))
-    swapped = seen["value"]["swapped"]
-    return Verdict(not swapped, f"**{swapped} of {seen['value']['asked']} swapped**" if swapped else "none swapped")
+    swapped, failed, asked = (seen["value"][name] for name in ("swapped", "failed", "asked"))
+    words = [f"**{swapped} of {asked} swapped**" if swapped else "none swapped"] + [f"{failed} fail"] * bool(failed)
+    return Verdict(not swapped and not failed, ", ".join(words))
 
 
 #: What the path of a question about one task begins with.

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+import tracemalloc
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,42 +140,59 @@ class Lag:
 
     def p99(self) -> float:
         """Milliseconds that 99 of 100 stay below; the one that is being waited for counts."""
-        late = sorted([*self.late, time.perf_counter() - self._since])
-        return late[int(len(late) * 0.99)] * 1000
+        # Whoever comes while the loop stands still waits for the rest of it: a stop of a second is not one late thing
+        # among a thousand, but two hundred that are late.
+        late = [*self.late, time.perf_counter() - self._since]
+        each = sorted(one - 0.005 * earlier for one in late for earlier in range(int(max(one, 0.0) / 0.005) + 1))
+        return each[int(len(each) * 0.99)] * 1000
 
 
 def burst(counter: Counter, lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
     """All tasks start at once: until every one has been polled, or time is up."""
     connections, requests = counter.read()
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     _START.set()
     while (polled := counter.requests - requests) < spec["tasks"] and time.perf_counter() - began < spec["limit"]:
         time.sleep(0.1)
     found = {"polled": polled / spec["tasks"], "burst": time.perf_counter() - began, "lag": lag.p99()}
+    found["burst_cpu"] = (time.process_time() - cpu) / max(polled, 1) * 1e6
     return found | {"connections": counter.connections - connections}
 
 
-def steady(counter: Counter, _lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
-    """All tasks wait: what each holds, what a poll takes, and what comes of a server that stops."""
+def _settle(counter: Counter, spec: dict[str, Any], size: Callable[[], float]) -> float:
+    """Start the tasks and see each polled once; gives by how much the process has grown for each."""
     gc.collect()
-    memory, requests = resident(), counter.requests
+    before, requests = size(), counter.requests
     _START.set()
     end = time.perf_counter() + spec["limit"]
     while counter.requests - requests < spec["tasks"] and time.perf_counter() < end:
         time.sleep(0.1)
-    time.sleep(spec["interval"] / 5)
+    time.sleep(0.5)
     gc.collect()
-    found = {"memory": (resident() - memory) / spec["tasks"]}
+    return (size() - before) / int(spec["tasks"])
+
+
+def objects(counter: Counter, _lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
+    """All tasks wait: what Python has allocated for each."""
+    tracemalloc.start()
+    return {"objects": _settle(counter, spec, lambda: tracemalloc.get_traced_memory()[0] / 1024)}
+
+
+def steady(counter: Counter, _lag: Lag, spec: dict[str, Any]) -> dict[str, float]:
+    """All tasks wait: what each takes of the process, what a poll takes, and what comes of a server that stops."""
+    found = {"memory": _settle(counter, spec, resident)}
+    if not spec["steady"]:
+        return found
     cpu, requests, began = time.process_time(), counter.requests, time.perf_counter()
     time.sleep(spec["steady"])
     polls = counter.requests - requests
     found["cpu"] = (time.process_time() - cpu) / max(polls, 1) * 1e6
     found["rate"] = polls / (time.perf_counter() - began)
-    return found | ({"served": stop(counter, spec, found["rate"])} if spec["stop"] else {})
+    return found | ({"served": stop(counter, spec)} if spec["stop"] else {})
 
 
-def stop(counter: Counter, spec: dict[str, Any], rate: float) -> float:
-    """Stop the server for three seconds; gives the polls served in the ten seconds after that, by those before."""
+def stop(counter: Counter, spec: dict[str, Any]) -> float:
+    """Stop the server for three seconds; gives the share of the polls due in the ten seconds after that it serves."""
     os.kill(spec["pid"], signal.SIGSTOP)
     try:
         time.sleep(3.0)
@@ -182,7 +200,8 @@ def stop(counter: Counter, spec: dict[str, Any], rate: float) -> float:
         os.kill(spec["pid"], signal.SIGCONT)
     before, began = counter.requests, time.perf_counter()
     time.sleep(10.0)
-    return (counter.requests - before) / (rate * (time.perf_counter() - began))
+    due = spec["tasks"] / spec["interval"] * (time.perf_counter() - began)
+    return (counter.requests - before) / float(due)
 
 
 #: Set when the tasks may start.
@@ -191,7 +210,7 @@ _START = threading.Event()
 
 def _observe(spec: dict[str, Any], lag: Lag) -> None:
     """In a thread, so that it comes to an end when the event loop does not come to itself."""
-    found = {"burst": burst, "steady": steady}[spec["phase"]](Counter(spec["url"]), lag, spec)
+    found = {"burst": burst, "steady": steady, "objects": objects}[spec["phase"]](Counter(spec["url"]), lag, spec)
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
     os._exit(0)  # what still waits is nobody's any more
@@ -199,11 +218,12 @@ def _observe(spec: dict[str, Any], lag: Lag) -> None:
 
 async def _run(spec: dict[str, Any]) -> None:
     wait, lag = WAITING[spec["who"]](spec["url"], spec["interval"]), Lag()
-    # A first few show what a client costs by itself, before what each further task adds.
-    warm = asyncio.ensure_future(wait([f"warm-{number}" for number in range(64)], 1.0))
-    await asyncio.sleep(3.0)
-    warm.cancel()
-    await asyncio.gather(warm, return_exceptions=True)
+    if spec["phase"] != "burst":
+        # A first few show what a client costs by itself, before what each further task adds.
+        warm = asyncio.ensure_future(wait([f"warm-{number}" for number in range(64)], 1.0))
+        await asyncio.sleep(3.0)
+        warm.cancel()
+        await asyncio.gather(warm, return_exceptions=True)
     threading.Thread(target=_observe, args=(spec, lag), daemon=True).start()
     await asyncio.to_thread(_START.wait)
     watcher = asyncio.create_task(lag.watch())
