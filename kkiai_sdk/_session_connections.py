@@ -9,6 +9,7 @@ request: such a connection is not used again.
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -36,9 +37,16 @@ class _Kept:
     #: A stale connection is closed before it is made anew; the pool must not drop it in between.
     _is_sending = False
     _is_given_up = False
+    _is_dropped = False
+    #: Of two threads one may give a request to a connection that the other finds expired: then one of them is first.
+    _claim: Lock
 
     def _begin(self) -> Token[bool]:
-        self._is_sending = True
+        with self._claim:
+            if self._is_dropped:
+                # The pool is about to close it, and knows another.
+                raise httpcore.ConnectionNotAvailable
+            self._is_sending = True
         return _session_logs.begin()
 
     def _end(self, token: Token[bool]) -> None:
@@ -60,7 +68,11 @@ class _Kept:
         self._stream = stream if plain and isinstance(stream, Stream | AsyncStream) else None
 
     def has_expired(self) -> bool:
-        return self._inner.has_expired() or (self._inner.is_idle() and _holds_surplus(self._inner))
+        with self._claim:
+            if self._is_sending:
+                return False
+            self._is_dropped = self._inner.has_expired() or (self._inner.is_idle() and _holds_surplus(self._inner))
+            return self._is_dropped
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:
         return bool(self._inner.can_handle_request(origin))
@@ -82,7 +94,7 @@ class Connection(_Kept, httpcore.ConnectionInterface):
     """A connection of httpcore's that is made anew when it turns out to be stale."""
 
     def __init__(self, origin: httpcore.Origin, make: Callable[[], httpcore.ConnectionInterface]) -> None:
-        self._origin, self._make = origin, make
+        self._origin, self._make, self._claim = origin, make, Lock()
         self._inner: httpcore.ConnectionInterface = make()
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
@@ -108,7 +120,7 @@ class AsyncConnection(_Kept, httpcore.AsyncConnectionInterface):
     """:class:`Connection` with awaits."""
 
     def __init__(self, origin: httpcore.Origin, make: Callable[[], httpcore.AsyncConnectionInterface]) -> None:
-        self._origin, self._make = origin, make
+        self._origin, self._make, self._claim = origin, make, Lock()
         self._inner: httpcore.AsyncConnectionInterface = make()
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:

@@ -87,7 +87,7 @@ def test_a_passing_fault(make: Maker, clock: FakeTime, name: str) -> None:
 
 
 @pytest.mark.fault("B-01", "B-03", "B-04", "B-05", "B-07", "B-13", "N-10", "N-11", "D-11", "D-12", "D-18", "D-20")
-@pytest.mark.parametrize("name", VIDEOS)
+@pytest.mark.parametrize("name", sorted(VIDEOS))
 def test_a_video(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
     """A video whose first download has the fault is whole in the end, or the error says what happened."""
     error, target = VIDEOS[name], tmp_path / "v.mp4"
