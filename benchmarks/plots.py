@@ -14,7 +14,11 @@ INK = "#808a94"
 OURS = "#1f9d6b"
 OTHERS = "#d1722e"
 #: Where a name stands, in points from its point, when not to the upper right of it.
-LABELS = {"runwayml": ((-9, -9), "right"), "constant": ((9, -10), "left")}
+LABELS = {
+    "runwayml: 6 s ± 1.5 s": ((-9, -9), "right"),
+    "constant: 5 s": ((9, -10), "left"),
+    "constant: 30 s": ((-9, -9), "right"),
+}
 
 
 def _pyplot() -> Any:
@@ -55,7 +59,7 @@ def requests_against_delay(points: dict[str, Outcome], front: list[Outcome]) -> 
     for name, one in points.items():
         color = OURS if name.startswith("kkiai") else OTHERS
         axes.scatter([one.requests], [one.delay], color=color, zorder=2, s=42)
-        offset, side = LABELS.get(name.split(":")[0], ((8, 4), "left"))
+        offset, side = LABELS.get(name, ((8, 4), "left"))
         place = (one.requests, one.delay)
         axes.annotate(name, place, xytext=offset, textcoords="offset points", color=color, ha=side)
     axes.set_xlabel("requests per task")
@@ -82,6 +86,7 @@ def cost_against_tasks(fleets: dict[str, dict[int, Voyage]]) -> None:
             )
         axes.set_ylim(bottom=0)
     panels[1].set_yscale("symlog", linthresh=10)
+    panels[1].set_ylim(0, 10_000)
     panels[0].legend(frameon=False, fontsize=8)
     _save(figure, "cost-against-tasks")
     pyplot.close(figure)
