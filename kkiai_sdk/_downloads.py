@@ -226,5 +226,10 @@ class _Sink:
             self._append(beginning)
 
     def _append(self, chunk: bytes) -> None:
-        _saving.check_size(self._part.size + len(chunk), self._max_bytes, self._url)
+        size = self._part.size + len(chunk)
+        _saving.check_size(size, self._max_bytes, self._url)
+        if self._save.total is not None and size > self._save.total:
+            # Which of the bytes are the file, nobody can say.
+            self._part.restart()
+            raise DownloadError(f"{self._url}: the server sent more than the file has by its own words", url=self._url)
         self._part.write(chunk)

@@ -170,6 +170,29 @@ def test_starting_over_happens_once(make: Maker, serve: Serve, target: Path, wro
     assert list(target.parent.iterdir()) == []
 
 
+LAST = ("Content-Range", f"bytes 5000-{SIZE - 1}/{SIZE}")
+MORE = ONE[5_000:] + b"surplus"
+TOO_MUCH = {
+    "by its length": http(206, MORE, VIDEO, TAG, LAST),
+    "in chunks": Act(
+        http(206, b"", VIDEO, TAG, LAST).head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"),
+        b"%x\r\n%b\r\n0\r\n\r\n" % (len(MORE), MORE),
+    ),
+}
+
+
+@pytest.mark.fault("B-02", "D-03")
+@pytest.mark.parametrize("body", TOO_MUCH)
+def test_more_than_was_missing(make: Maker, serve: Serve, target: Path, body: str) -> None:
+    """The rest of a file that is longer than what is missing is no part of it: an old file stays, nothing is kept."""
+    target.write_bytes(TWO)
+    host = serve(HOST.cut(5_000), TOO_MUCH[body])
+    with pytest.raises(k.DownloadError, match="more than"):
+        make(serve().url).download(finished(f"{host.url}/v"), target, overwrite=True)
+    assert target.read_bytes() == TWO
+    assert list(target.parent.iterdir()) == [target]
+
+
 @pytest.mark.fault("D-15")
 def test_a_fresh_url_for_a_changed_file(make: Maker, serve: Serve, target: Path) -> None:
     """When the fresh URL leads to another version, nothing of the old one is in the file."""
