@@ -97,6 +97,10 @@ class Transport(AiohttpTransport):
         try:
             with _translated(attempt):
                 response = await super().handle_async_request(request)
+        except BaseException as problem:
+            # In aiohttp's frames the key stands among the fields, and crash reporters show the variables of a frame.
+            problem.__traceback__ = None
+            raise
         finally:
             ATTEMPT.reset(token)
         response.stream = _Stream(cast("httpx.AsyncByteStream", response.stream), attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError
 from tests.support.adapter import default_tls
-from tests.support.canary import KEY
+from tests.support.canary import KEY, chain_of
 from tests.support.rawserver import End
 from tests.support.wire import HANG, FileHost, finished, pattern, says, task
 
@@ -42,6 +43,33 @@ async def cancelled_after(steps: int, call: Awaitable[object]) -> bool:
     except asyncio.CancelledError:
         return True
     return False
+
+
+def variables_of(error: BaseException) -> str:
+    """The variables of every frame that an error and its causes passed through, the SDK's and others'."""
+    return "".join(repr(frame.f_locals) for one in chain_of(error) for frame, _ in traceback.walk_tb(one.__traceback__))
+
+
+@pytest.mark.fault("K-07", "C-03")
+def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:
+    """The error of a call that ran out of the caller's time goes through no frame whose variables hold the key."""
+
+    async def main() -> None:
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+
+        def hang(_request: Received) -> Act:
+            loop.call_soon_threadsafe(arrived.set)
+            return HANG
+
+        async with client_of(serve(each=hang)) as client:
+            call = asyncio.ensure_future(client.query("t"))
+            await arrived.wait()
+            call.cancel()
+            await call
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        asyncio.run(main())
+    assert KEY not in variables_of(caught.value)
 
 
 @pytest.mark.parametrize("use", ["wait", "query", "wait_many", "watch"])
