@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Bytes of a head, as in h11, by way of httpcore: aiohttp knows limits for a line only.
 MAX_HEAD = 100 * 1024
+#: Bytes of a body in chunks without one of content among them: aiohttp would collect trailers for ever. More than it
+#: holds back while nobody reads.
+MAX_FRAME = 1 << 20
 #: How the head of an answer ends; aiohttp's parser takes a bare line feed too.
 _HEAD_END = re.compile(rb"\n\r?\n")
 #: How a body in chunks ends, unless it has trailers. Surplus that ends so, too, contains the end of a head, and the
@@ -62,7 +65,8 @@ class Handler(ResponseHandler):
         #: Why the connection was lost.
         self.lost: BaseException | None = None
         self._in_head = self._is_chunked = self._is_soiled = False
-        self._size = self._due = 0
+        # Bytes of the head, or of a body in chunks since its content last grew.
+        self._size = self._content = self._due = 0
         self._last = b""
 
     def set_response_params(self, **params: Any) -> None:
@@ -118,6 +122,9 @@ class Handler(ResponseHandler):
         if self._is_chunked:
             if self._payload is None or self._payload.is_eof():
                 self._due = 0
+            elif self._is_all_frame(self._payload.total_bytes, len(data)):
+                self._refuse("a body in chunks without content")
+                return
             self._last = (self._last + data)[-len(_LAST_CHUNK) :]
         self._is_soiled = len(data) > self._due
         part = data[: self._due]
@@ -126,6 +133,12 @@ class Handler(ResponseHandler):
             super().data_received(part)
         if self._is_soiled:
             self._hang_up()
+
+    def _is_all_frame(self, content: int, size: int) -> bool:
+        """Whether ``size`` more bytes of a body are too many for one whose content stays at ``content`` bytes."""
+        self._size = size if content != self._content else self._size + size
+        self._content = content
+        return self._size > MAX_FRAME
 
     def _refuse(self, why: str) -> None:
         self.set_exception(BadHttpMessage(why))

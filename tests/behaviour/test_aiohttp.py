@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import kkiai_sdk as k
 from tests.support.adapter import raw_request
 from tests.support.programs import WITHOUT_AIOHTTP, run
-from tests.support.rawserver import Act
+from tests.support.rawserver import Act, End
 from tests.support.wire import http, task
 
 if TYPE_CHECKING:
@@ -124,6 +125,24 @@ def test_a_good_answer_before_garbage(make: Maker, serve: Serve, surplus: bytes,
     client = make(server.url, max_retries=0)
     assert [client.query("t").status for _ in range(2)] == ["queued", "running"]
     assert [each.connection for each in server.requests] == [0, 1]
+
+
+ENDLESS = {
+    "trailers": b"0\r\nX-More: %b\r\n" % (b"m" * 60_000),
+    "an extension": b"5;more=" + b"m" * 60_000,
+    "a length": b"0" * 60_000,
+}
+
+
+@pytest.mark.parametrize("endless", ENDLESS)
+@pytest.mark.fault("N-12", "B-12")
+def test_a_body_that_is_all_frame(make: Maker, serve: Serve, endless: str) -> None:
+    """What surrounds the chunks of a body is not collected without end: the request fails long before its time."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server = serve(Act(head, [ENDLESS[endless][:3], *[ENDLESS[endless][3:]] * 40], End.HANG))
+    with pytest.raises(k.APIError) as caught:
+        make(server.url, max_retries=0).query("t")
+    assert not isinstance(caught.value, k.APITimeoutError)
 
 
 ENDS = {
