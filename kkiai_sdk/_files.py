@@ -66,7 +66,10 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
 
 
 def _is_path(text: object) -> bool:
-    return isinstance(text, str) and bool(text) and "\0" not in text
+    try:
+        return isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _target_exists(target: Path) -> TargetExistsError:

@@ -157,7 +157,7 @@ class Pool:
             if not files and build is httpx.AsyncClient and _suits_aiohttp(args):
                 args["transport"] = gateway_transport(args["verify"])
             client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
-        except (AttributeError, TypeError, ValueError, OSError, ImportError) as problem:
+        except (AttributeError, TypeError, ValueError, OSError, ImportError, httpx.InvalidURL) as problem:
             if isinstance(problem, OSError) and problem.errno in EXHAUSTED:
                 raise exhausted(problem) from problem
             raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None

@@ -87,7 +87,7 @@ def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_pa
 
 
 @pytest.mark.fault("F-04")
-@pytest.mark.parametrize("dest", ["missing/v.mp4", "", None, 5, b"v.mp4", "folder.mp4"])
+@pytest.mark.parametrize("dest", ["missing/v.mp4", "", "\0", "\ud800", None, 5, b"v.mp4", "folder.mp4"])
 def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
     """A place that cannot hold the file is refused before anything is sent."""
     (tmp_path / "folder.mp4" / "t.mp4").mkdir(parents=True)

@@ -148,6 +148,17 @@ def test_a_proxy_that_refuses(make: Maker, secure: Any, clock: FakeTime) -> None
     assert caught.value.kind == "proxy"
 
 
+def test_a_proxy_that_is_no_url(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A proxy whose URL cannot be read is the caller's mistake, whatever is asked for first."""
+    server = serve()
+    client = make(server.url, httpx_args={"proxy": "http://[::1"})
+    with pytest.raises(k.ConfigurationError, match="httpx_args"):
+        client.query("t")
+    with pytest.raises(k.ConfigurationError, match="httpx_args"):
+        client.download(finished("https://cdn.example/v.mp4"), tmp_path / "v.mp4")
+    assert server.requests == []
+
+
 @pytest.mark.fault("S-05")
 @pytest.mark.parametrize("url", ["http://10.0.0.1/v.mp4", "http://localhost/v.mp4", "http://127.1/v.mp4"])
 def test_a_proxy_is_not_asked_inwards(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
