@@ -157,8 +157,11 @@ def is_about_task(layer: Layer) -> bool:
     """Whether a layer describes a task: a bare status word beside data or an error code can be the envelope's."""
     if TASK_MARKS & layer.keys():
         return True
+    word = _word(layer.get("status"))
     wraps = "data" in layer and isinstance(layer["data"], dict | None)
-    is_envelope = _word(layer.get("status")) in ENVELOPE_WORDS and (wraps or not has_fine_code(layer))
+    # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
+    excuses = bool(layer.get("message")) and not layer.get("error") and STATES.get(word) is not SUCCEEDED
+    is_envelope = word in ENVELOPE_WORDS and (wraps or excuses or not has_fine_code(layer))
     return "status" in layer and not is_envelope
 
 

@@ -44,6 +44,8 @@ TASKS: dict[str, tuple[dict[str, Any], TaskState]] = {
         TaskState.RUNNING,
     ),
     "failed task without an id": ({"status": "failed", "error": {"message": "no"}}, TaskState.FAILED),
+    "failed task with a message": ({"status": "failed", "message": "m", "error": "no"}, TaskState.FAILED),
+    "success with a message": ({"status": "success", "message": "fine", "url": URL}, TaskState.SUCCEEDED),
     "list of data": ({"status": "completed", "data": [{"url": URL}]}, TaskState.SUCCEEDED),
     "odd code, word of a task": ({"status": "queued", "code": "whatever"}, TaskState.PENDING),
 }
@@ -57,9 +59,16 @@ def test_whose_status(case: str) -> None:
     assert read_task(raw, "grok:1", base_url=GATEWAY).state is state
 
 
-def test_a_failed_query_is_not_a_failed_task() -> None:
-    """A bare "error" beside an error code says that the query failed."""
-    raw = {"status": "error", "code": 500, "message": "upstream timeout"}
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"status": "error", "code": 500, "message": "upstream timeout"},
+        {"status": "error", "message": "upstream timeout"},
+        {"status": "failed", "message": "record not found"},
+    ],
+)
+def test_a_failed_query_is_not_a_failed_task(raw: dict[str, Any]) -> None:
+    """A bare "error" beside an error code, or beside nothing but a message, says that the query failed."""
     assert isinstance(read_answer(Answer(200, [], json.dumps(raw).encode())), APIResponseError)
 
 
