@@ -140,5 +140,5 @@ def vet_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
 
 
 def shown(url: str) -> str:
-    """A URL as it may stand in a message: without its query, which is often a signature."""
-    return _text.message(_text.without_query(url), 200)
+    """A URL as it may stand in a message: without its query, which is often a signature, and without a password."""
+    return _text.message(re.sub(r"//[^/]*@", "//***@", _text.without_query(url)), 200)

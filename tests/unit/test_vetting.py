@@ -277,3 +277,12 @@ def test_any_url(url: str) -> None:
     """Any text at all is a URL that may be fetched as it is, or is refused with UnsafeURLError."""
     with suppress(UnsafeURLError):
         assert vet(url, GATEWAY).url == url
+
+
+@pytest.mark.parametrize("user", ["joe", "joe:s3cret", "joe:s3@cret"])
+def test_credentials_are_not_shown(user: str) -> None:
+    """Who may log in where, by a URL that is refused for it, is nobody's business."""
+    with pytest.raises(UnsafeURLError) as caught:
+        vet(f"https://{user}@cdn.example/v.mp4?x=1", "https://gateway.example")
+    assert caught.value.url == "https://***@cdn.example/v.mp4"
+    assert user not in str(caught.value)
