@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :param argv: the arguments without the program's name. Default: those of the process.
     """
+    _replace_closed_streams()
     _never_fail_to_encode()
     try:
         code = _run(sys.argv[1:] if argv is None else argv)
@@ -41,6 +42,13 @@ def _run(argv: Sequence[str]) -> int:
             raise
         sys.stderr.write(f'kkiai: the command line needs {error.name}: pip install "kkiai-sdk[cli]"\n')
         return Code.USAGE
+
+
+def _replace_closed_streams() -> None:
+    """A program that is started without one of its streams (``2>&-``) does its work and writes the other."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
 
 
 def _never_fail_to_encode() -> None:

@@ -157,6 +157,22 @@ def test_a_closed_pipe_is_a_quiet_end(gateway: MockGateway) -> None:
 
 
 @pytest.mark.fault("S-13")
+@pytest.mark.parametrize(("closed", "printed"), [(2, "pending\tpending\n"), (1, "")])
+def test_a_stream_that_is_not_there(gateway: MockGateway, closed: int, printed: str) -> None:
+    """A program that was started without one of its streams does its work, writes the other and says how it went."""
+    task = f"grok:scenario-normal~without-{closed}"
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}",
+        "KKIAI_API_KEY": KEY,
+        "KKIAI_BASE_URL": gateway.base_url,
+    }
+    words = [sys.executable, "-W", "error", "-c", ENTRY, "query", task]
+    shell = ["sh", "-c", f'exec "$@" {closed}>&-', "sh"]
+    ended = subprocess.run([*shell, *words], env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, printed and f"{task}\t{printed}", "")
+
+
+@pytest.mark.fault("S-13")
 def test_an_ascii_locale(gateway: MockGateway) -> None:
     """What the encoding of stdout lacks is escaped; it ends no command."""
     code, out, err = ran("query", "grok:日本", KKIAI_BASE_URL=gateway.base_url, PYTHONIOENCODING="ascii", LC_ALL="C")
