@@ -132,7 +132,8 @@ def read_task(
     return VideoTask(
         id=task_id,
         answered_id=_first_text(layers, ID_PLACES) or None,
-        status=status,
+        # It is told in messages and logs.
+        status=_text.redact(status, secret) if status else status,
         state=state,
         video_url=_absolute(url, base_url) if url else None,
         enhanced_prompt=_first_text(layers, PROMPT_PLACES),

@@ -80,7 +80,8 @@ def test_a_fetchable_url_comes_first(decoy: str) -> None:
 
 
 def test_the_key_is_blotted_out() -> None:
-    """A gateway that echoes the caller's own key in a reason or a request id does not make the SDK show it."""
+    """A gateway that echoes the key in a reason, a status or a request id does not make the SDK show it."""
+    assert read_task({"id": "x", "status": "no mykey123"}, "t", base_url=GATEWAY, secret="mykey123").status == "no ***"
     raw = {"id": "x", "status": "failed", "error": {"message": "bad key mykey123", "code": "mykey123"}}
     task = read_task(raw, "grok:1", base_url=GATEWAY, request_id="r-mykey123", secret="mykey123")
     assert "mykey123" not in repr(task)
