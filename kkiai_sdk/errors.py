@@ -30,7 +30,8 @@
        └─ TargetExistsError                    the destination is there and ``overwrite`` is false
 
 Every error can be pickled and copied, and holds plain values only: no key, no request, no response. Text that came
-from a server is cleaned of control characters and of anything that looks like a key before it gets here.
+from a server is cleaned of anything that looks like a key before it gets here, and of control characters unless it is
+the ``body`` of an APIStatusError.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ class APIStatusError(APIError):
         self.code = code
         #: The gateway's error type (``new_api_error``), or None.
         self.type = type
-        #: The decoded JSON body, or its text, with keys blotted out.
+        #: The decoded JSON body, or its text, with keys blotted out. Not cleaned otherwise: print its repr.
         self.body = body
 
 
