@@ -147,7 +147,12 @@ _NOT_A_TASK = "this is not a mapping made by VideoTask.to_dict()"
 
 @frozen
 class WaitResult:
-    """How the wait for one of many tasks ended: exactly what ``wait`` would have returned or raised."""
+    """How the wait for one of many tasks ended: what ``wait`` would have returned or raised.
+
+    In one thing it may hold less. While many tasks wait, only the documented fields of each one's last snapshot are
+    kept. So a task whose last query failed, or whose time ran out before its turn, ends with a ``task`` whose ``raw``
+    and ``extra`` are empty, here and in ``error``. An answer that itself ends the wait is whole.
+    """
 
     #: The id as the caller gave it.
     task_id: str
