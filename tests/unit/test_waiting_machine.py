@@ -1,7 +1,7 @@
-"""A wait as a state machine: whatever the gateway says and whenever, the promises about waiting hold at each step.
+"""A wait as a state machine: at each step it does what the model says, whatever the gateway says and whenever.
 
-The machine performs the effects of the real flows one by one. At its end the same script is played to both drivers, and
-both must perform the same effects at the same times.
+The machine performs the effects of the real flows one by one and compares each with the model's, times included. At its
+end the same script is played to both drivers, and both must perform the same effects at the same times.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from random import Random
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,23 +24,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kkiai_sdk import APIError, PollPolicy, WaitResult
+from kkiai_sdk import APIError, PollPolicy, TaskFailedError, TaskTimeoutError, VideoMissingError, WaitResult
 from kkiai_sdk._drive import AsyncIteration, iterate
 from kkiai_sdk._effects import Call, Emit, Fetch, Gather, Launch, Reply
 from kkiai_sdk._fleet import Limits
 from kkiai_sdk._flows import Terms, completing, watching
 from kkiai_sdk._retry import RetryBudget
 from kkiai_sdk._runtime import Runtime
-from kkiai_sdk._waiting import LAST_LOOK, MAX_HINT, Sleep
+from kkiai_sdk._waiting import End, Sleep
 from tests.unit.scripts import DONE, FAILED, FATAL, NO_URL, NOT_FOUND, PENDING, RESET, RUNNING, UNKNOWN, busy, slow_down
 from tests.unit.support import START
+from tests.unit.waiting_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from kkiai_sdk._effects import Effect, Flow, Outcome
+    from tests.unit.waiting_model import Deed
 
-TINY = 1e-6
 KINDS: dict[str, Outcome] = {
     "pending": Reply(PENDING),
     "running": Reply(RUNNING),
@@ -57,15 +58,44 @@ KINDS: dict[str, Outcome] = {
 }
 #: What a wait goes on after, several times over: scripts that end at once teach little.
 LIVELY = ["pending", "running", "paced", "unknown", "no url", "busy", "busy", "reset", "not found"]
-POLICIES = st.builds(
-    PollPolicy,
-    min_interval=st.sampled_from([0.5, 3.0, 3.0]),
-    growth=st.sampled_from([0.0, 0.0, 0.02, 0.5]),
-    jitter=st.sampled_from([0.0, 0.1, 0.5]),
-    max_consecutive_errors=st.sampled_from([2, 10, 10, 10]),
-    not_found_grace=st.sampled_from([0.0, 30.0]),
-    url_grace=st.sampled_from([0.0, 30.0]),
+SETTINGS = st.builds(
+    lambda count, policy, timeout, room, retries: Setting(
+        tuple(f"t{number}" for number in range(count if room else 1)), policy, timeout, room, retries
+    ),
+    st.integers(1, 4),
+    st.builds(
+        PollPolicy,
+        min_interval=st.sampled_from([0.5, 3.0, 3.0]),
+        growth=st.sampled_from([0.0, 0.0, 0.02, 0.5]),
+        jitter=st.sampled_from([0.0, 0.1, 0.5]),
+        max_consecutive_errors=st.sampled_from([2, 10, 10, 10]),
+        not_found_grace=st.sampled_from([0.0, 30.0]),
+        url_grace=st.sampled_from([0.0, 30.0]),
+    ),
+    st.sampled_from([0.0, 5.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf, math.inf]),
+    st.sampled_from([0, 1, 2, 3]),
+    st.sampled_from([0, 1, 2, 100]),
 )
+ENDS: dict[type, End] = {
+    type(None): End.DONE,
+    TaskFailedError: End.DONE,
+    TaskTimeoutError: End.TIMED_OUT,
+    VideoMissingError: End.VIDEO_MISSING,
+}
+
+
+def deed(effect: Effect) -> Deed:
+    """An effect in the words of the model."""
+    if isinstance(effect, Launch):
+        effect = effect.fetch
+    if isinstance(effect, Fetch):
+        return ("ask", effect.task_id, effect.call.timeout)
+    if isinstance(effect, Sleep | Gather):
+        return ("sleep" if isinstance(effect, Sleep) else "gather", effect.until)
+    assert isinstance(effect, Emit)
+    if isinstance(effect.value, WaitResult):
+        return ("end", effect.value.task_id, ENDS.get(type(effect.value.error), End.BROKEN))
+    return ("news", effect.value)
 
 
 class Over(BaseException):
@@ -75,14 +105,14 @@ class Over(BaseException):
 class World:
     """A clock, chance from a seed, a budget, and one flow made of them."""
 
-    def __init__(self, ids: list[str], policy: PollPolicy, timeout: float, room: int, retries: int) -> None:
-        self.now, self.budget = START, RetryBudget(retries)
-        dice = Random(7)
-        runtime = Runtime(monotonic=lambda: self.now, random=lambda: dice.choice([0.0, 0.5, 1.0]))
-        terms = Terms(timeout, policy, Call(30.0, 1), runtime, self.budget)
-        self.flow: Flow[Any] = completing(ids, terms, Limits(room)) if room else watching(ids[0], terms)
+    def __init__(self, setting: Setting) -> None:
+        self.now, self.budget = START, RetryBudget(setting.retries)
+        runtime = Runtime(monotonic=lambda: self.now, random=chances())
+        terms = Terms(setting.timeout, setting.policy, Call(CALL_TIMEOUT, CALL_RETRIES), runtime, self.budget)
+        room = setting.room
+        self.flow: Flow[Any] = completing(setting.ids, terms, Limits(room)) if room else watching(setting.ids[0], terms)
 
-    def come(self, now: float, outcomes: list[Outcome]) -> None:
+    def come(self, now: float, outcomes: Iterable[Outcome]) -> None:
         """Let it be then, with these outcomes."""
         self.now = now
         for outcome in outcomes:
@@ -93,130 +123,79 @@ class World:
 class Waiting(RuleBasedStateMachine):
     """One wait, or a few at once."""
 
-    @initialize(
-        count=st.integers(1, 4),
-        policy=POLICIES,
-        timeout=st.sampled_from([0.0, 5.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf, math.inf]),
-        room=st.sampled_from([0, 1, 2, 3]),
-        retries=st.sampled_from([0, 1, 2, 100]),
-    )
-    def begin(self, count: int, policy: PollPolicy, timeout: float, room: int, retries: int) -> None:
-        """Start; with ``room`` 0 it is one task that is waited for alone."""
-        self.ids = [f"t{number}" for number in range(count if room else 1)]
-        self.make: Callable[[], World] = lambda: World(self.ids, policy, timeout, room, retries)
-        self.world, self.policy, self.room, self.retries = self.make(), policy, room, retries
-        self.deadline, self.is_once = START + timeout, timeout == 0
-        self.closes = self.deadline + LAST_LOOK
+    @initialize(setting=SETTINGS)
+    def begin(self, setting: Setting) -> None:
+        """Start."""
+        self.setting, self.world, self.model = setting, World(setting), Model(setting)
         self.script: list[tuple[float, Any]] = []
         self.trace: list[tuple[float, Effect]] = []
-        #: The tasks that are being asked about, and when the request is given up.
-        self.in_flight: dict[str, float] = {}
-        #: Before this time a task, or anybody, must not be asked.
-        self.barred: dict[str, float] = {}
-        self.barred_all = START
-        self.ill: set[str] = set()
-        self.ended: list[str] = []
-        self.retried = self.good = 0
         self.pending: Effect | None = None
-        self.go_on(None)
+        self.go_on(None, [])
 
-    def go_on(self, outcome: object) -> None:
-        """Hand the outcome to the flow, and perform what takes no time."""
+    def go_on(self, outcome: object, told: Iterable[Deed]) -> None:
+        """Hand the outcome to the flow, perform what takes no time, and hold each deed against the model's."""
+        expected = chain(told, self.model.goes_on(self.world.now))
         try:
             effect = self.world.flow.throw(outcome) if isinstance(outcome, APIError) else self.world.flow.send(outcome)
             while True:
                 self.trace.append((self.world.now, effect))
-                if isinstance(effect, Launch | Fetch):
-                    self.asked(effect.fetch if isinstance(effect, Launch) else effect)
+                assert deed(effect) == next(expected, None)
                 if not isinstance(effect, Launch | Emit):
                     break
-                if isinstance(effect, Emit) and isinstance(effect.value, WaitResult):
-                    assert effect.value.task_id not in self.ended
-                    self.ended.append(effect.value.task_id)
                 self.script.append((self.world.now, None))
                 effect = self.world.flow.send(None)
             self.pending = effect
-        except StopIteration:
+        except StopIteration as stop:
             self.pending = None
-            assert sorted(self.ended) == self.ids or not self.room
-
-    def asked(self, fetch: Fetch) -> None:
-        """A question goes out: may it?"""
-        task_id, now = fetch.task_id, self.world.now
-        assert task_id not in self.ended, "asked after its end"
-        assert task_id not in self.in_flight, "asked twice at once"
-        assert self.is_once or now <= self.closes, "asked after the deadline"
-        assert now >= self.barred.get(task_id, START) - TINY, "asked too soon"
-        assert now >= self.barred_all - TINY, "asked in a pause for all"
-        assert 0 < fetch.call.timeout <= 30
-        self.retried += task_id in self.ill
-        self.in_flight[task_id] = now + fetch.call.timeout
-
-    def settle(self, task_id: str, outcome: Outcome) -> None:
-        """Note what the outcome forbids from now on."""
-        now = self.world.now
-        del self.in_flight[task_id]
-        floor = now + self.policy.min_interval * (1 - self.policy.jitter)
-        if isinstance(outcome, Reply):
-            wanted = now + min(outcome.hint or 0.0, MAX_HINT)
-            self.barred[task_id] = min(max(floor, wanted), self.deadline)
-            self.ill.discard(task_id)
-            self.good += 1
-            if outcome.task.is_failed or outcome.task.video_url:
-                self.barred[task_id] = math.inf
-            return
-        assert isinstance(outcome, APIError)
-        pause = outcome.retry_after or 0.0
-        self.barred[task_id] = max(min(floor, self.deadline), now + pause)
-        if outcome is not NOT_FOUND:
-            self.ill.add(task_id)
-        if self.room and outcome.transient and pause <= MAX_HINT:
-            self.barred_all = max(self.barred_all, now + pause)
+            ended = [("end", stop.value.task_id, stop.value.end)] if stop.value else []
+            assert [*ended, ("over",)] == list(expected)
+            assert sorted(self.model.ended) == list(self.setting.ids)
+        assert next(expected, None) is None, "more should have been done"
 
     def deliver(self, outcomes: list[Outcome], latency: float) -> None:
         """The answers to the questions that were asked first arrive."""
         assert self.pending is not None
         until = self.pending.until if isinstance(self.pending, Gather) else math.inf
-        arrived = list(zip(list(self.in_flight), outcomes, strict=False))
+        arrived = list(zip(list(self.model.in_flight), outcomes, strict=False))
         # No request outlives its timeout.
-        now = min(self.world.now + latency, until, max(min(self.in_flight.values()), self.world.now))
+        given_up_at = min(asked + seconds for _, asked, seconds in self.model.in_flight.values())
+        now = min(self.world.now + latency, until, max(given_up_at, self.world.now))
         self.world.come(now, [outcome for _, outcome in arrived])
-        for task_id, outcome in arrived:
-            self.settle(task_id, outcome)
-        result: Any = arrived if self.room else arrived[0][1]
+        told = [each for task_id, outcome in arrived for each in self.model.settle(task_id, outcome, now)]
+        result: Any = arrived if self.setting.room else arrived[0][1]
         self.script.append((now, result))
-        self.go_on(result)
+        self.go_on(result, told)
 
-    @precondition(lambda self: self.pending is not None and self.in_flight)
+    @precondition(lambda self: self.pending is not None and self.model.in_flight)
     @rule(
-        kinds=st.lists(st.sampled_from([*KINDS, *LIVELY * 5]), min_size=1, max_size=2),
+        kinds=st.lists(st.sampled_from([*KINDS, *LIVELY * 5]), min_size=1, max_size=3),
         latency=st.sampled_from([0.0, 0.125, 1.0, 29.0]),
     )
     def answer(self, kinds: list[str], latency: float) -> None:
         """The gateway answers."""
         self.deliver([KINDS[kind] for kind in kinds], latency)
 
-    @precondition(lambda self: self.pending is not None and self.in_flight)
+    @precondition(lambda self: self.pending is not None and self.model.in_flight)
     @rule(
-        value=st.sampled_from([None, 0.0, 0.25, 7.5, 7.5, 30.0, 59.0, 61.0, 3599.0, 99999999.0]),
+        pauses=st.lists(
+            st.sampled_from([None, 0.0, 0.25, 7.5, 7.5, 30.0, 59.0, 61.0, 3599.0, 99999999.0]), min_size=1, max_size=3
+        ),
         make=st.sampled_from([slow_down, busy]),
     )
-    def rate_limit(self, value: float | None, make: Any) -> None:
-        """The gateway has had enough."""
-        self.deliver([make(value)], 0.125)
+    def refuse(self, pauses: list[float | None], make: Any) -> None:
+        """The gateway has had enough, for one pause or several."""
+        self.deliver([make(pause) for pause in pauses], 0.125)
 
     @precondition(lambda self: isinstance(self.pending, Sleep | Gather) and math.isfinite(self.pending.until))
     @rule(late=st.sampled_from([*[0.0] * 12, 0.001, 0.001, 2.0, 7200.0]))
     def advance(self, late: float) -> None:
         """Time passes; the program wakes on time, or late."""
         assert isinstance(self.pending, Sleep | Gather)
-        before, now = self.world.now, self.pending.until + late
-        if before < self.deadline and now > self.closes:
-            self.closes = now + LAST_LOOK
+        now = self.pending.until + late
         result: Any = [] if isinstance(self.pending, Gather) else None
         self.world.come(now, [])
         self.script.append((now, result))
-        self.go_on(result)
+        self.go_on(result, [])
 
     @precondition(lambda self: self.pending is not None)
     @rule(is_meant=st.integers(0, 49))
@@ -235,19 +214,9 @@ class Waiting(RuleBasedStateMachine):
 
     @invariant()
     def time_moves(self) -> None:
-        """A sleep always moves the clock, and never past the deadline."""
+        """Every sleep moves the clock."""
         if isinstance(self.pending, Sleep | Gather):
             assert self.pending.until > self.world.now
-        if isinstance(self.pending, Sleep) and not self.is_once:
-            assert self.pending.until <= max(self.closes, self.deadline)
-
-    @invariant()
-    def little_is_asked(self) -> None:
-        """In flight is no more than there is room for; retries stay within their budget and one per interval."""
-        assert len(self.in_flight) <= max(self.room, 1)
-        if self.room:
-            by_time = (self.world.now - START) / self.policy.min_interval
-            assert self.retried <= self.retries + self.good + by_time + 1
 
     def teardown(self) -> None:
         """The same script, played to both drivers, is performed effect by effect at the same times."""
@@ -261,7 +230,7 @@ class Waiting(RuleBasedStateMachine):
 
     def player(self) -> tuple[World, list[tuple[float, Effect]], Any]:
         """A new world, and a function that performs effects as the script says."""
-        world = self.make()
+        world = World(self.setting)
         trace: list[tuple[float, Effect]] = []
         emits = [isinstance(effect, Emit) for _, effect in self.trace]
         # Emits are not performed; their entries in the script are left out.
@@ -306,10 +275,10 @@ class Waiting(RuleBasedStateMachine):
         return trace, values
 
 
-SETTINGS = settings(derandomize=True, database=None, deadline=None, max_examples=100, stateful_step_count=60)
+FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=100, stateful_step_count=60)
 
 
 @pytest.mark.fault("T-04", "T-05", "T-13", "R-16")
 def test_waiting() -> None:
-    """Deadline, least gap, Retry-After, one end each, the budget of retries, and two drivers that do the same."""
-    run_state_machine_as_test(Waiting, settings=SETTINGS)
+    """Deadlines, gaps, pauses, ends and the budget of retries are the model's to the last digit, for both drivers."""
+    run_state_machine_as_test(Waiting, settings=FIXED)
