@@ -32,7 +32,20 @@ from kkiai_sdk._flows import Terms, completing, watching
 from kkiai_sdk._retry import RetryBudget
 from kkiai_sdk._runtime import Runtime
 from kkiai_sdk._waiting import End, Sleep
-from tests.unit.scripts import DONE, FAILED, FATAL, NO_URL, NOT_FOUND, PENDING, RESET, RUNNING, UNKNOWN, busy, slow_down
+from tests.unit.scripts import (
+    DONE,
+    FAILED,
+    FATAL,
+    NO_URL,
+    NOT_FOUND,
+    PASSING,
+    PENDING,
+    RESET,
+    RUNNING,
+    UNKNOWN,
+    busy,
+    slow_down,
+)
 from tests.unit.support import START
 from tests.unit.waiting_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
 
@@ -43,16 +56,10 @@ if TYPE_CHECKING:
     from tests.unit.waiting_model import Deed
 
 #: What a wait goes on after, more often than what ends it: scripts that end at once teach little.
-LIVELY: list[Outcome] = [
-    *[Reply(PENDING), Reply(RUNNING), Reply(RUNNING, 20.0), Reply(UNKNOWN), Reply(NO_URL), busy(), RESET, NOT_FOUND],
-    *[make(pause) for make in (slow_down, busy) for pause in (None, 0.25, 7.5, 30.0)],
-]
-OUTCOMES: list[Outcome] = [
-    *LIVELY * 4,
-    *[Reply(DONE), Reply(FAILED)] * 4,
-    *[Reply(RUNNING, 999.0), FATAL],
-    *[slow_down(0.0), slow_down(59.0), slow_down(61.0), busy(0.0), busy(59.0), busy(3599.0), busy(99999999.0)],
-]
+LIVELY: list[Outcome] = [Reply(PENDING), Reply(RUNNING), Reply(RUNNING, 20.0), Reply(UNKNOWN), Reply(NO_URL)]
+LIVELY += [busy(), RESET, NOT_FOUND, *(make(pause) for make in PASSING for pause in (None, 0.25, 7.5, 30.0))]
+OUTCOMES: list[Outcome] = [*LIVELY * 4, *[Reply(DONE), Reply(FAILED)] * 4, Reply(RUNNING, 999.0), FATAL]
+OUTCOMES += [slow_down(0.0), slow_down(59.0), slow_down(61.0), busy(0.0), busy(59.0), busy(3599.0), busy(99999999.0)]
 TIMEOUTS = [0.0, 5.0, 5.0, 8.0, 20.0, 20.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf]
 
 
