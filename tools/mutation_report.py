@@ -1,7 +1,7 @@
 """Judges what `tools/mutate.py` found: every mutant that no test notices must have its reason in `tests/survivors.md`.
 
-Writes the figures to `docs/mutation.md`, and fails for a survivor without a reason, a reason without a survivor, and
-a mutant that was not tried. `python tools/mutation_report.py _text` judges one.
+Writes the figures of every module to `docs/mutation.md`, and fails for a survivor without a reason, a reason without
+a survivor, and a mutant that was not tried. `python tools/mutation_report.py _text` judges one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _HEAD = """\
 
 `make mutate` changes the pure modules in small ways, one at a time (is `<` here, or would `<=` do?), and runs the unit
 tests of the changed function. This file is written by it; do not edit it. Every survivor is listed in
-[tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it.
+[tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it. Of mutants in the last
+column nothing is known: `make mutate` fails while there are any.
 
 | module | mutants | noticed | survive, with a reason | survive, without one | not tried |
 |---|---|---|---|---|---|
@@ -131,11 +132,11 @@ def main() -> int:
     """Judge the modules named on the command line, or all."""
     found = results(ROOT / "mutants")
     given = reasons(REASONS.read_text("utf-8"))
-    judged = [judge(module, found[module], given) for module in sys.argv[1:] or found]
-    wrong = [problem for each in judged for problem in each.problems()]
-    print("\n".join(wrong) or "every survivor has a reason")
-    if not sys.argv[1:]:
-        TARGET.write_text(_HEAD + "".join(each.row() for each in judged), encoding="utf-8")
+    judged = {module: judge(module, statuses, given) for module, statuses in found.items()}
+    TARGET.write_text(_HEAD + "".join(each.row() for each in judged.values()), encoding="utf-8")
+    named = sys.argv[1:] or list(judged)
+    wrong = [problem for module in named for problem in judged[module].problems()]
+    print("\n".join(wrong) or f"every survivor has a reason: {', '.join(named)}")
     return 1 if wrong else 0
 
 
