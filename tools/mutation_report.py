@@ -31,8 +31,8 @@ _HEAD = """\
 
 `make mutate` changes the pure modules in small ways, one at a time (is `<` here, or would `<=` do?), and runs the unit
 tests of the changed function. This file is written by it; do not edit it. Every survivor is listed in
-[tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it. Of mutants in the last
-column nothing is known: `make mutate` fails while there are any.
+[tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it. Of mutants in the
+last column nothing is known: `make mutate` fails while there are any.
 
 | module | mutants | noticed | survive, with a reason | survive, without one | not tried |
 |---|---|---|---|---|---|
