@@ -38,6 +38,10 @@ FIELDS = [
     for policy, table in ((RetryPolicy, RETRY), (PollPolicy, POLL))
     for name, (_, span) in table.items()
 ]
+DURATIONS = [
+    *((RetryPolicy, name) for name in ("initial_delay", "max_delay", "max_retry_after")),
+    *((PollPolicy, name) for name in ("min_interval", "max_interval", "not_found_grace", "url_grace")),
+]
 BAD: list[Any] = [-1, -1e-9, math.nan, math.inf, -math.inf, 10**9, 10**5000, True, None, "1", 1j, timedelta(days=-1)]
 
 
@@ -54,6 +58,12 @@ def test_bad_values(policy: type[RetryPolicy | PollPolicy], name: str, span: str
     with pytest.raises(ConfigurationError) as caught:
         policy(**{name: value})
     assert str(caught.value).startswith((f"{name} must be a number {span}", f"{name} must be a whole number {span}"))
+
+
+@pytest.mark.parametrize(("policy", "name"), DURATIONS, ids=str)
+def test_durations(policy: type[RetryPolicy | PollPolicy], name: str) -> None:
+    """Seconds may be given as a timedelta, and are kept as a number."""
+    assert getattr(policy(**{name: timedelta(seconds=7, milliseconds=500)}), name) == 7.5
 
 
 @pytest.mark.parametrize("name", ["min_interval", "max_interval", "max_consecutive_errors"])
