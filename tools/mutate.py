@@ -22,6 +22,7 @@ from _pytest.config import _prepareconfig
 from mutmut.__main__ import cli
 from mutmut.configuration import config
 from mutmut.runners.harness import PytestRunner
+from mutmut.state import state
 from mutmut.workers.isolation import run_in_fork
 
 if TYPE_CHECKING:
@@ -60,9 +61,8 @@ def collected() -> pytest.Session:
 
 
 def in_turn(items: list[pytest.Item]) -> int:
-    """Run tests until one fails: the exit code that pytest would give."""
-    # Those that try many examples come last.
-    items = sorted(items, key=lambda item: hasattr(getattr(item, "obj", None), "hypothesis"))
+    """Run tests, the shortest first, until one fails: the exit code that pytest would give."""
+    items = sorted(items, key=lambda item: state().duration_by_test.get(item.nodeid, 0))
     for item, following in zip_longest(items, items[1:]):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if item.session.testsfailed:

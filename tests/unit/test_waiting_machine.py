@@ -46,7 +46,7 @@ from tests.unit.scripts import (
     busy,
     slow_down,
 )
-from tests.unit.support import START
+from tests.unit.support import FIXED, MUTATING, START
 from tests.unit.waiting_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
 
 if TYPE_CHECKING:
@@ -258,10 +258,10 @@ class Waiting(RuleBasedStateMachine):
         return trace, values
 
 
-FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=300, stateful_step_count=60)
+SETTINGS = settings(FIXED, max_examples=25 if MUTATING else 300, stateful_step_count=60)
 
 
 @pytest.mark.fault("T-04", "T-05", "T-13", "R-16")
 def test_waiting() -> None:
     """Deadlines, gaps, pauses, ends and the budget of retries are the model's to the last digit, for both drivers."""
-    run_state_machine_as_test(Waiting, settings=FIXED)
+    run_state_machine_as_test(Waiting, settings=SETTINGS)
