@@ -5,7 +5,6 @@ Pure: the clock readings and the random number come in as arguments, the answer 
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -107,7 +106,6 @@ def _epoch(value: str) -> float | None:
     try:
         date = parsedate_to_datetime(value)
         # The asctime form names no zone; HTTP says that it is UTC.
-        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return seconds if math.isfinite(seconds) else None

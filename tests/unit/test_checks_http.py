@@ -135,3 +135,9 @@ def test_bad_headers(value: object, told: str) -> None:
     assert f"extra_headers{' ' * (told[0] != '[')}{told}" in str(caught.value)
     assert len(str(caught.value)) < 125
     assert "Canary" not in str(caught.value)
+
+
+def test_a_long_field_name_is_cut() -> None:
+    """Of a field name no more than 80 characters are shown."""
+    with pytest.raises(ConfigurationError, match=f"^extra_headers has an invalid field name '{'A' * 79}$"):
+        _checks.headers("extra_headers", {"A" * 100 + " ": "c"})

@@ -16,6 +16,7 @@ from kkiai_sdk._config import (
     Config,
     Secret,
     change,
+    hide,
     make,
     refuse,
     request_timeout,
@@ -190,6 +191,18 @@ def test_the_key_is_hidden() -> None:
     assert KEY not in f"{made!r}{made!s}{made.secret!r}{made.secret!s}"
     assert repr(made.secret) == "Secret('***')"
     assert KEY not in repr([getattr(made.secret, name) for name in Secret.__slots__])
+
+
+def test_hiding() -> None:
+    """The key among options is hidden before anything is done with them, once; without one nothing is."""
+    options: dict[str, Any] = {"api_key": KEY, "timeout": 5}
+    hide(options)
+    first = options["api_key"]
+    hide(options)
+    assert options == {"api_key": first, "timeout": 5}
+    assert (type(first), first.reveal()) == (Secret, KEY)
+    hide(none := {"timeout": 5})
+    assert none == {"timeout": 5}
 
 
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])

@@ -121,6 +121,29 @@ def test_every_success_status(status: int) -> None:
     assert read({"id": "x", "status": "queued"}, status=status).state is TaskState.PENDING
 
 
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "an empty body"),
+        (b"moo", "a body that is not JSON"),
+        (b"9" * (MAX_BODY + 1), "a body of more than 1048576 bytes"),
+        (b"[" * 65, "JSON nested more than 64 levels deep"),
+        (b"[]", "JSON that is a list where an object was expected"),
+    ],
+    ids=["empty", "not JSON", "long", "deep", "list"],
+)
+def test_what_is_wrong_is_said(body: bytes, says: str) -> None:
+    """Each reason is named in words that go into a sentence."""
+    with pytest.raises(ValueError, match=f"^{says}$"):
+        parse_json(body)
+
+
+def test_brackets_beside_each_other_are_no_depth() -> None:
+    """64 levels with more than 64 brackets are read."""
+    body = b'{"a":[' + b"[]," * 9 + b"[" * 62 + b"]" * 62 + b"]}"
+    assert isinstance(parse_json(body), dict)
+
+
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b'{"a":[', b"]}")])
 def test_depth_is_counted_exactly(opening: bytes, closing: bytes) -> None:
     """64 levels are read, be they objects or lists; 65 are not."""
@@ -155,6 +178,7 @@ def test_objects_come_back(value: dict[str, object]) -> None:
         ('{"a": 1}', {"a": 1}),
         ('  {"a": 1} {"b": 2}', {"a": 1}),
         ('{"a": 1} trailing cows', {"a": 1}),
+        ('["\ud800"]', ["\ud800"]),
         ("null", None),
         ("cow", None),
         ("", None),

@@ -60,6 +60,38 @@ def test_anything_else_is_refused(coding: str, body: bytes) -> None:
     assert legible(Answer(502, [("content-encoding", coding)], body)).body == b""
 
 
+@pytest.mark.parametrize(
+    ("coding", "body", "says"),
+    [
+        (f" {'X' * 61}", PLAIN, f"a body in the encoding {'x' * 59}…, which was not asked for"),
+        ("gzip", PLAIN, "a body that cannot be unpacked"),
+        ("gzip", gzip.compress(PLAIN)[:-1], "a packed body that is cut short"),
+        ("gzip", gzip.compress(b"") * 17, "a packed body of more than 16 pieces"),
+    ],
+    ids=["unknown", "false", "cut", "pieces"],
+)
+def test_what_is_wrong_is_said(coding: str, body: bytes, says: str) -> None:
+    """Each reason is named in words that go into a sentence; what the server said is cut short."""
+    with pytest.raises(ValueError, match=f"^{says}$"):
+        decoded(body, coding)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "comes"),
+    [
+        ([MAX_BODY], MAX_BODY),
+        ([MAX_BODY, 0], MAX_BODY),
+        ([MAX_BODY, 3], MAX_BODY + 1),
+        ([MAX_BODY - 5, 9], MAX_BODY + 1),
+        ([MAX_BODY + 9], MAX_BODY + 1),
+    ],
+    ids=str,
+)
+def test_the_limit_is_exact(sizes: list[int], comes: int) -> None:
+    """What fits is unpacked whole, and of more than fits one byte more: enough to know that it is too much."""
+    assert len(decoded(b"".join(gzip.compress(b" " * size, 1) for size in sizes), "gzip")) == comes
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 @pytest.mark.fault("B-09")
 def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:

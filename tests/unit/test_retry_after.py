@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,6 +131,18 @@ def test_the_local_clock_may_be_wrong() -> None:
     """With a Date in the answer the local clock does not matter at all."""
     headers = [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:30 GMT")]
     assert {parse_retry_after(headers, clock) for clock in (0.0, WALL_CLOCK, 1e11)} == {7.0}
+
+
+@pytest.mark.fault("R-14")
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone for a test")
+def test_the_local_time_zone_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form of a date that names no zone is in UTC, wherever this runs."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CST-8")
+        time.tzset()
+        seconds = parse_retry_after([("retry-after", "Sun Nov  6 08:49:37 1994")], WALL_CLOCK)
+    time.tzset()
+    assert seconds == 20.0
 
 
 @pytest.mark.fault("R-17")

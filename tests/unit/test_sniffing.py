@@ -33,6 +33,8 @@ VIDEOS = {
     "transport stream": ("video/mp2t", TRANSPORT_STREAM),
     "type with a parameter": ("Video/MP2T; charset=binary", TRANSPORT_STREAM),
     "unknown binary": ("application/octet-stream", b"\x89\xff\xfe\0"),
+    "type with parameters": ("application/octet-stream; a=1; b=2", b"\x89\xff\xfe\0"),
+    "unknown binary like words": ("application/octet-stream", b"moo\0moo"),
     "unknown binary as mp4": ("application/mp4", b"\x89\xff\xfe\0"),
     "unknown binary without a type": ("", b"\x89\xff\xfe\0"),
 }
@@ -76,6 +78,22 @@ def test_what_is_no_video(case: str) -> None:
         check_video(content_type, beginning, URL)
     assert says in str(caught.value)
     assert caught.value.url == URL
+
+
+@pytest.mark.parametrize(
+    ("content_type", "beginning", "says"),
+    [
+        ("video/mp4", b"", "an empty file"),
+        ("", b"no", "something else"),
+        ("text/html", HTML, "text/html"),
+        (f"text/{'x' * 56}", HTML, f"text/{'x' * 54}…"),
+    ],
+    ids=["nothing", "no type", "page", "long type"],
+)
+def test_what_came_is_said(content_type: str, beginning: bytes, says: str) -> None:
+    """The error is a sentence with what came in it; what the server said is cut short."""
+    with pytest.raises(NotAVideoError, match=f"^the server sent {says} instead of a video$"):
+        check_video(content_type, beginning, URL)
 
 
 @given(st.text(max_size=30), st.binary(max_size=40))
@@ -135,6 +153,21 @@ def test_any_boxes(file: bytes) -> None:
     """Whatever the bytes, each step leads on, and the walk ends."""
     for at in range(len(file)):
         assert next_box(file[at : at + BOX_HEAD], at, len(file)) >= min(at + 8, len(file))
+
+
+@pytest.mark.parametrize(
+    ("head", "end"),
+    [
+        (b"\0\0\0\0mdat", 1000),
+        (b"\0\0\0\0mda", 1001),
+        (b"\0\0\0\1mdat\0\0\1\0", 1001),
+        (b"\0\0\0\1mdat\1\0\0\0\0\0\0\0", 100 + 2**56),
+    ],
+    ids=["to the end", "to the end, cut", "wide, cut", "wide"],
+)
+def test_the_end_of_a_box(head: bytes, end: int) -> None:
+    """A head of 8 bytes is whole unless it says that it has 16; all 8 bytes of a wide length count."""
+    assert next_box(head, 100, 1000) == end
 
 
 def test_what_has_no_boxes() -> None:

@@ -38,8 +38,8 @@ def test_the_secret_is_gone(text: str, secret: str) -> None:
 
 def test_redact_all() -> None:
     """Every text of a JSON value is redacted, names too; everything else stays."""
-    value = {"sk-abc": ["sk-abc", 5, None, {"x": "mine"}], "n": 1.5}
-    assert _text.redact_all(value, "mine") == {"sk-***": ["sk-***", 5, None, {"x": "***"}], "n": 1.5}
+    value = {"sk-abc": ["sk-abc", 5, None, {"x": "mine"}], "n": 1.5, "mine": 1}
+    assert _text.redact_all(value, "mine") == {"sk-***": ["sk-***", 5, None, {"x": "***"}], "n": 1.5, "***": 1}
 
 
 @pytest.mark.parametrize(
