@@ -67,8 +67,8 @@ test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versi
 	@$(LOWEST)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
 
 .PHONY: mutate
-mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (about an hour; MODULES="_text models")
-	@rm -f mutants/mutmut-stats.json
+mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (ten minutes; MODULES="_text models")
+	@$(if $(MODULES),rm -f mutants/mutmut-stats.json,rm -rf mutants)
 	@$(BIN)/python tools/mutate.py $(MODULES)
 	@$(BIN)/python tools/mutation_report.py $(MODULES)
 
