@@ -60,12 +60,18 @@ def collected() -> pytest.Session:
     return session
 
 
-def in_turn(items: list[pytest.Item]) -> int:
-    """Run tests, the shortest first, until one fails: the exit code that pytest would give."""
-    items = sorted(items, key=lambda item: state().duration_by_test.get(item.nodeid, 0))
+def in_turn(items: list[pytest.Item], notes: Path) -> int:
+    """Run tests until one fails: the exit code that pytest would give.
+
+    Those that failed for mutants of the same function come first, and then the shortest.
+    """
+    before = set(notes.read_text("utf-8").splitlines()) if notes.exists() else set()
+    items = sorted(items, key=lambda item: (item.nodeid not in before, state().duration_by_test.get(item.nodeid, 0)))
     for item, following in zip_longest(items, items[1:]):
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if item.session.testsfailed:
+            with notes.open("a", encoding="utf-8") as file:
+                file.write(f"{item.nodeid}\n")
             return 1
     return 0 if items else 5
 
@@ -87,7 +93,8 @@ def tried(mutant: str, tests: set[str]) -> int:
         if function in AT_IMPORT:
             return own_process(module)
         mine = chosen(module, tests)
-        return in_turn([item for item in collected().items if item.nodeid.partition("[")[0] in mine])
+        items = [item for item in collected().items if item.nodeid.partition("[")[0] in mine]
+        return in_turn(items, Path(f"{function}.notes"))
     except BaseException:  # noqa: BLE001 (whatever it is, the mutant was not tried)
         return SUSPICIOUS
 
@@ -97,7 +104,7 @@ def _run_tests(_runner: PytestRunner, *, mutant_name: str | None, tests: Iterabl
         if mutant_name:
             return tried(mutant_name, set(tests))
         # Whether the tests pass without a mutant, and fail when every function does.
-        return run_in_fork(in_turn, collected().items)
+        return run_in_fork(in_turn, collected().items, Path("all.notes"))
 
 
 def main() -> None:
