@@ -106,7 +106,7 @@ FINE_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
 ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
 #: A layer with one of these is about a task, whatever else it says.
 TASK_MARKS = frozenset(
-    {"id", "task_id", "video_url", "status_update_time", "progress", "fail_reason", "object", "detail", "output", "url"}
+    {"id", "task_id", "video_url", "status_update_time", "progress", "fail_reason", "object", "output", "url"}
 )
 #: The deepest nesting seen is an envelope around an envelope.
 MAX_LAYERS = 3
@@ -156,12 +156,14 @@ def layers_of(raw: Layer) -> list[Layer]:
 
 def is_about_task(layer: Layer) -> bool:
     """Whether a layer describes a task: a bare status word beside data or an error code can be the envelope's."""
-    if TASK_MARKS & layer.keys():
+    # As a text, `detail` is how some frameworks word an error.
+    if TASK_MARKS & layer.keys() or isinstance(layer.get("detail"), dict):
         return True
     word = _word(layer.get("status"))
     wraps = "data" in layer and isinstance(layer["data"], dict | None)
     # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
-    excuses = bool(layer.get("message")) and not layer.get("error") and STATES.get(word) is not SUCCEEDED
+    is_excused = layer.get("message") or layer.get("detail")
+    excuses = bool(is_excused) and not layer.get("error") and STATES.get(word) is not SUCCEEDED
     is_envelope = word in ENVELOPE_WORDS and (wraps or excuses or not has_fine_code(layer))
     return "status" in layer and not is_envelope
 

@@ -166,7 +166,7 @@ def is_refusal(parsed: Mapping[str, Any]) -> bool:
         return False
     if not has_fine_code(parsed):
         return True
-    return "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg"))
+    return "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail"))
 
 
 def classify(status: int, facts: Facts) -> tuple[type[errors.APIStatusError], bool]:

@@ -160,7 +160,10 @@ class Pool:
         except (AttributeError, TypeError, ValueError, OSError, ImportError, httpx.InvalidURL) as problem:
             if isinstance(problem, OSError) and problem.errno in EXHAUSTED:
                 raise exhausted(problem) from problem
-            raise ConfigurationError(f"httpx does not accept httpx_args: {type(problem).__name__}: {problem}") from None
+            what = f"{type(problem).__name__}: {problem}"
+            if isinstance(problem, FileNotFoundError):
+                what += " (a file of certificates: of verify, cert, SSL_CERT_FILE or SSL_CERT_DIR)"
+            raise ConfigurationError(f"httpx does not accept httpx_args: {what}") from None
         self._guard(client, files=files)
         return client
 

@@ -37,6 +37,9 @@ _OTHERS: Sequence[tuple[int, bytes]] = (
     (0, b"PK\x03\x04"),
     (0, b"\x1f\x8b"),
     (0, b"%PDF"),
+    # Text in UTF-16, by its byte order mark.
+    (0, b"\xff\xfe"),
+    (0, b"\xfe\xff"),
 )
 _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}

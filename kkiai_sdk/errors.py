@@ -261,7 +261,9 @@ class UnsafeURLError(DownloadError):
 
 
 class IncompleteDownloadError(DownloadError):
-    """The transfer broke off. What arrived is kept beside the destination; calling again goes on from there."""
+    """The transfer broke off. Call again: it goes on from what arrived if the server proves that the file is the same
+    (a strong ETag, or a date that is old enough), and begins anew otherwise.
+    """
 
     def __init__(self, message: str, *, received: int = 0, expected: int | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)

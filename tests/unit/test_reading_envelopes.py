@@ -65,6 +65,7 @@ def test_whose_status(case: str) -> None:
         {"status": "error", "code": 500, "message": "upstream timeout"},
         {"status": "error", "message": "upstream timeout"},
         {"status": "failed", "message": "record not found"},
+        {"status": "error", "detail": "rate limited"},
     ],
 )
 def test_a_failed_query_is_not_a_failed_task(raw: dict[str, Any]) -> None:

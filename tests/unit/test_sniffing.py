@@ -62,6 +62,8 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "nothing": ("video/mp4", b"", "an empty file"),
     "words in Chinese": ("video/mp4", "任务不存在".encode()[:-1], "video/mp4"),
     "PNG as a video": ("video/mp4", b"\x89PNG\r\n\x1a\n\0", "video/mp4"),
+    "UTF-16 as a video": ("video/mp4", b"\xff\xfe<\0h\0t\0m\0l\0>\0", "video/mp4"),
+    "UTF-16 the other way": ("video/mp4", b"\xfe\xff\0<\0h\0t\0m\0l\0>", "video/mp4"),
     "JPEG as anything": ("application/octet-stream", b"\xff\xd8\xff\xe0\0", "application/octet-stream"),
     "WebP as a video": ("video/mp4", b"RIFF\x10\0\0\0WEBPVP8 ", "video/mp4"),
     "ZIP without a type": ("", b"PK\x03\x04\x14\0", "something else"),
