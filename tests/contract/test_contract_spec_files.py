@@ -239,7 +239,7 @@ def refusal(spec: Spec) -> str | None:
     return None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(documents())
 def test_a_spec_that_passes_the_rehearsal_carries_the_check(document: dict[str, Any]) -> None:
     """Of a spec with parts taken away or replaced, the rehearsal says what is wrong, or the check works with it."""
