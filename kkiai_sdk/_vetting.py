@@ -107,7 +107,7 @@ def same_origin(url: str, other: str) -> bool:
 def is_private_host(host: str) -> bool:
     """Whether a host, by its spelling alone, is not on the public internet."""
     name = host.rstrip(".").lower()
-    if name == "localhost" or name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
+    if name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
         return True
     try:
         address = ipaddress.ip_address(name.split("%")[0])

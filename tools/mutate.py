@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 #: What mutmut makes of an exit code: "suspicious".
 SUSPICIOUS = 35
 #: Test files that judge a module without being called after it.
-ELSEWHERE = {"_pacing": ("test_fleet",), "_refusals": ("test_json_decoding",), "_saving": ("test_resuming",)}
+ELSEWHERE = {
+    "_pacing": ("test_fleet",),
+    "_reading": ("test_refusals",),
+    "_refusals": ("test_json_decoding",),
+    "_saving": ("test_resuming",),
+}
 
 #: Functions that run while their module is imported: the process that tries mutants has imported it unchanged.
 AT_IMPORT = {"_config.x__policy", "policies.x__count", "policies.x__within"}

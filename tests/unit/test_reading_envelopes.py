@@ -46,6 +46,7 @@ TASKS: dict[str, tuple[dict[str, Any], TaskState]] = {
     "failed task without an id": ({"status": "failed", "error": {"message": "no"}}, TaskState.FAILED),
     "failed task with a message": ({"status": "failed", "message": "m", "error": "no"}, TaskState.FAILED),
     "success with a message": ({"status": "success", "message": "fine", "url": URL}, TaskState.SUCCEEDED),
+    "success with a message alone": ({"status": "success", "message": "fine"}, TaskState.SUCCEEDED),
     "list of data": ({"status": "completed", "data": [{"url": URL}]}, TaskState.SUCCEEDED),
     "odd code, word of a task": ({"status": "queued", "code": "whatever"}, TaskState.PENDING),
 }

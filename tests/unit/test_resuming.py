@@ -104,6 +104,19 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
         partial(judged, 416, size=0, note=None),
         Failed("HTTP 416 for the whole file", transient=False),
     ),
+    "the whole, with a foreign length": (partial(judged, 200, ("content-length", "\u0663")), Save(0, None, None)),
+    "the whole, compressed": (
+        partial(judged, 200, ("content-encoding", "gzip")),
+        Failed("the server compressed the file although it was asked not to", transient=False),
+    ),
+    "busy for some seconds": (
+        partial(judged, 503, ("retry-after", "7")),
+        Failed("HTTP 503", transient=True, retry_after=7.0),
+    ),
+    "busy until a date": (
+        partial(judged, 503, ("retry-after", "Thu, 01 Jan 1970 00:00:09 GMT")),
+        Failed("HTTP 503", transient=True, retry_after=9.0),
+    ),
     **{f"{status}": (partial(judged, status), Expired()) for status in (401, 403, 404, 410)},
     **{
         f"{status}": (partial(judged, status), Failed(f"HTTP {status}", transient=True))

@@ -29,6 +29,8 @@ NAMES: dict[str, str] = {
     "C:x": r"C-x-[0-9a-f]{8}\.mp4",
     "-rf": r"rf-[0-9a-f]{8}\.mp4",
     ".bashrc": r"bashrc-[0-9a-f]{8}\.mp4",
+    "-Xylo": r"Xylo-[0-9a-f]{8}\.mp4",
+    "con.X": r"video-con\.X-[0-9a-f]{8}\.mp4",
     "...": r"video-[0-9a-f]{8}\.mp4",
     "牛": r"video-[0-9a-f]{8}\.mp4",
     "a\u202eb": r"a-b-[0-9a-f]{8}\.mp4",
@@ -105,5 +107,6 @@ def test_sizes_that_fit(expected: int | None, max_bytes: int | None) -> None:
 @pytest.mark.fault("D-19")
 def test_a_file_that_is_too_large() -> None:
     """A file that is larger than the caller allows is refused, with both sizes."""
-    with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5"):
+    with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5") as caught:
         check_size(6, 5, URL)
+    assert caught.value.url == URL

@@ -40,34 +40,34 @@ def test_urls_elsewhere(url: str) -> None:
 
 
 REFUSED: dict[str, str] = {
-    "file:///etc/passwd": "neither https nor http",
-    "data:video/mp4;base64,AAAA": "neither https nor http",
-    "ftp://cdn.example/a": "neither https nor http",
-    "javascript:alert(1)": "neither https nor http",
-    "//cdn.example/a": "neither https nor http",
-    "/a": "neither https nor http",
-    "": "neither https nor http",
-    "https:///a": "no host",
-    "https://": "no host",
-    "https://cdn.exämple/a": "no host in plain ASCII",
-    "https://\u0430pple.example/a": "no host in plain ASCII",
-    "https://user@cdn.example/a": "user name or password",
-    "https://user:pass@cdn.example/a": "user name or password",
-    "https://@cdn.example/a": "user name or password",
-    "https://:pass@cdn.example/a": "user name or password",
-    "https://gateway.example@cdn.example/a": "user name or password",
-    "https://cdn.example\\@gateway.example/a": "spaces, control characters or backslashes",
-    "https://cdn.example/a b": "spaces, control characters or backslashes",
-    "https://cdn.example/a\tb": "spaces, control characters or backslashes",
-    "https://cdn.exa\nmple/a": "spaces, control characters or backslashes",
-    "https://cdn.example/a\r\nX: y": "spaces, control characters or backslashes",
-    "https://cdn.example/\0": "spaces, control characters or backslashes",
-    "https://cdn.example/\x7f": "spaces, control characters or backslashes",
+    "file:///etc/passwd": "is neither https nor http",
+    "data:video/mp4;base64,AAAA": "is neither https nor http",
+    "ftp://cdn.example/a": "is neither https nor http",
+    "javascript:alert(1)": "is neither https nor http",
+    "//cdn.example/a": "is neither https nor http",
+    "/a": "is neither https nor http",
+    "": "is neither https nor http",
+    "https:///a": "names no host in plain ASCII",
+    "https://": "names no host in plain ASCII",
+    "https://cdn.exämple/a": "names no host in plain ASCII",
+    "https://\u0430pple.example/a": "names no host in plain ASCII",
+    "https://user@cdn.example/a": "holds a user name or password",
+    "https://user:pass@cdn.example/a": "holds a user name or password",
+    "https://@cdn.example/a": "holds a user name or password",
+    "https://:pass@cdn.example/a": "holds a user name or password",
+    "https://gateway.example@cdn.example/a": "holds a user name or password",
+    "https://cdn.example\\@gateway.example/a": "holds spaces, control characters or backslashes",
+    "https://cdn.example/a b": "holds spaces, control characters or backslashes",
+    "https://cdn.example/a\tb": "holds spaces, control characters or backslashes",
+    "https://cdn.exa\nmple/a": "holds spaces, control characters or backslashes",
+    "https://cdn.example/a\r\nX: y": "holds spaces, control characters or backslashes",
+    "https://cdn.example/\0": "holds spaces, control characters or backslashes",
+    "https://cdn.example/\x7f": "holds spaces, control characters or backslashes",
     "https://cdn.example:22/a": "asks for port 22",
     "https://cdn.example:1023/a": "asks for port 1023",
-    "https://cdn.example:99999/a": "not a valid URL",
-    "https://cdn.example:x/a": "not a valid URL",
-    "https://[::1/a": "not a valid URL",
+    "https://cdn.example:99999/a": "is not a valid URL",
+    "https://cdn.example:x/a": "is not a valid URL",
+    "https://[::1/a": "is not a valid URL",
 }
 
 
@@ -77,14 +77,14 @@ def test_urls_that_are_refused(url: str) -> None:
     """A URL with another scheme, without a host, with credentials, hidden characters or an odd port is refused."""
     with pytest.raises(UnsafeURLError) as caught:
         vet(url, GATEWAY)
-    assert REFUSED[url] in str(caught.value)
+    assert str(caught.value).endswith(f" was not fetched: it {REFUSED[url]}")
     assert str(caught.value).isprintable()
 
 
 PRIVATE = {
     "names": "localhost LOCALHOST localhost. foo.localhost printer.local db.internal router.lan nas.home.arpa intranet",
     "loopback": "127.0.0.1 127.255.255.254 127.0.0.1. ::1 ::ffff:127.0.0.1 ::ffff:7f00:1 ::127.0.0.1",
-    "odd spellings": "127.1 0 2130706433 0x7f.1 0x7f000001 0177.0.0.1 017700000001 1.2.3",
+    "odd spellings": "127.1 0 2130706433 0x7f.1 0x7f000001 0177.0.0.1 017700000001 1.2.3 127.0x1 10.0xaf",
     "private networks": "10.0.0.1 172.16.0.1 192.168.1.1 100.64.0.1 100.127.255.254 ::ffff:10.0.0.1 fc00::1 fd00::1",
     "link and site": "169.254.169.254 fe80::1 fe80::1%eth0 fec0::1",
     "reserved": "0.0.0.0 :: 192.0.0.8 192.0.0.171 192.0.2.1 198.18.0.1 203.0.113.5 240.0.0.1 100::1 2001:db8::1",
@@ -93,6 +93,7 @@ PRIVATE = {
 }
 PUBLIC = {
     "names": "cdn.example a.b.cdn.example local.example localhost.example 127.0.0.1.example x.1a 0x7f.example",
+    "endings": "printer.localX",
     "addresses": "8.8.8.8 1.1.1.1 2606:4700:4700::1111 2a00:1450:4001::1 ::ffff:8.8.8.8",
 }
 
@@ -107,7 +108,7 @@ def hosts(table: dict[str, str]) -> list[str]:
 def test_private_hosts(host: str) -> None:
     """Every spelling of an address inside a private network is recognised, and nothing there is fetched."""
     assert is_private_host(host)
-    with pytest.raises(UnsafeURLError, match="private address space"):
+    with pytest.raises(UnsafeURLError, match=r": it points into private address space$"):
         vet(f"https://[{host}]/a" if ":" in host else f"https://{host}/a", GATEWAY)
 
 
@@ -115,6 +116,12 @@ def test_private_hosts(host: str) -> None:
 def test_public_hosts(host: str) -> None:
     """A public name or address is not taken for a private one."""
     assert not is_private_host(host)
+
+
+def test_spellings_of_no_address() -> None:
+    """An address within a network card that is not named is as private as with its name; what is no address is none."""
+    assert is_private_host("fe80::1%")
+    assert not is_private_host("1::2::3")
 
 
 #: The networks of the two registries that are not for the public, each with the addresses just before and after it.
@@ -236,7 +243,7 @@ def test_another_private_host_beside_a_private_gateway() -> None:
 @pytest.mark.parametrize("came_from", ["https://cdn.example/a", "HTTPS://cdn.example/a", "https://gateway.example/a"])
 def test_downgrades(came_from: str) -> None:
     """A redirect from https to http is refused, however the scheme was written."""
-    with pytest.raises(UnsafeURLError, match="redirect from https to http"):
+    with pytest.raises(UnsafeURLError, match=r": it is a redirect from https to http$"):
         vet("http://cdn.example/b", GATEWAY, came_from=came_from)
 
 
@@ -277,6 +284,15 @@ def test_any_url(url: str) -> None:
     """Any text at all is a URL that may be fetched as it is, or is refused with UnsafeURLError."""
     with suppress(UnsafeURLError):
         assert vet(url, GATEWAY).url == url
+
+
+def test_long_urls_are_cut() -> None:
+    """Of a URL, and of a host, no more than 200 characters are shown."""
+    with pytest.raises(UnsafeURLError) as caught:
+        vet(f"ftp://cdn.example/{'x' * 500}", GATEWAY)
+    assert caught.value.url == f"ftp://cdn.example/{'x' * 181}…"
+    with pytest.raises(UnsafeURLError, match=f"^nothing was fetched from '{'x' * 199}…': it resolves to 10.0.0.1, "):
+        vet_addresses("x" * 500, ["10.0.0.1"], GATEWAY)
 
 
 @pytest.mark.parametrize("user", ["joe", "joe:s3cret", "joe:s3@cret"])
