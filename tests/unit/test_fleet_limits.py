@@ -1,0 +1,146 @@
+"""How much many waiting tasks may do at once, and what a failure changes about it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from kkiai_sdk import ConfigurationError, PollPolicy
+from kkiai_sdk._fleet import AskAbout, Await, Ended, Fleet, Limits, TakeIn
+from kkiai_sdk._retry import RetryBudget
+from kkiai_sdk._waiting import MAX_HINT, End, Sleep
+from tests.unit.scripts import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
+from tests.unit.support import START
+
+
+def fleet(limits: Limits, *task_ids: str, policy: PollPolicy | None = None, tries: int = 1) -> Fleet:
+    """A fleet that starts at START and has taken in these ids."""
+    made = Fleet(limits, policy or PollPolicy(), RetryBudget(100), now=START, timeout=1800.0, tries=tries)
+    for task_id in task_ids:
+        made.admit(task_id)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("given", "limits"),
+    [
+        ((8, None, 10_000), Limits(8, math.inf, 10_000)),
+        ((8, math.inf, 10_000), Limits(8, math.inf, 10_000)),
+        ((1, 0.5, 1), Limits(1, 0.5, 1)),
+        ((1000, 1_000_000, 10_000_000), Limits(1000, 1e6, 10_000_000)),
+    ],
+)
+def test_limits(given: tuple[int, float | None, int], limits: Limits) -> None:
+    """Limits within their ranges are kept; no limit of the pace is an infinite one."""
+    assert Limits.of(*given) == limits
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((0, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not 0"),
+        ((1001, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not 1001"),
+        ((None, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not NoneType"),
+        ((1, 0, 1), r"max_requests_per_second must be a number above 0 up to 1e\+06, not 0"),
+        ((1, 1_000_000.5, 1), r"max_requests_per_second must be a number above 0 up to 1e\+06, not 1000000.5"),
+        ((1, "1", 1), r"max_requests_per_second must be a number above 0 up to 1e\+06, not str"),
+        ((1, 1, 0), "max_waiting must be a whole number from 1 to 10000000, not 0"),
+        ((1, 1, 10_000_001), "max_waiting must be a whole number from 1 to 10000000, not 10000001"),
+        ((1, 1, None), "max_waiting must be a whole number from 1 to 10000000, not NoneType"),
+    ],
+)
+def test_bad_limits(given: tuple[Any, Any, Any], told: str) -> None:
+    """What is out of range is refused, with the option and its range."""
+    with pytest.raises(ConfigurationError, match=f"^{told}$"):
+        Limits.of(*given)
+
+
+def test_tasks_count_wherever_they_are() -> None:
+    """Those that are being asked about, and those whose last query failed, take up room like those that wait."""
+    full = fleet(Limits(4, waiting=2), "a", "b")
+    assert [full.step(START), full.step(START)] == [AskAbout("a", 1800.0), AskAbout("b", 1800.0)]
+    assert full.step(START) == Await(math.inf)
+    full.failed("a", RESET, START, 0.0)
+    full.failed("b", RESET, START, 0.0)
+    assert isinstance(full.step(START), Sleep)
+
+
+@pytest.mark.parametrize("way", ["failed", "refused"])
+def test_room_after_a_failure(way: str) -> None:
+    """A task whose wait a failure has ended makes room for the next id, which is due from then on."""
+    full = fleet(Limits(1, waiting=1), "a")
+    assert full.step(START) == AskAbout("a", 1800.0)
+    end = full.failed("a", FATAL, START + 3, 0.0) if way == "failed" else full.refused("a", FATAL, START + 3)
+    assert (end.end, full.step(START + 3)) == (End.BROKEN, TakeIn())
+    full.admit("b")
+    assert full.step(START + 3) == AskAbout("b", 1797.0)
+    assert full.answered("b", RUNNING, START + 3, 0.0).started == START + 3
+
+
+@pytest.mark.parametrize(("failure", "ends_doubt"), [(NOT_FOUND, True), (busy(), False)], ids=["not found", "busy"])
+def test_what_ends_doubt(failure: Any, ends_doubt: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """After "too many requests" a gateway that answers, be it with "not found", is well again; a busy one is not."""
+    four = fleet(Limits(4), "a", "b", "c", "d")
+    four.no_more()
+    four.step(START)
+    four.failed("a", slow_down(), START, 0.0)
+    assert four.step(START + 3) == AskAbout("b", 1797.0)
+    assert four.step(START + 3) == Await(math.inf)
+    four.failed("b", failure, START + 3, 0.0)
+    assert four.step(START + 3) == AskAbout("c", 1797.0)
+    assert four.step(START + 3) == (AskAbout("d", 1797.0) if ends_doubt else Await(math.inf))
+
+
+def test_a_pause_that_is_no_pause() -> None:
+    """A pause that is too long to be kept holds up nobody but the task that got it."""
+    two = fleet(Limits(4), "a", "b", policy=PollPolicy(min_interval=0.5))
+    two.no_more()
+    two.step(START)
+    two.failed("a", slow_down(MAX_HINT + 1), START, 0.0)
+    assert two.step(START) == Sleep(START + 0.5)
+
+
+def test_tries_that_count_as_one_failure() -> None:
+    """With three tries to a query, a wait that puts up with one failed query ends with the third."""
+    one = fleet(Limits(4), "a", policy=PollPolicy(max_consecutive_errors=1), tries=3)
+    one.no_more()
+    now, ends = START, []
+    for _ in range(3):
+        assert isinstance(one.step(now), AskAbout)
+        history = one.failed("a", RESET, now, 0.0)
+        ends.append(history.end)
+        now = history.due
+    assert ends == [None, None, End.BROKEN]
+
+
+def test_a_try_is_a_failure_unless_said() -> None:
+    """Without a number of tries each failed one counts."""
+    one = Fleet(Limits(1), PollPolicy(max_consecutive_errors=1), RetryBudget(100), now=START, timeout=1800.0)
+    one.admit("a")
+    one.step(START)
+    assert one.failed("a", RESET, START, 0.0).end is End.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("at", "budget"), [(1799.0, 1.0), (1799.5, 1.0), (1800.0, 5.0), (1803.0, 2.0), (1804.0, 1.0)], ids=str
+)
+def test_the_time_of_a_last_look(at: float, budget: float) -> None:
+    """A question takes what is left, a second at least; after the deadline, what is left of the five seconds."""
+    one = fleet(Limits(1), "a")
+    one.no_more()
+    one.step(START)
+    one.answered("a", RUNNING, START, 0.0)
+    assert one.step(START + at) == AskAbout("a", budget)
+
+
+def test_room_after_the_end_of_time() -> None:
+    """A task that ends unasked makes room like any other."""
+    full = fleet(Limits(1, waiting=1), "a")
+    full.step(START)
+    full.answered("a", RUNNING, START, 0.0)
+    ended = full.step(START + 1804.5)
+    assert isinstance(ended, Ended)
+    assert ended.history.end is End.TIMED_OUT
+    assert full.step(START + 1804.5) == TakeIn()
