@@ -144,3 +144,36 @@ def test_room_after_the_end_of_time() -> None:
     assert isinstance(ended, Ended)
     assert ended.history.end is End.TIMED_OUT
     assert full.step(START + 1804.5) == TakeIn()
+
+
+def test_a_pause_to_the_deadline() -> None:
+    """A pause that ends with the time of the wait is kept: there is a last look after it."""
+    two = Fleet(Limits(4), PollPolicy(), RetryBudget(100), now=START, timeout=10.0)
+    two.admit("a")
+    two.admit("b")
+    two.no_more()
+    two.step(START)
+    assert two.failed("a", slow_down(9.0), START + 1, 0.0).end is None
+    assert two.step(START + 1) == Sleep(START + 10)
+
+
+def test_those_who_do_well_come_first() -> None:
+    """Of the equally overdue, those whose last query was answered come before those whose last one failed."""
+    two = fleet(Limits(4), "a", "b")
+    two.no_more()
+    two.step(START)
+    two.step(START)
+    ill, well = two.failed("a", RESET, START, 0.0), two.answered("b", RUNNING, START, 0.0)
+    assert ill.due == well.due
+    assert two.step(well.due) == AskAbout("b", START + 1800.0 - well.due)
+
+
+def test_without_time_each_is_asked_once() -> None:
+    """With a timeout of 0 every task is asked about once, however long those before it take."""
+    two = Fleet(Limits(1), PollPolicy(), RetryBudget(100), now=START, timeout=0.0)
+    two.admit("a")
+    two.admit("b")
+    two.no_more()
+    assert two.step(START) == AskAbout("a", math.inf)
+    assert two.answered("a", RUNNING, START + 6, 0.0).end is End.TIMED_OUT
+    assert two.step(START + 6) == AskAbout("b", math.inf)
