@@ -169,11 +169,12 @@ def test_those_who_do_well_come_first() -> None:
 
 
 def test_without_time_each_is_asked_once() -> None:
-    """With a timeout of 0 every task is asked about once, however long those before it take."""
-    two = Fleet(Limits(1), PollPolicy(), RetryBudget(100), now=START, timeout=0.0)
+    """With a timeout of 0 every task is asked about once, however long the pace and those before it take."""
+    two = Fleet(Limits(1, per_second=0.1), PollPolicy(), RetryBudget(100), now=START, timeout=0.0)
     two.admit("a")
     two.admit("b")
     two.no_more()
     assert two.step(START) == AskAbout("a", math.inf)
     assert two.answered("a", RUNNING, START + 6, 0.0).end is End.TIMED_OUT
-    assert two.step(START + 6) == AskAbout("b", math.inf)
+    assert isinstance(two.step(START + 6), Sleep)
+    assert two.step(START + 10) == AskAbout("b", math.inf)
