@@ -171,6 +171,7 @@ def test_redirects_say_where_to() -> None:
         ({"success": False, "id": "x", "status": "queued"}, "no reason given"),
         ({"success": False, "message": "no", "data": {"id": "x", "status": "queued"}}, "no"),
         ({"msg": "no"}, "no"),
+        ({"detail": "no"}, "no"),
         ({"error": "no"}, "no"),
     ],
 )
