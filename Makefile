@@ -133,7 +133,7 @@ bench: $(BENCH)/.stamp ## measure costs beside the peers (about 15 minutes, want
 .PHONY: bench-faults
 bench-faults: $(BENCH)/.stamp $(DEV_STAMP) ## the same faults for the SDK and its peers (about 15 minutes); writes docs/reliability.md
 	@rm -f $(BENCH)/faults.json
-	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet tests contract_tests tests/chaos
+	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
 	@$(BENCH)/bin/python -m benchmarks.faults --held $(BENCH)/faults.json $(ARGS)
 
 .PHONY: build

@@ -26,7 +26,7 @@ _HEAD = """# Reliability
 <!-- Written by `make bench-faults`; do not edit. -->
 
 What goes wrong between a program, this SDK, a gateway and a disk, and what comes of it: first as the SDK's own tests
-see it, then beside what else one might use for such tasks. Everything below was observed in one run.
+see it, then beside what else one might use for such tasks. Everything below was observed by that command.
 
 """
 
