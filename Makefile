@@ -42,7 +42,7 @@ demo: $(RUN_STAMP) ## wait for a video and download it, from a mock gateway (or 
 	@$(BIN)/kkiai demo $(TASK_ID)
 
 .PHONY: test
-test: $(DEV_STAMP) ## run every test; fails under 100 % branch coverage of the pure modules
+test: $(DEV_STAMP) ## run the tests; fails under 100 % branch coverage of the pure modules
 	@$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered $(ARGS)
 
 .PHONY: test-aiohttp
