@@ -14,9 +14,6 @@ from tests.sources import ROOT, Function, dotted, python_files, shown, tree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: The families in which every row has its test or its reason. It grows until it holds them all, and is gone then.
-COMPLETE = frozenset("CP")
-
 _ROW = re.compile(r"\| ([A-Z]-\d\d) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 _REASON = re.compile(r"out of scope: \S.{20,}")
 
