@@ -34,8 +34,9 @@ class _Kept:
     _inner: Any
     _origin: httpcore.Origin
     _stream: Stream | AsyncStream | None = None
-    #: A stale connection is closed before it is made anew; the pool must not drop it in between.
-    _is_sending = False
+    #: How many send over it now: the pool gives an idle connection to every thread that asks before the first one has
+    #: begun, and HTTP/1 refuses the others. While a stale one is closed and made anew, the pool must not drop it.
+    _senders = 0
     _is_given_up = False
     _is_dropped = False
     #: Of two threads one may give a request to a connection that the other finds expired: then one of them is first.
@@ -43,14 +44,15 @@ class _Kept:
 
     def _begin(self) -> Token[bool]:
         with self._claim:
-            if self._is_dropped:
-                # The pool is about to close it, and knows another.
+            if self._is_dropped or self._is_given_up:
+                # The pool closes it, and knows another.
                 raise httpcore.ConnectionNotAvailable
-            self._is_sending = True
+            self._senders += 1
         return _session_logs.begin()
 
     def _end(self, token: Token[bool]) -> None:
-        self._is_sending = False
+        with self._claim:
+            self._senders -= 1
         _session_logs.end(token)
 
     def _is_stale(self, request: httpcore.Request) -> bool:
@@ -69,7 +71,7 @@ class _Kept:
 
     def has_expired(self) -> bool:
         with self._claim:
-            if self._is_sending:
+            if self._senders:
                 return False
             self._is_dropped = self._inner.has_expired() or (self._inner.is_idle() and _holds_surplus(self._inner))
             return self._is_dropped
@@ -81,10 +83,10 @@ class _Kept:
         return bool(self._inner.is_available())
 
     def is_idle(self) -> bool:
-        return bool(self._inner.is_idle())
+        return not self._senders and bool(self._inner.is_idle())
 
     def is_closed(self) -> bool:
-        return self._inner.is_closed() and not self._is_sending
+        return not self._senders and bool(self._inner.is_closed())
 
     def info(self) -> str:
         return str(self._inner.info())

@@ -5,13 +5,17 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import httpcore
 import pytest
 import trustme
 
 import kkiai_sdk as k
+from kkiai_sdk._session_backends import Backend
+from kkiai_sdk._session_connections import Connection
 from tests.support.adapter import raw_request
 from tests.support.rawserver import Act, End
 from tests.support.wire import CLOSE, RESET, http, says, task
@@ -173,3 +177,31 @@ def test_what_is_left_over_inside_tls(make: Maker) -> None:
         assert [client.query("t").status for _ in range(2)] == ["queued", "running"]
         client.close()
     assert answered == [0, 1]
+
+
+def test_what_is_in_use_is_not_taken_for_closed(serve: Serve) -> None:
+    """A pool gives one idle connection to two threads: the second is refused, and takes nothing from the first.
+
+    The first finds the connection stale and makes it anew. If the pool took it for closed then, nobody would ever close
+    what was made.
+    """
+    refused = threading.Event()
+    seen: list[bool] = []
+    server = serve(task(), lambda _: CLOSE if refused.wait(5) else task("failed"), task("completed"))
+    origin, url = httpcore.URL(server.url).origin, f"{server.url}/v1/video/query?id=t"
+
+    def make() -> httpcore.ConnectionInterface:
+        seen.append(bool(seen) and connection.is_closed())
+        return httpcore.HTTPConnection(origin, network_backend=Backend(httpcore.SyncBackend(), lambda *_: None))
+
+    connection = Connection(origin, make)
+    with closing(connection), ThreadPoolExecutor() as threads:
+        assert b"processing" in connection.request("GET", url).content
+        first = threads.submit(connection.request, "GET", url)
+        while len(server.requests) < 2:
+            threading.Event().wait(0.001)
+        with pytest.raises(httpcore.ConnectionNotAvailable):
+            connection.request("GET", url)
+        refused.set()
+        assert b"completed" in first.result().content
+    assert seen == [False, False]
