@@ -281,6 +281,7 @@ def contract(
       2  wrong usage
       3  not checked, or not in full: no key or no credit, out of reach, in trouble, too busy to
          answer a question (429), or ended by --time-limit or Ctrl-C before it found a breach
+      6  checked, but the report could not be printed
     """  # noqa: D301 (the escape is meant: it keeps the lines apart)
     from kkiai_sdk._cli import contract as checking
     from kkiai_sdk._cli import parts as p

@@ -33,7 +33,7 @@ MEANINGS = {
     Code.TIMED_OUT: "a task did not end in time; it goes on",
     Code.REFUSED: "the key is refused or out of quota",
     Code.GATEWAY: "network or gateway; also an unknown task, or one without a video",
-    Code.DOWNLOAD: "a video did not arrive",
+    Code.DOWNLOAD: "a video did not arrive, or what is printed could not be written",
     Code.INTERRUPTED: "interrupted with Ctrl-C; the tasks go on",
     Code.PIPE_CLOSED: "the reader of the output went away",
 }
