@@ -6,8 +6,10 @@ Pure: the clock readings and the random number come in as arguments, the answer 
 from __future__ import annotations
 
 import re
+from collections import deque
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
@@ -41,21 +43,30 @@ class RetryBudget:
     """How many retries a client has left: each costs one, each success gives one back, never more than the capacity.
 
     Without it an outage is answered with several times the normal traffic just when the gateway can bear least.
+
+    Threads share it. Its tokens lie in a deque, whose ``pop`` and ``append`` each happen as one (the library reference
+    promises that): nobody looks first and takes then, so no two can take the same one.
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = self.left = capacity
+        self._tokens = deque(repeat(None, capacity), maxlen=capacity)
+
+    @property
+    def left(self) -> int:
+        """How many there are."""
+        return len(self._tokens)
 
     def spend(self) -> bool:
         """Take one; False when there is none."""
-        if self.left <= 0:
+        try:
+            self._tokens.pop()
+        except IndexError:
             return False
-        self.left -= 1
         return True
 
     def refund(self) -> None:
-        """Give one back."""
-        self.left = min(self.left + 1, self._capacity)
+        """Give one back. What a full deque is given is dropped at its other end."""
+        self._tokens.append(None)
 
 
 def judge(

@@ -164,7 +164,10 @@ class Session(httpx.Client):
         try:
             return self._attempt(step, ask)
         except faults.TRANSLATED as problem:
-            return faults.translate(problem, step.url, step.timeout)
+            error = faults.translate(problem, step.url, step.timeout)
+        # If it broke off because the client was closed meanwhile, that is what to tell.
+        self.seam.pool.check_open()
+        return error
 
     def _attempt(self, send: Send, ask: Ask) -> Answer:
         with within(send.timeout):

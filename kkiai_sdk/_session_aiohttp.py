@@ -86,10 +86,14 @@ class Transport(AiohttpTransport):
         # As httpcore does it: what is not offered cannot be agreed upon.
         tls.set_alpn_protocols(["http/1.1"])
         super().__init__(verify=tls, client=lambda: _session(tls))
+        self._is_closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         # A body that has been read is sent with its length; others, even empty ones, in chunks.
         await request.aread()
+        if self._is_closed:
+            # The bridge would make a new session, which nobody would close.
+            raise httpx.ReadError("closed")
         if request.url.userinfo:
             request.url = request.url.copy_with(userinfo=b"")
         attempt = Attempt(_exact(request.url))
@@ -105,6 +109,10 @@ class Transport(AiohttpTransport):
             ATTEMPT.reset(token)
         response.stream = _Stream(cast("httpx.AsyncByteStream", response.stream), attempt)
         return response
+
+    async def aclose(self) -> None:
+        self._is_closed = True
+        await super().aclose()
 
 
 def _exact(url: httpx.URL) -> yarl.URL:

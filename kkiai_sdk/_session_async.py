@@ -65,7 +65,10 @@ class AsyncSession(httpx.AsyncClient):
         try:
             return await self._attempt(step, ask)
         except faults.TRANSLATED as problem:
-            return faults.translate(problem, step.url, step.timeout)
+            error = faults.translate(problem, step.url, step.timeout)
+        # If it broke off because the client was closed meanwhile, that is what to tell.
+        self.seam.pool.check_open()
+        return error
 
     async def _attempt(self, send: Send, ask: Ask) -> Answer:
         async with asyncio.timeout(send.timeout):

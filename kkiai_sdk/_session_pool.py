@@ -126,6 +126,8 @@ class Pool:
             self._forget_strangers(owner)
             # Of two threads that get here at once, one finds the other's client; the spare has opened nothing.
             found = self._clients.setdefault((owner, files), self._build(build, files=files))
+            # What comes after another thread's drain() is closed by nobody, and has opened nothing either.
+            self.check_open()
             if isinstance(found, httpx.AsyncClient):
                 self._holders[owner, files] = _until_its_loop_ends(found)
         return found
@@ -171,10 +173,16 @@ class Pool:
         given = [self._args.get("transport"), *(self._args.get("mounts") or {}).values()]
         for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 (not to be had otherwise)
             # Where a file is fetched from, the server says; where else to connect to, the user.
-            at_a_servers_word = files and transport not in given and not is_proxied(transport)
-            guard(transport, self._vet_file_host if at_a_servers_word else _anywhere)
+            at_a_servers_word = files and not is_proxied(transport)
+            own = self._vet_file_host if at_a_servers_word else self._vet
+            guard(transport, _anywhere if transport in given else own)
+
+    def _vet(self, _host: str, _addresses: Sequence[str]) -> None:
+        """Any address will do, unless another thread has closed the pool: nobody would close this connection."""
+        self.check_open()
 
     def _vet_file_host(self, host: str, addresses: Sequence[str]) -> None:
+        self._vet(host, addresses)
         _vetting.vet_addresses(host, addresses, self._base_url)
 
     def _tls_context(self, verify: Any, cert: Any, *, files: bool) -> Any:
@@ -188,8 +196,9 @@ class Pool:
 
     def drain(self, owner: Owner) -> list[Any]:
         """Mark as closed; gives what this owner has to close: httpx clients, or what holds them."""
+        # In this order, and from a copy: another thread may be about to add a client.
         self.is_closed = True
-        mine = [self._holders.get(key, client) for key, client in self._clients.items() if key[0] == owner]
+        mine = [self._holders.get(key, client) for key, client in list(self._clients.items()) if key[0] == owner]
         self._clients.clear()
         self._holders.clear()
         return mine

@@ -288,7 +288,6 @@ def contract(
 
     key = None if api_key_file is None else p.key_in(api_key_file)
     limit = p.duration("--time-limit", time_limit, unlimited=True)
-    severity = checking.severity("--fail-on", fail_on)
     target = checking.Target(base_url, key, tuple(task_id or ()), fuzz, rate)
-    options = checking.Options(target, spec, limit, baseline, severity, seed, json)
+    options = checking.Options(target, spec, limit, baseline, checking.severity("--fail-on", fail_on), seed, json)
     return checking.run(options, checking.Files(junit, sarif, html, write_baseline))

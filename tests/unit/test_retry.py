@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import APIConnectionError, APIError, BadRequestError, RateLimitError, RetryPolicy, ServerError
 from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, backoff, judge
+from tests.support.interleaving import steps
 from tests.unit.support import FIXED, START, refused
 
 POLICY = RetryPolicy()
@@ -132,6 +134,36 @@ def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> 
             budget.refund()
             expected = min(expected + 1, capacity)
         assert budget.left == expected
+
+
+@pytest.mark.fault("T-11")
+def test_threads_that_take_the_last_retry() -> None:
+    """Of two threads that want the last retry one gets it, wherever the one is when the other has its turn."""
+    for during in steps(RetryBudget.spend):
+        budget, taken = RetryBudget(1), list[bool]()
+        taken.append(during(budget.spend, partial(_take, budget, taken)))
+        assert (taken.count(True), budget.left) == (1, 0)
+
+
+def _take(budget: RetryBudget, taken: list[bool]) -> None:
+    taken.append(budget.spend())
+
+
+@pytest.mark.fault("T-11")
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+def test_threads_that_give_back(capacity: int) -> None:
+    """What two threads give back at once is all there, up to the capacity."""
+    for during in steps(RetryBudget.refund):
+        budget, given = RetryBudget(capacity), [None]
+        while budget.spend():
+            pass
+        during(budget.refund, partial(_give, budget, given))
+        assert budget.left == min(len(given), capacity)
+
+
+def _give(budget: RetryBudget, given: list[None]) -> None:
+    budget.refund()
+    given.append(None)
 
 
 @pytest.mark.fault("T-11")
