@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from kkiai_sdk._session_connections import keep_well, keep_well_async
+from kkiai_sdk._session_connections import Pool
 from kkiai_sdk._session_deadline import left
 from kkiai_sdk._session_streams import AsyncStream, Stream
 
@@ -136,18 +136,21 @@ def _addresses(found: Iterable[tuple[Any, ...]]) -> list[str]:
 
 
 def guard(transport: object, vet: Vet) -> None:
-    """Make a transport of httpx's open its connections here, once. Transports of another make are left alone."""
+    """Make a transport of httpx's open and keep its connections here. Transports of another make are left alone."""
     # httpx has no public way to put in a network backend; tests with dripping servers hold this to its purpose.
     pool = getattr(transport, "_pool", None)
-    if isinstance(pool, httpcore.ConnectionPool) and not isinstance(pool._network_backend, Backend):  # noqa: SLF001
+    if isinstance(pool, httpcore.ConnectionPool):
         pool._network_backend = Backend(pool._network_backend, vet)  # noqa: SLF001
-        keep_well(pool)
-    elif isinstance(pool, httpcore.AsyncConnectionPool) and not isinstance(pool._network_backend, AsyncBackend):  # noqa: SLF001
+        transport._pool = Pool(pool)  # type: ignore[attr-defined]  # noqa: SLF001
+    elif isinstance(pool, httpcore.AsyncConnectionPool):
+        from kkiai_sdk._session_connections_async import AsyncPool  # noqa: PLC0415 (a synchronous client does without)
+
         pool._network_backend = AsyncBackend(pool._network_backend, vet)  # noqa: SLF001
-        keep_well_async(pool)
+        transport._pool = AsyncPool(pool)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def is_proxied(transport: object) -> bool:
     """Whether a transport goes through a proxy, which looks names up itself."""
     proxies = httpcore.HTTPProxy, httpcore.SOCKSProxy, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy
-    return isinstance(getattr(transport, "_pool", None), proxies)
+    pool = getattr(transport, "_pool", None)
+    return isinstance(getattr(pool, "make", pool), proxies)

@@ -1,16 +1,22 @@
-"""What httpcore does not see about a connection that it keeps.
+"""The connections of one transport, each with one request at a time or on a shelf.
 
-A server may close a kept connection just as the next request is on its way: such a request is sent again,
-once, over a new connection, and nobody hears of it (RFC 9110, section 9.2.2, allows that for GET). What a server sends
-beyond the end of an answer stays in the parser's buffer, where httpcore 1.0.9 would take it for the answer to the next
-request: such a connection is not used again.
+httpcore makes the connections. Its own pool is not used (1.0.9): for every request it looks twice through all requests
+and all connections, and it gives an idle connection to each of several threads that ask at the same moment. Here
+whoever has a connection has it alone, and the one that was used last is used first.
+
+Two things are seen to that httpcore does not know about a connection that is kept. A server may close it just as the
+next request is on its way: such a request is sent again, once, over a new connection, and nobody hears of it (RFC 9110,
+section 9.2.2, allows that for GET). And what a server sends beyond the end of an answer stays in the parser's buffer,
+where it would be taken for the answer to the next request: such a connection is not used again.
 """
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import httpcore
 
@@ -19,129 +25,107 @@ from kkiai_sdk._log import log
 from kkiai_sdk._session_streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextvars import Token
+    from collections.abc import Callable, Iterator
 
 #: A request that can be sent twice, because it changes nothing.
 REPEATABLE = frozenset({b"GET", b"HEAD"})
-#: How a connection ends that the other side closed: by an end in the place of an answer, or by a reset.
-GONE = (httpcore.ReadError, httpcore.RemoteProtocolError)
+#: How a connection ends that the other side closed: by an end in the place of an answer, by a reset, or in good order,
+#: which HTTP/2 knows.
+GONE = (httpcore.ReadError, httpcore.RemoteProtocolError, httpcore.ConnectionNotAvailable)
+
+C = TypeVar("C", httpcore.ConnectionInterface, httpcore.AsyncConnectionInterface)
 
 
-class _Kept:
-    """What both kinds of connection know: the stream that has carried an answer, and can be a stale one."""
+class Lent(Generic[C]):
+    """A connection, and what is to be known about it for its next request."""
 
-    _inner: Any
-    _origin: httpcore.Origin
-    _stream: Stream | AsyncStream | None = None
-    #: How many send over it now: the pool gives an idle connection to every thread that asks before the first one has
-    #: begun, and HTTP/1 refuses the others. While a stale one is closed and made anew, the pool must not drop it.
-    _senders = 0
-    _is_given_up = False
-    _is_dropped = False
-    #: Of two threads one may give a request to a connection that the other finds expired: then one of them is first.
-    _claim: Lock
+    def __init__(self, connection: C) -> None:
+        self.connection: C = connection
+        #: Carried the last answer. None before there was one, and for HTTP/2, which says itself what it has not seen.
+        self.stream: Stream | AsyncStream | None = None
+        self.idle_since = 0.0
 
-    def _begin(self) -> Token[bool]:
-        with self._claim:
-            if self._is_dropped or self._is_given_up:
-                # The pool closes it, and knows another.
-                raise httpcore.ConnectionNotAvailable
-            self._senders += 1
-        return _session_logs.begin()
-
-    def _end(self, token: Token[bool]) -> None:
-        with self._claim:
-            self._senders -= 1
-        _session_logs.end(token)
-
-    def _is_stale(self, request: httpcore.Request) -> bool:
-        """Whether this was a kept connection on which nothing came back."""
-        kept, self._stream = self._stream, None
-        if kept is None or kept.is_answering or self._is_given_up or request.method not in REPEATABLE:
-            return False
-        log.debug("%s: the kept connection had been closed; sent again at once", self._origin.host.decode("ascii"))
-        return True
-
-    def _remember(self, response: httpcore.Response) -> None:
-        """Of HTTP/2 nothing: there many requests share a connection, and the protocol says which it has not seen."""
+    def answered(self, response: httpcore.Response) -> None:
+        """Take in the head of an answer."""
         stream = response.extensions.get("network_stream")
         plain = response.extensions.get("http_version", b"").startswith(b"HTTP/1")
-        self._stream = stream if plain and isinstance(stream, Stream | AsyncStream) else None
+        self.stream = stream if plain and isinstance(stream, Stream | AsyncStream) else None
 
-    def has_expired(self) -> bool:
-        with self._claim:
-            if self._senders:
+    def is_stale(self, request: httpcore.Request) -> bool:
+        """Whether a request failed because this connection had been closed, and can be sent again."""
+        if self.stream is None or self.stream.is_answering or request.method not in REPEATABLE:
+            return False
+        host = request.url.host.decode("ascii")
+        log.debug("%s: the kept connection had been closed; sent again at once", host)
+        return True
+
+
+class Shelf(Generic[C]):
+    """Which connections are lent, and which are idle: what both kinds of pool know."""
+
+    def __init__(self, make: Any) -> None:
+        _session_logs.install()
+        #: httpcore's pool, which knows how connections are made: directly, or by which kind of proxy.
+        self.make = make
+        # None of the three is public; those who give a transport of their own can set them.
+        self.most: int = make._max_connections  # noqa: SLF001
+        self._most_idle = make._max_keepalive_connections  # noqa: SLF001
+        self._expiry = math.inf if make._keepalive_expiry is None else make._keepalive_expiry  # noqa: SLF001
+        self._lent: set[Lent[C]] = set()
+        #: In the order in which they came back.
+        self._idle: list[Lent[C]] = []
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    def take(self, origin: httpcore.Origin) -> tuple[Lent[C], list[C]]:
+        """A connection to this origin, and those that are to be closed because they are of no use any more."""
+        useless = []
+        with self._lock:
+            while self._idle and self._idle[0].idle_since < time.monotonic() - self._expiry:
+                useless.append(self._idle.pop(0).connection)
+            lent = None
+            for each in [each for each in reversed(self._idle) if each.connection.can_handle_request(origin)]:
+                self._idle.remove(each)
+                if not each.connection.has_expired() and not _holds_surplus(each.connection):
+                    lent = each
+                    break
+                useless.append(each.connection)
+            lent = lent or Lent(self.make.create_connection(origin))
+            self._lent.add(lent)
+        return lent, useless
+
+    def renew(self, lent: Lent[C], request: httpcore.Request) -> bool:
+        """Put a new connection in the place of a stale one; False if it was none."""
+        with self._lock:
+            if self._is_closed or not lent.is_stale(request):
                 return False
-            self._is_dropped = self._inner.has_expired() or (self._inner.is_idle() and _holds_surplus(self._inner))
-            return self._is_dropped
+            lent.connection = self.make.create_connection(request.url.origin)
+            return True
 
-    def can_handle_request(self, origin: httpcore.Origin) -> bool:
-        return bool(self._inner.can_handle_request(origin))
+    def take_back(self, lent: Lent[C]) -> bool:
+        """Whether the connection is kept; else it is to be closed."""
+        with self._lock:
+            self._lent.discard(lent)
+            if self._is_closed or len(self._idle) >= self._most_idle or not lent.connection.is_available():
+                return False
+            lent.idle_since = time.monotonic()
+            self._idle.append(lent)
+            return True
 
-    def is_available(self) -> bool:
-        return bool(self._inner.is_available())
-
-    def is_idle(self) -> bool:
-        return not self._senders and bool(self._inner.is_idle())
-
-    def is_closed(self) -> bool:
-        return not self._senders and bool(self._inner.is_closed())
-
-    def info(self) -> str:
-        return str(self._inner.info())
-
-
-class Connection(_Kept, httpcore.ConnectionInterface):
-    """A connection of httpcore's that is made anew when it turns out to be stale."""
-
-    def __init__(self, origin: httpcore.Origin, make: Callable[[], httpcore.ConnectionInterface]) -> None:
-        self._origin, self._make, self._claim = origin, make, Lock()
-        self._inner: httpcore.ConnectionInterface = make()
-
-    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
-        token = self._begin()
-        try:
-            response = self._inner.handle_request(request)
-        except GONE:
-            if not self._is_stale(request):
-                raise
-            self._inner = self._make()
-            response = self._inner.handle_request(request)
-        finally:
-            self._end(token)
-        self._remember(response)
-        return response
-
-    def close(self) -> None:
-        self._is_given_up = True
-        self._inner.close()
+    def clear(self) -> list[C]:
+        """Everything, to be closed: also what is lent, whose requests end by that."""
+        with self._lock:
+            self._is_closed = True
+            connections = [each.connection for each in self._idle]
+            connections += [each.connection for each in self._lent]
+            self._idle.clear()
+        return connections
 
 
-class AsyncConnection(_Kept, httpcore.AsyncConnectionInterface):
-    """:class:`Connection` with awaits."""
-
-    def __init__(self, origin: httpcore.Origin, make: Callable[[], httpcore.AsyncConnectionInterface]) -> None:
-        self._origin, self._make, self._claim = origin, make, Lock()
-        self._inner: httpcore.AsyncConnectionInterface = make()
-
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        token = self._begin()
-        try:
-            response = await self._inner.handle_async_request(request)
-        except GONE:
-            if not self._is_stale(request):
-                raise
-            self._inner = self._make()
-            response = await self._inner.handle_async_request(request)
-        finally:
-            self._end(token)
-        self._remember(response)
-        return response
-
-    async def aclose(self) -> None:
-        self._is_given_up = True
-        await self._inner.aclose()
+def patience(request: httpcore.Request) -> float | None:
+    """Seconds that a request may wait for others to end, where a limit is set to their number."""
+    seconds: float | None = request.extensions.get("timeout", {}).get("pool")
+    return seconds
 
 
 def _holds_surplus(connection: Any) -> bool:
@@ -153,15 +137,76 @@ def _holds_surplus(connection: Any) -> bool:
     return not hasattr(connection, "_h2_state") if parser is None else parser.trailing_data[0] != b""
 
 
-def keep_well(pool: httpcore.ConnectionPool) -> None:
-    """Have a pool of httpcore's make such connections."""
-    _session_logs.install()
-    make = pool.create_connection
-    pool.create_connection = lambda origin: Connection(origin, partial(make, origin))  # type: ignore[method-assign]
+class Pool(Shelf[httpcore.ConnectionInterface]):
+    """Stands in the place of an ``httpcore.ConnectionPool``."""
+
+    def __init__(self, make: httpcore.ConnectionPool) -> None:
+        super().__init__(make)
+        self._slots = threading.Semaphore(self.most)
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Get the head of an answer; whoever gets it closes its stream."""
+        if not self._slots.acquire(timeout=patience(request)):
+            raise httpcore.PoolTimeout
+        lent, useless = self.take(request.url.origin)
+        token = _session_logs.begin()
+        try:
+            for each in useless:
+                each.close()
+            response = self._sent(lent, request)
+        except BaseException:
+            self.give_back(lent)
+            raise
+        finally:
+            _session_logs.end(token)
+        lent.answered(response)
+        response.stream = Body(response.stream, partial(self.give_back, lent))
+        return response
+
+    def _sent(self, lent: Lent[httpcore.ConnectionInterface], request: httpcore.Request) -> httpcore.Response:
+        try:
+            return lent.connection.handle_request(request)
+        except GONE:
+            if not self.renew(lent, request):
+                raise
+        return lent.connection.handle_request(request)
+
+    def give_back(self, lent: Lent[httpcore.ConnectionInterface]) -> None:
+        """The end of a request."""
+        try:
+            if not self.take_back(lent):
+                lent.connection.close()
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for each in self.clear():
+            each.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def keep_well_async(pool: httpcore.AsyncConnectionPool) -> None:
-    """:func:`keep_well`, for an asynchronous pool."""
-    _session_logs.install()
-    make = pool.create_connection
-    pool.create_connection = lambda origin: AsyncConnection(origin, partial(make, origin))  # type: ignore[method-assign]
+class Body:
+    """The body of an answer, with the connection that it comes over."""
+
+    def __init__(self, stream: Any, give_back: Callable[[], None]) -> None:
+        self._stream, self._give_back = stream, give_back
+        self._is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        """The end of it, whether all of it has been read or not."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._stream.close()
+        finally:
+            self._give_back()

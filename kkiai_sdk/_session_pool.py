@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
-#: None: httpcore 1.0.9 loses slots of a limited pool when requests are cancelled, until every request times out, and
-#: beyond a limit of idle connections it closes those that another thread was just given. What is idle goes after 5 s.
+#: None: whoever makes many requests at once has bounds of their own. What is idle goes after 5 s.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 #: What aiohttp cannot do, or does in another way: with one of these the transport is httpx's own.

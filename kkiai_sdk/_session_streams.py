@@ -69,6 +69,8 @@ class AsyncStream(_Ear, httpcore.AsyncNetworkStream):
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        # Asked for once: anyio puts together all that it could be asked for, each time.
+        self._tls: ssl.SSLObject | None = inner.get_extra_info("ssl_object")
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._hears(await self._inner.read(max(max_bytes, WHOLE), timeout))
@@ -91,8 +93,8 @@ class AsyncStream(_Ear, httpcore.AsyncNetworkStream):
         await self._inner.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable" and (tls := self._inner.get_extra_info("ssl_object")) is not None:
-            return _is_loaded(tls) or self._inner.get_extra_info(info)
+        if info == "is_readable" and self._tls is not None and _is_loaded(self._tls):
+            return True
         return self._inner.get_extra_info(info)
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import httpcore
+import httpx
 import pytest
 import trustme
 
 import kkiai_sdk as k
-from kkiai_sdk._session_backends import Backend
-from kkiai_sdk._session_connections import Connection
 from tests.support.adapter import raw_request
+from tests.support.canary import KEY
 from tests.support.rawserver import Act, End
 from tests.support.wire import CLOSE, RESET, http, says, task
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
+    from tests.support.rawserver import Received
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 
@@ -179,29 +180,85 @@ def test_what_is_left_over_inside_tls(make: Maker) -> None:
     assert answered == [0, 1]
 
 
-def test_what_is_in_use_is_not_taken_for_closed(serve: Serve) -> None:
-    """A pool gives one idle connection to two threads: the second is refused, and takes nothing from the first.
+def test_whoever_has_a_connection_has_it_alone(serve: Serve) -> None:
+    """Queries made at once go over a connection each; later ones over that which was used last."""
+    all_here = threading.Barrier(4)
 
-    The first finds the connection stale and makes it anew. If the pool took it for closed then, nobody would ever close
-    what was made.
-    """
-    refused = threading.Event()
-    seen: list[bool] = []
-    server = serve(task(), lambda _: CLOSE if refused.wait(5) else task("failed"), task("completed"))
-    origin, url = httpcore.URL(server.url).origin, f"{server.url}/v1/video/query?id=t"
+    def answer(_: Received) -> Act:
+        all_here.wait(10)
+        return task("queued")
 
-    def make() -> httpcore.ConnectionInterface:
-        seen.append(bool(seen) and connection.is_closed())
-        return httpcore.HTTPConnection(origin, network_backend=Backend(httpcore.SyncBackend(), lambda *_: None))
+    server = serve(*[answer] * 4, task("running"), task("completed"))
+    with k.Kkiai(KEY, base_url=server.url) as client, ThreadPoolExecutor() as threads:
+        assert [each.status for each in threads.map(client.query, "abcd")] == ["queued"] * 4
+        assert [client.query("t").status for _ in range(2)] == ["running", "completed"]
+    used = [each.connection for each in server.requests]
+    assert (sorted(used[:4]), used[4]) == ([0, 1, 2, 3], used[5])
 
-    connection = Connection(origin, make)
-    with closing(connection), ThreadPoolExecutor() as threads:
-        assert b"processing" in connection.request("GET", url).content
-        first = threads.submit(connection.request, "GET", url)
-        while len(server.requests) < 2:
-            threading.Event().wait(0.001)
-        with pytest.raises(httpcore.ConnectionNotAvailable):
-            connection.request("GET", url)
-        refused.set()
-        assert b"completed" in first.result().content
-    assert seen == [False, False]
+
+@pytest.mark.parametrize(
+    ("limits", "connections"),
+    [
+        (httpx.Limits(), [0, 0, 0]),
+        (httpx.Limits(max_keepalive_connections=0), [0, 1, 2]),
+        (httpx.Limits(keepalive_expiry=0.0), [0, 1, 2]),
+    ],
+    ids=["none", "no idle ones", "none idle for long"],
+)
+def test_limits_of_a_transport(make: Maker, serve: Serve, limits: httpx.Limits, connections: list[int]) -> None:
+    """What a given transport says about idle connections is heeded."""
+    server = serve(task(), task(), task())
+    transport = httpx.HTTPTransport if make.kind == "sync" else httpx.AsyncHTTPTransport
+    client = make(server.url, httpx_args={"transport": transport(limits=limits)})
+    for _ in range(3):
+        client.query("t")
+    assert [each.connection for each in server.requests] == connections
+
+
+def test_a_limit_to_their_number(serve: Serve) -> None:
+    """With one connection allowed, eight threads take their turns over it."""
+    server = serve(each=lambda _: task())
+    transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1))
+    with (
+        k.Kkiai(KEY, base_url=server.url, httpx_args={"transport": transport}) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        list(pool.map(client.query, "abcdefgh"))
+    assert {each.connection for each in server.requests} == {0}
+
+
+def test_a_limit_to_the_number_of_tasks_that_ask(serve: Serve) -> None:
+    """The same for asyncio tasks, of which one is cancelled while it waits for its turn."""
+    server = serve(each=lambda _: task())
+    transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=1))
+
+    async def main() -> None:
+        async with k.AsyncKkiai(KEY, base_url=server.url, httpx_args={"transport": transport}) as client:
+            asked = [asyncio.create_task(client.query(name)) for name in "abcd"]
+            await asyncio.sleep(0)
+            asked[2].cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+            assert [each.cancelled() for each in asked] == [False, False, True, False]
+            await client.query("e")
+
+    asyncio.run(main())
+    assert {each.connection for each in server.requests} == {0}
+
+
+@pytest.mark.fault("C-07")
+def test_closing_ends_what_is_under_way(serve: Serve) -> None:
+    """Whoever waits for an answer over a client that somebody else closes gets an error, not silence."""
+    arrived = threading.Event()
+
+    def silence(_: Received) -> Act:
+        arrived.set()
+        return Act(end=End.HANG)
+
+    server = serve(silence)
+    client = k.Kkiai(KEY, base_url=server.url, max_retries=0)
+    with ThreadPoolExecutor() as threads:
+        asked = threads.submit(client.query, "t")
+        arrived.wait(10)
+        client.close()
+        with pytest.raises(k.KkiaiError):
+            asked.result()

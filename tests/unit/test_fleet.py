@@ -414,3 +414,25 @@ def test_silence_does_not_hold_a_fleet() -> None:
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
     assert play.now <= START + 10.0 + LAST_LOOK
+
+
+@pytest.mark.parametrize(("size", "late"), [(99, 0.0), (100, 0.05)])
+def test_a_crowd_is_asked_in_bursts(size: int, late: float) -> None:
+    """From a hundred tasks on, those who are due within 50 ms are asked in one go; nobody waits for longer."""
+    dice = Random(50)
+    ids = [str(number) for number in range(size)]
+    script = lambda _id, poll: Event(RUNNING if poll < 20 else DONE, 0.0, random=dice.random())  # noqa: E731
+    play = sail(ids, script, max_concurrency=size)
+    first_half = play.asked[: len(play.asked) // 2]
+    assert max(asked.time - asked.due for asked in first_half) == pytest.approx(late, rel=0.05)
+    naps = [until - asleep for asleep, until in play.slept if until <= first_half[-1].time]
+    assert min(naps) >= late - 1e-6
+    assert (len(naps) < len(first_half) / 2) is (late > 0)
+
+
+def test_the_last_call_is_no_time_for_bursts() -> None:
+    """Who is due just before the last call is woken for and asked, in a crowd as well."""
+    policy = PollPolicy(min_interval=23.97, max_interval=23.97, growth=0.0, jitter=0.0)
+    ids = [str(number) for number in range(200)]
+    play = sail(ids, lambda _id, _poll: Event(RUNNING, 0.0), policy, timeout=20.0, max_concurrency=200)
+    assert all(history.polls == 2 for history in play.ends)
