@@ -12,7 +12,8 @@ The rules, beside those of :mod:`kkiai_sdk._waiting`.
   outage is met with fewer requests, not with more. Tasks that are doing well are not held up, so there are two heaps.
 * Many tasks are asked in little bursts: a process that waits for hundreds wakes up twenty times a second at most.
 * There is one deadline for all. The last looks at it share the time of one; who finds no place in it ends unasked, and
-  so does everybody when the server asks for a pause beyond the deadline.
+  so does everybody when the server asks for a pause beyond the deadline. Where nobody saw the deadline pass, because
+  the machine was suspended, the last looks go on for as long as they are answered: no task ends that was not asked.
 * Of an answer that ends nothing only the documented fields are kept.
 
 Pure, like :mod:`kkiai_sdk._waiting`: time and randomness come in as arguments, and the driver does as it is told.
@@ -114,6 +115,7 @@ class Fleet:
         self._deadline = now + timeout
         self._closes = now + timeout + LAST_LOOK
         self._stepped = now
+        self._has_overslept = False
         self._pace = Pace(now, limits.per_second, policy.min_interval)
         # By due time, then by order of arrival: those whose last query was answered, and those whose last one failed.
         self._well: list[tuple[float, int, History]] = []
@@ -145,6 +147,9 @@ class Fleet:
         if len(self._in_flight) >= (1 if self._pace.is_doubtful else self._limits.concurrency):
             return Await(math.inf)
         at = max(due, self._pace.free_at(self._deadline))
+        if self._has_overslept and self._in_flight and max(now, at) > self._last_call():
+            # An answer that is on its way gives the others their turn.
+            return Await(math.inf)
         is_hopeless = self._pace.closed_until > self._deadline or at > self._last_call()
         if now < at and not is_hopeless:
             wake = max(at, min(now + self._shortest_nap(), self._last_call()))
@@ -170,6 +175,9 @@ class Fleet:
         """Take in an answer. The history says whether, and how, the wait for this task is over."""
         history, _ = self._in_flight.pop(task_id)
         self._pace.went_well(now)
+        if self._has_overslept and history.started < self._deadline:
+            # The others that were waiting have their turn, too.
+            self._closes = now + LAST_LOOK
         return self._settle(_waiting.after_answer(history, task, now, self._policy, random, hint=hint), now)
 
     def failed(self, task_id: str, error: APIError, now: float, random: float) -> History:
@@ -222,9 +230,13 @@ class Fleet:
         return self._ill[0][0] if self._budget.left > 0 else max(self._ill[0][0], self._probe_at)
 
     def _notice_a_gap(self, now: float) -> None:
-        """Last looks there are also when nobody saw the deadline pass (a laptop was suspended)."""
-        if self._stepped < self._deadline and now > self._closes:
+        """When nobody saw the deadline pass (a laptop was suspended), the time of the last looks begins now."""
+        # Whoever is awake is back by then: what is asked just before the deadline takes no longer.
+        if self._stepped < self._deadline and now > self._deadline + LEAST_LOOK:
+            self._has_overslept = True
             self._closes = now + LAST_LOOK
+            # Those who wait come before those who could still be taken in, who may be without end.
+            self._vacant_since = max(self._vacant_since, now)
         self._stepped = now
 
     def _last_call(self) -> float:

@@ -52,7 +52,14 @@ class Play:
     ends: list[History] = field(factory=list)
     counts: dict[str, int] = field(factory=dict)
     paused_until: float = START
+    #: When a sleep until then is over: on time, unless the machine sleeps as well.
+    wakes: Callable[[float], float] = lambda until: until
     _answers: list[tuple[float, int, str, Event]] = field(factory=list)
+
+    @property
+    def in_flight(self) -> set[str]:
+        """The tasks that are being asked about."""
+        return {task_id for _, _, task_id, _ in self._answers}
 
     def run(self) -> Play:
         """Play to the end."""
@@ -82,7 +89,7 @@ class Play:
 
     def _advance(self, until: float) -> None:
         self.slept.append((self.now, until))
-        self.now = until
+        self.now = self.wakes(until)
 
     def _ask(self, step: AskAbout) -> None:
         event = self.script(step.task_id, self.counts.get(step.task_id, 0))

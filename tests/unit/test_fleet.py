@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._fleet import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
 from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import LAST_LOOK, End, Sleep
+from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, End, Sleep
 from tests.unit.fleets import Play, sail
 from tests.unit.scripts import (
     DONE,
@@ -207,16 +207,106 @@ def test_our_own_pause_is_cut_at_the_deadline() -> None:
 
 @pytest.mark.fault("T-02")
 def test_waking_after_the_deadline() -> None:
-    """A program that was suspended over the deadline has the time of one last look for all, and then it is over."""
-    two = fleet("a", "b", "c", max_concurrency=1)
-    two.step(START)
-    two.answered("a", RUNNING, START, 0.5)
-    assert two.step(START + 7200) == AskAbout("b", LAST_LOOK)
-    assert two.answered("b", DONE, START + 7201, 0.5).end is End.DONE
-    assert two.step(START + 7201) == AskAbout("c", LAST_LOOK - 1)
-    two.answered("c", RUNNING, START + 7204.5, 0.5)
-    assert isinstance(step := two.step(START + 7204.5), Ended)
-    assert (step.history.task_id, step.history.task) == ("a", RUNNING)
+    """A program that was suspended over the deadline asks about each task once more, one after another, and ends it."""
+    three = fleet("a", "b", "c", max_concurrency=1)
+    three.step(START)
+    three.answered("a", RUNNING, START, 0.5)
+    assert three.step(START + 7200) == AskAbout("b", LAST_LOOK)
+    assert three.answered("b", DONE, START + 7201, 0.5).end is End.DONE
+    assert three.step(START + 7201) == AskAbout("c", LAST_LOOK)
+    assert three.answered("c", RUNNING, START + 7205.5, 0.5).end is End.TIMED_OUT
+    assert three.step(START + 7205.5) == AskAbout("a", LAST_LOOK)
+    assert three.answered("a", RUNNING, START + 7206, 0.5).end is End.TIMED_OUT
+    assert three.step(START + 7206) == Finished()
+
+
+@pytest.mark.fault("T-02")
+@given(
+    st.integers(1, 40),
+    st.integers(1, 8),
+    st.sampled_from([1.0, 5.0, math.inf]),
+    st.floats(0.0, 4.5),
+    st.floats(0.0, 60.0),
+    st.floats(LEAST_LOOK + 0.001, 1e6),
+)
+@FIXED
+def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each)
+    tasks: int, room: int, pace: float, latency: float, asleep: float, late: float
+) -> None:
+    """However long after the deadline the machine wakes: each task that it knew is asked about once more, no more."""
+    woke, waiting = START + 60.0 + late, set[str]()
+
+    def suspend(play: Play) -> None:
+        def wakes(until: float) -> float:
+            if until < START + asleep or play.now >= START + 60.0:
+                return until
+            # An answer that is on its way is taken for the last look.
+            waiting.update({asked.task_id for asked in play.asked} - play.in_flight)
+            return woke
+
+        play.wakes = wakes
+
+    ids, answer = [str(number) for number in range(tasks)], Event(RUNNING, latency)
+    play = sail(ids, lambda *_: answer, timeout=60.0, max_concurrency=room, per_second=pace, started=suspend)
+    assert sorted(history.task_id for history in play.ends) == sorted(ids)
+    after = Counter(asked.task_id for asked in play.asked if asked.time >= woke)
+    assert all(after[task_id] == 1 for task_id in waiting)
+    assert max(after.values(), default=1) == 1
+
+
+@pytest.mark.fault("T-02")
+@pytest.mark.parametrize("late", [1.5, 4.0, 4.5, 5.0, 5.5, 7200.0])
+def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
+    """There is no hour at which a machine may wake and find that everything is over, though nobody was asked."""
+    two = fleet("a", "b", max_concurrency=2)
+    for task_id in ("a", "b"):
+        two.step(START)
+        two.answered(task_id, RUNNING, START, 0.0)
+    assert two.step(START + 1800.0 + late) == AskAbout("a", LAST_LOOK)
+    assert two.step(START + 1800.0 + late) == AskAbout("b", LAST_LOOK)
+
+
+@pytest.mark.fault("T-02")
+def test_waking_without_a_network() -> None:
+    """What is not answered does not prolong the last looks: after five seconds in vain all is over."""
+    ids = [str(number) for number in range(100)]
+
+    plays: list[Play] = []
+
+    def suspend(play: Play) -> None:
+        plays.append(play)
+        play.wakes = lambda until: until if until < START + 30 else max(until, START + 7200)
+
+    def script(_id: str, _poll: int) -> Event:
+        return Event(RUNNING, 0.0 if plays[0].now < START + 60 else 30.0)
+
+    play = sail(ids, script, timeout=60.0, started=suspend)
+    assert {history.end for history in play.ends} == {End.TIMED_OUT}
+    assert play.now <= START + 7200 + LAST_LOOK
+
+
+@pytest.mark.fault("T-02")
+def test_waking_with_ids_without_end() -> None:
+    """Ids that had not been taken in when the machine fell asleep come last, and hold nothing open."""
+    full = Fleet(Limits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    for task_id in ("a", "b"):
+        full.step(START)
+        full.admit(task_id)
+        full.step(START)
+        full.answered(task_id, RUNNING, START, 0.0)
+    woke = START + 7200
+    assert full.step(woke) == AskAbout("a", LAST_LOOK)
+    assert full.answered("a", RUNNING, woke, 0.0).end is End.TIMED_OUT
+    assert full.step(woke) == AskAbout("b", LAST_LOOK)
+    assert full.answered("b", RUNNING, woke + 1, 0.0).end is End.TIMED_OUT
+    for second in range(1, 6):
+        assert full.step(woke + second) == TakeIn()
+        full.admit(f"new {second}")
+        assert full.step(woke + second) == AskAbout(f"new {second}", 6.0 - second)
+        full.answered(f"new {second}", RUNNING, woke + second + 1, 0.0)
+    assert full.step(woke + 6) == TakeIn()
+    full.admit("too late")
+    assert isinstance(full.step(woke + 6), Ended)
 
 
 def test_retries_are_paid_for() -> None:

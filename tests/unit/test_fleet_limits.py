@@ -128,21 +128,24 @@ def test_a_try_is_a_failure_unless_said() -> None:
 )
 def test_the_time_of_a_last_look(at: float, budget: float) -> None:
     """A question takes what is left, a second at least; after the deadline, what is left of the five seconds."""
-    one = fleet(Limits(1), "a")
-    one.no_more()
-    one.step(START)
-    one.answered("a", RUNNING, START, 0.0)
-    assert one.step(START + at) == AskAbout("a", budget)
+    two = fleet(Limits(1), "a", "b")
+    two.no_more()
+    two.step(START)
+    # Awake at the deadline.
+    assert two.step(START + min(at, 1800.0)) == Await(math.inf)
+    two.answered("a", RUNNING, START + at, 0.0)
+    assert two.step(START + at) == AskAbout("b", budget)
 
 
 def test_room_after_the_end_of_time() -> None:
     """A task that ends unasked makes room like any other."""
-    full = fleet(Limits(1, waiting=1), "a")
+    full = fleet(Limits(1, waiting=2), "a", "b")
     full.step(START)
-    full.answered("a", RUNNING, START, 0.0)
+    assert full.step(START + 1800.0) == Await(math.inf)
+    full.answered("a", RUNNING, START + 1804.5, 0.0)
     ended = full.step(START + 1804.5)
     assert isinstance(ended, Ended)
-    assert ended.history.end is End.TIMED_OUT
+    assert (ended.history.task_id, ended.history.end) == ("b", End.TIMED_OUT)
     assert full.step(START + 1804.5) == TakeIn()
 
 

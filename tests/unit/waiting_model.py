@@ -119,12 +119,18 @@ class Model:
         #: When something was asked again although no retry was left.
         self.probes: list[float] = []
         self.stepped = START
+        #: Whether the program slept through the deadline, and whom it had asked before.
+        self.overslept = False
+        self.known: set[str] = set()
 
     def goes_on(self, now: float) -> Iterator[Deed]:
         """What is done at this time, up to what takes time."""
-        # The program slept through the deadline and beyond: the time of the last looks begins now.
-        if self.stepped < self.deadline and now > self.closes:
-            self.closes = now + LAST_LOOK
+        # The program slept through the deadline and beyond: the time of the last looks begins now, and those who have
+        # not been asked before come last.
+        if self.stepped < self.deadline and now > self.deadline + LEAST_LOOK:
+            self.overslept, self.closes = True, now + LAST_LOOK
+            for task in self.waiting:
+                task.due = task.due if task.id in self.known or self.is_alone else now
         self.stepped = now
         while True:
             deed = self._alone(now) if self.is_alone else self._together(now)
@@ -147,8 +153,9 @@ class Model:
         task = min(self.waiting, key=lambda each: (self._turn(each), each.failures > 0, each.due))
         at = max(self._turn(task), self.manners.free_at(self.deadline))
         is_too_late = max(self.manners.closed) > self.deadline or at > self._last_call()
-        if now < at and not is_too_late:
-            return ("gather" if self.in_flight else "sleep", at)
+        hopes = self.overslept and self.in_flight and max(at, now) > self._last_call()
+        if hopes or (now < at and not is_too_late):
+            return ("gather" if self.in_flight else "sleep", math.inf if hopes else at)
         if task.id is None:
             self.waiting.remove(task)
             return None
@@ -181,6 +188,8 @@ class Model:
     def _ask(self, task: Task, now: float, seconds: float) -> Deed:
         assert task.id is not None
         self.waiting.remove(task)
+        if not self.overslept:
+            self.known.add(task.id)
         self.in_flight[task.id] = task, now, min(seconds, CALL_TIMEOUT)
         return ("ask", task.id, min(seconds, CALL_TIMEOUT))
 
@@ -197,6 +206,8 @@ class Model:
         gap *= 1 - self.policy.jitter * self.chance()
         told: list[Deed] = []
         if isinstance(outcome, Reply):
+            if self.overslept and task_id in self.known:
+                self.closes = now + LAST_LOOK
             if self.is_alone and task.snapshot != outcome.task:
                 told.append(("news", outcome.task))
             end = self._replied(task, outcome, now, gap)
