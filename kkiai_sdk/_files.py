@@ -2,12 +2,14 @@
 
 Nothing short ever stands under the final name, and an existing file survives every failure: bytes go to ``NAME.part``
 beside the destination, and only a whole, synced file is renamed. ``NAME.part.json`` remembers what the part belongs to.
+Of a name that leaves no room for these endings a piece and a hash stand for the whole.
 Errors of the operating system become DownloadError here.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -34,6 +36,10 @@ MAX_RACES = 100
 MAX_NOTE = 4096
 #: Boxes of an MP4 file that are looked at: a fragmented one can have thousands.
 MAX_BOXES = 10_000
+#: Bytes of a file name at most: NAME_MAX of Linux, macOS and the BSDs; Windows allows as many characters.
+MAX_NAME = 255
+#: What the names of a part and of its note end with.
+_PART, _NOTE = ".part", ".part.json"
 # O_NOFOLLOW: a symbolic link planted under the part's name must not send the bytes elsewhere.
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OPEN_PART = os.O_RDWR | os.O_CREAT | _SAFELY
@@ -57,7 +63,7 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
             raise ConfigurationError(f"dest: the folder {str(target.parent)!r} does not exist; create it first")
         if target.parent == _DEVICES or target.is_dir() or (target.exists() and not target.is_file()):
             raise ConfigurationError(f"dest: {str(target)!r} is not a regular file")
-        if os.path.lexists(target) and not overwrite:
+        if _is_taken(target) and not overwrite:
             raise _target_exists(target)
         # What can be known before anything is sent, or before a wait of half an hour, is said before.
         if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -70,6 +76,15 @@ def _is_path(text: object) -> bool:
         return isinstance(text, str) and bool(text) and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
         return False
+
+
+def _is_taken(target: Path) -> bool:
+    """Whether something has that name. Raises OSError for a name that the file system cannot hold."""
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _target_exists(target: Path) -> TargetExistsError:
@@ -189,7 +204,15 @@ class PartFile:
 
 
 def _part_paths(target: Path) -> tuple[Path, Path]:
-    return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
+    """Where the part and its note are, always the same for a target, and other than for any other."""
+    stem = target.name
+    if len(os.fsencode(stem + _NOTE)) > MAX_NAME:
+        mark = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}"
+        # By characters: half of one is no name on every system.
+        while len(os.fsencode(stem + mark + _NOTE)) > MAX_NAME:
+            stem = stem[:-1]
+        stem += mark
+    return target.with_name(stem + _PART), target.with_name(stem + _NOTE)
 
 
 def _open_locked(path: Path, target: Path) -> int:
@@ -197,7 +220,7 @@ def _open_locked(path: Path, target: Path) -> int:
     for _ in range(MAX_RACES):
         fd = os.open(path, _OPEN_PART, 0o666)
         try:
-            _lock(fd, target)
+            _lock(fd, path, target)
             # Whoever held the lock before may have renamed or removed the file: then this is no longer the part.
             if path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path)):
                 if os.fstat(fd).st_nlink == 1:
@@ -209,12 +232,12 @@ def _open_locked(path: Path, target: Path) -> int:
             os.close(fd)
             raise
         os.close(fd)
-    raise DownloadError(f"{str(target)!r}.part keeps changing, or is a link; remove it", path=str(target))
+    raise DownloadError(f"{str(path)!r} keeps changing, or is a link; remove it", path=str(target))
 
 
-def _lock(fd: int, target: Path) -> None:
+def _lock(fd: int, path: Path, target: Path) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise DownloadError(f"{str(target)!r}.part is not a regular file; remove it", path=str(target))
+        raise DownloadError(f"{str(path)!r} is not a regular file; remove it", path=str(target))
     # Windows has no flock; there two downloads to one place are not kept apart.
     if sys.platform != "win32":
         try:

@@ -212,8 +212,9 @@ class Kkiai(BaseClient):
     ) -> Path:
         """Fetch a finished task's video; gives the path of the whole file.
 
-        The bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video. A URL
-        that has expired is asked for again once. Does not wait: see :meth:`wait_and_download`.
+        The bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video; of a
+        very long name a piece and a hash stand there. A URL that has expired is asked for again once. Does not wait:
+        see :meth:`wait_and_download`.
 
         :param dest: a file, or a folder that exists: there the name is made from the id.
         :param overwrite: replace an existing file, at the very end.

@@ -186,7 +186,7 @@ def test_a_pipe_under_the_part_s_name(make: Maker, serve: Serve, tmp_path: Path)
     """A pipe in the place of the part is refused, not waited for."""
     os.mkfifo(tmp_path / "v.mp4.part")
     server = serve()
-    with pytest.raises(k.DownloadError, match=r"\.part is not a regular file"):
+    with pytest.raises(k.DownloadError, match=r"\.part' is not a regular file"):
         make(server.url).download("t", tmp_path / "v.mp4")
     assert server.requests == []
 
