@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kkiai_sdk import PollPolicy, TaskState, VideoTask, _waiting
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._fleet import AskAbout, Await, Finished, Fleet, Limits, TakeIn
 from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

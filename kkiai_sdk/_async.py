@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import AsyncIteration, run_async
-from kkiai_sdk._effects import Copy, Emit, Fetch, Local, Open, Reply
+from kkiai_sdk._effects import Emit, Fetch, Reply, Sleep
 from kkiai_sdk._session import Caller
 from kkiai_sdk._session_async import AsyncSession
 from kkiai_sdk._session_raw import raw_client
-from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._core import Core
     from kkiai_sdk._downloads import Job
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._session_files import AsyncTransfer
     from kkiai_sdk._waiting import History
     from kkiai_sdk.models import VideoTask, WaitResult
 
@@ -69,9 +67,7 @@ class AsyncPerformer:
         from kkiai_sdk._session_files import AsyncTransfer  # noqa: PLC0415 (as above)
 
         async with AsyncTransfer(self._session.bound(job.call)) as transfer:
-            return await run_async(
-                _downloads.saving(job, task), lambda effect: self._perform_transfer(effect, transfer)
-            )
+            return await run_async(_downloads.saving(job, task), lambda effect: transfer.perform(effect, self._perform))
 
     async def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
         match effect:
@@ -79,22 +75,10 @@ class AsyncPerformer:
                 return await self.fetch(effect)
             case Sleep():
                 return await self._core.runtime.sleep_until_async(effect.until)
-            case Local():
-                from kkiai_sdk._session_files import in_thread  # noqa: PLC0415 (files only)
-
-                return await in_thread(effect.do)
             case Emit() if on_update is not None:
                 told = on_update(effect.value)  # type: ignore[arg-type]
                 return await told if inspect.isawaitable(told) else told
         return None
-
-    async def _perform_transfer(self, effect: Effect, transfer: AsyncTransfer) -> Any:
-        match effect:
-            case Open():
-                return await transfer.open(effect)
-            case Copy():
-                return await transfer.copy(effect)
-        return await self._perform(effect)
 
     async def aclose(self) -> None:
         """Close the connections."""

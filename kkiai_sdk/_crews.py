@@ -8,8 +8,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from kkiai_sdk._effects import Gather, Launch
-from kkiai_sdk._waiting import Sleep
+from kkiai_sdk._effects import Sleep
+from kkiai_sdk._effects_fleet import Gather, Launch
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:

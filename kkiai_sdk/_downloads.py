@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from kkiai_sdk import _retry, _saving, _sniffing, _vetting
-from kkiai_sdk._effects import Copy, Fetch, Local, Open
+from kkiai_sdk._effects import Fetch, Sleep
+from kkiai_sdk._effects_files import Copy, Local, Open
 from kkiai_sdk._files import PartFile
 from kkiai_sdk._log import log
 from kkiai_sdk._saving import Expired, Failed, Head, Redirected, Restart, Save, Verdict
-from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import (
     APIError,
     DownloadError,

@@ -2,20 +2,22 @@
 
 Flows hold the order of things and no I/O; drivers perform one effect at a time and hold no judgement. There are two
 drivers, with and without ``await``, and one of everything else.
+
+Here are those that every client has a use for; those of downloads and of fleets stand beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from kkiai_sdk._vetting import Source
+    from kkiai_sdk._effects_files import Copy, Local, Open
+    from kkiai_sdk._effects_fleet import Gather, Launch
     from kkiai_sdk.models import VideoTask, WaitResult
 
 T = TypeVar("T")
@@ -57,43 +59,12 @@ class Emit:
 
 
 @frozen
-class Launch:
-    """Start a Fetch and go on at once."""
-
-    fetch: Fetch
-
-
-@frozen
-class Gather:
-    """Wait for launched fetches, at most until this time. Outcome: a list of pairs, id and Reply or error."""
+class Sleep:
+    """Do nothing until this time."""
 
     until: float
 
 
-@frozen
-class Local:
-    """Do something with the file system that may take a while."""
-
-    do: Callable[[], Any]
-
-
-@frozen
-class Open:
-    """Send a GET for a file. Outcome: its Head, or an APIError when there was no answer. The body stays open."""
-
-    source: Source
-    headers: dict[str, str]
-
-
-@frozen
-class Copy:
-    """Write the open body to ``write`` as it comes. Outcome: None when it ended well, else the APIError that cut it."""
-
-    write: Callable[[bytes], None]
-    #: Called before the first write, and after each.
-    tell: Callable[[], object]
-
-
-Effect: TypeAlias = Fetch | Sleep | Emit | Launch | Gather | Local | Open | Copy
-Flow: TypeAlias = Generator[Effect, Any, T]
+Effect: TypeAlias = "Fetch | Sleep | Emit | Launch | Gather | Local | Open | Copy"
+Flow: TypeAlias = Generator["Effect", Any, T]
 Outcome: TypeAlias = Reply | KkiaiError

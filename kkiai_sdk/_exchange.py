@@ -10,11 +10,11 @@ from urllib.parse import urljoin, urlsplit
 from attrs import frozen
 
 from kkiai_sdk import _vetting
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._log import log
 from kkiai_sdk._refusals import Answer, legible, read_answer
 from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, Verdict, judge
 from kkiai_sdk._vetting import MAX_REDIRECTS, REDIRECTS
-from kkiai_sdk._waiting import Sleep
 from kkiai_sdk.errors import APIError, Attempt
 
 if TYPE_CHECKING:

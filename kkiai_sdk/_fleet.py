@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import evolve, frozen
 
 from kkiai_sdk import _checks, _waiting
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._pacing import SLACK, Pace
-from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, MAX_HINT, End, History, Sleep
+from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, MAX_HINT, End, History
 from kkiai_sdk.errors import APIError, RateLimitError
 
 if TYPE_CHECKING:

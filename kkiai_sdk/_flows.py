@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from kkiai_sdk import _checks, _text, _waiting
-from kkiai_sdk._effects import Call, Emit, Fetch, Gather, Launch, Reply
+from kkiai_sdk._effects import Call, Emit, Fetch, Reply, Sleep
+from kkiai_sdk._effects_fleet import Gather, Launch
 from kkiai_sdk._fleet import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
 from kkiai_sdk._log import log
-from kkiai_sdk._waiting import End, History, Sleep, Stop
+from kkiai_sdk._waiting import End, History, Stop
 from kkiai_sdk.errors import (
     APIError,
     ConfigurationError,

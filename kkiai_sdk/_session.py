@@ -20,6 +20,7 @@ from attrs import evolve, field, frozen
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._drive import run
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._exchange import Exchanger, Good, Send
 from kkiai_sdk._json import MAX_BODY
 from kkiai_sdk._session_deadline import within
@@ -33,7 +34,6 @@ from kkiai_sdk._session_wire import (
     transmit,
     wired,
 )
-from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

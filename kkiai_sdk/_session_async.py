@@ -10,11 +10,11 @@ from attrs import evolve
 
 from kkiai_sdk import _session_faults as faults
 from kkiai_sdk._drive import run_async
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._json import MAX_BODY
 from kkiai_sdk._session import copied
 from kkiai_sdk._session_pool import Owner
 from kkiai_sdk._session_wire import Ask, Checked, plain, raw_chunks_async, response_of, transmit_async, wired
-from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

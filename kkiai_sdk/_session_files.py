@@ -6,21 +6,22 @@ import asyncio
 import inspect
 from contextlib import aclosing, closing, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
 
 from kkiai_sdk import _session_faults as faults
+from kkiai_sdk._effects_files import Copy, Local, Open
 from kkiai_sdk._saving import Head
 from kkiai_sdk._session_bodies import chunks, chunks_async
 from kkiai_sdk._session_deadline import within
 from kkiai_sdk._session_wire import plain, timeouts, transmit, transmit_async
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from kkiai_sdk._config import Secret
-    from kkiai_sdk._effects import Copy, Open
+    from kkiai_sdk._effects import Effect
     from kkiai_sdk._session import Seam, Session
     from kkiai_sdk._session_async import AsyncSession
     from kkiai_sdk.errors import APIError
@@ -84,7 +85,18 @@ class Transfer:
         self._response: httpx.Response | None = None
         self._url = ""
 
-    def open(self, effect: Open) -> Head | APIError:
+    def perform(self, effect: Effect, otherwise: Callable[[Effect], Any]) -> Any:
+        """Perform an effect, or leave it to somebody else."""
+        match effect:
+            case Open():
+                return self._open(effect)
+            case Copy():
+                return self._copy(effect)
+            case Local():
+                return effect.do()
+        return otherwise(effect)
+
+    def _open(self, effect: Open) -> Head | APIError:
         """Send the request; the body stays open until the next one."""
         self.close()
         self._url = effect.source.url
@@ -99,7 +111,7 @@ class Transfer:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
 
-    def copy(self, effect: Copy) -> APIError | None:
+    def _copy(self, effect: Copy) -> APIError | None:
         """Hand the body over as it comes. What ``effect`` itself raises passes."""
         assert self._response is not None
         timeout = self._session.seam.call.timeout
@@ -136,7 +148,18 @@ class AsyncTransfer:
         self._response: httpx.Response | None = None
         self._url = ""
 
-    async def open(self, effect: Open) -> Head | APIError:
+    async def perform(self, effect: Effect, otherwise: Callable[[Effect], Awaitable[Any]]) -> Any:
+        """Perform an effect, or leave it to somebody else."""
+        match effect:
+            case Open():
+                return await self._open(effect)
+            case Copy():
+                return await self._copy(effect)
+            case Local():
+                return await in_thread(effect.do)
+        return await otherwise(effect)
+
+    async def _open(self, effect: Open) -> Head | APIError:
         """Send the request; the body stays open until the next one."""
         await self.close()
         self._url = effect.source.url
@@ -149,7 +172,7 @@ class AsyncTransfer:
             return faults.translate(problem, self._url, self._session.seam.call.timeout)
         return _head(self._response)
 
-    async def copy(self, effect: Copy) -> APIError | None:
+    async def _copy(self, effect: Copy) -> APIError | None:
         """Hand the body over in batches. What ``effect`` itself raises passes."""
         assert self._response is not None
         timeout, fault = self._session.seam.call.timeout, None

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import iterate, run
-from kkiai_sdk._effects import Copy, Emit, Fetch, Local, Open, Reply
+from kkiai_sdk._effects import Emit, Fetch, Reply, Sleep
 from kkiai_sdk._session import Caller, Session
 from kkiai_sdk._session_raw import raw_client
-from kkiai_sdk._waiting import Sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._core import Core
     from kkiai_sdk._downloads import Job
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._session_files import Transfer
     from kkiai_sdk._waiting import History
     from kkiai_sdk.models import VideoTask, WaitResult
 
@@ -64,7 +62,7 @@ class Performer:
         from kkiai_sdk._session_files import Transfer  # noqa: PLC0415 (as above)
 
         with Transfer(self._session.bound(job.call)) as transfer:
-            return run(_downloads.saving(job, task), lambda effect: self._perform_transfer(effect, transfer))
+            return run(_downloads.saving(job, task), lambda effect: transfer.perform(effect, self._perform))
 
     def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
         match effect:
@@ -72,19 +70,9 @@ class Performer:
                 return self.fetch(effect)
             case Sleep():
                 return self._core.runtime.sleep_until(effect.until)
-            case Local():
-                return effect.do()
             case Emit() if on_update is not None:
                 return on_update(effect.value)  # type: ignore[arg-type]
         return None
-
-    def _perform_transfer(self, effect: Effect, transfer: Transfer) -> Any:
-        match effect:
-            case Open():
-                return transfer.open(effect)
-            case Copy():
-                return transfer.copy(effect)
-        return self._perform(effect)
 
     def close(self) -> None:
         """Close the connections."""

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import evolve, frozen
 
 from kkiai_sdk import _checks
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk.errors import APIError, KkiaiError, TaskNotFoundError
 from kkiai_sdk.models import TaskState, VideoTask
 
@@ -76,13 +77,6 @@ class Ask:
     """Poll now; the answer may take ``budget`` seconds (infinite: the client's own timeout)."""
 
     budget: float
-
-
-@frozen
-class Sleep:
-    """Do nothing until this time."""
-
-    until: float
 
 
 @frozen

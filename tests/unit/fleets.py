@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from kkiai_sdk import APIError, PollPolicy, RateLimitError, RetryPolicy
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet, Limits, TakeIn
 from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import MAX_HINT, History, Sleep
+from kkiai_sdk._waiting import MAX_HINT, History
 from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 

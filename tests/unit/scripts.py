@@ -19,7 +19,8 @@ from kkiai_sdk import (
     TaskState,
     VideoTask,
 )
-from kkiai_sdk._waiting import Ask, History, Sleep, Stop, after_answer, after_error, begin, decide
+from kkiai_sdk._effects import Sleep
+from kkiai_sdk._waiting import Ask, History, Stop, after_answer, after_error, begin, decide
 from tests.unit.support import ASKED, START
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from kkiai_sdk import ConfigurationError, PollPolicy
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._fleet import AskAbout, Await, Ended, Fleet, Limits, TakeIn
 from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import MAX_HINT, End, Sleep
+from kkiai_sdk._waiting import MAX_HINT, End
 from tests.unit.scripts import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
 from tests.unit.support import START
 

@@ -9,13 +9,13 @@ import pytest
 from attrs import evolve
 
 from kkiai_sdk import APIError, ConfigurationError, PollPolicy, TaskFailure, TaskState, VideoTask
+from kkiai_sdk._effects import Sleep
 from kkiai_sdk._waiting import (
     LAST_LOOK,
     MAX_PAUSE,
     Ask,
     End,
     History,
-    Sleep,
     Stop,
     after_error,
     begin,
