@@ -201,3 +201,17 @@ def callback(name: str, value: object) -> None:
     """Something callable, or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
+
+
+def event_hooks(name: str, value: object) -> dict[Any, list[Any]]:
+    """What httpx is to call: lists of functions for ``request`` and ``response``."""
+    given = mapping(name, value)
+    for event, hooks in given.items():
+        if event not in {"request", "response"}:
+            raise ConfigurationError(f"{name} may name 'request' and 'response', and not {ascii(event)[:80]}")
+        if not isinstance(hooks, list | tuple):
+            raise ConfigurationError(f"{name}[{event!r}] must be a list of functions, not {type(hooks).__name__}")
+        for hook in hooks:
+            if not callable(hook):
+                raise ConfigurationError(f"{name}[{event!r}] must hold functions, not {type(hook).__name__}")
+    return {event: list(hooks) for event, hooks in given.items()}

@@ -197,6 +197,10 @@ def _httpx_args(args: object) -> dict[str, Any]:
     wrong = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
     if wrong:
         raise ConfigurationError(f"httpx_args must not set {wrong[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
+    if "event_hooks" in given:
+        given["event_hooks"] = _checks.event_hooks("event_hooks in httpx_args", given["event_hooks"])
+    if "mounts" in given:
+        given["mounts"] = dict(_checks.mapping("mounts in httpx_args", given["mounts"]))
     return given
 
 

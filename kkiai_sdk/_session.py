@@ -128,6 +128,7 @@ class Session(httpx.Client):
     """An httpx client for the generated code, which gives good answers or raises APIError."""
 
     def __init__(self, seam: Seam) -> None:
+        seam.pool.check_args(httpx.BaseTransport)
         # The transport is never used: requests go out through the pool.
         super().__init__(
             base_url=seam.config.base_url,

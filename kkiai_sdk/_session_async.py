@@ -30,6 +30,7 @@ class AsyncSession(httpx.AsyncClient):
     """:class:`Session` with awaits."""
 
     def __init__(self, seam: Seam) -> None:
+        seam.pool.check_args(httpx.AsyncBaseTransport)
         super().__init__(
             base_url=seam.config.base_url,
             headers=list(seam.fields.values()),

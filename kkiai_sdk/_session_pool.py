@@ -6,6 +6,8 @@ import os
 import ssl
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from inspect import iscoroutinefunction
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.request import getproxies
 
@@ -48,12 +50,6 @@ def _aiohttp_if_installed(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport | Non
 
 #: Makes the transport between an asynchronous client and the gateway; None stands for httpx's own. Tests set it.
 gateway_transport: Callable[[ssl.SSLContext], httpx.AsyncBaseTransport | None] = _aiohttp_if_installed
-
-
-def _check_transport(transport: object, build: Callable[..., object]) -> None:
-    kind = httpx.BaseTransport if build is httpx.Client else httpx.AsyncBaseTransport
-    if transport is not None and not isinstance(transport, kind):
-        raise TypeError(f"transport must be an httpx.{kind.__name__}")
 
 
 @frozen
@@ -131,6 +127,18 @@ class Pool:
                 self._holders[owner, files] = _until_its_loop_ends(found)
         return found
 
+    def check_args(self, kind: type[httpx.BaseTransport | httpx.AsyncBaseTransport]) -> None:
+        """Raise ConfigurationError for what a client that takes transports of this kind can do nothing with."""
+        named = {"transport": self._args.get("transport")}
+        named |= {f"mounts[{ascii(pattern)[:80]}]": each for pattern, each in self._args.get("mounts", {}).items()}
+        for name, transport in named.items():
+            if transport is not None and not isinstance(transport, kind):
+                told = f"must be an httpx.{kind.__name__}, not {type(transport).__name__}"
+                raise ConfigurationError(f"{name} in httpx_args {told}")
+        hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
+        if kind is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
+            raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
+
     def check_open(self) -> None:
         """Raise ConfigurationError if it is closed."""
         if self.is_closed:
@@ -152,7 +160,6 @@ class Pool:
         if files:
             args.pop("event_hooks", None)
         try:
-            _check_transport(args.get("transport"), build)
             if "transport" not in args:
                 args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None), files=files)
             if not files and build is httpx.AsyncClient and _suits_aiohttp(args):

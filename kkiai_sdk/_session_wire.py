@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -134,14 +135,16 @@ def transmit(client: httpx.Client, request: httpx.Request) -> httpx.Response:
 
 
 async def transmit_async(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """:func:`transmit` with awaits."""
+    """:func:`transmit` with awaits. Hooks may be plain functions, too."""
     for hook in client.event_hooks["request"]:
-        await hook(request)
+        if isawaitable(told := hook(request)):
+            await told
     response = await client._transport_for_url(request.url).handle_async_request(request)  # noqa: SLF001 (as above)
     response.request = request
     try:
         for hook in client.event_hooks["response"]:
-            await hook(response)
+            if isawaitable(told := hook(response)):
+                await told
     except BaseException:
         await response.aclose()
         raise

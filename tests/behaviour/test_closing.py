@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpx
 import pytest
+from httpcore._backends.auto import AutoBackend
 
 from kkiai_sdk import ConfigurationError, Kkiai, _config
 from kkiai_sdk._session_pool import Owner, Pool
+from tests.support.adapter import pin
 from tests.support.canary import KEY
 from tests.support.interleaving import steps
 from tests.support.wire import FileHost, finished, pattern, task
@@ -46,6 +50,33 @@ def test_before_the_connection(make: Maker, kind: str, serve: Serve) -> None:
     with pytest.raises(ConfigurationError, match="closed"):
         client.query("t")
     assert server.requests == []
+
+
+def test_while_it_connects(make: Maker, kind: str, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that comes about after the client was closed serves its one request, or none, and is closed, too."""
+    pin(monkeypatch, "httpcore")
+    server, closing = serve(task()), list[Any]()
+
+    class Sync(httpcore.SyncBackend):
+        def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+            stream = super().connect_tcp(*args, **options)
+            closing[0].close()
+            return stream
+
+    connect = AutoBackend.connect_tcp
+
+    async def asynchronously(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await connect(*args, **options)
+        await closing[0].target.close()
+        return stream
+
+    monkeypatch.setattr("httpcore._sync.connection_pool.SyncBackend", Sync)
+    monkeypatch.setattr(AutoBackend, "connect_tcp", asynchronously)
+    closing.append(make(server.url, max_retries=0))
+    with suppress(ConfigurationError):
+        assert closing[0].query("t").status == "processing"
+    with pytest.raises(ConfigurationError, match="closed"):
+        closing[0].query("t")
 
 
 def test_while_the_gateway_thinks(serve: Serve) -> None:

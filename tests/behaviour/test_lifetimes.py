@@ -129,6 +129,51 @@ def test_impossible_httpx_args(make: Maker, serve: Serve, args: dict[str, Any]) 
         make(serve().url, httpx_args=args).query("t")
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ({"transport": "direct"}, "transport in httpx_args must be an httpx.{kind}, not str"),
+        ({"transport": httpx.HTTPTransport}, "transport in httpx_args must be an httpx.{kind}, not type"),
+        ({"mounts": {"all://": 5}}, r"mounts\['all://'\] in httpx_args must be an httpx.{kind}, not int"),
+        ({"mounts": {"all://": None, "https://": object()}}, r"mounts\['https://'\] in .*{kind}, not object"),
+        ({"event_hooks": {"request": [None]}}, r"event_hooks in httpx_args\['request'\] must hold functions"),
+    ],
+    ids=["transport", "a class", "mounts", "one of the mounts", "hooks"],
+)
+def test_what_can_be_seen_at_once(make: Maker, args: dict[str, Any], told: str) -> None:
+    """A hook or a transport that is none is refused when the client is made, and not by its first request."""
+    kind = "BaseTransport" if make.kind == "sync" else "AsyncBaseTransport"
+    with pytest.raises(ConfigurationError, match=f"^{told.format(kind=kind)}"):
+        make("http://127.0.0.1:9", httpx_args=args)
+
+
+def test_the_other_kind_of_transport(make: Maker) -> None:
+    """A transport of the other kind of client is refused when the client is made."""
+    other = AsyncTransport() if make.kind == "sync" else Transport()
+    for args in ({"transport": other}, {"mounts": {"all://": other}}):
+        with pytest.raises(ConfigurationError, match="in httpx_args must be an httpx"):
+            make("http://127.0.0.1:9", httpx_args=args)
+
+
+def test_plain_hooks_and_others(make: Maker, serve: Serve) -> None:
+    """A plain function will do as a hook of either client; one that is to be awaited only of the one that awaits."""
+    seen: list[str] = []
+
+    async def later(request: httpx.Request) -> None:
+        seen.append(request.url.path)
+
+    hooks = {"request": [lambda request: seen.append(request.method)], "response": [lambda _: None]}
+    server = serve(task())
+    make(server.url, httpx_args={"event_hooks": hooks}).query("t")
+    assert seen == ["GET"]
+    if make.kind == "async":
+        make(serve(task()).url, httpx_args={"event_hooks": {"request": [later]}}).query("t")
+        assert seen == ["GET", "/v1/video/query"]
+    else:
+        with pytest.raises(ConfigurationError, match="plain functions"):
+            make(server.url, httpx_args={"event_hooks": {"request": [later]}})
+
+
 def test_an_unknown_option(make: Maker) -> None:
     """A misspelt option is refused, with the ones that exist."""
     with pytest.raises(ConfigurationError, match=r"unknown option time_out; known: .*timeout"):

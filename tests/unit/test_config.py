@@ -87,6 +87,27 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         "httpx_args must not set 'timeout', 7; it may set cert,",
     ),
     "httpx_args long": ({"httpx_args": {"x" * 300: 1}}, f"httpx_args must not set '{'x' * 199}; it may set cert,"),
+    "event_hooks": (
+        {"httpx_args": {"event_hooks": [print]}},
+        "event_hooks in httpx_args must be a mapping, such as a dict, and not list",
+    ),
+    "event_hooks unknown": (
+        {"httpx_args": {"event_hooks": {"requests": [print]}}},
+        "event_hooks in httpx_args may name 'request' and 'response', and not 'requests'",
+    ),
+    "event_hooks no list": (
+        {"httpx_args": {"event_hooks": {"request": print}}},
+        "event_hooks in httpx_args['request'] must be a list of functions, not builtin_function_or_method",
+    ),
+    "event_hooks text": (
+        {"httpx_args": {"event_hooks": {"response": "Canary"}}},
+        "event_hooks in httpx_args['response'] must be a list of functions, not str",
+    ),
+    "event_hooks not callable": (
+        {"httpx_args": {"event_hooks": {"response": [print, None]}}},
+        "event_hooks in httpx_args['response'] must hold functions, not NoneType",
+    ),
+    "mounts": ({"httpx_args": {"mounts": [1]}}, "mounts in httpx_args must be a mapping, such as a dict, and not list"),
     "base_url": ({"base_url": "x"}, "base_url must start with https://"),
     "base_url number": ({"base_url": 5}, "base_url must be a URL"),
     "key with a newline": ({"api_key": "Canary\n0123456789"}, "character 7 of api_key is not allowed"),
@@ -133,11 +154,22 @@ def test_none_means_the_default_policy() -> None:
     assert config(user_agent_suffix="").user_agent == made.user_agent
 
 
-@pytest.mark.parametrize("name", sorted(HTTPX_ARGS))
+@pytest.mark.parametrize("name", sorted(HTTPX_ARGS - {"event_hooks", "mounts"}))
 def test_httpx_args(name: str) -> None:
     """Each documented argument of httpx is passed on as it is."""
     assert config(httpx_args={name: KEY}).httpx_args == {name: KEY}
     assert KEY not in repr(config(httpx_args={name: KEY}))
+
+
+def test_mappings_among_httpx_args() -> None:
+    """Hooks and mounts are copied: what the caller does to them later changes no client."""
+    hooks, mounts = [print], {"all://": None}
+    args: dict[str, Any] = {"event_hooks": {"request": hooks, "response": ()}, "mounts": mounts}
+    made = config(httpx_args=args).httpx_args
+    hooks.clear()
+    mounts.clear()
+    assert made == {"event_hooks": {"request": [print], "response": []}, "mounts": {"all://": None}}
+    assert config(httpx_args={"event_hooks": None, "mounts": None}).httpx_args == {"event_hooks": {}, "mounts": {}}
 
 
 def test_change() -> None:
