@@ -19,6 +19,8 @@ from aiohttp.helpers import EMPTY_BODY_STATUS_CODES
 from aiohttp.http_exceptions import BadHttpMessage
 from attrs import define
 
+from kkiai_sdk._session_streams import MAX_INTERIM
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -66,7 +68,7 @@ class Handler(ResponseHandler):
         self.lost: BaseException | None = None
         self._in_head = self._is_chunked = self._is_soiled = False
         # Bytes of the head, or of a body in chunks since its content last grew.
-        self._size = self._content = self._due = 0
+        self._size = self._content = self._due = self._interim = 0
         self._last = b""
 
     def set_response_params(self, **params: Any) -> None:
@@ -74,7 +76,7 @@ class Handler(ResponseHandler):
         ATTEMPT.get().handler = self
         self.requests += 1
         self.is_answering = self._is_chunked = False
-        self._in_head, self._size, self._last = True, 0, b""
+        self._in_head, self._size, self._last, self._interim = True, 0, b"", 0
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -109,6 +111,10 @@ class Handler(ResponseHandler):
             self._refuse("a transfer coding other than chunked")
             return
         self._in_head = 100 <= message.code < 200 and message.code != 101
+        self._interim += self._in_head
+        if self._interim > MAX_INTERIM:
+            self._refuse("interim answers without end")
+            return
         self._is_chunked = message.chunked
         if self._skip_payload or message.code in EMPTY_BODY_STATUS_CODES:
             self._due, self._is_chunked = 0, False

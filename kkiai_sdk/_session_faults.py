@@ -57,11 +57,12 @@ FAULTS: Sequence[Fault] = (
 )
 #: No file descriptor is left, in this process or on this machine: each further try takes one more.
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
-#: How h11, by way of httpx, describes a head that is no head of an HTTP answer. It has no other word for it, and the
-#: same class for a connection that broke off. Its messages quote the server's bytes; ours do not.
+#: How h11, by way of httpx, describes a head that is no head of an HTTP answer, and how ``_session_streams`` does. h11
+#: has no other word for it, and the same class for a connection that broke off. Its messages quote the server's bytes;
+#: ours do not.
 _NO_HEAD = re.compile(
     "illegal (status|header) line|(conflicting|bad) Content-Length|Receive buffer too long|continuation line"
-    "|(multiple|Only) Transfer-Encoding|status_code should be"
+    "|(multiple|Only) Transfer-Encoding|status_code should be|interim answers without end"
 )
 #: What the SDK translates; anything else is a bug and passes unchanged.
 TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 #: As many bytes as asyncio takes from a socket at once (``_SelectorSocketTransport.max_size``): reading fewer would
 #: leave the rest where nobody sees that it is there.
 WHOLE = 256 * 1024
+#: Interim answers (1xx) before the answer itself. RFC 9110, section 15.2, has a client pass over them and names no
+#: number; Go's net/http gave up after 5 for years. One read can hold thousands, and an event loop stands still while
+#: they are parsed.
+MAX_INTERIM = 100
+#: Bytes of a status line up to the first digit of the code: ``HTTP/1.1 1``.
+_TO_CODE = 10
+#: How a head ends, for h11.
+_HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class _Ear:
@@ -23,19 +32,43 @@ class _Ear:
     #: Whether anything has come since the last write.
     is_answering = False
     _is_http1 = False
+    #: Whether the answer itself has yet to begin; of the interim ones, how many were there, whether one is under way,
+    #: and the bytes that are not enough to tell.
+    _is_early = False
+    _interim, _in_head, _last = 0, False, b""
 
     def _sends(self, data: bytes) -> None:
         if data:
             self.is_answering = False
             # The head of a request of HTTP/1.1; not what is said to a SOCKS proxy, nor HTTP/2.
             self._is_http1 = data[: data.find(b"\r\n")].endswith(b" HTTP/1.1")
+            self._is_early = self._is_http1
+            self._interim, self._in_head, self._last = 0, False, b""
 
     def _hears(self, data: bytes) -> bytes:
         begins, self.is_answering = not self.is_answering and data != b"", self.is_answering or data != b""
         if begins and self._is_http1 and not b"HTTP/".startswith(data[:5]):
             # h11 would wait for the end of the head, and take what ends before for a connection that broke off.
             raise httpcore.RemoteProtocolError("illegal status line")
+        if self._is_early:
+            self._count_interim(self._last + data)
         return data
+
+    def _count_interim(self, data: bytes) -> None:
+        while len(data) >= _TO_CODE or self._in_head:
+            if not self._in_head and not data.startswith(b"1", _TO_CODE - 1):
+                self._is_early = False
+                return
+            end = _HEAD_END.search(data)
+            self._in_head = end is None
+            if end is None:
+                data = data[-2:]
+                break
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise httpcore.RemoteProtocolError("interim answers without end")
+            data = data[end.end() :]
+        self._last = data
 
 
 class Stream(_Ear, httpcore.NetworkStream):
