@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -63,6 +63,7 @@ class Spec:
     text: str = field(repr=False)
     name: str = "openapi.yaml"
     _validators: dict[str, Any] = field(factory=dict, init=False, repr=False)
+    _found: dict[str, Node] = field(factory=dict, init=False, repr=False)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -104,6 +105,11 @@ class Spec:
 
     def at(self, address: str) -> Node:
         """What stands at a JSON pointer, after references. Raises ConfigurationError when there is nothing."""
+        if address not in self._found:
+            self._found[address] = self._followed(address)
+        return self._found[address]
+
+    def _followed(self, address: str) -> Node:
         found = self._written(address)
         seen = {address}
         while isinstance(found.value, dict) and "$ref" in found.value:
@@ -186,12 +192,18 @@ def load(path: Path | None = None) -> Spec:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ConfigurationError(f"the spec {str(found)!a} is too large: it may have {MOST_BYTES} bytes")
-        return Spec(content.decode("utf-8-sig"), name_of(path) if path else found.name)
+        return _parsed(content.decode("utf-8-sig"), name_of(path) if path else found.name)
     except UnicodeDecodeError:
         raise ConfigurationError(f"the spec {str(found)!a} cannot be read: it is not text in UTF-8") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigurationError(f"the spec {str(found)!a} cannot be read: {reason}") from None
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str, name: str) -> Spec:
+    """The same spec for the same text: who checks many gateways reads it, and tries it, once."""
+    return Spec(text, name)
 
 
 def name_of(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,8 @@ SHAPE: dict[str, Any] = {
 }
 
 
+# A spec does not change: one that has passed need not be tried again.
+@lru_cache(maxsize=4)
 def rehearse(spec: Spec) -> None:
     """Raise ConfigurationError, in one sentence, for a spec over which the check would stumble."""
     for error in need("jsonschema_rs").Draft202012Validator(SHAPE).iter_errors(spec.document):
