@@ -168,7 +168,7 @@ class _Uvicorn(uvicorn.Server):
             connection.shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(GRACE):
-                while self.server_state.connections or self.server_state.tasks:
+                while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 (there is no event for it)
                     await asyncio.sleep(LOOK)
         for task in self.server_state.tasks:
             task.cancel()
