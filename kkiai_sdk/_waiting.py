@@ -21,6 +21,7 @@ the clock makes a loop that never ends.
 from __future__ import annotations
 
 import math
+import sys
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -173,7 +174,9 @@ def slim(history: History) -> History:
     task = history.task
     if task is None or not task.raw:
         return history
-    return evolve(history, task=evolve(task, raw={}, extra=_NOTHING))
+    # Thousands of answers hold the same word.
+    status = None if task.status is None else sys.intern(task.status)
+    return evolve(history, task=evolve(task, status=status, raw={}, extra=_NOTHING))
 
 
 def _gap(history: History, now: float, policy: PollPolicy, random: float) -> float:
