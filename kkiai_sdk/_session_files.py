@@ -67,12 +67,6 @@ async def _told(effect: Copy) -> None:
         await told
 
 
-async def _written(effect: Copy, data: bytes) -> None:
-    if data:
-        await in_thread(partial(effect.write, data))
-        await _told(effect)
-
-
 def _head(response: httpx.Response) -> Head:
     return Head(response.status_code, plain(response, b"").headers, response.http_version)
 
@@ -140,8 +134,52 @@ class Transfer:
         self.close()
 
 
+class _Writer:
+    """Writes in a thread, in batches: while one is being written the next comes in."""
+
+    def __init__(self, effect: Copy) -> None:
+        self._effect = effect
+        self._batch: list[bytes] = []
+        self._size = 0
+        self._writing: asyncio.Task[None] | None = None
+
+    async def add(self, chunk: bytes) -> None:
+        """Take in a chunk. Raises what went wrong with an earlier one."""
+        self._batch.append(chunk)
+        self._size += len(chunk)
+        if self._size >= BATCH:
+            await self._hand_over()
+
+    async def flush(self) -> None:
+        """See everything written."""
+        await self._hand_over()
+        await self._written()
+
+    async def _hand_over(self) -> None:
+        await self._written()
+        data, self._size = b"".join(self._batch), 0
+        self._batch.clear()
+        if data:
+            self._writing = asyncio.create_task(in_thread(partial(self._effect.write, data)))
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
+            await _told(self._effect)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._writing is not None:
+            # Whatever ended the transfer is what the caller hears of; the file must be nobody's any more by then.
+            with suppress(Exception):
+                await self._writing
+
+
 class AsyncTransfer:
-    """:class:`Transfer` with awaits; writing happens in a thread, in batches."""
+    """:class:`Transfer` with awaits; writing happens in a thread."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -176,20 +214,17 @@ class AsyncTransfer:
         """Hand the body over in batches. What ``effect`` itself raises passes."""
         assert self._response is not None
         timeout, fault = self._session.seam.call.timeout, None
-        batch: list[bytes] = []
         await _told(effect)
-        async with aclosing(chunks_async(self._response, timeout)) as body:
+        async with aclosing(chunks_async(self._response, timeout)) as body, _Writer(effect) as writer:
             while True:
                 try:
                     chunk = await anext(body, None)
                 except faults.TRANSLATED as problem:
                     chunk, fault = None, faults.translate(problem, self._url, timeout)
-                batch.append(chunk or b"")
-                if chunk is None or sum(map(len, batch)) >= BATCH:
-                    await _written(effect, b"".join(batch))
-                    batch.clear()
                 if chunk is None:
+                    await writer.flush()
                     return fault
+                await writer.add(chunk)
 
     async def close(self) -> None:
         """Drop the body."""
