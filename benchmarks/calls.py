@@ -138,5 +138,4 @@ def _reached(near: dict[bool, Rounds]) -> dict[str, float]:
         "call_async": share("kkiai", asynchronous=True),
         "call_aiohttp": share("kkiai[aiohttp]", asynchronous=True),
         "call_openai": share("openai", asynchronous=False),
-        "lone_cpu": median(_cpu(near[True], "kkiai", 1)),
     }

@@ -8,17 +8,19 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.calls import site_of
-from benchmarks.lab import Section, Table, median, say, short, spread
+from benchmarks.lab import Section, Table, median, ratio, say, short, spread
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.lab import Lab
 
 CONTESTANTS = ("httpx", "kkiai", "kkiai[aiohttp]", "openai", "runwayml")
 #: Polls a second that all tasks make together.
 RATE = 200
-#: Rounds at most: each takes half a minute per contestant. The others have one.
-ROUNDS = 2
-OFTEN = ("httpx", "kkiai", "kkiai[aiohttp]")
+#: Calls of a lone caller, which a poll of a fleet is compared with.
+CALLS = 1000
+OURS = ("kkiai", "kkiai[aiohttp]")
 
 Found = dict[str, list[dict[str, float]]]
 
@@ -30,16 +32,13 @@ def run(lab: Lab) -> Section:
     if lab.server.name == "stand-in":
         say("waiting: needs nginx, which counts what it serves; left out")
         return Section("What a waiting task costs", [])
-    rounds = min(lab.rounds, ROUNDS)
-    for number in range(rounds):
-        say(f"1,000 waiting tasks: round {number + 1} of {rounds}")
+    for number in range(lab.rounds):
+        say(f"1,000 waiting tasks, then 10,000: round {number + 1} of {lab.rounds}")
         for who in CONTESTANTS:
-            # Once is enough for what Python allocates, and for who comes back at all when the server stops.
-            if number == rounds - 1 or who in OFTEN:
-                _measure(lab, thousand, who, tasks=1000, is_last=number == rounds - 1)
-    for who in ("kkiai", "kkiai[aiohttp]"):
-        say(f"10,000 waiting tasks: {who}")
-        _measure(lab, many, who, tasks=10_000)
+            _measure(lab, thousand, who, tasks=1000, phases=("burst", "steady", "objects", "lone"))
+        for who in OURS:
+            # Python allocates the same each time.
+            _measure(lab, many, who, tasks=10_000, phases=("burst", "steady", *(() if number else ("objects",))))
     tables = [
         _table(f"{tasks} waiting tasks, each polled every {interval} s", found)
         for tasks, interval, found in (("1,000", 5, thousand), ("10,000", 50, many))
@@ -47,18 +46,20 @@ def run(lab: Lab) -> Section:
     return Section("What a waiting task costs", tables, _reached(thousand, many))
 
 
-def _measure(lab: Lab, found: Found, who: str, *, tasks: int, is_last: bool | None = None) -> None:
+def _measure(lab: Lab, found: Found, who: str, *, tasks: int, phases: Sequence[str]) -> None:
     """A process in which all start at once, one in which they wait, and one in which their objects are counted."""
     interval = tasks / RATE
+    watched = tasks == 1000
     spec: dict[str, Any] = {
-        "who": who, "url": lab.server.url, "pid": lab.server.pid, "tasks": tasks, "interval": interval,
-        "limit": 10 + tasks / 200, "steady": 10.0 if is_last is not None else 0.0, "stop": bool(is_last),
+        "who": who, "url": lab.server.url, "pid": lab.server.pid, "tasks": tasks, "interval": interval, "calls": CALLS,
+        "limit": 10 + tasks / 200, "steady": 10.0 if watched else 0.0, "stop": watched,
     }  # fmt: skip
     numbers: dict[str, float] = {}
-    for phase, apart in (("burst", 0.0), ("steady", interval), ("objects", interval)):
-        if phase == "objects" and is_last is False:
+    for phase in phases:
+        if phase == "lone" and who not in OURS:
             continue
         limit = spec["limit"] + spec["steady"] + 45
+        apart = 0.0 if phase == "burst" else interval
         numbers |= lab.work("waiting", spec | {"phase": phase, "spread": apart}, site_of(lab, who), limit=limit)
         # A worker that was killed in between must not leave a server that stands still.
         os.kill(lab.server.pid, signal.SIGCONT)
@@ -74,9 +75,15 @@ def _cpu(rounds: list[dict[str, float]]) -> list[float]:
     return _of(rounds, "cpu") or _of(rounds, "burst_cpu")
 
 
+def _shares(rounds: list[dict[str, float]]) -> str:
+    shares = [ratio(_of(rounds, "cpu"), _of(rounds, name)) for name in ("lone", "lone_paced") if _of(rounds, name)]
+    return ", ".join(f"{share:.2f}" for share in shares) or "-"
+
+
 def _table(title: str, found: Found) -> Table:
     header = [
-        "", "KiB of the process per task", "KiB of Python objects per task", "µs of CPU per poll", "polls/s",
+        "", "KiB of the process per task", "KiB of Python objects per task", "µs of CPU per poll",
+        "by a lone call: as fast as it goes, at the same pace", "polls/s",
         "lag of the loop, p99, ms", "new connections", "polled once each after, s",
         "polls in 10 s after a stop of 3 s, of those due",
     ]  # fmt: skip
@@ -91,8 +98,8 @@ def _table(title: str, found: Found) -> Table:
         )
         rows.append([
             who, spread(_of(rounds, "memory")), short(median(_of(rounds, "objects"))), spread(_cpu(rounds)),
-            short(median(_of(rounds, "rate"))), spread(_of(rounds, "lag")), short(median(_of(rounds, "connections"))),
-            burst, f"{median(served):.0%}" if served else "-",
+            _shares(rounds), short(median(_of(rounds, "rate"))), spread(_of(rounds, "lag")),
+            short(median(_of(rounds, "connections"))), burst, f"{median(served):.0%}" if served else "-",
         ])  # fmt: skip
     return Table(title, header, rows, _NOTE)
 
@@ -110,4 +117,6 @@ def _reached(thousand: Found, many: Found) -> dict[str, float]:
         for name in ("memory", "objects", "cpu", "lag", "connections", "served"):
             reached[f"wait_{name}{tag}"] = median(_of(thousand[who], name))
             reached[f"wait_{name}{tag}_many"] = median(_of(many[who], name))
+        for name in ("lone", "lone_paced"):
+            reached[f"wait_cpu_{name}{tag}"] = ratio(_of(thousand[who], "cpu"), _of(thousand[who], name))
     return reached

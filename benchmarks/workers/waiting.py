@@ -206,6 +206,23 @@ def stop(counter: Counter, spec: dict[str, Any]) -> float:
     return (counter.requests - before) / float(due)
 
 
+async def lone(spec: dict[str, Any]) -> dict[str, float]:
+    """What a call of one caller takes: as fast as it goes, and as often a second as the fleet polls."""
+    from kkiai_sdk import AsyncKkiai
+
+    found = {}
+    async with AsyncKkiai(KEY, base_url=spec["url"]) as client:
+        await client.query("warm")
+        for name, gap in (("lone", 0.0), ("lone_paced", spec["interval"] / spec["tasks"])):
+            cpu, due = time.process_time(), time.perf_counter()
+            for number in range(spec["calls"]):
+                due += gap
+                await asyncio.sleep(max(due - time.perf_counter(), 0.0) if gap else 0.0)
+                await client.query(f"task-{number:06}")
+            found[name] = (time.process_time() - cpu) / spec["calls"] * 1e6
+    return found
+
+
 #: Set when the tasks may start.
 _START = threading.Event()
 
@@ -238,4 +255,8 @@ def main() -> None:
     import warnings
 
     warnings.simplefilter("ignore")
-    asyncio.run(_run(json.loads(sys.argv[-1])))
+    spec = json.loads(sys.argv[-1])
+    if spec["phase"] == "lone":
+        sys.stdout.write(json.dumps(asyncio.run(lone(spec))) + "\n")
+    else:
+        asyncio.run(_run(spec))
