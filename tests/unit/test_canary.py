@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import warnings
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from kkiai_sdk import APIError, APIStatusError, ConfigurationError
@@ -80,6 +82,18 @@ def test_variables_of_our_frames() -> None:
         _text.redact(5, mine)  # type: ignore[arg-type]
     assert leaks_in(caught.value) == ["the variable secret of redact, in AttributeError"]
     assert leaks_in(caught.value, "another.key") == []
+
+
+def test_variables_of_other_frames() -> None:
+    """So is one of a library, also of one that wraps others: no frame but the caller's may hold the key."""
+    mine = KEY
+    with pytest.raises(ValueError, match="does not appear") as caught:
+        ipaddress.ip_address(mine)
+    assert "the variable address of ip_address, in ValueError" in leaks_in(caught.value)
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: 1 / 0))  # type: ignore[arg-type]
+    with client, pytest.raises(ZeroDivisionError) as raised:
+        client.get("http://127.0.0.1:9", headers={"X-Key": mine})
+    assert "the variable request of Client.send, in ZeroDivisionError" in leaks_in(raised.value)
 
 
 def test_an_error_without_the_key() -> None:
