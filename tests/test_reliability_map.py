@@ -10,22 +10,12 @@ import pytest
 from attrs import frozen
 
 from tests.sources import ROOT, Function, dotted, python_files, shown, tree
+from tests.support.faults import Row, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_ROW = re.compile(r"\| ([A-Z]-\d\d) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 _REASON = re.compile(r"out of scope: \S.{20,}")
-
-
-@frozen
-class Row:
-    """A row of the table."""
-
-    id: str
-    fault: str
-    promise: str
-    held_by: str
 
 
 @frozen
@@ -34,18 +24,6 @@ class Mark:
 
     id: str
     place: str
-
-
-def read_table(text: str) -> list[Row]:
-    """The rows of all tables in a text. Raises ValueError for a line that should be one and is none."""
-    rows = []
-    for line in text.splitlines():
-        if re.match(r"\|(?! id \||---)", line):
-            match = _ROW.fullmatch(line)
-            if match is None:
-                raise ValueError(f"not four columns with an id in the first: {line}")
-            rows.append(Row(*match.groups()))
-    return rows
 
 
 def read_marks(module: ast.Module, path: str) -> Iterator[Mark]:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from tests.support.faults import read_families
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_FAMILY = re.compile(r"## ([A-Z]): (.*)")
-_ROW = re.compile(r"\| (([A-Z])-\d\d) \| ([^|]+) \| [^|]+ \| ([^|]+) \|")
 
 
 @frozen
@@ -38,17 +36,14 @@ class Family:
 def read(table: Path, report: Path) -> Iterator[Family]:
     """The families in the order of the table."""
     outcomes: dict[str, dict[str, int]] = json.loads(report.read_text("utf-8"))
-    text = table.read_text("utf-8")
-    rows = [match.groups() for match in map(_ROW.fullmatch, text.splitlines()) if match]
-    for letter, name in (match.groups() for match in map(_FAMILY.fullmatch, text.splitlines()) if match):
-        mine = [(one, held_by) for one, family, _, held_by in rows if family == letter]
+    for letter, name, rows in read_families(table.read_text("utf-8")):
         yield Family(
             letter,
             name,
-            tuple(one for one, _ in mine),
-            tuple((one, why.removeprefix("out of scope: ")) for one, why in mine if why.startswith("out of scope")),
-            tuple(one for one, why in mine if why == "test" and _holds(outcomes.get(one, {}))),
-            sum(sum(outcomes.get(one, {}).values()) for one, _ in mine),
+            tuple(row.id for row in rows),
+            tuple((row.id, why) for row in rows if (why := row.held_by.removeprefix("out of scope: ")) != row.held_by),
+            tuple(row.id for row in rows if row.held_by == "test" and _holds(outcomes.get(row.id, {}))),
+            sum(sum(outcomes.get(row.id, {}).values()) for row in rows),
         )
 
 

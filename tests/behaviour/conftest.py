@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from contextlib import ExitStack
 from itertools import chain, repeat
@@ -13,7 +12,7 @@ import pytest
 from kkiai_sdk import _runtime
 from kkiai_sdk.mock import MockGateway
 from tests.support.adapter import KINDS, Maker
-from tests.support.canary import KEY, Canary
+from tests.support.canary import KEY, watching
 from tests.support.clock import FakeTime
 from tests.support.leaks import Belongings
 from tests.support.rawserver import RawServer
@@ -59,11 +58,8 @@ def _no_key_anywhere(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    canary = Canary(monkeypatch)
-    yield
-    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
-    canary.assert_unseen(records, "".join(capsys.readouterr()), tmp_path)
+    with watching(monkeypatch, caplog, capsys, tmp_path):
+        yield
 
 
 @pytest.fixture(autouse=True)

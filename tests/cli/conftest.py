@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,7 +11,7 @@ import pytest
 
 from kkiai_sdk._main import main
 from kkiai_sdk.mock import MockGateway
-from tests.support.canary import KEY, Canary
+from tests.support.canary import KEY, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,11 +83,8 @@ def _no_key_anywhere(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Iterator[None]:
-    caplog.set_level(logging.DEBUG)
-    canary = Canary(monkeypatch)
-    yield
-    records = [*caplog.get_records("setup"), *caplog.get_records("call")]
-    canary.assert_unseen(records, "".join(capsys.readouterr()), tmp_path)
+    with watching(monkeypatch, caplog, capsys, tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -7,17 +7,17 @@ reporters show), in the log records of every logger, in warnings, in what was pr
 
 from __future__ import annotations
 
+import logging
 import pickle
 import traceback
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk import KkiaiError
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator
     from types import TracebackType
 
@@ -130,6 +130,18 @@ class Canary:
         leaks += ["the output"] if KEY in printed else []
         leaks += [f"the file {path.name}" for path in files_with(KEY.encode(), folder)]
         assert not leaks, f"the key was seen: {leaks}"
+
+
+@contextmanager
+def watching(
+    patch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture, streams: pytest.CaptureFixture[str], folder: Path
+) -> Iterator[None]:
+    """Looks for the key in all that happens meanwhile: what each fixture of a test takes care of."""
+    logs.set_level(logging.DEBUG)
+    canary = Canary(patch)
+    yield
+    records = [*logs.get_records("setup"), *logs.get_records("call")]
+    canary.assert_unseen(records, "".join(streams.readouterr()), folder)
 
 
 def files_with(key: bytes, folder: Path) -> list[Path]:
