@@ -174,10 +174,14 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 def _judge_range(head: Head, size: int, note: Note | None) -> Verdict:
     match = _CONTENT_RANGE.fullmatch(head.get("content-range"))
-    if note is None or match is None:
+    if match is None:
         return Restart()
     first, last, total = map(int, match.groups())
-    if first != size or last != total - 1 or total != note.total or _contradicts(head, note.validator):
+    if note is None and (first, last) == (0, total - 1):
+        # No range was asked for, and this one is the whole file: some caches answer so, and a client goes by what
+        # Content-Range says is enclosed (RFC 9110, section 15.3.7).
+        return Save(0, total, _validator(head))
+    if note is None or first != size or last != total - 1 or total != note.total or _contradicts(head, note.validator):
         return Restart()
     return Save(size, total, note.validator)
 

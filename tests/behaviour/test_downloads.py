@@ -31,6 +31,7 @@ XML = b"<?xml version='1.0'?><Error/>"
 UNFRAMED = Act(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
 CHUNKS = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nTransfer-Encoding: chunked\r\n\r\n"
 ALL_OF_IT = ("Content-Range", "bytes 0-299999/300000")
+LESS_THAN_ALL = ("Content-Range", "bytes 0-299999/300001")
 
 
 def chunked(body: bytes) -> Act:
@@ -55,7 +56,9 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
     "503": ([http(503)] * 9, k.IncompleteDownloadError),
     "400": ([http(400)], k.DownloadError),
     "416": ([http(416)], k.DownloadError),
-    "a range for no range": ([http(206, BODY, ALL_OF_IT)] * 2, k.IncompleteDownloadError),
+    "a piece for no range": ([http(206, BODY, LESS_THAN_ALL)] * 2, k.IncompleteDownloadError),
+    "a piece without a range for no range": ([http(206, BODY, VIDEO)] * 2, k.IncompleteDownloadError),
+    "less than it says for no range": ([http(206, BODY[:-1], ALL_OF_IT)] * 9, k.IncompleteDownloadError),
     "a redirect to nowhere": ([http(302)], k.DownloadError),
     "redirects for ever": ([http(302, b"", ("Location", "/again"))] * 9, k.DownloadError),
     "a redirect to a file": ([http(302, b"", ("Location", "file:///etc/passwd"))], k.UnsafeURLError),
@@ -80,6 +83,18 @@ def test_a_failure_leaves_the_target_alone(
     assert "s3cret" not in str(caught.value)
     assert (target.read_bytes() if target.exists() else None) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part"}
+
+
+@pytest.mark.fault("D-25")
+def test_all_of_it_as_a_range(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A 206 that nobody asked for is taken if its range is the whole file; cut short, it is gone on from."""
+    whole = http(206, BODY, VIDEO, ALL_OF_IT, ("ETag", '"one"'))
+    host = serve(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
+    client = make(serve().url)
+    assert client.download(finished(f"{host.url}/v"), tmp_path / "cut.mp4").read_bytes() == BODY
+    assert [each.header("range") for each in host.requests] == [None, "bytes=70000-"]
+    assert client.download(finished(f"{host.url}/v"), tmp_path / "whole.mp4").read_bytes() == BODY
+    assert host.requests[2].header("range") is None
 
 
 def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 URL = "https://cdn.example/videos/a.mp4?sig=1"
 NOTE = Note(ASKED, '"v1"', 1000)
 RANGE = ("content-range", "bytes 300-999/1000")
+ALL = ("content-range", "bytes 0-999/1000")
 CHANGED = "Sun, 10 May 2026 11:00:00 GMT"
 DATED = Note(ASKED, CHANGED, 1000)
 WHOLE = ("content-length", "9")
@@ -91,6 +92,24 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
     "other unit": (partial(judged, 206, ("content-range", "cows 300-999/1000")), Restart()),
     "huge numbers": (partial(judged, 206, ("content-range", f"bytes 300-{'9' * 5000}/1000")), Restart()),
     "a range that nobody asked for": (partial(judged, 206, RANGE, size=0, note=None), Restart()),
+    "all of it, that nobody asked for": (
+        partial(judged, 206, ALL, ("etag", '"v1"'), size=0, note=None),
+        Save(0, 1000, '"v1"'),
+    ),
+    "all of it, and nothing to go on from": (partial(judged, 206, ALL, size=300, note=None), Save(0, 1000, None)),
+    "all of it instead of the rest": (partial(judged, 206, ALL, ("etag", '"v1"')), Restart()),
+    "all but the last byte": (
+        partial(judged, 206, ("content-range", "bytes 0-998/1000"), size=0, note=None),
+        Restart(),
+    ),
+    "all but the first byte": (
+        partial(judged, 206, ("content-range", "bytes 1-999/1000"), size=0, note=None),
+        Restart(),
+    ),
+    "all of nobody knows how much": (
+        partial(judged, 206, ("content-range", "bytes 0-999/*"), size=0, note=None),
+        Restart(),
+    ),
     "the whole": (partial(judged, 200, ("content-length", "1000"), ("etag", '"v1"')), Save(0, 1000, '"v1"')),
     "the whole of another file": (partial(judged, 200, ("content-length", "9"), ("etag", '"v2"')), Save(0, 9, '"v2"')),
     "the whole, with a weak tag": (partial(judged, 200, ("content-length", "9"), ("etag", 'W/"v2"')), Save(0, 9, None)),
