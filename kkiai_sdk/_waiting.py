@@ -21,8 +21,8 @@ the clock makes a loop that never ends.
 from __future__ import annotations
 
 import math
-import sys
 from enum import Enum, auto
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve, frozen
@@ -167,6 +167,8 @@ def out_of_time(history: History) -> End:
 
 #: One for all: it is shown read-only.
 _NOTHING: dict[str, Any] = {}
+#: The first of equal words: thousands of answers hold the same one.
+_shared = lru_cache(maxsize=128)(str)
 
 
 def slim(history: History) -> History:
@@ -174,8 +176,7 @@ def slim(history: History) -> History:
     task = history.task
     if task is None or not task.raw:
         return history
-    # Thousands of answers hold the same word.
-    status = None if task.status is None else sys.intern(task.status)
+    status = None if task.status is None else _shared(task.status)
     return evolve(history, task=evolve(task, status=status, raw={}, extra=_NOTHING))
 
 
