@@ -112,6 +112,8 @@ def _literal(host: str) -> list[str]:
 
 
 def _look_up(host: str, port: int) -> list[str]:
+    # Not bounded by the deadline. The system has no call for that, a thread could be left alone with it but not ended,
+    # and a resolver of our own would not know /etc/hosts and whatever else this machine goes by.
     try:
         return _addresses(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except socket.gaierror as problem:

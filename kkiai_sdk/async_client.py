@@ -26,6 +26,9 @@ class AsyncKkiai(BaseClient):
     something that it cannot do (``transport``, ``mounts``, ``proxy``, ``http1``, ``http2``);
     ``httpx_args={"transport": httpx.AsyncHTTPTransport()}`` does without it. Files are always fetched by httpx itself.
 
+    A look-up of a host name is broken off here as all else is, though not the thread of the event loop in which it goes
+    on for a while: ``asyncio.run`` waits for that at its end.
+
     Each event loop that uses it gets connections of its own. Use it in an ``async with`` statement or call
     :meth:`aclose`.
     """

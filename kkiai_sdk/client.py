@@ -28,7 +28,9 @@ class Kkiai(BaseClient):
     :param api_key: the key, or a function that gives it and is asked once per request. Default: ``KKIAI_API_KEY``.
     :param base_url: the gateway. Default: ``KKIAI_BASE_URL``, else the documented server. https, or http for a
         loopback host.
-    :param timeout: seconds for one try of one request, all of it. Default 30.
+    :param timeout: seconds for one try of one request, all of it. Default 30. One thing cannot be broken off: the
+        system's look-up of a host name. Its time counts, and nothing is connected when none is left, but the error
+        comes only after it (with glibc after 5 s for each server and attempt, see resolv.conf(5)).
     :param max_retries: how often a request that failed for a passing reason is sent again, 0 to 100. Default 3.
     :param retry: when it is sent again.
     :param poll: how often waits ask, and what they put up with.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+import threading
+import time
 from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
 import kkiai_sdk as k
+from kkiai_sdk import _session_deadline
 from tests.support.canary import KEY
 from tests.support.wire import FileHost, finished, http, pattern, task
 
@@ -206,6 +211,50 @@ def test_a_name_that_nobody_knows(make: Maker, monkeypatch: pytest.MonkeyPatch, 
     assert (caught.value.kind, caught.value.transient) == ("dns", True)
     assert isinstance(caught.value.__cause__, socket.gaierror)
     assert clock.naps == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.fault("N-19")
+def test_a_slow_look_up_counts(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up cannot be broken off by a synchronous client, but once it took all of the time nothing is connected."""
+    names.stands_for("slow.example", ["127.0.0.1"])
+    quick, passed = socket.getaddrinfo, [0.0]
+
+    def slowly(*args: Any, **kwargs: Any) -> list[Any]:
+        passed.append(31.0)
+        return quick(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    monkeypatch.setattr(_session_deadline, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
+    with (
+        k.Kkiai(KEY, base_url="http://slow.example", allow_http=True, timeout=30, max_retries=0) as client,
+        pytest.raises(k.APITimeoutError, match=r"no answer in time \(30 s\)"),
+    ):
+        client.query("t")
+    assert (names.asked, names.touched) == (["slow.example"], [])
+
+
+@pytest.mark.fault("N-19")
+def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An asynchronous client does not wait for a resolver that does not answer, though its thread does."""
+    answered = threading.Event()
+
+    def never(*_: Any, **__: Any) -> list[Any]:
+        assert answered.wait(timeout=30)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+
+    async def main() -> None:
+        client = k.AsyncKkiai(KEY, base_url="https://slow.invalid", timeout=0.05, max_retries=0)
+        try:
+            with pytest.raises(k.APITimeoutError):
+                await client.query("t")
+            assert not answered.is_set()
+        finally:
+            answered.set()
+            await client.aclose()
+
+    asyncio.run(main())
 
 
 def certificate(*names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
