@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from kkiai_sdk import __version__
+from kkiai_sdk import ConfigurationError, __version__
 from kkiai_sdk.contract import _baseline, _fuzz, _history, _probes, _rules
 from kkiai_sdk.contract._coverage import coverage
 from kkiai_sdk.contract._findings import fold
@@ -60,19 +60,25 @@ def check(
     :param progress: called with the number of answers so far, from another thread.
     :raises ConfigurationError: an option is wrong, or the extra ``contract`` is missing.
     """
-    document, limit = load(spec), checked_limit(time_limit)
+    document, limit, tell = load(spec), checked_limit(time_limit), _listener(progress)
     rehearse(document)
     known = {} if baseline is None else _baseline.load(baseline)
     started = time.monotonic()
     with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
         scrubber, deadline = Scrubber(found.api_key or PLACEHOLDER), started + limit
-        run = Run(document, found, scrubber, seed, progress or (lambda _: None), deadline)
+        run = Run(document, found, scrubber, seed, tell, deadline)
         with blaming(document) if spec else nullcontext():
             cut = _follow(run) if found.api_key else None
             report = _report(run, known, cut, time.monotonic() - started)
     if baseline is None or found.is_gentle or not report.is_made:
         return report
     return report.with_findings(_baseline.stale(baseline, known, report.findings))
+
+
+def _listener(progress: Callable[[int], object] | None) -> Callable[[int], object]:
+    if progress is not None and not callable(progress):
+        raise ConfigurationError(f"progress must be a function or None, not {type(progress).__name__}")
+    return progress or (lambda _: None)
 
 
 def _follow(run: Run) -> str | None:

@@ -77,7 +77,7 @@ class MockGateway:
         self._accepted = _checked_key(api_key)
         self._faults = iter(_checked_faults(faults))
         self._has_cdn = cdn
-        self._clock = clock
+        self._clock = _checked_clock(clock)
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._thread: threading.Thread | None = None
@@ -197,6 +197,12 @@ def _checked_speed(speed: object) -> float:
     if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 < speed < math.inf:
         raise ConfigurationError(f"speed must be a number above 0, not {speed!r:.40}")
     return float(speed)
+
+
+def _checked_clock(clock: Callable[[], float]) -> Callable[[], float]:
+    if not callable(clock):
+        raise ConfigurationError(f"clock must be a function that gives seconds, not {clock!r:.40}")
+    return clock
 
 
 def _checked_faults(faults: object) -> list[str | None]:

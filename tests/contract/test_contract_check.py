@@ -93,6 +93,12 @@ def test_a_wrong_time_limit_is_refused(limit: float) -> None:
         check(time_limit=limit)
 
 
+def test_a_progress_that_cannot_be_called_is_refused() -> None:
+    """What is to be called is looked at before anything is sent."""
+    with pytest.raises(ConfigurationError, match="progress must be a function or None, not str"):
+        check("http://127.0.0.1:9", KEY, progress="loud")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("task_id", ["", "a b", "a\n", "a" * 257])
 def test_a_wrong_id_is_refused(task_id: str) -> None:
     """An id that no gateway gives out is named before anything is sent."""

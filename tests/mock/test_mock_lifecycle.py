@@ -138,6 +138,7 @@ def test_not_started(use: Callable[[MockGateway], object]) -> None:
         *(("port", value) for value in (-1, 65_536, 80.0, "80", False, None)),
         *(("host", value) for value in ("0.0.0.0", "", "::", "192.0.2.7", "gateway.test", None)),
         *(("api_key", value) for value in ("", "sk bad", "sk-\n", "sk-\u00e9", "k" * 513, 7)),
+        *(("clock", value) for value in (None, 1000.25, "now")),
     ],
 )
 @pytest.mark.fault("M-01")
