@@ -41,13 +41,23 @@ setup: $(DEV_STAMP) ## make the virtual environment for everything below
 demo: $(RUN_STAMP) ## wait for a video and download it, from a mock gateway (or TASK_ID=… with KKIAI_API_KEY)
 	@$(BIN)/kkiai demo $(TASK_ID)
 
+# Byte code is kept although the environment may say otherwise: without it every process compiles every test anew.
+TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+# What is slow by nature, and what Hypothesis makes up, ten times as much of it as elsewhere.
+DEEP := --hypothesis-profile=deep
+
 .PHONY: test
 test: $(DEV_STAMP) ## run the tests; fails under 100 % branch coverage of the pure modules
-	@$(BIN)/python -m pytest --numprocesses=auto --cov --cov-report=term:skip-covered $(ARGS)
+	@$(TEST) -m "not deep" tests/unit --cov --cov-report=term:skip-covered $(ARGS)
+	@$(TEST) -m "not deep" --ignore=tests/unit $(ARGS)
+
+.PHONY: test-deep
+test-deep: $(DEV_STAMP) ## the tests that take long, and ten times the made-up examples (about 5 minutes)
+	@$(TEST) -m "deep or hypothesis" $(DEEP) $(ARGS)
 
 .PHONY: test-aiohttp
 test-aiohttp: $(DEV_STAMP) ## how the asynchronous client behaves over the extra aiohttp
-	@$(BIN)/python -m pytest --numprocesses=auto tests/behaviour --transport=aiohttp $(ARGS)
+	@$(TEST) $(DEEP) tests/behaviour --transport=aiohttp $(ARGS)
 
 .PHONY: chaos
 chaos: $(DEV_STAMP) ## what needs real time: kills, stops, slow peers, storms (under 5 minutes)
@@ -64,7 +74,7 @@ $(LOWEST)/.stamp: $(DEV_STAMP) requirements/lowest.txt requirements/dev.txt pypr
 # The command line's reference is written by the locked version of typer, which words it in its own way.
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versions of what it needs
-	@$(LOWEST)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
+	@$(LOWEST)/bin/python -m pytest --numprocesses=auto $(DEEP) tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
 
 .PHONY: mutate
 mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (ten minutes; MODULES="_text models")

@@ -20,6 +20,7 @@ from kkiai_sdk.contract._messages import Request, Response
 from kkiai_sdk.contract._rules import judge
 from kkiai_sdk.contract._seen import Exchange
 from tests.support.adapter import KINDS, Maker, raw_query
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ DOCUMENTED = set(SCHEMA.value["properties"])
 #: Names that gateways use, so that made-up objects are looked into.
 WORDS = sorted(DOCUMENTED | {"data", "error", "code", "message", "success", "detail", "url", "output", "task_id"})
 DRAWN = settings(
-    max_examples=150, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(150), derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 #: What no schema was asked for: any JSON, and bytes that are none.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import effort  # noqa: F401 (its profile must be known before it is asked for)
 from tests.support.adapter import TRANSPORTS, pin
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 import kkiai_api.models
 from codegen import generate
 from codegen.reader_view import reader_view
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,6 +170,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate.generate(generate.SPEC, tmp_path_factory.mktemp("fresh"))
 
 
+@pytest.mark.deep
 def test_the_post_hooks_have_run(fresh: Path) -> None:
     """The output has sorted imports and ruff's layout, which the generator alone does not give it."""
     for hook in (["check", "--select", "I"], ["format", "--check"]):
@@ -176,6 +178,7 @@ def test_the_post_hooks_have_run(fresh: Path) -> None:
         subprocess.run(command, capture_output=True, check=True)
 
 
+@pytest.mark.deep
 def test_generating_twice_gives_the_same_bytes(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another run, with another order of sets and over what was there before, gives the same bytes."""
     target = tmp_path / "kkiai_api"
@@ -195,6 +198,7 @@ def test_the_committed_code_is_up_to_date() -> None:
     assert (run.returncode, run.stdout, run.stderr) == (0, "kkiai_api is up to date\n", "")
 
 
+@pytest.mark.deep
 def test_the_check_finds_what_was_changed_by_hand(
     fresh: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,6 +223,7 @@ paths: {/odd: {get: {responses: {"200": {description: Odd., content: {image/odd:
 """
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("text", "reason"), [(ODD_ANSWER, "image/odd"), ("a: b: c", "cannot use openapi.yaml")])
 def test_a_failed_run_changes_nothing(
     text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -266,7 +271,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("name", kkiai_api.models.__all__)
-@settings(deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(100), deadline=None, derandomize=True, database=None)
 @given(answer=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON))
 def test_reading_loses_nothing(name: str, answer: dict[str, Any]) -> None:
     """Any JSON object at all is read without an error and given back unchanged."""
@@ -290,6 +295,7 @@ for value in (None, "new", 7, True, [None, 7], {"parts": 7}):
 """
 
 
+@pytest.mark.deep
 def test_a_new_endpoint_is_read_tolerantly_too(tmp_path: Path) -> None:
     """A response with required, closed and nested fields is generated into a reader of any value whatever."""
     spec = tmp_path / "openapi.yaml"

@@ -142,6 +142,7 @@ def test_the_declared_dependencies_are_these() -> None:
     assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx", "sniffio"]
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-05")
 def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
     """Wheel and source distribution are the same from any folder, whatever the times and modes of the files there."""
@@ -165,6 +166,7 @@ def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-07")
 def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
     """Code, types, the spec, the sample video and the licence; no tests, tools, caches or secrets."""
@@ -176,6 +178,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
     assert {name for name in names if name.startswith("kkiai_sdk/") and name.endswith(".py")} == code
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-07")
 def test_the_source_distribution_holds_what_a_build_needs(sdist: Path) -> None:
     """The sources of the wheel and the papers, and nothing else; no link and no file that belongs to anybody."""
@@ -185,6 +188,7 @@ def test_the_source_distribution_holds_what_a_build_needs(sdist: Path) -> None:
     assert all(each.isfile() and (each.uid, each.gid, each.uname, each.gname) == (0, 0, "", "") for each in members)
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-05")
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
     """Who builds from the source distribution gets the very wheel that is published."""
@@ -194,11 +198,13 @@ def test_the_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path,
     assert rebuilt[wheel.name] == wheel.read_bytes()
 
 
+@pytest.mark.deep
 def test_the_packaged_spec_is_the_spec(wheel: Path) -> None:
     """The contract in the wheel is the contract in the repository."""
     assert zipfile.ZipFile(wheel).read("kkiai_sdk/openapi.yaml") == (ROOT / "openapi.yaml").read_bytes()
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-11")
 def test_the_wheel_alone_queries_a_task(bare: Path, gateway: MockGateway) -> None:
     """Without any extra, the SDK imports and both clients query."""
@@ -210,6 +216,7 @@ def test_the_wheel_alone_queries_a_task(bare: Path, gateway: MockGateway) -> Non
     assert run(bare, "-W", "error::DeprecationWarning", "-c", code, gateway=gateway) == (0, "pending\npending\n", "")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("argv", [[], ["--help"], ["query", "grok:x"]])
 @pytest.mark.parametrize("command", [["python", "-m", "kkiai_sdk"], ["kkiai"]], ids=lambda words: words[-1])
 @pytest.mark.fault("P-11")
@@ -221,6 +228,7 @@ def test_the_command_without_its_extra_says_what_to_install(bare: Path, command:
     assert err.count("\n") == 1
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-11")
 def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
     """Without its extra, an optional part of the package names it instead of failing with an ImportError."""
@@ -232,6 +240,7 @@ def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
     assert 'pip install "kkiai-sdk[mock]"' in run(bare, "-c", code)[1]
 
 
+@pytest.mark.deep
 @pytest.mark.fault("P-05")
 def test_the_command_as_built(full: Path, gateway: MockGateway) -> None:
     """With its extras the installed command says its version, shows its help and queries."""

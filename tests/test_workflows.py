@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ def step_of_action(name: str) -> dict[str, Any]:
 def test_the_structure_is_what_github_expects(file: Path) -> None:
     """Every file has the members it needs, of the right types, and no misspelt one."""
     errors = Draft202012Validator(ACTION if file == ACTION_FILE else WORKFLOW).iter_errors(load(file))
-    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+    assert [f"{error.instance_path}: {error.message}" for error in errors] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

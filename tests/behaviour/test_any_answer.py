@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk import KkiaiError, VideoTask
+from tests.support.effort import examples
 from tests.support.rawserver import Act, End
 from tests.support.wire import finished, http, pattern
 
@@ -58,7 +59,7 @@ def answers(of: st.SearchStrategy[bytes], more: st.SearchStrategy[list[tuple[str
     return st.builds(lambda status, body, extra: http(status, body, *extra), statuses, of, more) | broken
 
 
-@settings(max_examples=1000, **lasting)
+@settings(max_examples=examples(1000), **lasting)
 @given(act=answers(bodies, fields))
 @pytest.mark.fault("J-19")
 def test_any_answer_to_a_query(make: Maker, serve: Serve, act: Act) -> None:
@@ -81,7 +82,7 @@ file_fields = fields | st.tuples(
 files = st.sampled_from([VIDEO, VIDEO[:450], VIDEO[450:], b""]) | st.binary(max_size=600)
 
 
-@settings(max_examples=100, **lasting)
+@settings(max_examples=examples(100), **lasting)
 @given(acts=st.tuples(answers(files, file_fields), answers(files, file_fields)), cut=st.none() | st.integers(0, 900))
 def test_any_answer_to_a_download(
     make: Maker, serve: Serve, tmp_path: Path, acts: tuple[Act, Act], cut: int | None

@@ -26,6 +26,7 @@ import kkiai_sdk as k
 from tests.support.adapter import KINDS, Maker
 from tests.support.canary import KEY
 from tests.support.disk import room_for
+from tests.support.effort import examples
 from tests.support.rawserver import Act, End, RawServer
 from tests.support.wire import done, finished, http, pattern, refusal
 
@@ -272,10 +273,13 @@ class Downloads(RuleBasedStateMachine):
 
 
 @pytest.mark.fault("D-01", "D-02", "D-03", "D-04", "D-05", "D-07", "D-10", "D-11", "D-12", "D-15", "F-01", "F-02")
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_happens(kind: str) -> None:
     """In whatever order files change, answers are cut or lie, disks fill up and programs die, no wrong file appears."""
     machine = type("Machine", (Downloads,), {"kind": kind})
-    examples = 50 if kind == "sync" else 10
-    fixed = settings(derandomize=True, database=None, deadline=None, max_examples=examples, stateful_step_count=15)
+    most = 50 if kind == "sync" else 10
+    fixed = settings(
+        derandomize=True, database=None, deadline=None, max_examples=examples(most), stateful_step_count=15
+    )
     run_state_machine_as_test(machine, settings=fixed)

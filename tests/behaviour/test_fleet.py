@@ -155,6 +155,7 @@ def test_requests_in_flight(make: Maker, serve: Serve, limit: int) -> None:
     assert max(peaks) == limit
 
 
+@pytest.mark.deep
 def test_two_hundred_tasks(make: Maker, gateway: MockGateway) -> None:
     """Two hundred tasks that live their lives at once all end well, over a handful of connections."""
     ids = [f"grok:scenario-normal~{number}" for number in range(200)]

@@ -255,7 +255,7 @@ def test_closing_ends_what_is_under_way(serve: Serve) -> None:
         return Act(end=End.HANG)
 
     server = serve(silence)
-    client = k.Kkiai(KEY, base_url=server.url, max_retries=0)
+    client = k.Kkiai(KEY, base_url=server.url, max_retries=0, timeout=1)
     with ThreadPoolExecutor() as threads:
         asked = threads.submit(client.query, "t")
         arrived.wait(10)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import KkiaiError, PollPolicy, RetryPolicy, VideoTask, _runtime
 from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
+from tests.support.effort import examples
 from tests.support.rawserver import RawServer
 from tests.support.wire import CLOSE, RESET, done, http, refusal, task
 
@@ -86,7 +87,7 @@ def both(names: list[str], use: Any, **options: Any) -> list[Any]:
 
 
 lively = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     derandomize=True,
     database=None,

@@ -68,6 +68,7 @@ def test_wait_for_one(kkiai: Run, gateway: MockGateway) -> None:
     assert last == "grok:scenario-normal~one: succeeded after 0:00"
 
 
+@pytest.mark.deep
 def test_wait_for_a_hundred(kkiai: Run) -> None:
     """Every one of a hundred ids gets its row."""
     ids = [f"grok:scenario-normal~hundred-{number}" for number in range(100)]

@@ -46,7 +46,7 @@ def ran(gateway: MockGateway, words: list[str], redirected: str, **environ: str)
         ["query", "not an id", "--json"],
         ["doctor"],
         ["mock", "--list"],
-        ["contract", "--json"],
+        pytest.param(["contract", "--json"], marks=pytest.mark.deep),
         ["wait", "--help"],
         ["--help"],
         ["--version"],

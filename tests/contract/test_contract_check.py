@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.contract.conftest import CROOKED_KEY, held
 from tests.support.canary import KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from contract_tests.crooked import Crook
@@ -37,6 +39,7 @@ def test_the_built_in_mock_keeps_the_contract() -> None:
     assert len(report.exchanges) > 100
 
 
+@pytest.mark.deep
 def test_a_run_is_decided_by_its_seed() -> None:
     """The same seed asks the built-in mock the same and gets the same, but for the port."""
     first, again, other = (
@@ -120,7 +123,19 @@ def test_another_spec_is_refused_or_used(tmp_path: Path) -> None:
 GENTLY = [defect for defect in DEFECTS if defect.group not in {"methods", "keys", "below a path"}]
 
 
-@pytest.mark.parametrize("defect", GENTLY, ids=[f"{each.group}: {each.name}" for each in GENTLY])
+#: How many of each group are tried in a short run; the tables of contract_tests/test_rules.py hold every rule there.
+FIRST = 3
+
+
+def gently() -> Iterator[Any]:
+    """Every defect; all but the first of each group are for the deep lane."""
+    for group, members in groupby(GENTLY, key=lambda each: each.group):
+        for number, each in enumerate(members):
+            marks = pytest.mark.deep if number >= FIRST else ()
+            yield pytest.param(each, id=f"{group}: {each.name}", marks=marks)
+
+
+@pytest.mark.parametrize("defect", [*gently()])
 def test_a_defect_is_found_gently(defect: Any) -> None:
     """Most seeded defects of a gateway are found by a dozen requests, and the SDK survives each of them."""
     report = held(defect.crook)
@@ -253,6 +268,7 @@ def test_a_broken_answer_is_a_finding() -> None:
     assert report.findings[0].sdk == "raises APIConnectionError"
 
 
+@pytest.mark.deep
 def test_a_full_check_finds_what_a_gentle_one_does_not() -> None:
     """Other methods and odd ids are part of the full check alone."""
     crook: Crook = lambda q, r: r.but(status=200, headers=BEARER) if q.method == "POST" else r  # noqa: E731
@@ -260,6 +276,7 @@ def test_a_full_check_finds_what_a_gentle_one_does_not() -> None:
     assert rules(held(crook, fuzz=True)) == {"unsupported-method"}
 
 
+@pytest.mark.deep
 def test_a_crash_that_stays_is_more_than_trouble() -> None:
     """A query that is answered with 500 each time breaks the contract; one that is answered later does not."""
     failed: list[str] = []
@@ -294,6 +311,7 @@ def test_the_plan_never_exceeds_the_limit() -> None:
     assert len(_probes.about_tasks(ids, gentle=False, sure=True)) == 99
 
 
+@pytest.mark.deep
 def test_a_nested_code_is_a_code() -> None:
     """The spec lets an error's code stand in ``error``, so an unknown task may be told so."""
 

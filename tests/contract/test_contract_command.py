@@ -43,6 +43,7 @@ def breaking() -> Iterator[str]:
 GENTLE = ("--no-fuzz", "--task-id", IDS[0], "--task-id", IDS[2])
 
 
+@pytest.mark.deep
 def test_the_mock_is_the_default(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an address the mock gateway is checked, whatever KKIAI_BASE_URL names and without any key."""
     monkeypatch.setenv("KKIAI_BASE_URL", "http://127.0.0.1:9")
@@ -172,6 +173,7 @@ def test_importing_is_light(code: str) -> None:
     assert done.stdout.strip() == ""
 
 
+@pytest.mark.deep
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """A full check writes no file where it is run."""
     command = [sys.executable, "-m", "kkiai_sdk", "contract"]

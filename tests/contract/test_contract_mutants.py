@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import reduce
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +13,11 @@ from contract_tests.mutants.gateways import DEFECTS, Defect
 from contract_tests.mutants.running import ROOT, Tried, gateways, honest
 from contract_tests.mutants.sdk import MISTAKES, Mistake
 from kkiai_sdk.contract import Severity
+from tests.contract.conftest import held
+
+if TYPE_CHECKING:
+    from contract_tests.crooked import Reply
+    from kkiai_sdk.contract._messages import Request
 
 #: What only a full check finds.
 UNGENTLE = [
@@ -29,6 +36,30 @@ def test_there_are_enough_defects() -> None:
     assert len({each.name for each in MISTAKES}) == len(MISTAKES)
 
 
+#: Defects that leave each other alone, and between them break every rule for which a dozen questions are not enough.
+TOGETHER = (
+    *("the key in another header does", "any other scheme does", "bearer in small letters is refused"),
+    *("DELETE answers 204", "HEAD is a page", "Allow names too many"),
+    "crashes on letters beyond ASCII",
+)
+
+
+def test_what_only_a_full_check_finds() -> None:
+    """A gateway with many defects at once is told of each of them, under the rule that speaks of it."""
+    crooks = [each.crook for each in DEFECTS if each.name in TOGETHER and not each.prefix]
+
+    def all_of_them(request: Request, reply: Reply) -> Reply:
+        return reduce(lambda so_far, crook: crook(request, so_far), crooks, reply)
+
+    assert len(crooks) == len(TOGETHER)
+    assert held(all_of_them).findings == ()
+    assert {finding.rule for finding in held(all_of_them, fuzz=True).findings} == {
+        *("key-wrong", "key-form", "key-case", "server-error-again", "head-differs"),
+        *("unsupported-method", "allow-header-conformance"),
+    }
+
+
+@pytest.mark.deep
 @pytest.mark.parametrize("defect", UNGENTLE, ids=[f"{each.group}: {each.name}" for each in UNGENTLE])
 def test_a_defect_is_found_by_the_full_check(defect: Defect) -> None:
     """What a dozen queries may not show is found by the full check."""
@@ -37,6 +68,7 @@ def test_a_defect_is_found_by_the_full_check(defect: Defect) -> None:
     assert all(place.startswith("openapi.yaml:") for place in tried.where)
 
 
+@pytest.mark.deep
 def test_an_honest_gateway_passes() -> None:
     """Nothing is found in a gateway without a defect."""
     assert (honest(7).findings, honest(8).exit_code(Severity.DRIFT)) == ((), 0)

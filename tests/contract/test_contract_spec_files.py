@@ -26,6 +26,7 @@ from kkiai_sdk.contract._spec import Spec
 from kkiai_sdk.contract._target import operation_of
 from kkiai_sdk.contract._usable import rehearse
 from tests.contract.conftest import CROOKED_KEY, Ended
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,7 +240,9 @@ def refusal(spec: Spec) -> str | None:
     return None
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(
+    max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
 @given(documents())
 def test_a_spec_that_passes_the_rehearsal_carries_the_check(document: dict[str, Any]) -> None:
     """Of a spec with parts taken away or replaced, the rehearsal says what is wrong, or the check works with it."""

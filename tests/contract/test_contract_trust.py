@@ -186,7 +186,7 @@ def test_a_cut_check_is_never_a_success(monkeypatch: pytest.MonkeyPatch, *, fuzz
     assert "the time limit was reached" in report.verdict()
 
 
-@pytest.mark.parametrize("fuzz", [False, True])
+@pytest.mark.parametrize("fuzz", [False, pytest.param(True, marks=pytest.mark.deep)])
 def test_no_password_of_netrc_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, fuzz: bool) -> None:
     """The key that was given is the one that is sent; ``.netrc`` is not read, and is back in place afterwards."""
     file = tmp_path / "netrc"
@@ -208,7 +208,7 @@ def test_no_password_of_netrc_is_sent(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert os.environ["NETRC"] == str(file)
 
 
-@pytest.mark.parametrize("fuzz", [False, True])
+@pytest.mark.parametrize("fuzz", [False, pytest.param(True, marks=pytest.mark.deep)])
 def test_proxies_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch, *, fuzz: bool) -> None:
     """Both ways of asking go through HTTP_PROXY; here it is the gateway itself, whose name nobody could resolve."""
     asked: list[str] = []
@@ -231,12 +231,12 @@ def test_proxies_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch, *,
 PREFIXED = [each for each in DEFECTS if each.group in {"only when completed", "keys"}][:12]
 
 
-def test_an_honest_gateway_below_a_path() -> None:
+@pytest.mark.parametrize("fuzz", [False, pytest.param(True, marks=pytest.mark.deep)])
+def test_an_honest_gateway_below_a_path(*, fuzz: bool) -> None:
     """A base URL with a path is asked below that path, gently and in full."""
     with gateway(serve(lambda _, reply: reply), "/proxy/video") as base_url:
-        for fuzz in (False, True):
-            report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=fuzz)
-            assert (report.findings, report.exit_code()) == ((), 0)
+        report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=fuzz)
+    assert (report.findings, report.exit_code()) == ((), 0)
 
 
 @pytest.mark.parametrize("defect", PREFIXED, ids=[each.name for each in PREFIXED])

@@ -71,6 +71,7 @@ def test_an_unknown_task(client: Client) -> None:
         client.query("nothing")
 
 
+@pytest.mark.deep
 @pytest.mark.fault("M-05")
 def test_pytest_loads_nothing_of_the_sdk() -> None:
     """The SDK hooks into nothing: a run of pytest in an empty folder has not imported it."""

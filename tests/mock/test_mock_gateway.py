@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kkiai_sdk.mock import ReceivedRequest
 from tests.mock.mock_bench import VIDEO, Bench
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from kkiai_sdk.mock._messages import Reply
@@ -270,7 +271,7 @@ def test_redirect_leads_to_the_file_server(bench: Bench) -> None:
     assert ("location", "http://files.test/files/grok-a.mp4") in reply.headers
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=examples(300))
 @given(
     path=st.sampled_from(["/v1/video/query", FILE, "/v1/videos/a/content", "/"])
     | st.text(st.characters(codec="ascii")),

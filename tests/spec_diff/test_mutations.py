@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -13,6 +14,7 @@ from codegen.spec_compare import compare
 from codegen.spec_document import SpecError, from_data
 from codegen.spec_rules import Level
 from tests.spec_diff.cases import ROOT
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +81,7 @@ def is_for_people(steps: tuple[Any, ...]) -> bool:
     return not FOR_PEOPLE.isdisjoint(steps[1:]) or steps[0] == "tags"
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=examples(400), deadline=None, derandomize=True, database=None)
 @given(steps=st.sampled_from(PLACES), value=st.sampled_from(VALUES))
 def test_another_value_is_reported(steps: tuple[Any, ...], value: object) -> None:
     """Any value replaced by any other one is reported at, in or around its place."""
@@ -90,6 +92,7 @@ def test_another_value_is_reported(steps: tuple[Any, ...], value: object) -> Non
     assert found != []
 
 
+@pytest.mark.deep
 def test_a_missing_member_is_reported() -> None:
     """Every member and item of the spec is missed when it is gone; what callers feel is not called harmless."""
     for steps in PLACES:
@@ -98,6 +101,7 @@ def test_a_missing_member_is_reported() -> None:
         assert changes(spec) != [], steps
 
 
+@pytest.mark.deep
 def test_a_value_of_another_kind_is_not_harmless() -> None:
     """Outside of words for people, nothing can be replaced by what cannot stand there and be called harmless."""
     for steps in (each for each in PLACES if not is_for_people(each)):
@@ -107,6 +111,7 @@ def test_a_value_of_another_kind_is_not_harmless() -> None:
         assert found is None or any(change.rule.level is not Level.HARMLESS for change in found), steps
 
 
+@pytest.mark.deep
 def test_a_renamed_member_is_reported() -> None:
     """Every member of the spec is missed when it goes by another name."""
     for steps in (each for each in PLACES if isinstance(each[-1], str)):
@@ -115,6 +120,7 @@ def test_a_renamed_member_is_reported() -> None:
         assert changes(spec) != [], steps
 
 
+@pytest.mark.deep
 def test_a_new_member_is_reported() -> None:
     """No object of the spec can get a member that nobody has heard of without word of it."""
     for steps in [(), *PLACES]:
@@ -124,6 +130,7 @@ def test_a_new_member_is_reported() -> None:
             assert changes(spec) != [], steps
 
 
+@pytest.mark.deep
 def test_other_items_are_reported() -> None:
     """Every list of the spec is watched: its order, one item twice, and one item more."""
     for steps in PLACES:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import APIError, VideoTask
 from kkiai_sdk._reading import read_task
 from kkiai_sdk._refusals import Answer, read_answer
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ START = 1000.25
 
 #: Fewer where every mutant of a function pays for them, and none made smaller: nobody reads why a mutant fails.
 MUTATING = "MUTANT_UNDER_TEST" in os.environ
-EXAMPLES = 25 if MUTATING else 200
+EXAMPLES = 25 if MUTATING else examples(200)
 PHASES = (Phase.explicit, Phase.generate) if MUTATING else tuple(Phase)
 #: The same examples on every run, nothing written to disk, no limit on a slow machine.
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=EXAMPLES, phases=PHASES)

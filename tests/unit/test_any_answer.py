@@ -23,6 +23,7 @@ from kkiai_sdk._reading import (
     read_task,
 )
 from kkiai_sdk._refusals import CODE_RULES, Answer, read_answer
+from tests.support.effort import examples
 from tests.unit.support import ASKED, FIXED, GATEWAY, JSON_VALUES, TEXTS, steers
 
 SECRET = "Canary-0123456789"
@@ -93,7 +94,7 @@ def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> Vide
 
 
 @given(STATUSES, HEADERS, BODIES)
-@settings(FIXED, max_examples=2000)
+@settings(FIXED, max_examples=examples(2000))
 @pytest.mark.fault("J-19")
 def test_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
     """Whatever comes back is a VideoTask or an APIError that can be shown, stored and sent elsewhere."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import KkiaiError, _checks, _json, _refusals, _retry, _saving, _text, _vetting
 from kkiai_sdk._cli import input as _input
+from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +110,8 @@ PIECES = [
 ]
 
 
+@pytest.mark.deep
+@pytest.mark.no_cover
 @pytest.mark.fault("S-16")
 @pytest.mark.parametrize("name", READERS)
 def test_a_piece_over_and_over(name: str) -> None:
@@ -120,7 +123,7 @@ def test_a_piece_over_and_over(name: str) -> None:
 
 @pytest.mark.fault("S-16")
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=examples(25), deadline=None, derandomize=True)
 @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=6))
 def test_pieces_in_a_row(name: str, pieces: list[str]) -> None:
     """So is one that is a row of several pieces over and over."""

@@ -33,6 +33,7 @@ from kkiai_sdk._flows import Terms, completing, watching
 from kkiai_sdk._retry import RetryBudget
 from kkiai_sdk._runtime import Runtime
 from kkiai_sdk._waiting import End
+from tests.support.effort import examples
 from tests.unit.scripts import (
     DONE,
     FAILED,
@@ -259,9 +260,10 @@ class Waiting(RuleBasedStateMachine):
         return trace, values
 
 
-SETTINGS = settings(FIXED, max_examples=25 if MUTATING else 300, stateful_step_count=60)
+SETTINGS = settings(FIXED, max_examples=25 if MUTATING else examples(300), stateful_step_count=60)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.fault("T-04", "T-05", "T-13", "R-16")
 def test_waiting() -> None:
     """Deadlines, gaps, pauses, ends and the budget of retries are the model's to the last digit, for both drivers."""
