@@ -190,7 +190,7 @@ class Fleet:
             self._pace.refused(now, sent, asked if asked <= MAX_HINT else 0.0)
         elif not error.transient:
             self._pace.went_well(now)
-        after = _waiting.after_error(history, error, now, self._policy, random, tries=self._tries)
+        after = _waiting.after_error(history, error, now, self._policy, random, sent=sent, tries=self._tries)
         return self._settle(after, now)
 
     def refused(self, task_id: str, error: KkiaiError, now: float) -> History:

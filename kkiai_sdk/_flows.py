@@ -112,12 +112,12 @@ def watching(task_id: str, terms: Terms, *, every_poll: bool = False) -> Flow[Hi
 
 
 def _poll(history: History, budget: float, terms: Terms) -> Flow[History]:
-    runtime = terms.runtime
+    runtime, sent = terms.runtime, terms.runtime.monotonic()
     call = evolve(terms.call, timeout=min(terms.call.timeout, budget), deadline=history.deadline)
     try:
         reply: Reply = yield Fetch(history.task_id, call)
     except APIError as error:
-        return _waiting.after_error(history, error, runtime.monotonic(), terms.policy, runtime.random())
+        return _waiting.after_error(history, error, runtime.monotonic(), terms.policy, runtime.random(), sent=sent)
     now = runtime.monotonic()
     return _waiting.after_answer(history, reply.task, now, terms.policy, runtime.random(), hint=reply.hint)
 

@@ -10,8 +10,8 @@ The rules.
 * Passing errors do not end a wait until there are ``max_consecutive_errors`` in a row.
 * "Not found" is taken for "not yet" during ``not_found_grace``; a success without a URL likewise for ``url_grace``.
 * A sleep never goes past the deadline. One that was cut short there is followed by a last poll, and so is one from
-  which the program woke late (a laptop was suspended); an answer that arrives at or after the deadline is the last one
-  either way, and a success in it counts.
+  which the program woke late (a laptop was suspended), and a query that failed over that; an answer that arrives at or
+  after the deadline is the last one either way, and a success in it counts.
 * A pause that a failing server asks for is never cut short: if it does not fit before the deadline, the wait is over.
 
 Times are absolute readings of one monotonic clock, in seconds. Durations would not do: a remainder too small to move
@@ -143,9 +143,12 @@ def _end_of(task: VideoTask, history: History, now: float, url_expected_by: floa
 
 
 def after_error(
-    history: History, error: APIError, now: float, policy: PollPolicy, random: float, *, tries: int = 1
+    history: History, error: APIError, now: float, policy: PollPolicy, random: float, *, sent: float, tries: int = 1
 ) -> History:
-    """The history after a query that failed, or after one of the ``tries`` that count as one failed query."""
+    """The history after a query that failed, or after one of the ``tries`` that count as one failed query.
+
+    ``sent`` is when it was asked.
+    """
     tolerated = isinstance(error, TaskNotFoundError) and now - history.started < policy.not_found_grace
     in_row = history.errors_in_row + (0 if tolerated else 1)
     pause = error.retry_after or 0.0
@@ -153,11 +156,16 @@ def after_error(
     end = None
     if not (tolerated or error.transient) or in_row >= policy.max_consecutive_errors * tries or pause > MAX_PAUSE:
         end = End.BROKEN
-    elif now >= history.deadline or now + pause > history.deadline:
+    elif now + pause > history.deadline if pause else now >= history.deadline and not _slept(history, sent, now):
         end = out_of_time(history)
     return evolve(
         history, polls=history.polls + 1, errors_in_row=in_row, last_error=error, due=_clip(history, due), end=end
     )
+
+
+def _slept(history: History, sent: float, now: float) -> bool:
+    """Whether a query came back later than any can that was asked in time: the machine was suspended meanwhile."""
+    return sent < history.deadline and now > history.deadline + LEAST_LOOK
 
 
 def out_of_time(history: History) -> End:

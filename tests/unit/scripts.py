@@ -109,14 +109,14 @@ def _poll(history: History, step: Ask, now: float, event: Event, policy: PollPol
     limit = min(step.budget, CLIENT_TIMEOUT)
     if event.latency > limit:
         event = Event(APIConnectionError("no answer", kind="timeout", transient=True), limit, random=event.random)
-    after = apply(history, event, now + event.latency, policy)
+    after = apply(history, event, now + event.latency, policy, sent=now)
     return Poll(event, step.budget, now, now + event.latency, history, after)
 
 
-def apply(history: History, event: Event, now: float, policy: PollPolicy) -> History:
-    """The history after an event."""
+def apply(history: History, event: Event, now: float, policy: PollPolicy, *, sent: float | None = None) -> History:
+    """The history after an event that was brought by a poll of that time, or of this very moment."""
     if isinstance(event.outcome, APIError):
-        return after_error(history, event.outcome, now, policy, event.random)
+        return after_error(history, event.outcome, now, policy, event.random, sent=now if sent is None else sent)
     return after_answer(history, event.outcome, now, policy, event.random, hint=event.hint)
 
 

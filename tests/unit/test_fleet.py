@@ -268,6 +268,19 @@ def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
 
 
 @pytest.mark.fault("T-02")
+def test_falling_asleep_over_a_query() -> None:
+    """A task whose query failed because the machine slept is asked about once more, like those that waited."""
+    two = fleet("a", "b", max_concurrency=1)
+    two.step(START)
+    assert two.failed("a", RESET, START + 7200, 0.5).end is None
+    assert two.step(START + 7200) == AskAbout("b", LAST_LOOK)
+    assert two.answered("b", DONE, START + 7201, 0.5).end is End.DONE
+    assert two.step(START + 7201) == AskAbout("a", LAST_LOOK)
+    assert two.failed("a", RESET, START + 7202, 0.5).end is End.TIMED_OUT
+    assert two.step(START + 7202) == Finished()
+
+
+@pytest.mark.fault("T-02")
 def test_waking_without_a_network() -> None:
     """What is not answered does not prolong the last looks: after five seconds in vain all is over."""
     ids = [str(number) for number in range(100)]

@@ -215,6 +215,33 @@ def test_slim() -> None:
     assert slim(waiting()) == waiting()
 
 
+@pytest.mark.fault("T-02")
+def test_falling_asleep_over_a_query() -> None:
+    """A query that failed because the machine slept through the deadline is followed by one more, and by no other."""
+    asked = apply(begin(ASKED, START, 60.0), Event(RUNNING), START + 1.0, POLICY)
+    woken = apply(asked, Event(RESET), START + 7200.0, POLICY, sent=START + 59.0)
+    assert (woken.end, decide(woken, START + 7200.0)) == (None, Ask(LAST_LOOK))
+    assert apply(woken, Event(RESET), START + 7205.0, POLICY, sent=START + 7200.0).end is End.TIMED_OUT
+    assert apply(woken, Event(DONE), START + 7205.0, POLICY, sent=START + 7200.0).end is End.DONE
+
+
+@pytest.mark.parametrize(
+    ("event", "sent", "back"),
+    [
+        (Event(RESET), 59.0, 60.0),
+        (Event(RESET), 59.5, 61.0),
+        (Event(RESET), 60.0, 65.0),
+        (Event(busy(1.0)), 59.0, 7200.0),
+        (Event(RUNNING), 59.0, 7200.0),
+    ],
+    ids=["at the deadline", "a second later", "asked at the deadline", "a pause", "an answer"],
+)
+def test_no_more_than_one_more(event: Event, sent: float, back: float) -> None:
+    """What comes back when it can, what asks for a pause, and any answer, is the last of a wait whose time is up."""
+    asked = apply(begin(ASKED, START, 60.0), Event(RUNNING), START + 1.0, POLICY)
+    assert apply(asked, event, START + back, POLICY, sent=START + sent).end is End.TIMED_OUT
+
+
 @pytest.mark.parametrize("gap", [0, -1, math.nan, math.inf, 86_401, True, None, "3"])
 def test_a_schedule_that_makes_no_sense(gap: Any) -> None:
     """A gap of the caller's own that is no number of seconds in range is refused by name, and never slept."""
@@ -232,7 +259,7 @@ def test_tries_that_count_as_one_query(tries: int, last: int) -> None:
     """Where a query is one try only, as many tries as it would have had count as one failed query."""
     history = waiting()
     for number in range(1, last + 1):
-        history = after_error(history, RESET, START + number, POLICY, 0.5, tries=tries)
+        history = after_error(history, RESET, START + number, POLICY, 0.5, sent=START, tries=tries)
         assert (history.end is End.BROKEN) is (number == last)
 
 

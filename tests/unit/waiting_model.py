@@ -248,6 +248,7 @@ class Model:
         most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
         if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_PAUSE:
             return End.BROKEN
-        if now >= self.deadline or now + pause > self.deadline:
+        slept = sent < self.deadline and now > self.deadline + LEAST_LOOK
+        if (now >= self.deadline and (pause or not slept)) or (pause and now + pause > self.deadline):
             return End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT
         return None
