@@ -6,6 +6,7 @@ import os
 import ssl
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib import import_module
 from inspect import iscoroutinefunction
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -29,6 +30,9 @@ C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 
 #: None: whoever makes many requests at once has bounds of their own. What is idle goes after 5 s.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+
+#: Not public, but found by this name by anyio itself, at the first connection.
+_ANYIO = "anyio._backends._asyncio"
 
 #: What aiohttp cannot do, or does in another way: with one of these the transport is httpx's own.
 NOT_FOR_AIOHTTP = frozenset({"transport", "mounts", "proxy", "http1", "http2"})
@@ -138,6 +142,14 @@ class Pool:
         hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
         if kind is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
             raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
+
+    def load_ahead(self) -> None:
+        """Load what an asynchronous client uses: the first request would stop its event loop for it, up to 300 ms."""
+        for name in ("kkiai_sdk._crews", "kkiai_sdk._flows", "kkiai_sdk._session_connections_async", _ANYIO):
+            import_module(name)
+        if _suits_aiohttp(self._args):
+            with suppress(ModuleNotFoundError):
+                import_module("kkiai_sdk._session_aiohttp")
 
     def check_open(self) -> None:
         """Raise ConfigurationError if it is closed."""

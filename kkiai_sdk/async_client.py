@@ -71,6 +71,7 @@ class AsyncKkiai(BaseClient):
             user_agent_suffix=user_agent_suffix,
         )
         self._performer = AsyncPerformer(self._core)
+        self._core.pool.load_ahead()
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """A copy with other options, over the same connections; closing either closes both."""

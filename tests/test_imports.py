@@ -227,18 +227,17 @@ with contextlib.redirect_stdout(io.StringIO()):
         ),
         (
             "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
-            "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._saving kkiai_sdk._crews",
-            "httpx asyncio kkiai_api",
+            "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._saving",
+            "httpx asyncio kkiai_api kkiai_sdk._crews kkiai_sdk._session_aiohttp",
         ),
         (
             HELP,
             "httpx attr asyncio schemathesis uvicorn starlette yaml kkiai_api kkiai_sdk.errors kkiai_sdk._cli.work",
             "typer kkiai_sdk.cli",
         ),
-        # The extra waits for the first request.
         (
-            "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
-            "aiohttp httpx_aiohttp yarl kkiai_sdk._session_aiohttp",
+            "from kkiai_sdk import Kkiai; Kkiai('sk-x', base_url='http://localhost')",
+            "aiohttp httpx_aiohttp yarl asyncio kkiai_sdk._session_async kkiai_sdk._crews",
             "httpx kkiai_sdk._session_pool",
         ),
     ],
@@ -250,7 +249,9 @@ def test_what_importing_does(code: str, absent: str, present: str) -> None:
     # httpx itself loads rich where it is installed, for a command line of its own.
     by_httpx = loaded("import httpx")[0] if "httpx" in modules else set()
     assert modules & set(absent.split()) - by_httpx == set()
-    assert (read, handlers) == ([], 0)
+    assert handlers == 0
+    # An asynchronous client looks for a proxy when it is made; Python goes through all variables for that.
+    assert read == [] or "AsyncKkiai('" in code
 
 
 @pytest.mark.fault("P-10")

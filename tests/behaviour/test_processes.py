@@ -156,3 +156,23 @@ def test_what_sniffio_is_for(serve: Serve, setting: str, failed: str) -> None:
     server = serve(CLOSING, task())
     result = run(WITHOUT_AIOHTTP + setting + FAILING_IMPORTS, server.url)
     assert (result.stdout, result.returncode) == (f"{failed}\n", 0), result.stderr
+
+
+LOADED_LATE = """
+async def main():
+    before = set(sys.modules)
+    results = await client.wait_many(["a", "b"])
+    await client.aclose()
+    late = sorted(set(sys.modules) - before)
+    print(len(results), [name for name in late if name.startswith(("kkiai_sdk", "aiohttp", "httpcore", "anyio"))])
+client = AsyncKkiai()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("setting", ["", WITHOUT_AIOHTTP], ids=["aiohttp", "httpx"])
+def test_nothing_is_loaded_inside_the_event_loop(serve: Serve, setting: str) -> None:
+    """What an asynchronous client waits with is loaded when it is made: loading it later would stop the event loop."""
+    server = serve(each=lambda _: done())
+    result = run(setting + LOADED_LATE, server.url)
+    assert (result.stdout, result.stderr) == ("2 []\n", "")
