@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.request import getproxies
 
+import httpcore
 import httpx
 from attrs import frozen
 
@@ -196,8 +197,10 @@ class Pool:
             guard(transport, _anywhere if transport in given else own)
 
     def _vet(self, _host: str, _addresses: Sequence[str]) -> None:
-        """Any address will do, unless another thread has closed the pool: nobody would close this connection."""
-        self.check_open()
+        """Any address will do, unless another thread has closed the pool meanwhile."""
+        if self.is_closed:
+            # As httpcore would: an error of ours would take its frames along, which hold the key.
+            raise httpcore.ConnectError("closed")
 
     def _vet_file_host(self, host: str, addresses: Sequence[str]) -> None:
         self._vet(host, addresses)

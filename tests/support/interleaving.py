@@ -7,12 +7,16 @@ before the n-th bytecode instruction of the function, for every n.
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+#: One of the numbers that ``sys.monitoring`` leaves to anybody.
+TOOL = 4
 
 
 def steps(function: Callable[..., object]) -> Iterator[Callable[[Callable[[], Any], Callable[[], object]], Any]]:
@@ -39,24 +43,53 @@ class _Intruder:
 
     def run(self, call: Callable[[], Any], intrude: Callable[[], object]) -> Any:
         self._intrude, self.was_used = intrude, True
-        before = sys.gettrace()
-        sys.settrace(self._enter)
-        try:
+        with _before_each_instruction(self._codes, self._step):
             return call()
-        finally:
-            sys.settrace(before)
 
-    def _enter(self, frame: FrameType, _event: str, _detail: object) -> Any:
-        if frame.f_code not in self._codes or self.was_reached:
-            return None
-        frame.f_trace_lines, frame.f_trace_opcodes = False, True
-        return self._step
-
-    def _step(self, _frame: FrameType, event: str, _detail: object) -> Any:
-        if event == "opcode" and not self.was_reached:
+    def _step(self) -> None:
+        if not self.was_reached:
             self._left -= 1
             if self._left < 0:
                 self.was_reached = True
-                # Python traces nothing while a trace function runs.
                 self._intrude()
-        return self._step
+
+
+@contextmanager
+def _before_each_instruction(codes: set[CodeType], tell: Callable[[], None]) -> Iterator[None]:
+    if sys.version_info >= (3, 12):
+        # There sys.settrace() tells of instructions too late: from the next call of the function on.
+        monitor, event = sys.monitoring, sys.monitoring.events.INSTRUCTION
+        monitor.use_tool_id(TOOL, __name__)
+        monitor.register_callback(TOOL, event, lambda *_: tell())
+        for code in codes:
+            monitor.set_local_events(TOOL, code, event)
+        try:
+            yield
+        finally:
+            for code in codes:
+                monitor.set_local_events(TOOL, code, 0)
+            monitor.free_tool_id(TOOL)
+    else:
+        with _traced(codes, tell):
+            yield
+
+
+@contextmanager
+def _traced(codes: set[CodeType], tell: Callable[[], None]) -> Iterator[None]:
+    def step(_frame: FrameType, event: str, _detail: object) -> Any:
+        if event == "opcode":
+            tell()
+        return step
+
+    def enter(frame: FrameType, _event: str, _detail: object) -> Any:
+        if frame.f_code not in codes:
+            return None
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        return step
+
+    before = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
