@@ -146,6 +146,7 @@ def test_a_body_off_the_contract_is_a_task_or_an_error(reader: Reader, body: Any
     assert isinstance(body, dict) or issubclass(seen[1], APIError)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_the_bodies_vary(mode: GenerationMode) -> None:
     """The generator brings many different bodies, and the same ones every time."""

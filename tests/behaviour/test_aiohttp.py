@@ -42,10 +42,12 @@ QUEUED = b'{"id": "t", "status": "queued"}'
     ("setting", "args", "expected"),
     [
         (WITH_AIOHTTP, "", "True"),
-        (WITH_AIOHTTP, "httpx_args={'trust_env': False}", "True"),
+        pytest.param(WITH_AIOHTTP, "httpx_args={'trust_env': False}", "True", marks=pytest.mark.deep),
         (WITHOUT_AIOHTTP, "", "False"),
-        (WITH_AIOHTTP, "httpx_args={'transport': httpx.AsyncHTTPTransport()}", "False"),
-        (WITH_AIOHTTP, "httpx_args={'http2': False}", "False"),
+        pytest.param(
+            WITH_AIOHTTP, "httpx_args={'transport': httpx.AsyncHTTPTransport()}", "False", marks=pytest.mark.deep
+        ),
+        pytest.param(WITH_AIOHTTP, "httpx_args={'http2': False}", "False", marks=pytest.mark.deep),
         (WITH_AIOHTTP + "os.environ['HTTP_PROXY'] = os.environ['KKIAI_BASE_URL']\n", "", "False"),
     ],
     ids=["installed", "whatever the environment says", "not installed", "own transport", "own protocol", "a proxy"],
@@ -154,7 +156,11 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+#: A process for each: a short run starts two of them.
+SHORT = {"closed", "a child"}
+
+
+@pytest.mark.parametrize("end", [pytest.param(end, marks=() if end in SHORT else pytest.mark.deep) for end in ENDS])
 @pytest.mark.fault("C-05")
 def test_nobody_hears_of_what_is_left_over(serve: Serve, end: str) -> None:
     """Nothing is printed when a loop, a client or a child process ends without closing anything, and the parent of such

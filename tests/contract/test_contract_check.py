@@ -31,6 +31,7 @@ def rules(report: Any) -> set[str]:
     return {finding.rule for finding in report.findings}
 
 
+@pytest.mark.deep
 def test_the_built_in_mock_keeps_the_contract() -> None:
     """Without an address the mock gateway is checked in full, nothing is found, and tasks are seen to their end."""
     report = check()
