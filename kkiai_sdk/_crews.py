@@ -6,6 +6,7 @@ import asyncio
 import math
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from kkiai_sdk._effects import Sleep
@@ -109,7 +110,9 @@ class TaskCrew:
 
     def __init__(self, fetch: Callable[[Fetch], Awaitable[Reply]], runtime: Runtime) -> None:
         self._fetch, self._runtime = fetch, runtime
-        self._tasks: set[asyncio.Task[Report]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: list[Report] = []
+        self._arrived = asyncio.Event()
 
     async def perform(self, effect: Effect) -> Any:
         """Launch a fetch, gather what has come, or sleep."""
@@ -123,18 +126,29 @@ class TaskCrew:
         return None
 
     def _launch(self, fetch: Fetch) -> None:
-        self._tasks.add(asyncio.create_task(self._toil(fetch)))
+        task = asyncio.create_task(self._toil(fetch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _gather(self, until: float) -> list[tuple[str, Outcome]]:
-        limit = None if math.isinf(until) else max(until - self._runtime.monotonic(), 0.0)
-        done, self._tasks = await asyncio.wait(self._tasks, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-        return _checked([task.result() for task in done])
+        if not self._reports:
+            limit = None if math.isinf(until) else max(until - self._runtime.monotonic(), 0.0)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    await self._arrived.wait()
+        self._arrived.clear()
+        reports, self._reports = self._reports, []
+        return _checked(reports)
 
-    async def _toil(self, fetch: Fetch) -> Report:
+    async def _toil(self, fetch: Fetch) -> None:
         try:
-            return fetch.task_id, await self._fetch(fetch)
+            report: Outcome | BaseException = await self._fetch(fetch)
         except Exception as problem:
-            return fetch.task_id, _about_one(problem)
+            report = _about_one(problem)
+        except BaseException as problem:  # it belongs to the one that gathers
+            report = problem
+        self._reports.append((fetch.task_id, report))
+        self._arrived.set()
 
     async def __aenter__(self) -> Self:
         return self

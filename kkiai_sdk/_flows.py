@@ -138,7 +138,8 @@ def completing(task_ids: Iterable[Any], terms: Terms, limits: Limits) -> Flow[No
     ids, waiting = iter(task_ids), set[str]()
     while not isinstance(step := fleet.step(runtime.monotonic()), Finished):
         if isinstance(step, AskAbout):
-            yield Launch(Fetch(step.task_id, evolve(call, timeout=min(call.timeout, step.budget))))
+            terms_of_one = evolve(call, timeout=step.budget) if step.budget < call.timeout else call
+            yield Launch(Fetch(step.task_id, terms_of_one))
         elif isinstance(step, Sleep):
             yield step
         elif isinstance(step, TakeIn):
