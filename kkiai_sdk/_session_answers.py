@@ -18,6 +18,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import EMPTY_BODY_STATUS_CODES
 from aiohttp.http_exceptions import BadHttpMessage
 from attrs import define
+from httpcore._utils import is_socket_readable
 
 from kkiai_sdk._session_streams import MAX_INTERIM
 
@@ -189,4 +190,12 @@ class Connector(aiohttp.TCPConnector):
         super().__del__(*args)
 
     async def _get(self, *args: Any) -> Any:
-        return None if ATTEMPT.get().is_fresh else await super()._get(*args)
+        if ATTEMPT.get().is_fresh:
+            return None
+        while (kept := await super()._get(*args)) is not None:
+            # What nobody has read yet would be taken for the answer to the next request.
+            wire = kept.transport
+            if wire is not None and not is_socket_readable(wire.get_extra_info("socket")):
+                break
+            kept.close()
+        return kept

@@ -114,16 +114,18 @@ def test_what_is_left_over_answers_nothing(
 @pytest.mark.fault("B-02")
 def test_what_comes_later_answers_nothing(make: Maker, serve: Serve) -> None:
     """The same for what a server sends on an idle connection, before it is asked again."""
-    all_sent = threading.Event()
+    is_idle, all_sent = threading.Event(), threading.Event()
 
     def pieces() -> Iterator[bytes]:
         yield b'{"id": "t", "status": "queued"}'
+        is_idle.wait()
         yield SURPLUS["a second answer"]
         all_sent.set()
 
     server = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n", pieces()), task("running"))
     client = make(server.url, max_retries=0)
     assert client.query("t").status == "queued"
+    is_idle.set()
     all_sent.wait()
     assert client.query("t").status == "running"
 
