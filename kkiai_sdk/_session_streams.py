@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -91,6 +93,11 @@ class Stream(_Ear, httpcore.NetworkStream):
         return type(self)(self._inner.start_tls(ssl_context, server_hostname, limit))
 
     def close(self) -> None:
+        # Closing alone does not wake another thread that waits in a read. Not in TLS's own way, which says goodbye.
+        connection = self._inner.get_extra_info("socket")
+        if connection is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:

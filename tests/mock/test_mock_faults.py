@@ -72,7 +72,7 @@ SERVED: dict[str, tuple[str, ...]] = {
 }
 #: The other rows of these families, and why no name of the mock stands for them.
 UNSERVED: dict[str, str] = {
-    **dict.fromkeys(("N-01", "N-02", "N-15", "N-16", "N-17", "N-18"), "happens on the client's side of the wire"),
+    **dict.fromkeys(("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19"), "happens at the client's end"),
     **dict.fromkeys(("N-03", "N-04"), "the mock speaks no TLS"),
     **dict.fromkeys(("J-18", "J-19"), "a matter of many answers, not of one"),
     "H-04": "the mock sends statuses that gateways send",
