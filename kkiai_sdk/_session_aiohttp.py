@@ -112,7 +112,10 @@ class Transport(AiohttpTransport):
 
     async def aclose(self) -> None:
         self._is_closed = True
+        connector = self.client.connector if isinstance(self.client, aiohttp.ClientSession) else None
         await super().aclose()
+        if isinstance(connector, Connector):
+            await connector.hang_up()
 
 
 def _exact(url: httpx.URL) -> yarl.URL:

@@ -7,11 +7,12 @@ and as many as belong to the body. Whatever comes beyond is not read, and the co
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from contextvars import ContextVar
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -23,8 +24,6 @@ from httpcore._utils import is_socket_readable
 from kkiai_sdk._session_streams import MAX_INTERIM
 
 if TYPE_CHECKING:
-    import asyncio
-
     import yarl
 
 #: Bytes of a head, as in h11, by way of httpcore: aiohttp knows limits for a line only.
@@ -67,6 +66,8 @@ class Handler(ResponseHandler):
         self.is_answering = False
         #: Why the connection was lost.
         self.lost: BaseException | None = None
+        #: From its making to its loss, also while it is closing.
+        self.opened: asyncio.Transport | None = None
         self._in_head = self._is_chunked = self._is_soiled = False
         # Bytes of the head, or of a body in chunks since its content last grew.
         self._size = self._content = self._due = self._interim = 0
@@ -167,8 +168,12 @@ class Handler(ResponseHandler):
         if body is not None and not body.is_eof() and body.exception() is None:
             body.set_exception(exc if isinstance(exc, aiohttp.ClientError) else aiohttp.ClientPayloadError(str(exc)))
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.opened = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.lost = exc
+        self.opened, self.lost = None, exc
         super().connection_lost(exc)
 
 
@@ -178,7 +183,24 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # aiohttp has no public place for either.
-        self._factory = partial(Handler, self._loop)  # type: ignore[assignment]
+        self._factory = self._handler  # type: ignore[assignment]
+        self._handlers = WeakSet[Handler]()
+
+    def _handler(self) -> Handler:
+        handler = Handler(self._loop)
+        self._handlers.add(handler)
+        return handler
+
+    async def hang_up(self) -> None:
+        """End what is closing still: over TLS that takes until the other side says goodbye, and the event loop may be
+        gone by then.
+        """
+        opened = [handler.opened for handler in self._handlers if handler.opened is not None]
+        for transport in opened:
+            transport.abort()
+        # One turn in which TLS is told, one in which the socket is closed.
+        for _ in range(2 if opened else 0):
+            await asyncio.sleep(0)
 
     @property
     def closed(self) -> bool:
