@@ -137,7 +137,7 @@ $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
 	@touch $@
 
 .PHONY: bench
-bench: $(BENCH)/.stamp ## measure costs beside the peers (about 45 minutes, wants nginx); writes benchmarks/RESULTS.md
+bench: $(BENCH)/.stamp ## measure costs beside the peers (about 40 minutes, wants nginx); writes benchmarks/RESULTS.md
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 .PHONY: bench-faults
