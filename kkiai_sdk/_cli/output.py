@@ -7,6 +7,8 @@ import shlex
 import sys
 import time
 from contextlib import contextmanager, suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -84,12 +86,13 @@ class Output:
 
     def _write(self, lines: list[tuple[Console, Line]]) -> None:
         self._erase()
-        for where, line in lines:
-            if isinstance(line, Text):
-                where.print(line, soft_wrap=True)
-            else:
-                where.file.write(f"{line}\n")
-        for where in (self._out, self._err):
+        # In order, also where both streams lead to one place, or the first of them nowhere.
+        for where, some in groupby(lines, key=itemgetter(0)):
+            for _, line in some:
+                if isinstance(line, Text):
+                    where.print(line, soft_wrap=True)
+                else:
+                    where.file.write(f"{line}\n")
             where.file.flush()
 
     def _draw(self, now: float) -> None:
