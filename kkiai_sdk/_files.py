@@ -45,6 +45,8 @@ _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OPEN_PART = os.O_RDWR | os.O_CREAT | _SAFELY
 # O_NONBLOCK: what is no file, such as a pipe, must not be waited for.
 _OPEN_NOTE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _SAFELY
+#: What opening or reading a note says that is none: a link, a folder, a device.
+_NO_NOTE = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
 #: Renaming something into it would replace what the whole system uses.
 _DEVICES = Path("/dev")
 
@@ -143,8 +145,10 @@ class PartFile:
             os.lseek(self._fd, save.offset, os.SEEK_SET)
             if save.validator and save.total is not None:
                 note = Note(self._task_id, save.validator, save.total)
-                _write_private(self._note_path, json.dumps(asdict(note)))
-                self.note = note
+                # What is there already is not risked: a disk may be full.
+                if note != self.note:
+                    _write_private(self._note_path, json.dumps(asdict(note)))
+                    self.note = note
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
@@ -198,8 +202,12 @@ class PartFile:
     def _remembered(self) -> Note | None:
         try:
             note = _saving.read_note(_read_small(self._note_path).decode())
-        except (OSError, ValueError):
+        except ValueError:
             return None
+        except OSError as problem:
+            if problem.errno in _NO_NOTE:
+                return None
+            raise  # The part is kept until the note can be read again.
         return note if note is not None and note.task_id == self._task_id else None
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -51,9 +52,11 @@ class Lent(Generic[C]):
         plain = response.extensions.get("http_version", b"").startswith(b"HTTP/1")
         self.stream = stream if plain and isinstance(stream, Stream | AsyncStream) else None
 
-    def is_stale(self, request: httpcore.Request) -> bool:
+    def is_stale(self, request: httpcore.Request, problem: Exception) -> bool:
         """Whether a request failed because this connection had been closed, and can be sent again."""
-        if self.stream is None or self.stream.is_answering or request.method not in REPEATABLE:
+        # "Not available" means that nothing of it was sent.
+        unseen = isinstance(problem, httpcore.ConnectionNotAvailable)
+        if request.method not in REPEATABLE or not (unseen or (self.stream and not self.stream.is_answering)):
             return False
         host = request.url.host.decode("ascii")
         log.debug("%s: the kept connection had been closed; sent again at once", host)
@@ -79,47 +82,71 @@ class Shelf(Generic[C]):
 
     def take(self, origin: httpcore.Origin) -> tuple[Lent[C], list[C]]:
         """A connection to this origin, and those that are to be closed because they are of no use any more."""
-        useless = []
         with self._lock:
-            while self._idle and self._idle[0].idle_since < time.monotonic() - self._expiry:
-                useless.append(self._idle.pop(0).connection)
-            lent = None
-            for each in [each for each in reversed(self._idle) if each.connection.can_handle_request(origin)]:
-                self._idle.remove(each)
-                if not each.connection.has_expired() and not _holds_surplus(each.connection):
-                    lent = each
-                    break
-                useless.append(each.connection)
-            lent = lent or Lent(self.make.create_connection(origin))
+            if self._is_closed:
+                raise httpcore.ConnectError("closed")
+            useless = self._expired()
+            lent = self._kept(origin, useless)
+            if lent is None:
+                room = self.most - len(self._lent)
+                useless += self._cut(room - 1)
+                lent = Lent(self.make.create_connection(origin))
             self._lent.add(lent)
         return lent, useless
 
-    def renew(self, lent: Lent[C], request: httpcore.Request) -> bool:
+    def _expired(self) -> list[C]:
+        until = time.monotonic() - self._expiry
+        count = next((number for number, each in enumerate(self._idle) if each.idle_since >= until), len(self._idle))
+        return self._cut(len(self._idle) - count)
+
+    def _cut(self, most: int) -> list[C]:
+        """Of more idle ones than this those that have been so the longest, to be closed."""
+        count = max(len(self._idle) - most, 0)
+        cut, self._idle[:count] = self._idle[:count], []
+        return [each.connection for each in cut]
+
+    def _kept(self, origin: httpcore.Origin, useless: list[C]) -> Lent[C] | None:
+        """The idle one that was used last, if it can be used again."""
+        for each in [each for each in reversed(self._idle) if each.connection.can_handle_request(origin)]:
+            self._idle.remove(each)
+            if not each.connection.has_expired() and not _holds_surplus(each.connection):
+                return each
+            useless.append(each.connection)
+        return None
+
+    def renew(self, lent: Lent[C], request: httpcore.Request, problem: Exception) -> bool:
         """Put a new connection in the place of a stale one; False if it was none."""
         with self._lock:
-            if self._is_closed or not lent.is_stale(request):
+            if self._is_closed or not lent.is_stale(request, problem):
                 return False
             lent.connection = self.make.create_connection(request.url.origin)
             return True
 
-    def take_back(self, lent: Lent[C]) -> bool:
-        """Whether the connection is kept; else it is to be closed."""
+    def take_back(self, lent: Lent[C], *, is_done: bool) -> list[C]:
+        """Keep the connection if its answer was read to the end; gives those that are to be closed."""
         with self._lock:
             self._lent.discard(lent)
-            if self._is_closed or len(self._idle) >= self._most_idle or not lent.connection.is_available():
-                return False
+            # A connection of HTTP/2 would take other requests after one that was broken off, also when it is dead.
+            if self._is_closed or not is_done or not lent.connection.is_available():
+                return [lent.connection]
             lent.idle_since = time.monotonic()
             self._idle.append(lent)
-            return True
+            return self._cut(self._most_idle)
 
     def clear(self) -> list[C]:
         """Everything, to be closed: also what is lent, whose requests end by that."""
         with self._lock:
             self._is_closed = True
-            connections = [each.connection for each in self._idle]
-            connections += [each.connection for each in self._lent]
-            self._idle.clear()
-        return connections
+            return self._cut(0) + [each.connection for each in self._lent]
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """A connection that was closed before it was used is an error that httpx knows."""
+    try:
+        yield
+    except httpcore.ConnectionNotAvailable as problem:
+        raise httpcore.RemoteProtocolError("the connection was closed") from problem
 
 
 def patience(request: httpcore.Request) -> float | None:
@@ -146,16 +173,21 @@ class Pool(Shelf[httpcore.ConnectionInterface]):
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Get the head of an answer; whoever gets it closes its stream."""
+        origin = request.url.origin
         if not self._slots.acquire(timeout=patience(request)):
             raise httpcore.PoolTimeout
-        lent, useless = self.take(request.url.origin)
+        try:
+            lent, useless = self.take(origin)
+        except BaseException:
+            self._slots.release()
+            raise
         token = _session_logs.begin()
         try:
-            for each in useless:
-                each.close()
-            response = self._sent(lent, request)
+            _close(useless)
+            with available():
+                response = self._sent(lent, request)
         except BaseException:
-            self.give_back(lent)
+            self.give_back(lent, is_done=False)
             raise
         finally:
             _session_logs.end(token)
@@ -166,23 +198,21 @@ class Pool(Shelf[httpcore.ConnectionInterface]):
     def _sent(self, lent: Lent[httpcore.ConnectionInterface], request: httpcore.Request) -> httpcore.Response:
         try:
             return lent.connection.handle_request(request)
-        except GONE:
-            if not self.renew(lent, request):
+        except GONE as problem:
+            if not self.renew(lent, request, problem):
                 raise
         return lent.connection.handle_request(request)
 
-    def give_back(self, lent: Lent[httpcore.ConnectionInterface]) -> None:
+    def give_back(self, lent: Lent[httpcore.ConnectionInterface], *, is_done: bool) -> None:
         """The end of a request."""
         try:
-            if not self.take_back(lent):
-                lent.connection.close()
+            _close(self.take_back(lent, is_done=is_done))
         finally:
             self._slots.release()
 
     def close(self) -> None:
         """Close every connection."""
-        for each in self.clear():
-            each.close()
+        _close([*self.clear(), self.make])
 
     def __enter__(self) -> Self:
         return self
@@ -191,15 +221,23 @@ class Pool(Shelf[httpcore.ConnectionInterface]):
         self.close()
 
 
+def _close(connections: list[Any]) -> None:
+    """Close all of them, whatever one of them has to say."""
+    with ExitStack() as stack:
+        for each in connections:
+            stack.callback(each.close)
+
+
 class Body:
     """The body of an answer, with the connection that it comes over."""
 
-    def __init__(self, stream: Any, give_back: Callable[[], None]) -> None:
+    def __init__(self, stream: Any, give_back: Callable[..., None]) -> None:
         self._stream, self._give_back = stream, give_back
-        self._is_closed = False
+        self._is_read = self._is_closed = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._stream)
+        yield from self._stream
+        self._is_read = True
 
     def close(self) -> None:
         """The end of it, whether all of it has been read or not."""
@@ -209,4 +247,4 @@ class Body:
         try:
             self._stream.close()
         finally:
-            self._give_back()
+            self._give_back(is_done=self._is_read)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import httpcore
 
 from kkiai_sdk import _session_logs
-from kkiai_sdk._session_connections import GONE, Lent, Shelf, patience
+from kkiai_sdk._session_connections import GONE, Lent, Shelf, available, patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from typing import TypeAlias
+
+    _Lent: TypeAlias = Lent[httpcore.AsyncConnectionInterface]
 
 
 class AsyncPool(Shelf[httpcore.AsyncConnectionInterface]):
@@ -24,19 +28,24 @@ class AsyncPool(Shelf[httpcore.AsyncConnectionInterface]):
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Get the head of an answer; whoever gets it closes its stream."""
+        origin = request.url.origin
         try:
             async with asyncio.timeout(patience(request)):
                 await self._slots.acquire()
         except TimeoutError as problem:
             raise httpcore.PoolTimeout from problem
-        lent, useless = self.take(request.url.origin)
+        try:
+            lent, useless = self.take(origin)
+        except BaseException:
+            self._slots.release()
+            raise
         token = _session_logs.begin()
         try:
-            for each in useless:
-                await each.aclose()
-            response = await self._sent(lent, request)
+            await _close(useless)
+            with available():
+                response = await self._sent(lent, request)
         except BaseException:
-            await self.give_back(lent)
+            await self.give_back(lent, is_done=False)
             raise
         finally:
             _session_logs.end(token)
@@ -44,28 +53,24 @@ class AsyncPool(Shelf[httpcore.AsyncConnectionInterface]):
         response.stream = AsyncBody(response.stream, partial(self.give_back, lent))
         return response
 
-    async def _sent(
-        self, lent: Lent[httpcore.AsyncConnectionInterface], request: httpcore.Request
-    ) -> httpcore.Response:
+    async def _sent(self, lent: _Lent, request: httpcore.Request) -> httpcore.Response:
         try:
             return await lent.connection.handle_async_request(request)
-        except GONE:
-            if not self.renew(lent, request):
+        except GONE as problem:
+            if not self.renew(lent, request, problem):
                 raise
         return await lent.connection.handle_async_request(request)
 
-    async def give_back(self, lent: Lent[httpcore.AsyncConnectionInterface]) -> None:
+    async def give_back(self, lent: _Lent, *, is_done: bool) -> None:
         """The end of a request."""
         try:
-            if not self.take_back(lent):
-                await lent.connection.aclose()
+            await _close(self.take_back(lent, is_done=is_done))
         finally:
             self._slots.release()
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for each in self.clear():
-            await each.aclose()
+        await _close([*self.clear(), self.make])
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,15 +79,24 @@ class AsyncPool(Shelf[httpcore.AsyncConnectionInterface]):
         await self.aclose()
 
 
+async def _close(connections: list[Any]) -> None:
+    """Close all of them, whatever one of them has to say, and whoever cancels meanwhile."""
+    async with AsyncExitStack() as stack:
+        for each in connections:
+            stack.push_async_callback(each.aclose)
+
+
 class AsyncBody:
     """The body of an answer, with the connection that it comes over."""
 
-    def __init__(self, stream: Any, give_back: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, stream: Any, give_back: Callable[..., Awaitable[None]]) -> None:
         self._stream, self._give_back = stream, give_back
-        self._is_closed = False
+        self._is_read = self._is_closed = False
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return aiter(self._stream)
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield chunk
+        self._is_read = True
 
     async def aclose(self) -> None:
         """The end of it, whether all of it has been read or not."""
@@ -92,4 +106,4 @@ class AsyncBody:
         try:
             await self._stream.aclose()
         finally:
-            await self._give_back()
+            await self._give_back(is_done=self._is_read)

@@ -88,6 +88,8 @@ class Transfer:
                 return self._copy(effect)
             case Local():
                 return effect.do()
+        # An answer that nobody reads any more must not hold its place while the gateway is asked, or time passes.
+        self.close()
         return otherwise(effect)
 
     def _open(self, effect: Open) -> Head | APIError:
@@ -195,6 +197,7 @@ class AsyncTransfer:
                 return await self._copy(effect)
             case Local():
                 return await in_thread(effect.do)
+        await self.close()
         return await otherwise(effect)
 
     async def _open(self, effect: Open) -> Head | APIError:

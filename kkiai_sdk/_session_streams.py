@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import ssl
@@ -78,13 +79,28 @@ class Stream(_Ear, httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
+        self._owner = os.getpid()
+        self._is_busy = self._is_closed = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._hears(self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout)))
+        self._is_busy = True
+        try:
+            return self._hears(self._inner.read(max_bytes, left(timeout, httpcore.ReadTimeout)))
+        finally:
+            self._let_go()
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._sends(buffer)
-        self._inner.write(buffer, left(timeout, httpcore.WriteTimeout))
+        self._is_busy = True
+        try:
+            self._inner.write(buffer, left(timeout, httpcore.WriteTimeout))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._is_busy = False
+        if self._is_closed:
+            self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -93,12 +109,20 @@ class Stream(_Ear, httpcore.NetworkStream):
         return type(self)(self._inner.start_tls(ssl_context, server_hostname, limit))
 
     def close(self) -> None:
-        # Closing alone does not wake another thread that waits in a read. Not in TLS's own way, which says goodbye.
+        self._is_closed = True
+        if self._owner == os.getpid():
+            self._shut_down()
+        # Under another thread that reads, its descriptor may not be given to something else: that thread closes it.
+        if not self._is_busy:
+            self._inner.close()
+
+    def _shut_down(self) -> None:
+        """Wake up whoever waits in a read, which closing does not."""
         connection = self._inner.get_extra_info("socket")
         if connection is not None:
             with suppress(OSError):
+                # Not in TLS's own way, which says goodbye.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
-        self._inner.close()
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

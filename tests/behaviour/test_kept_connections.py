@@ -8,13 +8,15 @@ import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import httpcore
 import httpx
 import pytest
 import trustme
 
 import kkiai_sdk as k
+from kkiai_sdk._session_connections import Pool
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
 from tests.support.rawserver import Act, End
@@ -23,6 +25,7 @@ from tests.support.wire import CLOSE, RESET, http, says, task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kkiai_sdk._session_connections_async import AsyncPool
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
@@ -265,3 +268,70 @@ def test_closing_ends_what_is_under_way(serve: Serve) -> None:
         with pytest.raises(k.KkiaiError) as caught:
             asked.result()
     assert not isinstance(caught.value, k.APITimeoutError)
+
+
+def closed_behind_its_back(pool: Pool) -> None:
+    """What a server says by GOAWAY, or another thread by closing: the idle connection will take no request."""
+    (idle,) = pool._idle
+    idle.connection.close()
+
+
+def test_a_connection_that_takes_no_request(serve: Serve) -> None:
+    """A request that a kept connection does not take goes over another one; if it changes something, it is an error."""
+    server = serve(task("queued"), task("running"), task("completed"))
+    url = f"{server.url}/v1/video/query?id=t"
+    with Pool(httpcore.ConnectionPool()) as pool:
+        for word in ("queued", "running"):
+            response = pool.handle_request(httpcore.Request("GET", url, headers={"Host": "h"}))
+            assert word.encode() in response.read()
+            response.close()
+            closed_behind_its_back(pool)
+        with pytest.raises(httpcore.RemoteProtocolError, match="closed"):
+            pool.handle_request(httpcore.Request("POST", url, headers={"Host": "h"}))
+    assert [each.connection for each in server.requests] == [0, 1]
+
+
+def test_a_pool_that_is_closed_makes_no_connection(serve: Serve) -> None:
+    """Whoever comes after the end is told so, and holds no place."""
+    pool = Pool(httpcore.ConnectionPool(max_connections=1))
+    pool.close()
+    for _ in range(2):
+        with pytest.raises(httpcore.ConnectError):
+            pool.handle_request(httpcore.Request("GET", serve().url))
+
+
+def test_closing_is_not_stopped_half_way(serve: Serve) -> None:
+    """However often the closing of a client is cancelled, all of its connections are closed by the end of it."""
+    all_here = threading.Barrier(4)
+
+    def answer(_: Received) -> Act:
+        all_here.wait(10)
+        return task()
+
+    server = serve(each=answer)
+
+    async def main() -> None:
+        transport = httpx.AsyncHTTPTransport()
+        client = k.AsyncKkiai(KEY, base_url=server.url, httpx_args={"transport": transport})
+        await asyncio.gather(*map(client.query, "abcd"))
+        kept = [each.connection for each in cast("AsyncPool", transport._pool)._idle]
+        closing = asyncio.create_task(client.aclose())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert [each.is_closed() for each in kept] == [True] * 4
+
+    asyncio.run(main())
+
+
+def test_a_limit_counts_every_connection(serve: Serve) -> None:
+    """With one connection allowed, that to one host is closed before one to another is opened."""
+    one, other = serve(task(), task()), serve(task())
+    with Pool(httpcore.ConnectionPool(max_connections=1)) as pool:
+        for server in (one, other, one):
+            response = pool.handle_request(httpcore.Request("GET", f"{server.url}/?id=t", headers={"Host": "h"}))
+            response.read()
+            response.close()
+            assert len(pool._idle) == 1
+    assert [each.connection for each in one.requests] == [0, 1]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.adapter import KINDS
-from tests.support.programs import WITHOUT_AIOHTTP, run
-from tests.support.wire import HANG, done, refusal, says, task
+from tests.support.programs import WITHOUT_AIOHTTP, run, start
+from tests.support.wire import HANG, FileHost, done, pattern, refusal, says, task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.behaviour.conftest import Serve
     from tests.support.rawserver import Act, Received
 
@@ -176,3 +179,29 @@ def test_nothing_is_loaded_inside_the_event_loop(serve: Serve, setting: str) -> 
     server = serve(each=lambda _: done())
     result = run(setting + LOADED_LATE, server.url)
     assert (result.stdout, result.stderr) == ("2 []\n", "")
+
+
+FORKED_MEANWHILE = """
+import hashlib
+forked = []
+def progress(done, total):
+    if not forked and done:
+        forked.append(os.fork())
+        if not forked[0]:
+            raise SystemExit(0)  # through all that cleans up
+        os.waitpid(forked[0], 0)
+with Kkiai() as client:
+    path = client.download("t", sys.stdin.readline().strip(), progress=progress)
+    print(hashlib.sha256(path.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.fault("C-05")
+def test_a_child_leaves_its_parents_download_alone(serve: Serve, tmp_path: Path) -> None:
+    """A child that ends in the middle of its parent's download does not end that connection."""
+    body = pattern(1, 0, 8_000_000)
+    host = serve(each=FileHost(body))
+    with start(FORKED_MEANWHILE, serve(done(f"{host.url}/v")).url) as process:
+        out, err = process.communicate(f"{tmp_path / 'v.mp4'}\n", timeout=20)
+    assert (out, process.returncode) == (f"{hashlib.sha256(body).hexdigest()}\n", 0), err
+    assert len(host.requests) == 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 import kkiai_sdk as k
+from tests.support.disk import room_for
 from tests.support.rawserver import End
 from tests.support.wire import CLOSE, RESET, FileHost, done, finished, http, pattern, refusal
 
@@ -259,3 +263,49 @@ def test_several_requests_over_one_part(make: Maker, serve: Serve, target: Path)
     host = serve(each=handler)
     assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
     assert sum(served) == SIZE
+
+
+def test_a_note_that_cannot_be_read(
+    make: Maker, serve: Serve, left_over: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a system out of descriptors does not let the note be read, the part is kept until it can be."""
+    real = os.open
+
+    def exhausted(path: Any, *args: Any, **options: Any) -> int:
+        if str(path).endswith(".json"):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, *args, **options)
+
+    host = serve(each=HOST)
+    client = make(serve().url)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", exhausted)
+        with pytest.raises(k.DownloadError, match="Too many open files"):
+            client.download(finished(f"{host.url}/v"), target)
+    assert left_over.read_bytes() == ONE[:CUT]
+    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert ranges(host) == [(f"bytes={CUT}-", '"one"')]
+
+
+def test_a_note_is_not_risked(
+    make: Maker, serve: Serve, left_over: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going on writes no new note where the old one holds: on a full disk that could cost the part."""
+    host = serve(HOST.cut(CUT), *[CLOSE] * 5, HOST)
+    client = make(serve().url)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", room_for(0, ".json"))
+        with pytest.raises(k.IncompleteDownloadError):
+            client.download(finished(f"{host.url}/v"), target)
+    assert left_over.stat().st_size == 2 * CUT
+    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+
+
+def test_a_refused_file_holds_no_place(make: Maker, kind: str, serve: Serve, target: Path) -> None:
+    """With one connection allowed, an expired URL is asked for again over it: its answer is dropped before."""
+    transport = {"sync": httpx.HTTPTransport, "async": httpx.AsyncHTTPTransport}[kind]
+    host = serve(refusal(403, "expired"), HOST)
+    gateway = serve(done(f"{host.url}/fresh"))
+    one = transport(limits=httpx.Limits(max_connections=1))
+    client = make(gateway.url, timeout=2, max_retries=0, httpx_args={"transport": one})
+    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
