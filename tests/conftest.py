@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,12 @@ def _loopback_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", guarded)
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: for a third of the time tests wait for sockets, timeouts and other processes."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

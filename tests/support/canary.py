@@ -30,6 +30,9 @@ KEY = "canary.4be17c90f2a6d385"
 #: h11 and aiohttp hold the request, and with it the key, so no error of ours may have one of them in its traceback, nor
 #: in that of a cause; it is made anew outside of them.
 CALLERS = str(Path(__file__).parents[1])
+#: What holds no text, and what holds other values and nothing else.
+NUMBERS = {type(None), bool, int, float}
+CONTAINERS = {dict, list, tuple, set, frozenset}
 #: Libraries whose requests hold the key in their attributes, which their repr does not show, and debuggers do.
 HOLDERS = {"httpx", "httpcore", "h11", "h2", "aiohttp", "multidict"}
 
@@ -58,11 +61,16 @@ def locals_of(trace: TracebackType | None) -> Iterator[tuple[str, object]]:
 
 def inside(value: object, depth: int = 4) -> Iterator[str]:
     """The texts in a value: its own, or those of its items and attributes, as far as anybody would print them."""
+    kind = type(value)
+    if kind in NUMBERS:
+        return
     if isinstance(value, str | bytes | bytearray):
         yield value if isinstance(value, str) else value.decode("latin-1")
         return
-    with suppress(Exception):
-        yield repr(value)
+    # Of what is looked into, the whole shows no more than its parts.
+    if not depth or kind not in CONTAINERS:
+        with suppress(Exception):
+            yield repr(value)
     if depth and isinstance(value, dict):
         for key, item in value.items():
             yield from inside(key, depth - 1)
@@ -70,7 +78,7 @@ def inside(value: object, depth: int = 4) -> Iterator[str]:
     elif depth and isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from inside(item, depth - 1)
-    elif depth and type(value).__module__.partition(".")[0] in HOLDERS:
+    elif depth and kind.__module__.partition(".")[0] in HOLDERS:
         yield from inside(getattr(value, "__dict__", {}), depth - 1)
 
 
