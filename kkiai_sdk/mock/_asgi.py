@@ -80,7 +80,9 @@ class Server:
         if walking.done():
             # It may have ended with bytes that are not sent yet, or with silence.
             await asyncio.wait({gone, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        connection.transport.abort()
+        # asyncio trips over a transport that was lost while it had something to write.
+        with suppress(AttributeError):
+            connection.transport.abort()
         walking.cancel()
         stopping.cancel()
         await asyncio.gather(gone, stopping, walking, return_exceptions=True)
