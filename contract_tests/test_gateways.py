@@ -79,6 +79,7 @@ def test_a_run_asks_for_every_id_with_the_key(outcome: Outcome) -> None:
     assert all(b"task_not_exist" in answers[task_id].body for task_id in NASTY_IDS)
 
 
+@pytest.mark.deep
 def test_a_run_is_decided_by_its_seed(spec: Spec, mock: Target) -> None:
     """The same seed sends the same requests, and another seed others."""
     first, again, other = (

@@ -44,7 +44,9 @@ def test_python_blocks_run(number: int, gateway: mock.MockGateway) -> None:
     exec(compile(PYTHON[number], f"README block {number + 1}", "exec"), {"__name__": "__main__"})
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize(
+    "line", [pytest.param(each, marks=pytest.mark.deep if "--html" in each else ()) for each in COMMANDS]
+)
 def test_commands_run(line: str, gateway: mock.MockGateway, capsys: pytest.CaptureFixture[str]) -> None:
     """Every kkiai command line ends with exit code 0."""
     assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err

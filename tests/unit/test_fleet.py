@@ -478,7 +478,9 @@ def test_an_outage_that_ends() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.fault("T-12")
-@pytest.mark.parametrize(("per_second", "room"), [(50.0, 4), (math.inf, 4), (math.inf, 16)])
+@pytest.mark.parametrize(
+    ("per_second", "room"), [(50.0, 4), (math.inf, 4), pytest.param(math.inf, 16, marks=pytest.mark.deep)]
+)
 def test_no_herd(per_second: float, room: int) -> None:
     """A thousand tasks that start together are not asked together: no tenth of a second holds 10 % of any round."""
     dice = Random(7)
