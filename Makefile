@@ -47,7 +47,7 @@ TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --d
 DEEP := --hypothesis-profile=deep
 
 .PHONY: test
-test: $(DEV_STAMP) ## run the tests (under 2 minutes on two cores)
+test: $(DEV_STAMP) ## run the tests (about two minutes on two cores)
 	@$(TEST) -m "not deep" $(ARGS)
 
 .PHONY: coverage

@@ -33,7 +33,7 @@ def close(_: Received) -> Act:
 
 
 @pytest.mark.fault("C-02")
-@pytest.mark.parametrize("answer", [keep, close])
+@pytest.mark.parametrize("answer", [keep, pytest.param(close, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
 def test_cancelled_at_every_moment(serve: Serve, answer: Callable[[Received], Act], *, is_secure: bool) -> None:
     """Queries are cancelled after one turn of the event loop, after two … after sixty: while they connect, shake hands,

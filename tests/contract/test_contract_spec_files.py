@@ -240,6 +240,7 @@ def refusal(spec: Spec) -> str | None:
     return None
 
 
+@pytest.mark.deep
 @settings(
     max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )

@@ -461,6 +461,7 @@ def test_a_rate_limit_that_lasts_is_met_with_more_patience() -> None:
 
 
 @pytest.mark.no_cover
+@pytest.mark.deep
 def test_an_outage_that_ends() -> None:
     """Within half a minute of its end every one of a thousand tasks has been asked about again."""
     end = START + 300.0
