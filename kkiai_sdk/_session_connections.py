@@ -66,6 +66,9 @@ class Lent(Generic[C]):
 class Shelf(Generic[C]):
     """Which connections are lent, and which are idle: what both kinds of pool know."""
 
+    #: How many may be lent at once: a semaphore, of threads or of asyncio.
+    _slots: Any
+
     def __init__(self, make: Any) -> None:
         _session_logs.install()
         #: httpcore's pool, which knows how connections are made: directly, or by which kind of proxy.
@@ -79,6 +82,14 @@ class Shelf(Generic[C]):
         self._idle: list[Lent[C]] = []
         self._lock = threading.Lock()
         self._is_closed = False
+
+    def lend(self, origin: httpcore.Origin) -> tuple[Lent[C], list[C]]:
+        """:meth:`take`, for whoever has a slot; the slot is given up when there is nothing to be had."""
+        try:
+            return self.take(origin)
+        except BaseException:
+            self._slots.release()
+            raise
 
     def take(self, origin: httpcore.Origin) -> tuple[Lent[C], list[C]]:
         """A connection to this origin, and those that are to be closed because they are of no use any more."""
@@ -176,11 +187,7 @@ class Pool(Shelf[httpcore.ConnectionInterface]):
         origin = request.url.origin
         if not self._slots.acquire(timeout=patience(request)):
             raise httpcore.PoolTimeout
-        try:
-            lent, useless = self.take(origin)
-        except BaseException:
-            self._slots.release()
-            raise
+        lent, useless = self.lend(origin)
         token = _session_logs.begin()
         try:
             _close(useless)

@@ -34,11 +34,7 @@ class AsyncPool(Shelf[httpcore.AsyncConnectionInterface]):
                 await self._slots.acquire()
         except TimeoutError as problem:
             raise httpcore.PoolTimeout from problem
-        try:
-            lent, useless = self.take(origin)
-        except BaseException:
-            self._slots.release()
-            raise
+        lent, useless = self.lend(origin)
         token = _session_logs.begin()
         try:
             await _close(useless)
