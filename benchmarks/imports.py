@@ -33,7 +33,7 @@ IMPORTS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "from kkiai_sdk import AsyncKkiai": ("from kkiai_sdk import AsyncKkiai", ("httpx", "attrs", "sniffio"), True),
     "import typer": ("import typer", _CLI, True),
     "kkiai --help": (
-        "import sys; sys.argv = ['kkiai', '--help']; from kkiai_sdk._main import main; main()", _CLI, True,
+        "import sys; sys.argv = ['kkiai', '--help']; from kkiai_sdk.cli.main import main; main()", _CLI, True,
     ),
     "import aiohttp": ("import aiohttp", ("aiohttp",), False),
     "import openai": ("import openai", ("openai",), False),

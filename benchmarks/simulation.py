@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kkiai_sdk import PollPolicy, TaskState, VideoTask, _waiting
+from kkiai_sdk import PollPolicy, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._fleet import AskAbout, Await, Finished, Fleet, Limits, TakeIn
-from kkiai_sdk._retry import RetryBudget
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling import poll_state as _waiting
+from kkiai_sdk._polling.scheduler import AskAbout, Await, Finished, Fleet, Limits, TakeIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Outcome:
 
 
 def wait(policy: PollPolicy, duration: float, chance: random.Random) -> Outcome:
-    """One wait for a task that takes so long, by :mod:`kkiai_sdk._waiting`."""
+    """One wait for a task that takes so long, by :mod:`kkiai_sdk._polling.poll_state`."""
     now = START
     history = _waiting.begin("t", now, math.inf)
     while True:
@@ -99,7 +100,7 @@ class Voyage:
 
 
 def sail(count: int, median: float = 240.0, per_second: float = math.inf) -> Voyage:
-    """Many waits at once, by :mod:`kkiai_sdk._fleet`, with the SDK's defaults."""
+    """Many waits at once, by :mod:`kkiai_sdk._polling.scheduler`, with the SDK's defaults."""
     chance, ends = random.Random(7), durations(median, count)  # noqa: S311 - the same numbers in every run
     chance.shuffle(ends)
     limits, policy = Limits(concurrency=4, per_second=per_second, waiting=10**6), PollPolicy()

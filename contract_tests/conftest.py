@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract_tests.wire import BASE_URL, Wire
-from kkiai_sdk import Kkiai, _runtime
+from kkiai_sdk import Kkiai
+from kkiai_sdk import _clock as _runtime
 from kkiai_sdk.contract import _spec
 from tests.support import effort  # noqa: F401 (its profile must be known before it is asked for)
 from tests.support.adapter import KINDS, Maker, pin

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract_tests.wire import TASK_ID, VIDEO_URL, Canned, answer, done, task
-from kkiai_sdk import _reading
+from kkiai_sdk._responses import task_parser as _reading
 from kkiai_sdk.contract import _rules_task
 from kkiai_sdk.contract._messages import Request, Response
 from kkiai_sdk.contract._rules import RULES, Severity, judge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

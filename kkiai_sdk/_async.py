@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import AsyncIteration, run_async
 from kkiai_sdk._effects import Emit, Fetch, Reply, Sleep
-from kkiai_sdk._session import Caller
-from kkiai_sdk._session_async import AsyncSession
-from kkiai_sdk._session_raw import raw_client
+from kkiai_sdk._http.async_session import AsyncSession
+from kkiai_sdk._http.raw_client import raw_client
+from kkiai_sdk._http.session import Caller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from kkiai_api.client import AuthenticatedClient
-    from kkiai_sdk._core import Core
-    from kkiai_sdk._downloads import Job
+    from kkiai_sdk._base_client import Core
+    from kkiai_sdk._downloads.flow import Job
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._waiting import History
+    from kkiai_sdk._polling.poll_state import History
     from kkiai_sdk.models import VideoTask, WaitResult
 
 
@@ -55,7 +55,7 @@ class AsyncPerformer:
 
     async def complete(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
         """Wait for many tasks."""
-        from kkiai_sdk._crews import TaskCrew  # noqa: PLC0415 (for many only)
+        from kkiai_sdk._polling.workers import TaskCrew  # noqa: PLC0415 (for many only)
 
         async with TaskCrew(self.fetch, self._core.runtime) as crew:
             async for result in AsyncIteration(flow, crew.perform):
@@ -63,8 +63,8 @@ class AsyncPerformer:
 
     async def save(self, job: Job, task: VideoTask | None) -> Path:
         """Download a file."""
-        from kkiai_sdk import _downloads  # noqa: PLC0415 (a query needs nothing of it)
-        from kkiai_sdk._session_files import AsyncTransfer  # noqa: PLC0415 (as above)
+        from kkiai_sdk._downloads import flow as _downloads  # noqa: PLC0415 (a query needs nothing of it)
+        from kkiai_sdk._http.files import AsyncTransfer  # noqa: PLC0415 (as above)
 
         async with AsyncTransfer(self._session.bound(job.call)) as transfer:
             return await run_async(_downloads.saving(job, task), lambda effect: transfer.perform(effect, self._perform))

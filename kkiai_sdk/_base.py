@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Never
 
 if TYPE_CHECKING:
-    from kkiai_sdk._core import Core
+    from kkiai_sdk._base_client import Core
 
 
 class BaseClient:

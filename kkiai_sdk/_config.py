@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
 
 from attrs import evolve, field, frozen
 
-from kkiai_sdk import _checks
+from kkiai_sdk import _validators as _checks
 from kkiai_sdk._defaults import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
 from kkiai_sdk._version import __version__
 from kkiai_sdk.errors import ConfigurationError

@@ -9,7 +9,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kkiai_sdk._vetting import Source
+    from kkiai_sdk._downloads.urls import Source
 
 
 @frozen

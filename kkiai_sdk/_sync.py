@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, cast
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk._drive import iterate, run
 from kkiai_sdk._effects import Emit, Fetch, Reply, Sleep
-from kkiai_sdk._session import Caller, Session
-from kkiai_sdk._session_raw import raw_client
+from kkiai_sdk._http.raw_client import raw_client
+from kkiai_sdk._http.session import Caller, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kkiai_api.client import AuthenticatedClient
-    from kkiai_sdk._core import Core
-    from kkiai_sdk._downloads import Job
+    from kkiai_sdk._base_client import Core
+    from kkiai_sdk._downloads.flow import Job
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._waiting import History
+    from kkiai_sdk._polling.poll_state import History
     from kkiai_sdk.models import VideoTask, WaitResult
 
 
@@ -51,15 +51,15 @@ class Performer:
 
     def complete(self, flow: Flow[None]) -> Iterator[WaitResult]:
         """Wait for many tasks."""
-        from kkiai_sdk._crews import ThreadCrew  # noqa: PLC0415 (threads are for many)
+        from kkiai_sdk._polling.workers import ThreadCrew  # noqa: PLC0415 (threads are for many)
 
         with ThreadCrew(self.fetch, self._core.runtime) as crew:
             yield from iterate(flow, crew.perform)
 
     def save(self, job: Job, task: VideoTask | None) -> Path:
         """Download a file."""
-        from kkiai_sdk import _downloads  # noqa: PLC0415 (a query needs nothing of it)
-        from kkiai_sdk._session_files import Transfer  # noqa: PLC0415 (as above)
+        from kkiai_sdk._downloads import flow as _downloads  # noqa: PLC0415 (a query needs nothing of it)
+        from kkiai_sdk._http.files import Transfer  # noqa: PLC0415 (as above)
 
         with Transfer(self._session.bound(job.call)) as transfer:
             return run(_downloads.saving(job, task), lambda effect: transfer.perform(effect, self._perform))

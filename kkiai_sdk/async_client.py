@@ -50,8 +50,8 @@ class AsyncKkiai(BaseClient):
     ) -> None:
         # What a client is made of is loaded when one is made: naming the class costs next to nothing.
         from kkiai_sdk._async import AsyncPerformer  # noqa: PLC0415
+        from kkiai_sdk._base_client import Core  # noqa: PLC0415
         from kkiai_sdk._config import Secret  # noqa: PLC0415
-        from kkiai_sdk._core import Core  # noqa: PLC0415
 
         secret = None if api_key is None else Secret(api_key)
         # Crash reporters show the variables of every frame in a traceback.

@@ -58,8 +58,8 @@ class Kkiai(BaseClient):
         **unknown: Never,
     ) -> None:
         # What a client is made of is loaded when one is made: naming the class costs next to nothing.
+        from kkiai_sdk._base_client import Core  # noqa: PLC0415
         from kkiai_sdk._config import Secret  # noqa: PLC0415
-        from kkiai_sdk._core import Core  # noqa: PLC0415
         from kkiai_sdk._sync import Performer  # noqa: PLC0415
 
         secret = None if api_key is None else Secret(api_key)

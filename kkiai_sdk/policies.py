@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from kkiai_sdk import _checks
+from kkiai_sdk import _validators as _checks
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:

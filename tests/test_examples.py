@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kkiai_sdk import _runtime, mock
+from kkiai_sdk import _clock as _runtime
+from kkiai_sdk import mock
 from tests.support.clock import FakeTime
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))

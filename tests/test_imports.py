@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PURE_NAMES = """
-_checks _config _defaults _fleet _json _pacing _reading _refusals _retry _saving _sniffing _text _vetting _waiting
-errors models policies
+_config _defaults _downloads/range_requests _downloads/sniffing _downloads/urls _http/retry _polling/poll_state
+_polling/rate_limiter _polling/scheduler _redaction _responses/error_parser _responses/strict_json
+_responses/task_parser _validators errors models policies
 """
 PURE = PURE_NAMES.split()
 #: What judgement must not know of: the world, its clocks, and chance.
@@ -37,7 +38,7 @@ def _is_outer(path: Path) -> bool:
 
 
 def _is_cli(path: Path) -> bool:
-    return path.stem in {"cli", "_main", "__main__"} or path.parent.name == "_cli"
+    return path.stem == "__main__" or path.parent.name == "cli"
 
 
 CORE = [path for path in FILES if not _is_outer(path)]
@@ -80,7 +81,8 @@ def test_pure_modules(name: str) -> None:
     found = imports(PACKAGE / f"{name}.py")
     assert {top(i) for i in found} & WORLD == set()
     named = {i.target if i.target != "kkiai_sdk" else f"kkiai_sdk.{i.name}" for i in found if top(i) == "kkiai_sdk"}
-    assert named <= {f"kkiai_sdk.{pure}" for pure in [*PURE, "_effects", "_version"]}
+    below = [*(pure.replace("/", ".") for pure in PURE), "_effects", "_version"]
+    assert named <= {f"kkiai_sdk.{module}" for module in below}
 
 
 HTTP = {"httpx", "httpcore", "httpx_aiohttp", "aiohttp", "yarl"}
@@ -89,7 +91,7 @@ HTTP = {"httpx", "httpcore", "httpx_aiohttp", "aiohttp", "yarl"}
 def test_who_knows_httpx() -> None:
     """Only the session imports httpx; the clients may name its types, the outer layers may use it inside a function."""
     found = [(path, i) for path in FILES for i in imports(path) if top(i) in HTTP]
-    rest = [(path, i) for path, i in found if not path.stem.startswith("_session")]
+    rest = [(path, i) for path, i in found if path.parent.name != "_http"]
     assert len(found) > len(rest)
     for path, i in rest:
         may_name = path.stem in {"client", "async_client"} or _is_outer(path)
@@ -107,9 +109,11 @@ def _opens_files(path: Path) -> bool:
 
 def test_who_opens_files() -> None:
     """Of the package itself only `_files` opens, reads, writes or removes files."""
-    assert [shown(path) for path in CORE if _opens_files(path)] == ["kkiai_sdk/_files.py"]
+    assert [shown(path) for path in CORE if _opens_files(path)] == ["kkiai_sdk/_downloads/part_file.py"]
     helpers = {"tempfile", "shutil", "io", "fcntl", "mmap"}
-    assert {shown(path) for path in CORE for i in imports(path) if top(i) in helpers} == {"kkiai_sdk/_files.py"}
+    assert {shown(path) for path in CORE for i in imports(path) if top(i) in helpers} == {
+        "kkiai_sdk/_downloads/part_file.py"
+    }
 
 
 def _is_allowed(found: Import, path: Path) -> bool:
@@ -205,7 +209,7 @@ def loaded(code: str) -> tuple[set[str], list[str], int]:
 
 HELP = """
 import contextlib, io
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.main import main
 with contextlib.redirect_stdout(io.StringIO()):
     main(["--help"])
 """
@@ -222,23 +226,26 @@ with contextlib.redirect_stdout(io.StringIO()):
         ("from kkiai_sdk import *", "typer rich starlette uvicorn schemathesis pytest yaml httpx kkiai_api", "attr"),
         (
             "from kkiai_sdk import Kkiai; Kkiai('sk-x', base_url='http://localhost').close()",
-            "typer rich starlette uvicorn schemathesis pytest yaml asyncio kkiai_sdk._saving kkiai_sdk._crews",
+            (
+                "typer rich starlette uvicorn schemathesis pytest yaml asyncio "
+                "kkiai_sdk._downloads.range_requests kkiai_sdk._polling.workers"
+            ),
             "httpx kkiai_api",
         ),
         (
             "from kkiai_sdk import AsyncKkiai; AsyncKkiai('sk-x', base_url='http://localhost')",
-            "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._saving",
-            "httpx asyncio kkiai_api kkiai_sdk._crews kkiai_sdk._session_aiohttp",
+            "typer rich starlette uvicorn schemathesis pytest yaml kkiai_sdk._downloads.range_requests",
+            "httpx asyncio kkiai_api kkiai_sdk._polling.workers kkiai_sdk._http.aiohttp_transport",
         ),
         (
             HELP,
-            "httpx attr asyncio schemathesis uvicorn starlette yaml kkiai_api kkiai_sdk.errors kkiai_sdk._cli.work",
+            "httpx attr asyncio schemathesis uvicorn starlette yaml kkiai_api kkiai_sdk.errors kkiai_sdk.cli.work",
             "typer kkiai_sdk.cli",
         ),
         (
             "from kkiai_sdk import Kkiai; Kkiai('sk-x', base_url='http://localhost')",
-            "aiohttp httpx_aiohttp yarl asyncio kkiai_sdk._session_async kkiai_sdk._crews",
-            "httpx kkiai_sdk._session_pool",
+            "aiohttp httpx_aiohttp yarl asyncio kkiai_sdk._http.async_session kkiai_sdk._polling.workers",
+            "httpx kkiai_sdk._http.client_pool",
         ),
     ],
 )

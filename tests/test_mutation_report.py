@@ -9,14 +9,14 @@ import pytest
 from tools.mutation_report import REASONS, Judgement, Survivor, reasons, survivor
 
 DIFF = """\
---- kkiai_sdk/_text.py
-+++ kkiai_sdk/_text.py
+--- kkiai_sdk/_redaction.py
++++ kkiai_sdk/_redaction.py
 @@ -1,3 +1,3 @@
  def f(a):
 -    return a | `b`
 +    return a & `b`
 """
-CHANGE = Survivor("_text.f", "return a ¦ ´b´", "return a & ´b´")
+CHANGE = Survivor("_redaction.f", "return a ¦ ´b´", "return a & ´b´")
 
 
 def judged(changes: dict[Survivor, int], given: set[Survivor], **statuses: int) -> list[str]:
@@ -28,8 +28,8 @@ def judged(changes: dict[Survivor, int], given: set[Survivor], **statuses: int) 
 @pytest.mark.parametrize(
     ("mutant", "where"),
     [
-        ("kkiai_sdk._text.x_f__mutmut_12", "_text.f"),
-        ("kkiai_sdk._text.x__shown__mutmut_1", "_text._shown"),
+        ("kkiai_sdk._redaction.x_f__mutmut_12", "_redaction.f"),
+        ("kkiai_sdk._redaction.x__shown__mutmut_1", "_redaction._shown"),
         ("kkiai_sdk.models.xǁVideoTaskǁto_dict__mutmut_3", "models.VideoTask.to_dict"),
     ],
 )

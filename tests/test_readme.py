@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk import _runtime, mock
-from kkiai_sdk._main import main
+from kkiai_sdk import _clock as _runtime
+from kkiai_sdk import mock
+from kkiai_sdk.cli.main import main
 from tests.support.clock import FakeTime
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from kkiai_sdk._cli.codes import MEANINGS, SERIOUSNESS
-from kkiai_sdk._main import main as kkiai
+from kkiai_sdk.cli.codes import MEANINGS, SERIOUSNESS
+from kkiai_sdk.cli.main import main as kkiai
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 #: Cells of a line of help: what fits into a code block without a scroll bar.

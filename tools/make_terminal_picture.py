@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from kkiai_sdk import Kkiai, VideoTask, WaitResult
-from kkiai_sdk._cli.board import Board
-from kkiai_sdk._cli.report import Terminal, as_text
-from kkiai_sdk._cli.view import view
+from kkiai_sdk.cli.board import Board
+from kkiai_sdk.cli.report import Terminal, as_text
+from kkiai_sdk.cli.view import view
 from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:

@@ -15,10 +15,18 @@ class Mistake:
     new: str
 
 
-SESSION, RETRY, READING = "kkiai_sdk/_session.py", "kkiai_sdk/_retry.py", "kkiai_sdk/_reading.py"
-REFUSALS, EXCHANGE, JSON = "kkiai_sdk/_refusals.py", "kkiai_sdk/_exchange.py", "kkiai_sdk/_json.py"
+SESSION, RETRY, READING = (
+    "kkiai_sdk/_http/session.py",
+    "kkiai_sdk/_http/retry.py",
+    "kkiai_sdk/_responses/task_parser.py",
+)
+REFUSALS, EXCHANGE, JSON = (
+    "kkiai_sdk/_responses/error_parser.py",
+    "kkiai_sdk/_http/exchange.py",
+    "kkiai_sdk/_responses/strict_json.py",
+)
 ENDPOINT = "generated/kkiai_api/api/video/query_video_task.py"
-WIRE = "kkiai_sdk/_session_wire.py"
+WIRE = "kkiai_sdk/_http/base_session.py"
 
 #: No mistake at all: the suite must pass in a copy, or it would be the copying that is caught.
 CONTROL = Mistake("no mistake", SESSION, '"Accept": "application/json"', '"Accept": "application/json"')

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from kkiai_sdk import _runtime
+from kkiai_sdk import _clock as _runtime
 from kkiai_sdk.mock import MockGateway
 from tests.support.adapter import KINDS, Maker
 from tests.support.canary import KEY, watching

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 import kkiai_sdk as k
-from kkiai_sdk import _session_deadline
+from kkiai_sdk._http import deadline as _session_deadline
 from tests.support.canary import KEY
 from tests.support.wire import FileHost, finished, http, pattern, task
 

@@ -12,7 +12,7 @@ import pytest
 from httpcore._backends.auto import AutoBackend
 
 from kkiai_sdk import ConfigurationError, Kkiai, _config
-from kkiai_sdk._session_pool import Owner, Pool
+from kkiai_sdk._http.client_pool import Owner, Pool
 from tests.support.adapter import pin
 from tests.support.canary import KEY
 from tests.support.interleaving import steps

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from kkiai_sdk._session_streams import MAX_INTERIM
+from kkiai_sdk._http.streams import MAX_INTERIM
 from tests.support.rawserver import Act, End
 from tests.support.wire import HANG, FileHost, done, finished, http, pattern, refusal, task
 

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 import kkiai_sdk as k
-from kkiai_sdk._session_connections import Pool
+from kkiai_sdk._http.connections import Pool
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
 from tests.support.rawserver import Act, End
@@ -25,7 +25,7 @@ from tests.support.wire import CLOSE, RESET, http, says, task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kkiai_sdk._session_connections_async import AsyncPool
+    from kkiai_sdk._http.async_connections import AsyncPool
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime

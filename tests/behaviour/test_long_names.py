@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from kkiai_sdk._files import MAX_NAME
+from kkiai_sdk._downloads.part_file import MAX_NAME
 from tests.support.wire import FileHost, finished, pattern
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kkiai_sdk import KkiaiError, PollPolicy, RetryPolicy, VideoTask, _runtime
+from kkiai_sdk import KkiaiError, PollPolicy, RetryPolicy, VideoTask
+from kkiai_sdk import _clock as _runtime
 from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
 from tests.support.effort import examples

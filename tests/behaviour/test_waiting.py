@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kkiai_sdk as k
-from kkiai_sdk import ConfigurationError, PollPolicy, TaskState, _session_wire
+from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
+from kkiai_sdk._http import base_session as _session_wire
 from tests.support.clock import START, WALL_CLOCK
 from tests.support.wire import CLOSE, done, http, refusal, task
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.main import main
 from kkiai_sdk.mock import MockGateway
 from tests.support.canary import KEY, watching
 

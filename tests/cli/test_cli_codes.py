@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as sdk
-from kkiai_sdk._cli.codes import SERIOUSNESS, Code, code_of, most_serious
+from kkiai_sdk.cli.codes import SERIOUSNESS, Code, code_of, most_serious
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run

@@ -11,16 +11,16 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from kkiai_sdk import TaskFailedError, TaskFailure, TaskState, VideoTask, WaitResult
-from kkiai_sdk._cli.board import Board
-from kkiai_sdk._cli.events import Note, Received, Saved
-from kkiai_sdk._cli.report import Terminal, as_line, as_tabs, as_text
-from kkiai_sdk._cli.text import clock, middle_cut, percent, size, visible
-from kkiai_sdk._cli.view import view
+from kkiai_sdk.cli.board import Board
+from kkiai_sdk.cli.events import Note, Received, Saved
+from kkiai_sdk.cli.report import Terminal, as_line, as_tabs, as_text
+from kkiai_sdk.cli.text import clock, middle_cut, percent, size, visible
+from kkiai_sdk.cli.view import view
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from kkiai_sdk._cli.events import Event
+    from kkiai_sdk.cli.events import Event
 
 START = 1000.25
 ID = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kkiai_sdk._cli.codes import MEANINGS, SERIOUSNESS, Code
+from kkiai_sdk.cli.codes import MEANINGS, SERIOUSNESS, Code
 from tools.make_cli_docs import TARGET, commands, document, help_of
 from tools.make_terminal_picture import TARGET as PICTURE
 from tools.make_terminal_picture import picture

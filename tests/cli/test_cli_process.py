@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.main import main
 from tests.support.canary import KEY
 from tests.support.rawserver import Act, RawServer
 from tests.support.wire import HANG, done
@@ -36,7 +36,7 @@ STOPS = "Ctrl-C stops it."
 #: A process that was started in the background of a shell ignores Ctrl-C; the child must not inherit that.
 ENTRY = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from kkiai_sdk._main import main; sys.exit(main())"
+    "from kkiai_sdk.cli.main import main; sys.exit(main())"
 )
 
 
@@ -196,7 +196,7 @@ def test_python_m(gateway: MockGateway) -> None:
 def test_help_is_light() -> None:
     """Help comes without loading the HTTP library and the mock gateway's server."""
     code = (
-        "import sys; from kkiai_sdk._main import main; main(['wait', '--help']);"
+        "import sys; from kkiai_sdk.cli.main import main; main(['wait', '--help']);"
         "print([name for name in ('httpx', 'starlette', 'uvicorn', 'asyncio') if name in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -221,7 +221,7 @@ class Missing(importlib.abc.MetaPathFinder):
 def without(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide a package, and forget what was imported of it and by it."""
     for name in list(sys.modules):
-        if name.partition(".")[0] == package or name.startswith(("kkiai_sdk.cli", "kkiai_sdk._cli", "kkiai_sdk.mock")):
+        if name.partition(".")[0] == package or name.startswith(("kkiai_sdk.cli", "kkiai_sdk.cli", "kkiai_sdk.mock")):
             monkeypatch.delitem(sys.modules, name)
             if name.startswith("kkiai_sdk.") and name.count(".") == 1:
                 monkeypatch.delattr(name, raising=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk._cli.stream import Ordered, spread, stream
+from kkiai_sdk.cli.stream import Ordered, spread, stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kkiai_sdk import TaskFailedError, TaskFailure, TaskState, VideoTask, WaitResult
-from kkiai_sdk._cli.events import Note, Received, Saved
-from kkiai_sdk._cli.report import Report, Terminal
-from kkiai_sdk._cli.routes import Manner, Setting, on_stderr, on_stdout
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.events import Note, Received, Saved
+from kkiai_sdk.cli.main import main
+from kkiai_sdk.cli.report import Report, Terminal
+from kkiai_sdk.cli.routes import Manner, Setting, on_stderr, on_stdout
 
 if TYPE_CHECKING:
-    from kkiai_sdk._cli.events import Event
+    from kkiai_sdk.cli.events import Event
 
 ID = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
 RUNNING = VideoTask(id=ID, status="processing", state=TaskState.RUNNING, progress=0.43)

@@ -9,7 +9,7 @@ import pytest
 
 from contract_tests.crooked import gateway
 from contract_tests.mutants.gateways import IDS, serve
-from kkiai_sdk._main import main
+from kkiai_sdk.cli.main import main
 from kkiai_sdk.contract import Report, check
 from tests.support.canary import KEY
 

@@ -10,7 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from kkiai_api.api.video import query_video_task
-from kkiai_sdk import AsyncKkiai, Kkiai, _session_pool
+from kkiai_sdk import AsyncKkiai, Kkiai
+from kkiai_sdk._http import client_pool as _session_pool
 from tests.support import programs
 from tests.support.canary import KEY
 from tests.support.leaks import other_tasks
@@ -33,7 +34,7 @@ _END = object()
 def pin(patch: pytest.MonkeyPatch, transport: str) -> None:
     """Run asynchronous clients, here and in programs that are started, over this transport, whatever is installed."""
     if transport == "aiohttp":
-        from kkiai_sdk._session_aiohttp import Transport  # noqa: PLC0415 (an extra)
+        from kkiai_sdk._http.aiohttp_transport import Transport  # noqa: PLC0415 (an extra)
 
         patch.setattr(_session_pool, "gateway_transport", Transport)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kkiai_sdk._runtime import Runtime
+from kkiai_sdk._clock import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

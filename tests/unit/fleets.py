@@ -10,9 +10,9 @@ from attrs import define, field, frozen
 
 from kkiai_sdk import APIError, PollPolicy, RateLimitError, RetryPolicy
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._fleet import AskAbout, Ended, Finished, Fleet, Limits, TakeIn
-from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import MAX_HINT, History
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.poll_state import MAX_HINT, History
+from kkiai_sdk._polling.scheduler import AskAbout, Ended, Finished, Fleet, Limits, TakeIn
 from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 

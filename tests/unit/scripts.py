@@ -20,7 +20,7 @@ from kkiai_sdk import (
     VideoTask,
 )
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._waiting import Ask, History, Stop, after_answer, after_error, begin, decide
+from kkiai_sdk._polling.poll_state import Ask, History, Stop, after_answer, after_error, begin, decide
 from tests.unit.support import ASKED, START
 
 if TYPE_CHECKING:

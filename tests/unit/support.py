@@ -11,8 +11,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, VideoTask
-from kkiai_sdk._reading import read_task
-from kkiai_sdk._refusals import Answer, read_answer
+from kkiai_sdk._responses.error_parser import Answer, read_answer
+from kkiai_sdk._responses.task_parser import read_task
 from tests.support.effort import examples
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, VideoTask
-from kkiai_sdk._reading import (
+from kkiai_sdk._responses.error_parser import CODE_RULES, Answer, read_answer
+from kkiai_sdk._responses.task_parser import (
     CODE_PLACES,
     ID_PLACES,
     PROGRESS_PLACES,
@@ -22,7 +23,6 @@ from kkiai_sdk._reading import (
     URL_PLACES,
     read_task,
 )
-from kkiai_sdk._refusals import CODE_RULES, Answer, read_answer
 from tests.support.effort import examples
 from tests.unit.support import ASKED, FIXED, GATEWAY, JSON_VALUES, TEXTS, steers
 

@@ -75,7 +75,7 @@ def test_an_error_that_holds_the_key(make: Callable[[], BaseException]) -> None:
 
 def test_variables_of_our_frames() -> None:
     """A variable of ours that holds the key in a traceback is found, and one of the caller's is the caller's affair."""
-    from kkiai_sdk import _text  # noqa: PLC0415 (any frame of ours will do)
+    from kkiai_sdk import _redaction as _text  # noqa: PLC0415 (any frame of ours will do)
 
     mine = KEY
     with pytest.raises(AttributeError) as caught:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk import ConfigurationError, _checks
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk import _validators as _checks
 from tests.unit.support import brief
 
 if TYPE_CHECKING:

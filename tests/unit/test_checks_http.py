@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 import pytest
 
-from kkiai_sdk import ConfigurationError, _checks
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk import _validators as _checks
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from kkiai_sdk import (
     VideoTask,
     errors,
 )
-from kkiai_sdk._refusals import STATUS_ERRORS
+from kkiai_sdk._responses.error_parser import STATUS_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

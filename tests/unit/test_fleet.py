@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._fleet import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
-from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, End
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, End
+from kkiai_sdk._polling.scheduler import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
 from tests.unit.fleets import Play, sail
 from tests.unit.scripts import (
     DONE,

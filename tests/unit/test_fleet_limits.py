@@ -9,9 +9,9 @@ import pytest
 
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._fleet import AskAbout, Await, Ended, Fleet, Limits, TakeIn
-from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._waiting import MAX_HINT, End
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.poll_state import MAX_HINT, End
+from kkiai_sdk._polling.scheduler import AskAbout, Await, Ended, Fleet, Limits, TakeIn
 from tests.unit.scripts import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
 from tests.unit.support import START
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIResponseError, TaskState
-from kkiai_sdk._json import MAX_BODY, MAX_DEPTH, parse_json, read_loosely
+from kkiai_sdk._responses.strict_json import MAX_BODY, MAX_DEPTH, parse_json, read_loosely
 from tests.unit.support import FIXED, JSON_VALUES, TEXTS, read, refused
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

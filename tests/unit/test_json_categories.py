@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kkiai_sdk import APIError, APIResponseError
-from kkiai_sdk._json import parse_json
-from kkiai_sdk._refusals import Answer, read_answer
+from kkiai_sdk._responses.error_parser import Answer, read_answer
+from kkiai_sdk._responses.strict_json import parse_json
 
 #: Values that every parser must read, as the member of an object.
 ACCEPTED: dict[str, list[bytes]] = {

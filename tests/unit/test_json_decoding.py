@@ -9,8 +9,8 @@ import zlib
 import pytest
 
 from kkiai_sdk import APIResponseError, ServerError
-from kkiai_sdk._json import MAX_BODY, decoded
-from kkiai_sdk._refusals import Answer, legible, read_answer
+from kkiai_sdk._responses.error_parser import Answer, legible, read_answer
+from kkiai_sdk._responses.strict_json import MAX_BODY, decoded
 
 PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk._saving import MAX_NAME, file_name
+from kkiai_sdk._downloads.range_requests import MAX_NAME, file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

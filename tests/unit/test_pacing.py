@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kkiai_sdk._pacing import LEAST_PACE, MAX_REST, Pace
+from kkiai_sdk._polling.rate_limiter import LEAST_PACE, MAX_REST, Pace
 from tests.unit.support import START
 
 

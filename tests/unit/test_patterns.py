@@ -12,8 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kkiai_sdk import KkiaiError, _checks, _json, _refusals, _retry, _saving, _text, _vetting
-from kkiai_sdk._cli import input as _input
+from kkiai_sdk import KkiaiError
+from kkiai_sdk import _redaction as _text
+from kkiai_sdk import _validators as _checks
+from kkiai_sdk._downloads import range_requests as _saving
+from kkiai_sdk._downloads import urls as _vetting
+from kkiai_sdk._http import retry as _retry
+from kkiai_sdk._responses import error_parser as _refusals
+from kkiai_sdk._responses import strict_json as _json
+from kkiai_sdk.cli import input as _input
 from tests.support.effort import examples
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk._session_wire import read_url
+from kkiai_sdk._http.base_session import read_url
 
 BASES = ["http://127.0.0.1:8080/v1/video/query", "https://gateway.example", "https://xn--bcher-kva.example/a%20b/"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kkiai_sdk import APIResponseError, TaskState
-from kkiai_sdk._reading import read_task
-from kkiai_sdk._refusals import Answer, read_answer
+from kkiai_sdk._responses.error_parser import Answer, read_answer
+from kkiai_sdk._responses.task_parser import read_task
 
 GATEWAY = "https://gateway.example"
 URL = "https://cdn.example/v.mp4"

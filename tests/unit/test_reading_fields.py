@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from kkiai_sdk import TaskFailure, TaskState
-from kkiai_sdk._reading import STATES, read_task
+from kkiai_sdk._responses.task_parser import STATES, read_task
 from tests.unit.support import ASKED, GATEWAY, read
 
 URL = "https://cdn.example/a.mp4"

@@ -21,7 +21,7 @@ from kkiai_sdk import (
     TaskNotFoundError,
     UnprocessableEntityError,
 )
-from kkiai_sdk._refusals import read_answer
+from kkiai_sdk._responses.error_parser import read_answer
 from tests.unit.support import answer, refused
 
 HTML = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>cows</body></html>"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kkiai_sdk import APIError, APIResponseError, APIStatusError, TaskNotFoundError
-from kkiai_sdk._refusals import read_answer, request_id
+from kkiai_sdk._responses.error_parser import read_answer, request_id
 from tests.unit.support import answer, everything_in, refused, steers
 
 KEY = 'Canary/Key+With"Odd\\Signs'

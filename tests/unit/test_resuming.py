@@ -11,7 +11,7 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk._saving import (
+from kkiai_sdk._downloads.range_requests import (
     Expired,
     Failed,
     Head,

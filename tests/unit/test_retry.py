@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIConnectionError, APIError, BadRequestError, RateLimitError, RetryPolicy, ServerError
-from kkiai_sdk._retry import GiveUp, RetryAt, RetryBudget, backoff, judge
+from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, backoff, judge
 from tests.support.interleaving import steps
 from tests.unit.support import FIXED, START, refused
 

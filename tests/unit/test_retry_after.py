@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import RateLimitError, RetryPolicy
-from kkiai_sdk._retry import GiveUp, RetryAt, judge, parse_retry_after
+from kkiai_sdk._http.retry import GiveUp, RetryAt, judge, parse_retry_after
 from tests.unit.support import FIXED, START
 
 #: 1994-11-06 08:49:17 UTC, 20 s before the dates below.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import DownloadError
-from kkiai_sdk._saving import MAX_NAME, check_size, file_name, is_strong
+from kkiai_sdk._downloads.range_requests import MAX_NAME, check_size, file_name, is_strong
 from tests.unit.support import FIXED, brief
 
 URL = "https://cdn.example/a.mp4"

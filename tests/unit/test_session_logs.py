@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from kkiai_sdk import _session_logs
+from kkiai_sdk._http import logs as _session_logs
 
 
 @pytest.mark.fault("K-05")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import NotAVideoError
-from kkiai_sdk._sniffing import BOX_HEAD, check_video, is_mp4, next_box
+from kkiai_sdk._downloads.sniffing import BOX_HEAD, check_video, is_mp4, next_box
 from tests.unit.support import FIXED
 
 URL = "https://cdn.example/a.mp4"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk import _text
+from kkiai_sdk import _redaction as _text
 from tests.unit.support import FIXED, TEXTS, brief, steers
 
 ANY_TEXT = st.text(st.characters())

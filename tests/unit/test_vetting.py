@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import UnsafeURLError
-from kkiai_sdk._vetting import Source, is_private_address, is_private_host, same_origin, vet, vet_addresses
+from kkiai_sdk._downloads.urls import Source, is_private_address, is_private_host, same_origin, vet, vet_addresses
 from tests.unit.support import FIXED, GATEWAY
 
 LOCAL = "http://127.0.0.1:8080"

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from kkiai_sdk import APIError, ConfigurationError, PollPolicy, TaskFailure, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._waiting import (
+from kkiai_sdk._polling.poll_state import (
     LAST_LOOK,
     MAX_PAUSE,
     Ask,

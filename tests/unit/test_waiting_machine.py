@@ -25,14 +25,14 @@ from hypothesis.stateful import (
 )
 
 from kkiai_sdk import APIError, PollPolicy, TaskFailedError, TaskTimeoutError, VideoMissingError, WaitResult
+from kkiai_sdk._clock import Runtime
 from kkiai_sdk._drive import AsyncIteration, iterate
 from kkiai_sdk._effects import Call, Emit, Fetch, Reply, Sleep
 from kkiai_sdk._effects_fleet import Gather, Launch
-from kkiai_sdk._fleet import Limits
-from kkiai_sdk._flows import Terms, completing, watching
-from kkiai_sdk._retry import RetryBudget
-from kkiai_sdk._runtime import Runtime
-from kkiai_sdk._waiting import End
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.flows import Terms, completing, watching
+from kkiai_sdk._polling.poll_state import End
+from kkiai_sdk._polling.scheduler import Limits
 from tests.support.effort import examples
 from tests.unit.scripts import (
     DONE,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, PollPolicy, TaskNotFoundError, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End, begin, decide
+from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End, begin, decide
 from tests.unit.scripts import (
     DONE,
     EVENTS,

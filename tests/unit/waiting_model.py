@@ -10,8 +10,8 @@ from attrs import define, field, frozen
 
 from kkiai_sdk import APIError, PollPolicy, RateLimitError, TaskNotFoundError, TaskState, VideoTask
 from kkiai_sdk._effects import Reply
-from kkiai_sdk._pacing import BACK_OFF, LEAST_PACE, MAX_REST, RECOVERY, SLACK
-from kkiai_sdk._waiting import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End
+from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End
+from kkiai_sdk._polling.rate_limiter import BACK_OFF, LEAST_PACE, MAX_REST, RECOVERY, SLACK
 from tests.unit.support import START
 
 if TYPE_CHECKING:

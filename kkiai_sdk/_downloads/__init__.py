@@ -1,0 +1,1 @@
+"""Downloading the video of a task."""

@@ -1,0 +1,146 @@
+"""Which URL may be fetched at a server's word, and whether the key may go there.
+
+The key goes to the gateway's own origin and nowhere else. A URL must be http(s), without credentials, and must not
+point into private address space unless it shares the gateway's host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import frozen
+
+from kkiai_sdk import _redaction as _text
+from kkiai_sdk import _validators as _checks
+from kkiai_sdk.errors import UnsafeURLError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+#: Redirects that are followed, by downloads and by queries.
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+
+#: What is not on the public internet, by the special-purpose address registries of IANA (RFC 6890 and its updates). A
+#: table of our own: Python's ``is_global`` changes between patch releases, and calls multicast global.
+_IPV4_REFUSED = (
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private use"),
+    ("100.64.0.0/10", "shared address space of providers"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link local, and metadata of cloud machines"),
+    ("172.16.0.0/12", "private use"),
+    ("192.0.0.0/24", "protocol assignments"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.88.99.0/24", "6to4 relays, deprecated"),
+    ("192.168.0.0/16", "private use"),
+    ("198.18.0.0/15", "benchmarks"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved, and broadcast"),
+)
+#: Of IPv6 only this is given to the public so far; outside lie loopback, unique local, link local, site local,
+#: multicast, discard-only, segment routing, and NAT64 and the other forms that hold an IPv4 address.
+_IPV6_PUBLIC = ipaddress.IPv6Network("2000::/3")
+_IPV6_REFUSED = (
+    ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID"),
+    ("2001:db8::/32", "documentation"),
+    ("2002::/16", "6to4, which holds an IPv4 address"),
+    ("3fff::/20", "documentation"),
+)
+_REFUSED_NETWORKS = tuple(ipaddress.ip_network(network) for network, _ in _IPV4_REFUSED + _IPV6_REFUSED)
+_PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
+
+
+@frozen
+class Source:
+    """A URL that may be fetched."""
+
+    url: str
+    #: Whether it is on the gateway's own origin and gets the key.
+    with_key: bool
+
+
+def vet(url: str, base_url: str, *, came_from: str | None = None) -> Source:
+    """The URL as something to fetch. Raises UnsafeURLError; ``came_from`` is the URL that redirected here."""
+    try:
+        parts, gateway = urlsplit(url), urlsplit(base_url)
+        problem = _problem(url, parts, gateway, came_from)
+    except ValueError:
+        problem = "is not a valid URL"
+    if problem:
+        raise UnsafeURLError(f"the video URL {shown(url)!r} was not fetched: it {problem}", url=shown(url))
+    return Source(url, with_key=origin(parts) == origin(gateway))
+
+
+def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str | None) -> str | None:
+    host = parts.hostname or ""
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
+    elsewhere = host != gateway.hostname
+    downgraded = urlsplit(came_from or "").scheme == "https" and parts.scheme == "http"
+    problems = (
+        (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
+        (parts.scheme not in DEFAULT_PORTS, "is neither https nor http"),
+        (not _checks.is_host(host), "names no host in plain ASCII"),
+        (parts.username is not None or parts.password is not None, "holds a user name or password"),
+        (downgraded, "is a redirect from https to http"),
+        (elsewhere and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
+        (elsewhere and is_private_host(host), "points into private address space"),
+    )
+    return next((text for applies, text in problems if applies), None)
+
+
+def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what decides whether the key may be sent."""
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Whether two URLs have one origin. Raises ValueError for what is no URL."""
+    # Nearly always the one was made from the other; what ``urlsplit`` has read it keeps, which is a lot for many tasks.
+    return url.startswith(f"{other}/") or origin(urlsplit(url)) == origin(urlsplit(other))
+
+
+def is_private_host(host: str) -> bool:
+    """Whether a host, by its spelling alone, is not on the public internet."""
+    name = host.rstrip(".").lower()
+    if name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
+        return True
+    try:
+        address = ipaddress.ip_address(name.split("%")[0])
+    except ValueError:
+        # 127.1, 0x7f.1 and 0177.0.0.1 are addresses to some resolvers: no public name ends in a number.
+        return bool(re.fullmatch(r"(?:\d+|0x[0-9a-f]*)", name.rsplit(".", 1)[-1]))
+    return is_private_address(address)
+
+
+def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address must not be fetched from at a server's word."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return is_private_address(address.ipv4_mapped)
+        if address not in _IPV6_PUBLIC:
+            return True
+    return any(address in network for network in _REFUSED_NETWORKS)
+
+
+def vet_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
+    """Raises UnsafeURLError if any address of a file's host is not on the public internet: which one of several a
+    connection would go to is not for the server to choose. The gateway's own host may be anywhere.
+    """
+    if host == urlsplit(base_url).hostname:
+        return
+    inside = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
+    if inside is not None:
+        place = _text.message(host, 200)
+        raise UnsafeURLError(f"nothing was fetched from {place!r}: it resolves to {inside}, in private address space")
+
+
+def shown(url: str) -> str:
+    """A URL as it may stand in a message: without its query, which is often a signature, and without a password."""
+    return _text.message(re.sub(r"//[^/]*@", "//***@", _text.without_query(url)), 200)

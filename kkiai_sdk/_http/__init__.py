@@ -1,0 +1,1 @@
+"""The HTTP layer: gets any endpoint of the gateway answered."""

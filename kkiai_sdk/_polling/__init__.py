@@ -1,0 +1,1 @@
+"""Waiting for tasks: one, or many at once."""

@@ -1,0 +1,1 @@
+"""Pure readers of answers: tasks and errors."""
