@@ -13,7 +13,7 @@ from kkiai_sdk import Kkiai
 from kkiai_sdk import _clock as _runtime
 from kkiai_sdk.contract import _spec
 from tests.support import effort  # noqa: F401 (its profile must be known before it is asked for)
-from tests.support.adapter import KINDS, Maker, pin
+from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
 
 if TYPE_CHECKING:
@@ -40,14 +40,6 @@ def _no_strangers() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _over_httpcore() -> Iterator[None]:
-    # The wire stands in for httpcore.
-    with pytest.MonkeyPatch.context() as patch:
-        pin(patch, "httpcore")
-        yield
-
-
 @pytest.fixture(scope="session")
 def spec() -> Spec:
     """The contract."""
@@ -65,7 +57,7 @@ def wire(spec: Spec) -> Iterator[Wire]:
 def time(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
     """Time for the clients, moved by their own sleeping."""
     fake = FakeTime()
-    monkeypatch.setattr(_runtime, "SYSTEM", fake.runtime())
+    monkeypatch.setattr(_runtime, "SYSTEM", fake.as_clock())
     return fake
 
 

@@ -1,91 +1,113 @@
-"""A client without its I/O: what was asked for becomes checked terms and flows; answers become tasks."""
+"""Behaviour shared by both clients: checks arguments, builds flows, turns responses into tasks."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from kkiai_api.models import VideoTask as GeneratedVideoTask
-from kkiai_sdk import _clock as _runtime
-from kkiai_sdk import _config
-from kkiai_sdk import _validators as _checks
-from kkiai_sdk._effects import Call, Fetch, Reply
-from kkiai_sdk._http import retry as _retry
-from kkiai_sdk._http.client_pool import Pool
-from kkiai_sdk._http.session import Seam
-from kkiai_sdk._responses import error_parser as _refusals
-from kkiai_sdk._responses import task_parser as _reading
-from kkiai_sdk.errors import APIResponseError, ConfigurationError
+from kkiai_sdk import _clock, _config, _validators
+from kkiai_sdk._downloads.flow import DownloadRequest
+from kkiai_sdk._downloads.part_file import resolve_target
+from kkiai_sdk._downloads.urls import check_addresses
+from kkiai_sdk._effects import QueryResult, QueryTask, RequestOptions
+from kkiai_sdk._http.base_session import SessionContext
+from kkiai_sdk._http.client_pool import ClientPool
+from kkiai_sdk._http.raw_client import raw_client
+from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.flows import WaitOptions, result_or_raise, wait_flow, wait_many_flow
+from kkiai_sdk._polling.scheduler import SchedulerLimits
+from kkiai_sdk._responses.error_parser import MAX_BODY
+from kkiai_sdk._responses.raw_response import parse_retry_after
+from kkiai_sdk._responses.task_parser import read_task
+from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.models import VideoTask, WaitResult
 from kkiai_sdk.policies import PollPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
 
-    from kkiai_api.types import Response
-    from kkiai_sdk._clock import Runtime
-    from kkiai_sdk._downloads import flow as _downloads
+    from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._effects import Flow
-    from kkiai_sdk._http.base_session import Fields
-    from kkiai_sdk._polling import flows as _flows
-    from kkiai_sdk._polling.poll_state import History
+    from kkiai_sdk._http.base_session import Success
+    from kkiai_sdk._http.client_pool import TransportKinds
+    from kkiai_sdk._polling.poll_state import PollState
 
 
-@frozen
-class Core:
-    """A client without its httpx side."""
+class BaseClient:
+    """The part of a client that waits for nothing."""
 
-    config: _config.Config
-    runtime: Runtime
-    pool: Pool
-    budget: _retry.RetryBudget
+    #: The class of the session, and the classes of its transports.
+    _session_class: type[Any]
+    _kinds: TransportKinds
 
-    @classmethod
-    def make(cls, client: Callable[..., object], unknown: Mapping[str, object], **options: Any) -> Core:
-        """A new core, with a pool of its own, for a client of this class. Raises ConfigurationError."""
-        _config.refuse(unknown, client)
+    def __init__(self, unknown: Mapping[str, object], **options: Any) -> None:
+        _config.reject_unknown(unknown, type(self))
         config = _config.make(os.environ, **options)
-        return cls(config, _runtime.SYSTEM, Pool(config), _retry.RetryBudget(config.retry.budget))
 
-    def changed(self, options: Mapping[str, Any]) -> Core:
-        """A copy with other options, over the same pool."""
-        config = _config.change(self.config, options)
-        budget = _retry.RetryBudget(config.retry.budget) if config.retry != self.config.retry else self.budget
-        return evolve(self, config=config, budget=budget)
+        def file_policy(host: str, addresses: Sequence[str]) -> None:
+            check_addresses(host, addresses, config.base_url)
 
-    def seam(self) -> Seam:
-        """What a session needs to know."""
-        return Seam(self.config, self.runtime, self.pool, self.budget, self.call())
+        self._set_context(
+            SessionContext(
+                config,
+                _clock.SYSTEM,
+                ClientPool(config, self._kinds, file_policy),
+                RetryBudget(config.retry.budget),
+                RequestOptions(config.timeout, config.max_retries),
+            )
+        )
 
-    def call(
+    def _set_context(self, context: SessionContext) -> None:
+        self._context, self._session = context, self._session_class(context)
+
+    def with_options(self, **changes: Unpack[_config.Options]) -> Self:
+        """Return a copy with other options over the same connections; closing either closes both.
+
+        Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers`` and
+        ``user_agent_suffix``. Raises ConfigurationError for anything else.
+        """
+        _config.wrap_secret(changes)
+        old = self._context
+        config = _config.change(old.config, changes)
+        budget = old.budget if config.retry == old.config.retry else RetryBudget(config.retry.budget)
+        options = RequestOptions(config.timeout, config.max_retries)
+        client = type(self).__new__(type(self))
+        client._set_context(evolve(old, config=config, budget=budget, options=options))  # noqa: SLF001 (its own class)
+        return client
+
+    def _raw_client(self) -> AuthenticatedClient:
+        return raw_client(self._context.config.base_url)
+
+    def _request_options(
         self,
         timeout: float | timedelta | None = None,
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
-    ) -> Call:
-        """The terms of one query: the client's own where nothing else is given."""
-        config = self.config
-        return Call(
+    ) -> RequestOptions:
+        """Return the options of one query: the client's own where no other is given."""
+        config = self._context.config
+        return RequestOptions(
             config.timeout if timeout is None else _config.request_timeout("timeout", timeout),
             config.max_retries if max_retries is None else _config.retries("max_retries", max_retries),
-            _checks.headers("extra_headers", extra_headers),
+            _validators.headers("extra_headers", extra_headers),
+            max_body=MAX_BODY,
         )
 
-    def fetch(
-        self,
-        task_id: str,
-        timeout: float | timedelta | None,
-        max_retries: int | None,
-        extra_headers: Mapping[str, str] | None,
-    ) -> Fetch:
-        """One query, checked."""
-        call = self.call(timeout, max_retries, extra_headers)
-        return Fetch(_checks.task_id(task_id), call)
+    def _query_task(self, task_id: str, *options: Any) -> QueryTask:
+        return QueryTask(_validators.task_id(task_id), self._request_options(*options))
 
-    def watching(
+    def _to_result(self, success: Success, task_id: str) -> QueryResult:
+        """Return the task in the response to a query."""
+        config, raw = self._context.config, success.raw
+        task = read_task(
+            success.json(), task_id, base_url=config.base_url, request_id=raw.request_id, secret=config.secret.known
+        )
+        return QueryResult(task, parse_retry_after(raw.headers, self._context.clock.wall_clock()))
+
+    def _wait_flow(
         self,
         task_id: str,
         timeout: float | timedelta | None,
@@ -93,60 +115,38 @@ class Core:
         on_update: Callable[[VideoTask], object] | None = None,
         *,
         every_poll: bool = False,
-    ) -> Flow[History]:
-        """The flow of one wait, checked."""
-        from kkiai_sdk._polling import flows as _flows  # noqa: PLC0415 (a query needs nothing of it)
+    ) -> Flow[PollState]:
+        _validators.callback("on_update", on_update)
+        return wait_flow(_validators.task_id(task_id), self._wait_options(timeout, poll), every_poll=every_poll)
 
-        _checks.callback("on_update", on_update)
-        return _flows.watching(_checks.task_id(task_id), self.terms(timeout, poll), every_poll=every_poll)
+    def _result_or_raise(self, state: PollState, *, raise_on_failure: bool) -> VideoTask:
+        return result_or_raise(state, self._context.clock.monotonic(), raise_on_failure=raise_on_failure)
 
-    def conclude(self, history: History, *, raise_on_failure: bool) -> VideoTask:
-        """The task of a wait that is over; raises the error that this end is."""
-        from kkiai_sdk._polling import flows as _flows  # noqa: PLC0415 (as above)
-
-        return _flows.conclude(history, self.runtime.monotonic(), raise_on_failure=raise_on_failure)
-
-    def terms(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> _flows.Terms:
-        """The terms of a wait."""
+    def _wait_options(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> WaitOptions:
         if poll is not None and not isinstance(poll, PollPolicy):
             raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        from kkiai_sdk._polling import flows as _flows  # noqa: PLC0415 (as above)
+        context, limit = self._context, _validators.wait_timeout(timeout)
+        return WaitOptions(limit, poll or context.config.poll, self._request_options(), context.clock, context.budget)
 
-        limit = _checks.wait_timeout(timeout)
-        return _flows.Terms(limit, poll or self.config.poll, self.call(), self.runtime, self.budget)
-
-    def reply(self, response: Response[Any], task_id: str) -> Reply:
-        """What the generated function brought, as a task of ours."""
-        headers = cast("Fields", response.headers).pairs
-        if not isinstance(
-            response.parsed, GeneratedVideoTask
-        ):  # pragma: no cover (the session lets nothing else through)
-            raise APIResponseError("the generated client did not read a task")
-        task = _reading.read_task(
-            response.parsed.to_dict(),
-            task_id,
-            base_url=self.config.base_url,
-            request_id=_refusals.request_id(headers),
-            secret=self.config.secret.known,
-        )
-        return Reply(task, _retry.parse_retry_after(headers, self.runtime.wall_clock()))
-
-    def fleet(
+    def _wait_many_flow(
         self,
         task_ids: Iterable[str],
         timeout: float | timedelta | None,
         poll: PollPolicy | None,
         limits: tuple[int, float | None, int],
     ) -> Flow[None]:
-        """The flow for many tasks, checked. What is wrong with one of the ids is its result; a closed client is not."""
-        self.pool.check_open()
-        from kkiai_sdk._polling import flows as _flows  # noqa: PLC0415 (as above)
-        from kkiai_sdk._polling.scheduler import Limits  # noqa: PLC0415 (as above)
+        """Return the flow of many waits. An invalid id is a result; a closed client is an error."""
+        self._context.pool.check_open()
+        checked = SchedulerLimits.of(*limits)
+        return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)
 
-        checked = Limits.of(*limits)
-        return _flows.completing(_checks.ids_in_turn(task_ids), self.terms(timeout, poll), checked)
+    @staticmethod
+    def _in_order(ids: list[str], results: Iterable[WaitResult]) -> list[WaitResult]:
+        """Return results in the order of the ids, one for each different id."""
+        by_id = {result.task_id: result for result in results}
+        return [by_id[task_id] for task_id in dict.fromkeys(ids)]
 
-    def job(
+    def _download_request(
         self,
         task_or_id: VideoTask | str,
         dest: str | os.PathLike[str],
@@ -155,34 +155,26 @@ class Core:
         resume: bool,
         progress: Callable[[int, int | None], Any] | None,
         max_bytes: int | None,
-    ) -> tuple[_downloads.Job, VideoTask | None]:
-        """One download, checked before anything is sent, and the snapshot at hand."""
-        from kkiai_sdk._downloads import flow as _downloads  # noqa: PLC0415 (a query needs nothing of it)
-        from kkiai_sdk._downloads.part_file import resolve_target  # noqa: PLC0415 (as above)
-
-        task = task_or_id if isinstance(task_or_id, VideoTask) else None
-        task_id = _checks.task_id(task.id if task else task_or_id)
-        _checks.callback("progress", progress)
-        job = _downloads.Job(
+    ) -> DownloadRequest:
+        """Return a download whose arguments are checked before anything is sent."""
+        task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
+        _validators.callback("progress", progress)
+        context = self._context
+        return DownloadRequest(
             task_id=task_id,
             target=resolve_target(dest, task_id, overwrite=overwrite),
             overwrite=overwrite,
             resume=resume,
-            max_bytes=None if max_bytes is None else _checks.whole("max_bytes", max_bytes, low=1, high=1 << 62),
+            max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,
-            base_url=self.config.base_url,
-            call=self.call(),
-            retry=self.config.retry,
-            runtime=self.runtime,
+            base_url=context.config.base_url,
+            options=self._request_options(),
+            retry=context.config.retry,
+            clock=context.clock,
         )
-        return job, task
 
-    def ids(self, task_ids: Iterable[str]) -> list[str]:
-        """The ids as a list, checked to be one of texts."""
-        return list(_checks.task_ids(task_ids))
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._context.config.base_url!r})"
 
-    @staticmethod
-    def in_order(ids: list[str], results: Iterable[WaitResult]) -> list[WaitResult]:
-        """Results in the order of the ids, one for each different id."""
-        by_id = {result.task_id: result for result in results}
-        return [by_id[task_id] for task_id in dict.fromkeys(ids)]
+    def __reduce__(self) -> Never:
+        raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")

@@ -1,4 +1,4 @@
-"""The clock, sleeping and chance: the one seam through which tests, and nobody else, put in their own."""
+"""Clock, sleep and random source; replaceable in tests."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def _sleep_until(until: float) -> None:
 
 
 async def _sleep_until_async(until: float) -> None:
-    import asyncio  # noqa: PLC0415 (whoever gets here has it; others do without)
+    import asyncio  # noqa: PLC0415 (the synchronous client does without it)
 
     await asyncio.sleep(max(until - time.monotonic(), 0.0))
 
 
 @frozen
-class Runtime:
-    """Where time and chance come from. Sleeping takes the time of waking up, never a duration."""
+class Clock:
+    """Sources of time and randomness. Sleeps take the time of waking up, never a duration."""
 
-    #: Seconds; durations and deadlines are measured by this clock only. It stands still while a laptop is suspended.
+    #: Seconds, for durations and deadlines. It stands still while a machine is suspended.
     monotonic: Callable[[], float] = time.monotonic
-    #: Epoch seconds; only dates in headers are compared with it.
+    #: Epoch seconds, compared with dates in headers only.
     wall_clock: Callable[[], float] = time.time
     sleep_until: Callable[[float], None] = _sleep_until
     sleep_until_async: Callable[[float], Awaitable[None]] = _sleep_until_async
@@ -36,4 +36,4 @@ class Runtime:
     random: Callable[[], float] = random.random
 
 
-SYSTEM = Runtime()
+SYSTEM = Clock()

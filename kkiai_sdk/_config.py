@@ -1,4 +1,4 @@
-"""The loose inputs of a client become one frozen, checked Config."""
+"""Turns the inputs of a client into one frozen, checked Config."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
 
 from attrs import evolve, field, frozen
 
-from kkiai_sdk import _validators as _checks
-from kkiai_sdk._defaults import DEFAULT_BASE_URL, DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT
+from kkiai_sdk import _validators
 from kkiai_sdk._version import __version__
 from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.policies import PollPolicy, RetryPolicy
@@ -18,15 +17,30 @@ from kkiai_sdk.policies import PollPolicy, RetryPolicy
 if TYPE_CHECKING:
     from datetime import timedelta
 
-#: What may be passed through to httpx. The rest is the SDK's: headers, timeouts, redirects, and the limits of the pool,
-#: which must stay open because httpcore 1.0.9 loses slots of a limited pool when requests are cancelled.
+#: The server of openapi.yaml; a test holds the two together.
+DEFAULT_BASE_URL = "https://www.kkiai.com"
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_MAX_RETRIES = 3
+#: Seconds; half an hour covers every usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4) several times over.
+DEFAULT_WAIT_TIMEOUT = 1800.0
+#: Requests in flight at once. With a gateway that answers in 200 ms they make 40 per second; with one that answers at
+#: once fewer would do.
+DEFAULT_CONCURRENCY = 8
+#: Requests per second for all tasks of one call: what a tenth of one core sends. A fleet of 150 tasks at the first pace
+#: of the default schedule, or of 750 at its last, does not feel it.
+DEFAULT_PER_SECOND = 50.0
+#: Tasks that wait at a time: about 10 MiB of them.
+DEFAULT_WAITING = 10_000
+
+#: Arguments that are passed on to httpx. The SDK decides about headers, timeouts, redirects, and the limits
+#: of the pool: httpcore 1.0.9 loses places of a limited pool when requests are cancelled.
 HTTPX_ARGS = frozenset({"cert", "event_hooks", "http1", "http2", "mounts", "proxy", "transport", "trust_env", "verify"})
 
 KeySource: TypeAlias = str | Callable[[], str]
 
 
 class Options(TypedDict, total=False):
-    """What ``with_options`` accepts."""
+    """The options that ``with_options`` accepts."""
 
     api_key: KeySource
     timeout: float | timedelta
@@ -38,10 +52,10 @@ class Options(TypedDict, total=False):
 
 
 class Secret:
-    """A key that shows itself to nobody: not in repr, not in tracebacks, not in pickles.
+    """A key that appears neither in repr nor in tracebacks or pickles.
 
-    It is made before anything else is done with a key, and is not checked by that: an error must find the key hidden in
-    every frame that it passes.
+    It wraps the key, unchecked, before anything else is done with it: an error must find the key hidden in every frame
+    that it passes.
     """
 
     __slots__ = ("_known", "_source")
@@ -52,29 +66,29 @@ class Secret:
         self._known = _constant(None if callable(source) else source)
 
     @classmethod
-    def of(cls, source: object) -> Secret:
-        """The source as a secret, which it may be already."""
+    def from_value(cls, source: object) -> Secret:
+        """Return the source as a Secret, which it may be already."""
         return source if isinstance(source, Secret) else cls(source)
 
     def checked(self) -> Secret:
-        """With the white space around the key taken away; a function is not asked. Raises ConfigurationError."""
-        return self if self._source else Secret(_checks.api_key(self._known()))
+        """Return the secret without white space around the key; a function is not called. Raises ConfigurationError."""
+        return self if self._source else Secret(_validators.api_key(self._known()))
 
     def reveal(self) -> str:
-        """The key, checked. Raises ConfigurationError."""
+        """Return the key, checked. Raises ConfigurationError."""
         return self.resolved().known or ""
 
     def resolved(self) -> Secret:
-        """The key as it is now: a function is asked, here and only here."""
+        """Return the key as it is now: here, and only here, a function is called."""
         if self._source is None:
             return self
-        now = Secret(_checks.api_key(self._source()))
+        now = Secret(_validators.api_key(self._source()))
         self._known = _constant(now.known)
         return now
 
     @property
     def known(self) -> str | None:
-        """The key as it was last, without asking for it: what must not be shown."""
+        """The last key, which must not be shown; a function is not called."""
         known: str | None = self._known()
         return known
 
@@ -93,10 +107,10 @@ class Secret:
         )
 
 
-def hide(options: Any) -> None:
-    """Hide the key among options, before anything is done with them."""
+def wrap_secret(options: Any) -> None:
+    """Wrap the key among options in a Secret, before anything else is done with them."""
     if "api_key" in options:
-        options["api_key"] = Secret.of(options["api_key"])
+        options["api_key"] = Secret.from_value(options["api_key"])
 
 
 def _constant(key: Any) -> Callable[[], Any]:
@@ -105,7 +119,7 @@ def _constant(key: Any) -> Callable[[], Any]:
 
 @frozen
 class Config:
-    """Everything a client was told, checked."""
+    """The checked options of a client."""
 
     secret: Secret
     base_url: str
@@ -127,8 +141,8 @@ def make(
     httpx_args: Mapping[str, Any] | None,
     **options: object,
 ) -> Config:
-    """The configuration for what was passed, completed from the environment. Raises ConfigurationError."""
-    secret = Secret.of(environ.get("KKIAI_API_KEY") if api_key is None else api_key)
+    """Return the configuration for the arguments, completed from the environment. Raises ConfigurationError."""
+    secret = Secret.from_value(environ.get("KKIAI_API_KEY") if api_key is None else api_key)
     url = base_url if base_url is not None else environ.get("KKIAI_BASE_URL") or DEFAULT_BASE_URL
     # Crash reporters show the variables of every frame in a traceback, and these hold the key.
     del environ, api_key
@@ -136,7 +150,7 @@ def make(
         raise ConfigurationError("no API key: pass api_key=… or set KKIAI_API_KEY")
     config = Config(
         secret=secret.checked(),
-        base_url=_checks.base_url(url, allow_http=allow_http),
+        base_url=_validators.base_url(url, allow_http=allow_http),
         user_agent=_user_agent(None),
         httpx_args=_httpx_args(httpx_args),
     )
@@ -144,12 +158,12 @@ def make(
 
 
 def change(config: Config, options: Mapping[str, Any]) -> Config:
-    """The configuration with some options replaced. Raises ConfigurationError for an unknown or impossible one."""
-    unknown = sorted(options.keys() - _READERS.keys())
+    """Return the configuration with some options replaced. Raises ConfigurationError for an unknown or invalid one."""
+    unknown = sorted(options.keys() - OPTION_VALIDATORS.keys())
     if unknown:
-        known = ", ".join(sorted(_READERS))
+        known = ", ".join(sorted(OPTION_VALIDATORS))
         raise ConfigurationError(f"unknown option {', '.join(map(ascii, unknown))[:200]}; known: {known}")
-    return evolve(config, **dict(_READERS[name](name, value) for name, value in options.items()))
+    return evolve(config, **dict(OPTION_VALIDATORS[name](name, value) for name, value in options.items()))
 
 
 def _policy(kind: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
@@ -163,22 +177,22 @@ def _policy(kind: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
 
 
 def request_timeout(name: str, value: object) -> float:
-    """Seconds for one try of one request: above 0, at most a day."""
-    return _checks.number(name, value, low=0, high=_checks.MAX_SECONDS, above=True)
+    """Return the checked seconds for one attempt of a request: above 0, at most a day."""
+    return _validators.number(name, value, low=0, high=_validators.MAX_SECONDS, above=True)
 
 
 def retries(name: str, value: object) -> int:
-    """How often a request may be sent again: 0 to 100."""
-    return _checks.whole(name, value, low=0, high=100)
+    """Return the checked number of retries: 0 to 100."""
+    return _validators.whole(name, value, low=0, high=100)
 
 
-_READERS: Mapping[str, Callable[[str, Any], tuple[str, Any]]] = {
-    "api_key": lambda _, value: ("secret", Secret.of(value).checked()),
+OPTION_VALIDATORS: Mapping[str, Callable[[str, Any], tuple[str, Any]]] = {
+    "api_key": lambda _, value: ("secret", Secret.from_value(value).checked()),
     "timeout": lambda name, value: (name, request_timeout(name, value)),
     "max_retries": lambda name, value: (name, retries(name, value)),
     "retry": _policy(RetryPolicy),
     "poll": _policy(PollPolicy),
-    "default_headers": lambda name, value: ("headers", _checks.headers(name, value)),
+    "default_headers": lambda name, value: ("headers", _validators.headers(name, value)),
     "user_agent_suffix": lambda _, value: ("user_agent", _user_agent(value)),
 }
 
@@ -193,19 +207,19 @@ def _user_agent(suffix: object) -> str:
 
 
 def _httpx_args(args: object) -> dict[str, Any]:
-    given = dict(_checks.mapping("httpx_args", args))
+    given = dict(_validators.mapping("httpx_args", args))
     wrong = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
     if wrong:
         raise ConfigurationError(f"httpx_args must not set {wrong[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
     if "event_hooks" in given:
-        given["event_hooks"] = _checks.event_hooks("event_hooks in httpx_args", given["event_hooks"])
+        given["event_hooks"] = _validators.event_hooks("event_hooks in httpx_args", given["event_hooks"])
     if "mounts" in given:
-        given["mounts"] = dict(_checks.mapping("mounts in httpx_args", given["mounts"]))
+        given["mounts"] = dict(_validators.mapping("mounts in httpx_args", given["mounts"]))
     return given
 
 
-def refuse(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
-    """Raises ConfigurationError when a call was given keyword arguments that it does not have."""
+def reject_unknown(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
+    """Raise ConfigurationError for keyword arguments that a function does not have."""
     if unknown:
         known = ", ".join(
             p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD

@@ -1,70 +1,194 @@
-"""What a flow asks its driver to do. A flow is a generator that yields these and is sent the outcome.
+"""Effects and the drivers that perform them.
 
-Flows hold the order of things and no I/O; drivers perform one effect at a time and hold no judgement. There are two
-drivers, with and without ``await``, and one of everything else.
-
-Here are those that every client has a use for; those of downloads and of fleets stand beside them.
+A flow is a generator that yields effects and is sent their results. Flows hold the order of steps and no I/O. Drivers
+perform one effect at a time and hold no judgement; there are two of each, with and without ``await``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from kkiai_sdk._effects_files import Copy, Local, Open
-    from kkiai_sdk._effects_fleet import Gather, Launch
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+
+    from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk.models import VideoTask, WaitResult
 
+E = TypeVar("E")
 T = TypeVar("T")
 
 
 @frozen
-class Call:
-    """How one query is to be made."""
+class RequestOptions:
+    """Limits and extra headers of one logical request, retries included."""
 
-    #: Seconds for each try.
+    #: Seconds for each attempt.
     timeout: float
     max_retries: int
     headers: tuple[tuple[str, str], ...] = ()
-    #: Monotonic time after which nothing is tried again.
-    deadline: float = float("inf")
+    #: Monotonic time after which no attempt starts.
+    deadline: float = math.inf
+    #: Bytes of a successful body at most, packed or not. The default bounds what is held in memory.
+    max_body: int = 1 << 28
 
 
 @frozen
-class Fetch:
-    """Query a task. Outcome: a :class:`Reply`; raises what the query raises."""
+class QueryTask:
+    """Query a task. Result: a :class:`QueryResult`; raises the error of the query."""
 
     task_id: str
-    call: Call
+    options: RequestOptions
 
 
 @frozen
-class Reply:
-    """A task, and for how many seconds the server asks to be left alone."""
+class QueryResult:
+    """A task, and the seconds that the server asks to wait before the next query, if it does."""
 
     task: VideoTask
-    hint: float | None = None
+    retry_after: float | None = None
 
 
 @frozen
 class Emit:
-    """Hand something to the caller: a snapshot of one task, or the end of one of many."""
+    """Hand a value to the caller: a snapshot of one task, or the end of one of many."""
 
     value: VideoTask | WaitResult
 
 
 @frozen
 class Sleep:
-    """Do nothing until this time."""
+    """Sleep until this monotonic time."""
 
     until: float
 
 
-Effect: TypeAlias = "Fetch | Sleep | Emit | Launch | Gather | Local | Open | Copy"
-Flow: TypeAlias = Generator["Effect", Any, T]
-Outcome: TypeAlias = Reply | KkiaiError
+@frozen
+class StartQuery:
+    """Start a query and go on at once; the result is collected later."""
+
+    query: QueryTask
+
+
+@frozen
+class CollectResults:
+    """Wait for started queries, at most until this monotonic time. Result: pairs of id and outcome."""
+
+    until: float
+
+
+@frozen
+class RunBlocking:
+    """Run a function that may block on the file system. Result: its return value."""
+
+    function: Callable[[], Any]
+
+
+@frozen
+class OpenDownload:
+    """Send a GET for a file. Result: its ResponseHead, or an APIError without a response. The body stays open."""
+
+    target: AllowedURL
+    headers: Mapping[str, str]
+
+
+@frozen
+class WriteBody:
+    """Pass the open body to ``write`` chunk by chunk. Result: None at its end, or the APIError that cut it short."""
+
+    write: Callable[[bytes], None]
+    #: Called before the first write and after each; may be a coroutine function in the asynchronous client.
+    report: Callable[[], object]
+
+
+Effect: TypeAlias = QueryTask | Sleep | Emit | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody
+Flow: TypeAlias = Generator[Effect, Any, T]
+QueryOutcome: TypeAlias = QueryResult | KkiaiError
+
+
+class _Steps(Generic[E, T]):
+    """A flow as an iterator of effects; ``result`` or ``error`` is set between two."""
+
+    def __init__(self, flow: Generator[E, Any, T]) -> None:
+        self._flow = flow
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.returned: T
+
+    def __iter__(self) -> Iterator[E]:
+        return self
+
+    def __next__(self) -> E:
+        result, self.result = self.result, None
+        error, self.error = self.error, None
+        try:
+            return self._flow.send(result) if error is None else self._flow.throw(error)
+        except StopIteration as stop:
+            self.returned = stop.value
+            raise
+
+
+def run(flow: Generator[E, Any, T], perform: Callable[[E], Any]) -> T:
+    """Perform every effect; return the value that the flow returns, raise the error that it raises."""
+    steps = _Steps(flow)
+    with closing(flow):
+        for step in steps:
+            try:
+                steps.result = perform(step)
+            except Exception as error:  # the flow decides
+                steps.error = error
+    return steps.returned
+
+
+async def run_async(flow: Generator[E, Any, T], perform: Callable[[E], Awaitable[Any]]) -> T:
+    """Run a flow whose effects are awaited; see :func:`run`."""
+    steps = _Steps(flow)
+    with closing(flow):
+        for step in steps:
+            try:
+                steps.result = await perform(step)
+            except Exception as error:  # the flow decides
+                steps.error = error
+    return steps.returned
+
+
+def iterate(flow: Generator[E, Any, T], perform: Callable[[E], Any]) -> Generator[Any, None, T]:
+    """Run a flow and yield the values that it emits."""
+    steps = _Steps(flow)
+    with closing(flow):
+        for step in steps:
+            if isinstance(step, Emit):
+                yield step.value
+                continue
+            try:
+                steps.result = perform(step)
+            except Exception as error:
+                steps.error = error
+    return steps.returned
+
+
+class AsyncIteration(Generic[E, T]):
+    """Run a flow whose effects are awaited and yield the values that it emits; ``returned`` is set at its end."""
+
+    def __init__(self, flow: Generator[E, Any, T], perform: Callable[[E], Awaitable[Any]]) -> None:
+        self._flow, self._perform = flow, perform
+        self.returned: T
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        steps = _Steps(self._flow)
+        with closing(self._flow):
+            for step in steps:
+                if isinstance(step, Emit):
+                    yield step.value
+                    continue
+                try:
+                    steps.result = await self._perform(step)
+                except Exception as error:
+                    steps.error = error
+        self.returned = steps.returned

@@ -1,4 +1,4 @@
-"""The one logger. It is silent until the program that uses the SDK gives it a handler and a level."""
+"""The logger of the package. It is silent until the program gives it a handler and a level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making text from elsewhere fit to be shown: no keys, no control characters, no signed query strings, no novels."""
+"""Sanitizes untrusted text: redacts keys and signatures, escapes control characters, truncates."""
 
 from __future__ import annotations
 
@@ -65,3 +65,8 @@ def message(text: str, limit: int = MAX_MESSAGE) -> str:
 def snippet(body: str) -> str:
     """The beginning of a body, for ``body_snippet``."""
     return message(body, MAX_SNIPPET)
+
+
+def display_url(url: str) -> str:
+    """A URL for a message: without its query, which is often a signature, and without credentials."""
+    return message(re.sub(r"//[^/]*@", "//***@", without_query(url)), 200)

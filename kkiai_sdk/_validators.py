@@ -1,4 +1,4 @@
-"""Checks of what the caller gives: each returns the value in its one normal form or raises ConfigurationError.
+"""Validators of arguments: each returns the value in its normal form or raises ConfigurationError.
 
 Messages name the option and the accepted range. They never repeat a key, and repeat other text only cut and escaped.
 """
@@ -33,11 +33,11 @@ def number(name: str, value: object, *, low: float, high: float, above: bool = F
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
     # Comparisons with NaN are false, so it falls out here as well.
     if not (low <= value <= high) or (above and value == low):
-        raise ConfigurationError(f"{name} must be {span}, not {_shown(value)}")
+        raise ConfigurationError(f"{name} must be {span}, not {_display(value)}")
     return float(value)
 
 
-def _shown(value: float) -> str:
+def _display(value: float) -> str:
     # Python refuses to write out an integer of thousands of digits.
     return "one far outside" if isinstance(value, int) and abs(value) > 10**18 else repr(value)
 
@@ -48,7 +48,7 @@ def whole(name: str, value: object, *, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
     if not low <= value <= high:
-        raise ConfigurationError(f"{name} must be {span}, not {_shown(value)}")
+        raise ConfigurationError(f"{name} must be {span}, not {_display(value)}")
     return value
 
 
@@ -155,10 +155,10 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def task_ids(value: object) -> list[Any]:
-    """Several ids, not checked one by one: what is wrong with one of them concerns that one only."""
+def id_list(value: object) -> list[Any]:
+    """Return several ids as a list; an invalid one is the result of that one alone, and not checked here."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise ConfigurationError(f"task_ids must be several ids, such as a list, and not {type(value).__name__}")
+        raise ConfigurationError(f"task_ids must be an iterable of strings, not {type(value).__name__}")
     return [_hashable(one) for one in value]
 
 
@@ -166,11 +166,11 @@ def _hashable(one: Any) -> Any:
     return one if isinstance(one, Hashable) else ascii(one)[:MAX_TASK_ID]
 
 
-def ids_in_turn(value: object) -> Iterable[Any]:
-    """:func:`task_ids` without duplicates; those of an iterator are read one by one, and not before they are wanted."""
+def unique_ids(value: object) -> Iterable[Any]:
+    """Return several ids without duplicates; those of an iterator are read one by one, on demand."""
     if isinstance(value, Iterator):
         return map(_hashable, value)
-    pending = list(dict.fromkeys(task_ids(value)))
+    pending = list(dict.fromkeys(id_list(value)))
     pending.reverse()
     # Taken off the end: what has been handed out is not kept a second time.
     return (pending.pop() for _ in range(len(pending)))

@@ -1,11 +1,23 @@
-"""The asynchronous client: the words of :class:`~kkiai_sdk.Kkiai`, awaited. What each promises is written there."""
+"""The asynchronous client."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack
+import inspect
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Never, Self, cast
 
-from kkiai_sdk import _defaults
-from kkiai_sdk._base import BaseClient
+from kkiai_api.api.video import query_video_task
+from kkiai_sdk import _config, _validators
+from kkiai_sdk._base_client import BaseClient
+from kkiai_sdk._downloads.async_transfer import AsyncTransfer, run_in_thread
+from kkiai_sdk._downloads.flow import download_flow
+from kkiai_sdk._downloads.part_file import PartFile
+from kkiai_sdk._effects import AsyncIteration, Emit, QueryResult, QueryTask, Sleep, run_async
+from kkiai_sdk._http import async_session
+from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._polling.async_workers import TaskWorkers
+from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
     import os
@@ -14,32 +26,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_api.client import AuthenticatedClient
-    from kkiai_sdk import _config
-    from kkiai_sdk.models import VideoTask, WaitResult
+    from kkiai_sdk._downloads.flow import DownloadRequest
+    from kkiai_sdk._effects import Effect, Flow
+    from kkiai_sdk._polling.poll_state import PollState
+    from kkiai_sdk.models import WaitResult
     from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 
 class AsyncKkiai(BaseClient):
-    """:class:`~kkiai_sdk.Kkiai` for asyncio: the same options, calls, results and errors, with awaits.
+    """Asynchronous client for the video tasks of a kkiai gateway, for asyncio.
 
-    Where the extra ``aiohttp`` is installed, the gateway is asked over it, unless ``httpx_args`` or the environment say
-    something that it cannot do (``transport``, ``mounts``, ``proxy``, ``http1``, ``http2``);
-    ``httpx_args={"transport": httpx.AsyncHTTPTransport()}`` does without it. Files are always fetched by httpx itself.
+    Has the same methods as :class:`~kkiai_sdk.Kkiai`, to be awaited. Each event loop that uses a client gets
+    connections of its own. Use it in an ``async with`` statement or call :meth:`aclose`.
 
-    A look-up of a host name is broken off here as all else is, though not the thread of the event loop in which it goes
-    on for a while: ``asyncio.run`` waits for that at its end.
-
-    Each event loop that uses it gets connections of its own. Use it in an ``async with`` statement or call
-    :meth:`aclose`.
+    :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
+    :param base_url: the URL of the gateway. Default: ``KKIAI_BASE_URL``, else the documented server. https, or http for
+        a loopback host.
+    :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
+        30. A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits at its end.
+    :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
+    :param retry: the delays between retries.
+    :param poll: the schedule of polls in waits, and the trouble that waits tolerate.
+    :param default_headers: headers of every request to the gateway.
+    :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
+        ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
+        over aiohttp.
+    :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+    :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
+    :raises ConfigurationError: for arguments that cannot work. Nothing was sent.
     """
+
+    _session_class = async_session.AsyncSession
+    _kinds = async_session.KINDS
 
     def __init__(
         self,
         api_key: str | Callable[[], str] | None = None,
         *,
         base_url: str | None = None,
-        timeout: float | timedelta = _defaults.DEFAULT_TIMEOUT,
-        max_retries: int = _defaults.DEFAULT_MAX_RETRIES,
+        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
+        max_retries: int = _config.DEFAULT_MAX_RETRIES,
         retry: RetryPolicy | None = None,
         poll: PollPolicy | None = None,
         default_headers: Mapping[str, str] | None = None,
@@ -48,16 +74,10 @@ class AsyncKkiai(BaseClient):
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
-        # What a client is made of is loaded when one is made: naming the class costs next to nothing.
-        from kkiai_sdk._async import AsyncPerformer  # noqa: PLC0415
-        from kkiai_sdk._base_client import Core  # noqa: PLC0415
-        from kkiai_sdk._config import Secret  # noqa: PLC0415
-
-        secret = None if api_key is None else Secret(api_key)
+        secret = None if api_key is None else _config.Secret(api_key)
         # Crash reporters show the variables of every frame in a traceback.
         del api_key
-        self._core = Core.make(
-            AsyncKkiai,
+        super().__init__(
             unknown,
             api_key=secret,
             base_url=base_url,
@@ -70,23 +90,15 @@ class AsyncKkiai(BaseClient):
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
         )
-        self._performer = AsyncPerformer(self._core)
-        self._core.pool.load_ahead()
-
-    def with_options(self, **changes: Unpack[_config.Options]) -> Self:
-        """A copy with other options, over the same connections; closing either closes both."""
-        from kkiai_sdk._config import hide  # noqa: PLC0415 (as above)
-
-        hide(changes)
-        twin = type(self).__new__(type(self))
-        twin._core = self._core.changed(changes)
-        twin._performer = type(self._performer)(twin._core)
-        return twin
 
     @property
     def raw(self) -> AuthenticatedClient:
-        """The generated client over this session: ``await some_endpoint.asyncio_detailed(client=client.raw, …)``."""
-        return self._performer.raw()
+        """The generated client over the session of this client, for any endpoint of the spec.
+
+        ``await some_endpoint.asyncio_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the
+        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent.
+        """
+        return self._raw_client().set_async_httpx_client(self._session)
 
     async def query(
         self,
@@ -96,64 +108,106 @@ class AsyncKkiai(BaseClient):
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> VideoTask:
-        """:meth:`kkiai_sdk.Kkiai.query`, awaited."""
-        fetch = self._core.fetch(task_id, timeout, max_retries, extra_headers)
-        return (await self._performer.fetch(fetch)).task
+        """Query a task once. A failed task is returned, not raised.
+
+        :param task_id: 1 to 256 printable characters without spaces.
+        :param timeout: seconds for each attempt. Default: the client's.
+        :param max_retries: retries of transient errors. Default: the client's.
+        :param extra_headers: headers of this request, such as ``X-Forwarded-Host``.
+        :raises ConfigurationError: before anything is sent.
+        :raises APIError: if the query failed.
+        """
+        return (await self._query(self._query_task(task_id, timeout, max_retries, extra_headers))).task
 
     async def wait(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         raise_on_failure: bool = True,
     ) -> VideoTask:
-        """:meth:`kkiai_sdk.Kkiai.wait`, awaited; ``on_update`` may be a coroutine function."""
-        flow = self._core.watching(task_id, timeout, poll, on_update)
-        return await self._performer.wait(flow, on_update, raise_on_failure=raise_on_failure)
+        """Wait for a task to end, and return it with its ``video_url``.
+
+        Neither transient errors nor a status unknown to this version end the wait.
+
+        :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
+        :param poll: the schedule. Default: the client's.
+        :param on_update: called with each snapshot that differs from the last one. An exception ends the wait. May be a
+            coroutine function.
+        :param raise_on_failure: False to return a failed task.
+        :raises TaskFailedError: the task ended without a video.
+        :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
+        :raises VideoMissingError: the task succeeded, and no video was named within the grace period.
+        :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
+        """
+        flow = self._wait_flow(task_id, timeout, poll, on_update)
+        state = await run_async(flow, lambda effect: self._perform(effect, on_update))
+        return self._result_or_raise(state, raise_on_failure=raise_on_failure)
 
     def watch(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> AsyncIterator[VideoTask]:
-        """:meth:`kkiai_sdk.Kkiai.watch`, for ``async for``."""
-        return self._performer.watch(self._core.watching(task_id, timeout, poll, every_poll=every_poll))
+        """Wait for a task to end, and yield a snapshot per change; the last one is that at its end.
+
+        A failed task is the last snapshot, not an error.
+
+        :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
+        :param poll: the schedule. Default: the client's.
+        :param every_poll: yield a snapshot per poll, changed or not.
+        :raises TaskTimeoutError: as :meth:`wait`; so are VideoMissingError and APIError.
+        """
+        return self._watch(self._wait_flow(task_id, timeout, poll, every_poll=every_poll))
 
     def as_completed(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
-        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
-        max_waiting: int = _defaults.DEFAULT_WAITING,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_waiting: int = _config.DEFAULT_WAITING,
     ) -> AsyncIterator[WaitResult]:
-        """:meth:`kkiai_sdk.Kkiai.as_completed`, for ``async for``."""
+        """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
+
+        A waiting task costs no asyncio task. A "too many requests" for one pauses all, and slows them down for a while.
+
+        :param task_ids: the ids; duplicates have one result. An iterator may be endless: it is read as there is room.
+        :param timeout: seconds for all of them together, None for no limit. Default 1800.
+        :param poll: the schedule. Default: the client's.
+        :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_waiting: tasks that wait at a time, 1 to 10000000. Default 10000.
+        :raises ConfigurationError: for the options. The error of a task is in its ``WaitResult.error``.
+        """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._core.fleet(task_ids, timeout, poll, limits)
-        return self._performer.complete(flow)
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
 
     async def wait_many(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
-        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
-        max_waiting: int = _defaults.DEFAULT_WAITING,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_waiting: int = _config.DEFAULT_WAITING,
     ) -> list[WaitResult]:
-        """:meth:`kkiai_sdk.Kkiai.wait_many`, awaited."""
-        ids = self._core.ids(task_ids)
+        """Wait for many tasks, and return their results in the order of the ids, one for each different id.
+
+        The parameters are those of :meth:`as_completed`.
+        """
+        ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._core.fleet(ids, timeout, poll, limits)
-        return self._core.in_order(ids, [result async for result in self._performer.complete(flow)])
+        flow = self._wait_many_flow(ids, timeout, poll, limits)
+        return self._in_order(ids, [result async for result in self._wait_many(flow)])
 
     async def download(
         self,
@@ -165,18 +219,37 @@ class AsyncKkiai(BaseClient):
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
-        """:meth:`kkiai_sdk.Kkiai.download`, awaited; files are written in a thread."""
-        job, task = self._core.job(
+        """Download a finished task's video, and return the path of the whole file.
+
+        Bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video; a very long
+        name is shortened to a piece and a hash there. An expired URL is queried again once. Does not wait: see
+        :meth:`wait_and_download`.
+
+        :param task_or_id: a task, or an id that is queried first.
+        :param dest: a file, or an existing folder, in which the name is made from the id.
+        :param overwrite: replace an existing file, at the very end.
+        :param resume: continue the part of an earlier download, if the server proves that it is the same file.
+        :param progress: called with the bytes on disk and the bytes of the whole file, or None if unknown: at the start
+            of each request and after each write. The first number grows, but for a 0 when the part has to be discarded.
+            An exception ends the download and is passed on unchanged. May be a coroutine function.
+        :param max_bytes: refuse a larger file. Default: no limit.
+        :raises ConfigurationError: before anything is sent.
+        :raises DownloadError: and its subclasses: the file did not arrive.
+        :raises TaskFailedError: the task has no video.
+        :raises VideoMissingError: no answer names a video.
+        :raises APIError: if the gateway had to be queried and the query failed.
+        """
+        request = self._download_request(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
-        return await self._performer.save(job, task)
+        return await self._download(request, task_or_id if isinstance(task_or_id, VideoTask) else None)
 
     async def wait_and_download(
         self,
         task_id: str,
         dest: str | os.PathLike[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         overwrite: bool = False,
@@ -184,20 +257,64 @@ class AsyncKkiai(BaseClient):
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
-        """:meth:`kkiai_sdk.Kkiai.wait_and_download`, awaited."""
-        job, _ = self._core.job(
+        """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
+
+        The destination is checked first. ``timeout`` limits the wait, not the download.
+        """
+        request = self._download_request(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
         task = await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
-        return await self._performer.save(job, task)
+        return await self._download(request, task)
 
     async def aclose(self) -> None:
-        """Close the connections, also those of copies made by :meth:`with_options`. Closing twice does nothing."""
-        await self._performer.aclose()
+        """Close the connections, also of copies made by :meth:`with_options`. Closing twice does nothing."""
+        await finish(self._close_transports())
 
     async def close(self) -> None:
-        """The same as :meth:`aclose`."""
+        """Close the connections; an alias of :meth:`aclose`."""
         await self.aclose()
+
+    async def _close_transports(self) -> None:
+        async with AsyncExitStack() as stack:
+            for transport in self._context.pool.begin_close():
+                stack.push_async_callback(transport.aclose)
+
+    async def _query(self, query: QueryTask) -> QueryResult:
+        adapter = async_session.AsyncRequestAdapter(self._session, query.options, read_query)
+        await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
+        return self._to_result(adapter.success, query.task_id)
+
+    async def _watch(self, flow: Flow[PollState]) -> AsyncIterator[VideoTask]:
+        snapshots = AsyncIteration(flow, self._perform)
+        async for task in snapshots:
+            yield task
+        self._result_or_raise(snapshots.returned, raise_on_failure=False)
+
+    async def _wait_many(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
+        async with TaskWorkers(self._query, self._context.clock) as workers:
+            async for result in AsyncIteration(flow, workers.perform):
+                yield result
+
+    async def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
+        part = PartFile(request.target, request.task_id)
+        try:
+            async with AsyncTransfer(self._session) as transfer:
+                flow = download_flow(request, part, task)
+                return await run_async(flow, lambda effect: transfer.perform(effect, self._perform))
+        finally:
+            await run_in_thread(part.close)
+
+    async def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
+        match effect:
+            case QueryTask():
+                return await self._query(effect)
+            case Sleep():
+                return await self._context.clock.sleep_until_async(effect.until)
+            case Emit() if on_update is not None:
+                result = on_update(cast("VideoTask", effect.value))
+                return await result if inspect.isawaitable(result) else result
+        return None
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, Never, Self, cast
 
-from kkiai_sdk import _defaults
-from kkiai_sdk._base import BaseClient
+from kkiai_api.api.video import query_video_task
+from kkiai_sdk import _config, _validators
+from kkiai_sdk._base_client import BaseClient
+from kkiai_sdk._downloads.flow import download_flow
+from kkiai_sdk._downloads.part_file import PartFile
+from kkiai_sdk._downloads.transfer import Transfer
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
+from kkiai_sdk._http import session
+from kkiai_sdk._polling.workers import ThreadWorkers
+from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
     import os
@@ -14,41 +24,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_api.client import AuthenticatedClient
-    from kkiai_sdk import _config
-    from kkiai_sdk.models import VideoTask, WaitResult
+    from kkiai_sdk._downloads.flow import DownloadRequest
+    from kkiai_sdk._effects import Effect, Flow
+    from kkiai_sdk._polling.poll_state import PollState
+    from kkiai_sdk.models import WaitResult
     from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 
 class Kkiai(BaseClient):
-    """Asks the gateway about video tasks, waits for them and fetches their videos.
+    """Client for the video tasks of a kkiai gateway: queries them, waits for them and downloads their videos.
 
-    Safe to share between threads; after a fork the child gets connections of its own. Use it in a ``with`` statement or
+    Threads can share a client; after a fork the child gets connections of its own. Use it in a ``with`` statement or
     call :meth:`close`.
 
-    :param api_key: the key, or a function that gives it and is asked once per request. Default: ``KKIAI_API_KEY``.
-    :param base_url: the gateway. Default: ``KKIAI_BASE_URL``, else the documented server. https, or http for a
-        loopback host.
-    :param timeout: seconds for one try of one request, all of it. Default 30. One thing cannot be broken off: the
-        system's look-up of a host name. Its time counts, and nothing is connected when none is left, but the error
-        comes only after it (with glibc after 5 s for each server and attempt, see resolv.conf(5)).
-    :param max_retries: how often a request that failed for a passing reason is sent again, 0 to 100. Default 3.
-    :param retry: when it is sent again.
-    :param poll: how often waits ask, and what they put up with.
-    :param default_headers: fields for every request to the gateway.
-    :param httpx_args: for httpx itself: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
+    :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
+    :param base_url: the URL of the gateway. Default: ``KKIAI_BASE_URL``, else the documented server. https, or http for
+        a loopback host.
+    :param timeout: seconds for one attempt of one request: connecting, sending, headers and body. Default 30. DNS
+        lookup counts toward the timeout but cannot be interrupted, so the error may be raised late (with glibc after 5
+        s for each server and attempt, see resolv.conf(5)).
+    :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
+    :param retry: the delays between retries.
+    :param poll: the schedule of polls in waits, and the trouble that waits tolerate.
+    :param default_headers: headers of every request to the gateway.
+    :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
         ``mounts``, ``event_hooks``, ``trust_env``.
-    :param user_agent_suffix: put behind the SDK's own User-Agent, such as ``my-app/1.0``.
-    :param allow_http: permit http for hosts other than loopback. The key then travels in the open.
-    :raises ConfigurationError: for anything that cannot work. Nothing has been sent then.
+    :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+    :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
+    :raises ConfigurationError: for arguments that cannot work. Nothing was sent.
     """
+
+    _session_class = session.Session
+    _kinds = session.KINDS
 
     def __init__(
         self,
         api_key: str | Callable[[], str] | None = None,
         *,
         base_url: str | None = None,
-        timeout: float | timedelta = _defaults.DEFAULT_TIMEOUT,
-        max_retries: int = _defaults.DEFAULT_MAX_RETRIES,
+        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
+        max_retries: int = _config.DEFAULT_MAX_RETRIES,
         retry: RetryPolicy | None = None,
         poll: PollPolicy | None = None,
         default_headers: Mapping[str, str] | None = None,
@@ -57,16 +72,10 @@ class Kkiai(BaseClient):
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
-        # What a client is made of is loaded when one is made: naming the class costs next to nothing.
-        from kkiai_sdk._base_client import Core  # noqa: PLC0415
-        from kkiai_sdk._config import Secret  # noqa: PLC0415
-        from kkiai_sdk._sync import Performer  # noqa: PLC0415
-
-        secret = None if api_key is None else Secret(api_key)
+        secret = None if api_key is None else _config.Secret(api_key)
         # Crash reporters show the variables of every frame in a traceback.
         del api_key
-        self._core = Core.make(
-            Kkiai,
+        super().__init__(
             unknown,
             api_key=secret,
             base_url=base_url,
@@ -79,28 +88,15 @@ class Kkiai(BaseClient):
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
         )
-        self._performer = Performer(self._core)
-
-    def with_options(self, **changes: Unpack[_config.Options]) -> Self:
-        """A copy with other options, over the same connections; closing either closes both.
-
-        Takes ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers`` and
-        ``user_agent_suffix``. Raises ConfigurationError for anything else.
-        """
-        from kkiai_sdk._config import hide  # noqa: PLC0415 (as above)
-
-        hide(changes)
-        twin = type(self).__new__(type(self))
-        twin._core = self._core.changed(changes)
-        twin._performer = type(self._performer)(twin._core)
-        return twin
 
     @property
     def raw(self) -> AuthenticatedClient:
-        """The generated client over this client's session, for any endpoint of the spec:
-        ``some_endpoint.sync_detailed(client=client.raw, …)`` with the same key, retries, timeout and errors.
+        """The generated client over the session of this client, for any endpoint of the spec.
+
+        ``some_endpoint.sync_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the errors of
+        this client. Requests other than GET and HEAD are retried only if nothing was sent.
         """
-        return self._performer.raw()
+        return self._raw_client().set_httpx_client(self._session)
 
     def query(
         self,
@@ -110,97 +106,105 @@ class Kkiai(BaseClient):
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> VideoTask:
-        """Ask once how a task is doing. A failed task is an answer, not an error.
+        """Query a task once. A failed task is returned, not raised.
 
-        :param task_id: 1 to 256 printable characters, no spaces.
-        :param timeout: seconds for each try. Default: the client's.
-        :param max_retries: default: the client's.
-        :param extra_headers: fields for this request, such as ``X-Forwarded-Host``.
+        :param task_id: 1 to 256 printable characters without spaces.
+        :param timeout: seconds for each attempt. Default: the client's.
+        :param max_retries: retries of transient errors. Default: the client's.
+        :param extra_headers: headers of this request, such as ``X-Forwarded-Host``.
         :raises ConfigurationError: before anything is sent.
-        :raises APIError: when there is no answer.
+        :raises APIError: if the query failed.
         """
-        fetch = self._core.fetch(task_id, timeout, max_retries, extra_headers)
-        return self._performer.fetch(fetch).task
+        return self._query(self._query_task(task_id, timeout, max_retries, extra_headers)).task
 
     def wait(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         raise_on_failure: bool = True,
     ) -> VideoTask:
-        """Wait for a task to end; gives it with its ``video_url``.
+        """Wait for a task to end, and return it with its ``video_url``.
 
-        Passing errors do not end the wait; neither does a status that this version does not know.
+        Neither transient errors nor a status unknown to this version end the wait.
 
-        :param timeout: seconds for the whole wait, None for no limit, 0 for one try. Default 1800.
-        :param poll: default: the client's.
-        :param on_update: called with each snapshot that tells something new. What it raises ends the wait.
-        :param raise_on_failure: False gives a failed task back.
+        :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
+        :param poll: the schedule. Default: the client's.
+        :param on_update: called with each snapshot that differs from the last one. An exception ends the wait.
+        :param raise_on_failure: False to return a failed task.
         :raises TaskFailedError: the task ended without a video.
-        :raises TaskTimeoutError: it did not end in time. It was not cancelled: wait for it again.
-        :raises VideoMissingError: it succeeded, and no video was named within the grace period.
+        :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
+        :raises VideoMissingError: the task succeeded, and no video was named within the grace period.
         :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
         """
-        flow = self._core.watching(task_id, timeout, poll, on_update)
-        return self._performer.wait(flow, on_update, raise_on_failure=raise_on_failure)
+        flow = self._wait_flow(task_id, timeout, poll, on_update)
+        state = run(flow, lambda effect: self._perform(effect, on_update))
+        return self._result_or_raise(state, raise_on_failure=raise_on_failure)
 
     def watch(
         self,
         task_id: str,
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> Iterator[VideoTask]:
-        """Snapshots of a task as they come: one per change (or per poll), the last one at its end.
+        """Wait for a task to end, and yield a snapshot per change; the last one is that at its end.
 
-        A failed task is the last snapshot, not an error. Otherwise raises what :meth:`wait` raises.
+        A failed task is the last snapshot, not an error.
+
+        :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
+        :param poll: the schedule. Default: the client's.
+        :param every_poll: yield a snapshot per poll, changed or not.
+        :raises TaskTimeoutError: as :meth:`wait`; so are VideoMissingError and APIError.
         """
-        return self._performer.watch(self._core.watching(task_id, timeout, poll, every_poll=every_poll))
+        return self._watch(self._wait_flow(task_id, timeout, poll, every_poll=every_poll))
 
     def as_completed(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
-        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
-        max_waiting: int = _defaults.DEFAULT_WAITING,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_waiting: int = _config.DEFAULT_WAITING,
     ) -> Iterator[WaitResult]:
-        """Wait for many tasks; gives each one's end as it comes. One bad id never stops the others.
+        """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
-        A task that waits costs no thread. A "too many requests" for one pauses all, and slows them down for a while.
+        A waiting task costs no thread. A "too many requests" for one pauses all, and slows them down for a while.
 
-        :param task_ids: duplicates have one result. An iterator may be endless: it is read as there is room.
+        :param task_ids: the ids; duplicates have one result. An iterator may be endless: it is read as there is room.
         :param timeout: seconds for all of them together, None for no limit. Default 1800.
+        :param poll: the schedule. Default: the client's.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_requests_per_second: for all of them together, evenly spaced; None for no limit. Default 50.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at a time, 1 to 10000000. Default 10000.
-        :raises ConfigurationError: for the options. What is wrong with one task is in its ``WaitResult.error``.
+        :raises ConfigurationError: for the options. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._core.fleet(task_ids, timeout, poll, limits)
-        return self._performer.complete(flow)
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
 
     def wait_many(
         self,
         task_ids: Iterable[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
-        max_concurrency: int = _defaults.DEFAULT_CONCURRENCY,
-        max_requests_per_second: float | None = _defaults.DEFAULT_PER_SECOND,
-        max_waiting: int = _defaults.DEFAULT_WAITING,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_waiting: int = _config.DEFAULT_WAITING,
     ) -> list[WaitResult]:
-        """:meth:`as_completed`, all at once: results in the order of the ids, one for each different id."""
-        ids = self._core.ids(task_ids)
+        """Wait for many tasks, and return their results in the order of the ids, one for each different id.
+
+        The parameters are those of :meth:`as_completed`.
+        """
+        ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._core.fleet(ids, timeout, poll, limits)
-        return self._core.in_order(ids, self._performer.complete(flow))
+        flow = self._wait_many_flow(ids, timeout, poll, limits)
+        return self._in_order(ids, self._wait_many(flow))
 
     def download(
         self,
@@ -212,36 +216,37 @@ class Kkiai(BaseClient):
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
-        """Fetch a finished task's video; gives the path of the whole file.
+        """Download a finished task's video, and return the path of the whole file.
 
-        The bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video; of a
-        very long name a piece and a hash stand there. A URL that has expired is asked for again once. Does not wait:
-        see :meth:`wait_and_download`.
+        Bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video; a very long
+        name is shortened to a piece and a hash there. An expired URL is queried again once. Does not wait: see
+        :meth:`wait_and_download`.
 
-        :param dest: a file, or a folder that exists: there the name is made from the id.
+        :param task_or_id: a task, or an id that is queried first.
+        :param dest: a file, or an existing folder, in which the name is made from the id.
         :param overwrite: replace an existing file, at the very end.
-        :param resume: go on from a part that an earlier download left, if the server proves that it is the same file.
-        :param progress: called with the bytes on disk and the bytes of the whole file, or None when not known: at the
-            start of each try and after each write. The first number grows, but for a 0 when what is there has to be
-            thrown away. An exception ends the download and passes unchanged.
+        :param resume: continue the part of an earlier download, if the server proves that it is the same file.
+        :param progress: called with the bytes on disk and the bytes of the whole file, or None if unknown: at the start
+            of each request and after each write. The first number grows, but for a 0 when the part has to be discarded.
+            An exception ends the download and is passed on unchanged.
         :param max_bytes: refuse a larger file. Default: no limit.
         :raises ConfigurationError: before anything is sent.
         :raises DownloadError: and its subclasses: the file did not arrive.
-        :raises TaskFailedError: the task has no video to fetch.
+        :raises TaskFailedError: the task has no video.
         :raises VideoMissingError: no answer names a video.
-        :raises APIError: when the gateway had to be asked and did not answer.
+        :raises APIError: if the gateway had to be queried and the query failed.
         """
-        job, task = self._core.job(
+        request = self._download_request(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
-        return self._performer.save(job, task)
+        return self._download(request, task_or_id if isinstance(task_or_id, VideoTask) else None)
 
     def wait_and_download(
         self,
         task_id: str,
         dest: str | os.PathLike[str],
         *,
-        timeout: float | timedelta | None = _defaults.DEFAULT_WAIT_TIMEOUT,
+        timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
         overwrite: bool = False,
@@ -249,16 +254,49 @@ class Kkiai(BaseClient):
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
-        """:meth:`wait`, then :meth:`download`; ``timeout`` is for the wait. The destination is checked first."""
-        job, _ = self._core.job(
+        """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
+
+        The destination is checked first. ``timeout`` limits the wait, not the download.
+        """
+        request = self._download_request(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
         task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
-        return self._performer.save(job, task)
+        return self._download(request, task)
 
     def close(self) -> None:
-        """Close the connections, also those of copies made by :meth:`with_options`. Closing twice does nothing."""
-        self._performer.close()
+        """Close the connections, also of copies made by :meth:`with_options`. Closing twice does nothing."""
+        with ExitStack() as stack:
+            for transport in self._context.pool.begin_close():
+                stack.callback(transport.close)
+
+    def _query(self, query: QueryTask) -> QueryResult:
+        adapter = session.RequestAdapter(self._session, query.options, read_query)
+        query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
+        return self._to_result(adapter.success, query.task_id)
+
+    def _watch(self, flow: Flow[PollState]) -> Iterator[VideoTask]:
+        state = yield from iterate(flow, self._perform)
+        self._result_or_raise(state, raise_on_failure=False)
+
+    def _wait_many(self, flow: Flow[None]) -> Iterator[WaitResult]:
+        with ThreadWorkers(self._query, self._context.clock) as workers:
+            yield from iterate(flow, workers.perform)
+
+    def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
+        part = PartFile(request.target, request.task_id)
+        with closing(part), Transfer(self._session) as transfer:
+            return run(download_flow(request, part, task), lambda effect: transfer.perform(effect, self._perform))
+
+    def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
+        match effect:
+            case QueryTask():
+                return self._query(effect)
+            case Sleep():
+                return self._context.clock.sleep_until(effect.until)
+            case Emit() if on_update is not None:
+                return on_update(cast("VideoTask", effect.value))
+        return None
 
     def __enter__(self) -> Self:
         return self

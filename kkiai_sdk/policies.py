@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from kkiai_sdk import _validators as _checks
+from kkiai_sdk import _validators
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,14 +24,14 @@ def _seconds(value: float | timedelta) -> float:
 
 def _within(low: float, high: float, *, above: bool = False) -> Validator:
     def validate(_policy: object, attribute: Attribute[Any], value: object) -> None:
-        _checks.number(attribute.name, value, low=low, high=high, above=above)
+        _validators.number(attribute.name, value, low=low, high=high, above=above)
 
     return validate
 
 
 def _count(low: int, high: int) -> Validator:
     def validate(_policy: object, attribute: Attribute[Any], value: object) -> None:
-        _checks.whole(attribute.name, value, low=low, high=high)
+        _validators.whole(attribute.name, value, low=low, high=high)
 
     return validate
 
@@ -53,7 +53,7 @@ class RetryPolicy:
     #: Fraction of the delay by which it varies either way, 0 to 1.
     jitter: float = field(default=0.25, validator=_within(0, 1))
     #: Seconds up to which ``Retry-After`` is honoured, 0 to 86400; a longer one raises at once.
-    max_retry_after: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
+    max_retry_after: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Retries that a client may have outstanding: each costs one, each success gives one back, so that an outage
     #: is not multiplied by retrying. 0 to 1000000.
     budget: int = field(default=100, validator=_count(0, 1_000_000))
@@ -81,9 +81,9 @@ class PollPolicy:
     max_consecutive_errors: int = field(default=10, validator=_count(1, 1_000_000))
     #: Seconds from the start of a wait during which "task not found" is taken for "not visible yet" (seen for
     #: about 20 s after creation), 0 to 86400.
-    not_found_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
+    not_found_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Seconds that a success without a URL is asked about again, 0 to 86400.
-    url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _checks.MAX_SECONDS))
+    url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
 
     def __attrs_post_init__(self) -> None:
         if self.max_interval < self.min_interval:

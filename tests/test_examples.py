@@ -18,7 +18,7 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 @pytest.fixture
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     time = FakeTime()
-    monkeypatch.setattr(_runtime, "SYSTEM", time.runtime())
+    monkeypatch.setattr(_runtime, "SYSTEM", time.as_clock())
     monkeypatch.setattr(mock, "MockGateway", partial(mock.MockGateway, clock=time.monotonic))
 
 

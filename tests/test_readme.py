@@ -30,7 +30,7 @@ COMMANDS = [line for line in SHELL if line.startswith("kkiai ")]
 def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[mock.MockGateway]:
     """A gateway on the clients' own clock, named by the environment; the working directory is empty."""
     time = FakeTime()
-    monkeypatch.setattr(_runtime, "SYSTEM", time.runtime())
+    monkeypatch.setattr(_runtime, "SYSTEM", time.as_clock())
     monkeypatch.chdir(tmp_path)
     with mock.MockGateway(clock=time.monotonic) as gateway:
         monkeypatch.setenv("KKIAI_API_KEY", gateway.api_key)

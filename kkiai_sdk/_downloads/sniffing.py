@@ -1,11 +1,11 @@
-"""What passes for a video: judged by the type that the server names and by the bytes themselves."""
+"""Recognizes videos by the media type that the server names and by their first bytes."""
 
 from __future__ import annotations
 
 import codecs
 from typing import TYPE_CHECKING
 
-from kkiai_sdk import _redaction as _text
+from kkiai_sdk import _redaction
 from kkiai_sdk.errors import NotAVideoError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Bytes from the start of a file by which it is recognised.
 SNIFF = 512
 
-#: How the files of video formats begin: offset and bytes.
+#: Signatures of video formats: offset and bytes.
 _VIDEOS: Sequence[tuple[int, bytes]] = (
     (4, b"ftyp"),
     (4, b"styp"),
@@ -28,7 +28,7 @@ _VIDEOS: Sequence[tuple[int, bytes]] = (
     (0, b"FLV\x01"),
     (0, b"\x00\x00\x01\xba"),
 )
-#: How what is served in the place of a video begins: pictures, archives, documents.
+#: Signatures of files that are served in place of a video: pictures, archives, documents.
 _OTHERS: Sequence[tuple[int, bytes]] = (
     (0, b"\x89PNG"),
     (0, b"\xff\xd8\xff"),
@@ -47,7 +47,7 @@ _BINARY_TYPES = frozenset(
 
 
 def check_video(content_type: str, beginning: bytes, url: str) -> None:
-    """Raises NotAVideoError when the type and the first bytes say that this is something else."""
+    """Raise NotAVideoError if the media type and the first bytes are not those of a video."""
     kind = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not beginning:
         raise NotAVideoError("the server sent an empty file instead of a video", url=url)
@@ -55,7 +55,7 @@ def check_video(content_type: str, beginning: bytes, url: str) -> None:
         return
     plausible = kind.startswith("video/") or kind in _BINARY_TYPES
     if not plausible or _begins(beginning, _OTHERS) or _is_text(beginning):
-        what = _text.message(kind, 60) or "something else"
+        what = _redaction.message(kind, 60) or "something else"
         raise NotAVideoError(f"the server sent {what} instead of a video", url=url)
 
 
@@ -82,10 +82,10 @@ def is_mp4(beginning: bytes) -> bool:
 
 
 def next_box(head: bytes, at: int, size: int) -> int:
-    """Where the box at offset ``at`` of an MP4 file of ``size`` bytes ends, given its first :data:`BOX_HEAD` bytes.
+    """Return the end of the box at offset ``at`` of an MP4 file of ``size`` bytes; ``head`` is its beginning.
 
-    The end of a whole file is reached exactly. What cannot be a box, or a box that goes on beyond the end of the file,
-    ends behind it. The lengths are those of ISO/IEC 14496-12, section 4.2.
+    The last box of a whole file ends with it. An invalid box, or one that extends beyond the file, ends behind it. The
+    lengths are those of ISO/IEC 14496-12, section 4.2.
     """
     length = int.from_bytes(head[:4], "big")
     if length == 0 and len(head) >= 8:

@@ -1,4 +1,4 @@
-"""Which URL may be fetched at a server's word, and whether the key may go there.
+"""Validates server-supplied URLs (SSRF) and decides whether the key is sent.
 
 The key goes to the gateway's own origin and nowhere else. A URL must be http(s), without credentials, and must not
 point into private address space unless it shares the gateway's host.
@@ -13,20 +13,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from kkiai_sdk import _redaction as _text
-from kkiai_sdk import _validators as _checks
+from kkiai_sdk import _redaction, _validators
 from kkiai_sdk.errors import UnsafeURLError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: Redirects that are followed, by downloads and by queries.
-MAX_REDIRECTS = 5
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
-#: What is not on the public internet, by the special-purpose address registries of IANA (RFC 6890 and its updates). A
-#: table of our own: Python's ``is_global`` changes between patch releases, and calls multicast global.
+#: Addresses that are not on the public internet, by the special-purpose address registries of IANA (RFC 6890 and its
+#: updates). A table of our own: Python's ``is_global`` changes between patch releases, and calls multicast global.
 _IPV4_REFUSED = (
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private use"),
@@ -58,24 +54,28 @@ _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
 
 
 @frozen
-class Source:
+class AllowedURL:
     """A URL that may be fetched."""
 
     url: str
-    #: Whether it is on the gateway's own origin and gets the key.
+    #: Whether it is on the gateway's own origin, to which the key is sent.
     with_key: bool
 
 
-def vet(url: str, base_url: str, *, came_from: str | None = None) -> Source:
-    """The URL as something to fetch. Raises UnsafeURLError; ``came_from`` is the URL that redirected here."""
+def check_url(url: str, base_url: str, *, came_from: str | None = None) -> AllowedURL:
+    """Return the URL as one that may be fetched. Raises UnsafeURLError.
+
+    ``came_from`` is the URL that redirected here.
+    """
     try:
         parts, gateway = urlsplit(url), urlsplit(base_url)
         problem = _problem(url, parts, gateway, came_from)
     except ValueError:
         problem = "is not a valid URL"
     if problem:
-        raise UnsafeURLError(f"the video URL {shown(url)!r} was not fetched: it {problem}", url=shown(url))
-    return Source(url, with_key=origin(parts) == origin(gateway))
+        shown = _redaction.display_url(url)
+        raise UnsafeURLError(f"the video URL {shown!r} was not fetched: it {problem}", url=shown)
+    return AllowedURL(url, with_key=origin(parts) == origin(gateway))
 
 
 def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str | None) -> str | None:
@@ -86,7 +86,7 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
     problems = (
         (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
         (parts.scheme not in DEFAULT_PORTS, "is neither https nor http"),
-        (not _checks.is_host(host), "names no host in plain ASCII"),
+        (not _validators.is_host(host), "names no host in plain ASCII"),
         (parts.username is not None or parts.password is not None, "holds a user name or password"),
         (downgraded, "is a redirect from https to http"),
         (elsewhere and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
@@ -96,14 +96,8 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
 
 
 def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port: what decides whether the key may be sent."""
+    """Return scheme, host and port, by which it is decided whether the key may be sent."""
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
-
-
-def same_origin(url: str, other: str) -> bool:
-    """Whether two URLs have one origin. Raises ValueError for what is no URL."""
-    # Nearly always the one was made from the other; what ``urlsplit`` has read it keeps, which is a lot for many tasks.
-    return url.startswith(f"{other}/") or origin(urlsplit(url)) == origin(urlsplit(other))
 
 
 def is_private_host(host: str) -> bool:
@@ -120,7 +114,7 @@ def is_private_host(host: str) -> bool:
 
 
 def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address must not be fetched from at a server's word."""
+    """Whether nothing is fetched from an address that a server names."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_private_address(address.ipv4_mapped)
@@ -129,18 +123,15 @@ def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
     return any(address in network for network in _REFUSED_NETWORKS)
 
 
-def vet_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
-    """Raises UnsafeURLError if any address of a file's host is not on the public internet: which one of several a
-    connection would go to is not for the server to choose. The gateway's own host may be anywhere.
+def check_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
+    """Raise UnsafeURLError if any address of a file's host is not on the public internet.
+
+    All are checked, because the server must not choose to which of several a connection goes. The gateway's own host
+    may have any address.
     """
     if host == urlsplit(base_url).hostname:
         return
     inside = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
     if inside is not None:
-        place = _text.message(host, 200)
+        place = _redaction.message(host, 200)
         raise UnsafeURLError(f"nothing was fetched from {place!r}: it resolves to {inside}, in private address space")
-
-
-def shown(url: str) -> str:
-    """A URL as it may stand in a message: without its query, which is often a signature, and without a password."""
-    return _text.message(re.sub(r"//[^/]*@", "//***@", _text.without_query(url)), 200)

@@ -3,92 +3,203 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import os
+from contextlib import aclosing
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
-from attrs import evolve
 
-from kkiai_sdk._drive import run_async
-from kkiai_sdk._effects import Sleep
-from kkiai_sdk._http import exceptions as faults
-from kkiai_sdk._http.base_session import Ask, Checked, plain, raw_chunks_async, response_of, transmit_async, wired
-from kkiai_sdk._http.client_pool import Owner
-from kkiai_sdk._http.session import copied
-from kkiai_sdk._responses.strict_json import MAX_BODY
+from kkiai_sdk._effects import RequestOptions, Sleep, run_async
+from kkiai_sdk._http.async_transport import AsyncTransport
+from kkiai_sdk._http.base_session import (
+    NoResponse,
+    ParsedResponse,
+    Success,
+    body_limit,
+    file_request,
+    finish_body,
+    to_raw_response,
+)
+from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
+from kkiai_sdk._http.exceptions import was_sent
+from kkiai_sdk._http.file_body import aread_chunks
+from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._responses.error_parser import read_status
+from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from kkiai_sdk._effects import Call
-    from kkiai_sdk._http.exchange import Good, Send
-    from kkiai_sdk._http.session import Seam
-    from kkiai_sdk._responses.error_parser import Answer
-    from kkiai_sdk.errors import APIError
+    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._http.base_session import Judge, RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import KkiaiError
+
+
+def _context() -> object:
+    return os.getpid(), asyncio.get_running_loop()
+
+
+def _awaited(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return an event hook that httpx can await; plain functions are permitted, too."""
+
+    async def call(argument: Any) -> None:
+        result = hook(argument)
+        if isawaitable(result):
+            await result
+
+    return call
+
+
+KINDS = TransportKinds(httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _awaited)
 
 
 class AsyncSession(httpx.AsyncClient):
-    """:class:`Session` with awaits."""
+    """An httpx client with the behaviour of :class:`kkiai_sdk._http.session.Session`."""
 
-    def __init__(self, seam: Seam) -> None:
-        seam.pool.check_args(httpx.AsyncBaseTransport)
-        super().__init__(
-            base_url=seam.config.base_url,
-            headers=list(seam.fields.values()),
-            transport=httpx.AsyncBaseTransport(),
-            trust_env=False,
-        )
-        self.seam = seam
+    def __init__(self, context: SessionContext) -> None:
+        headers = list(context.headers.values())
+        with configuration_errors():
+            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
+        self.context = context
 
-    def bound(self, call: Call) -> AsyncSession:
-        """A copy over the same pool that makes its requests on these terms."""
-        return copied(self, evolve(self.seam, call=call))
-
-    def with_headers(self, fields: Mapping[str, str]) -> AsyncSession:
-        """A copy over the same pool that sends these fields too."""
-        return copied(self, self.seam, fields)
+    async def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
+        """Build a request, also one with cookies, and send it."""
+        for name in ("auth", "follow_redirects"):
+            options.pop(name, None)
+        return await self.send(self.build_request(method, url, **options))
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
+        """Send a request with retries. Raises APIError, ConfigurationError."""
         await request.aread()
-        return response_of(await self._good(self.seam.asked(request), self.seam.call), request)
+        success = await self.exchange(self.context.spec_of(request), self.context.options)
+        return ParsedResponse.make(success, request)
 
-    async def checked(self, ask: Ask, call: Call) -> Checked:
-        """Get it answered, for the generated code."""
-        return Checked(await self._good(ask, call))
+    async def exchange(self, spec: RequestSpec, options: RequestOptions, judge: Judge = read_status) -> Success:
+        """Send a request with retries, and let ``judge`` read the response. Raises APIError, ConfigurationError."""
+        flow = self.context.request_flow(spec, options, judge)
+        return await run_async(flow, lambda step: self._perform(step, spec, options))
 
-    async def _good(self, ask: Ask, call: Call) -> Good:
-        return await run_async(self.seam.exchange(ask, call), lambda step: self._perform(step, ask))
-
-    async def _perform(self, step: Send | Sleep, ask: Ask) -> Answer | APIError | None:
+    async def _perform(
+        self, step: SendRequest | Sleep, spec: RequestSpec, options: RequestOptions
+    ) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
-            await self.seam.runtime.sleep_until_async(step.until)
+            await self.context.clock.sleep_until_async(step.until)
             return None
+        self.context.pool.check_open()
         try:
-            return await self._attempt(step, ask)
-        except faults.TRANSLATED as problem:
-            error = faults.translate(problem, step.url, step.timeout)
-        # If it broke off because the client was closed meanwhile, that is what to tell.
-        self.seam.pool.check_open()
-        return error
+            with request_scope():
+                async with (
+                    asyncio.timeout(step.timeout),
+                    aclosing(await self.send_once(spec.build_request(step))) as response,
+                ):
+                    body = await _read_body(response, body_limit(response.status_code, options))
+            return to_raw_response(response, body)
+        except Exception as exception:
+            error, sent = self.context.to_error(exception, step.url, step.timeout), was_sent(exception)
+        if isinstance(error, APIError):
+            return NoResponse(error, sent)
+        raise error
 
-    async def _attempt(self, send: Send, ask: Ask) -> Answer:
-        async with asyncio.timeout(send.timeout):
-            response = await transmit_async(self.httpx_client(), wired(ask, send))
-            try:
-                body = bytearray()
-                async for chunk in raw_chunks_async(response):
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        break
-                return plain(response, bytes(body))
-            finally:
-                await response.aclose()
+    async def send_once(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once; the body is still to be read."""
+        return await super().send(request, stream=True, follow_redirects=False)
 
-    def httpx_client(self, *, files: bool = False) -> httpx.AsyncClient:
-        """The client that does the work here and now: for the gateway, or for files elsewhere."""
-        return self.seam.pool.client(httpx.AsyncClient, Owner.now(asynchronous=True), files=files)
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> AsyncSession:
+        """Return a session over the same connections that sends these headers, too."""
+        return AsyncSession(self.context.with_headers(headers))
 
     async def aclose(self) -> None:
-        """Close the pool, for this session and all copies of it. Closing twice does nothing."""
-        for client in self.seam.pool.drain(Owner.now(asynchronous=True)):
-            await client.aclose()
+        """Do nothing: the connections are closed with the client that they belong to."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+async def _read_body(response: httpx.Response, limit: int) -> bytes:
+    """Return the body as it came: httpx has no limit for decoding. Of a longer body only a part is read."""
+    if response.is_stream_consumed:
+        # An event hook has read it, by which it was decoded.
+        response.headers.pop("content-encoding", None)
+        return response.content
+    body = bytearray()
+    async with aclosing(cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > limit:
+                return bytes(body)
+    finish_body(response)
+    return bytes(body)
+
+
+class AsyncRequestAdapter:
+    """The client of one call of a generated function: makes its request with the options of that call."""
+
+    #: The session raises for every response that the generated code does not know.
+    raise_on_unexpected_status = False
+    success: Success
+
+    def __init__(self, session: AsyncSession, options: RequestOptions, judge: Judge) -> None:
+        self._session, self._options, self._judge = session, options, judge
+
+    def get_async_httpx_client(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
+        """Send a request without a body, and keep the response in ``success``."""
+        spec = self._session.context.spec(method, url, params, headers, self._options)
+        self.success = await self._session.exchange(spec, self._options, self._judge)
+        return self.success
+
+
+class AsyncFileResponse:
+    """The response to a request for a file, whose body is still to be read."""
+
+    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
+        self._context, self._url, self._response = context, url, response
+        self.head = to_raw_response(response)
+
+    @classmethod
+    async def open(cls, session: AsyncSession, target: AllowedURL, headers: Mapping[str, str]) -> Self:
+        """Send the request. Raises APIError, UnsafeURLError, ConfigurationError."""
+        context = session.context
+        client = session if target.with_key else context.pool.file_client()
+        error: KkiaiError | None = None
+        try:
+            # The head has the time of one request; the body takes the time that it needs.
+            with request_scope():
+                async with asyncio.timeout(context.options.timeout):
+                    # The request is in no variable: it holds the key.
+                    response = await httpx.AsyncClient.send(
+                        client, file_request(target, headers, context), stream=True, follow_redirects=False
+                    )
+        except Exception as exception:
+            error = context.to_error(exception, target.url, context.options.timeout)
+        if error is not None:
+            raise error
+        return cls(context, target.url, response)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """Yield the body chunk by chunk. Raises APIError."""
+        timeout, error = self._context.options.timeout, None
+        async with aclosing(aread_chunks(self._response, timeout)) as chunks:
+            while True:
+                try:
+                    with request_scope():
+                        chunk = await anext(chunks, None)
+                except Exception as exception:
+                    error, chunk = self._context.to_error(exception, self._url, timeout), None
+                if error is not None:
+                    raise error
+                if chunk is None:
+                    return
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        await self._response.aclose()

@@ -1,170 +1,361 @@
-"""One request and its answer on the wire, between plain values and httpx: what a session does for each try."""
+"""Everything that both sessions share: headers, redirects, retries, and the forms of a request and of its response."""
 
 from __future__ import annotations
 
-import re
+import logging
+from collections.abc import Callable, Generator, Mapping
 from functools import lru_cache
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlencode, urljoin
 
 import httpx
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from kkiai_sdk._responses.error_parser import Answer
+from kkiai_sdk import _redaction
+from kkiai_sdk._effects import RequestOptions, Sleep
+from kkiai_sdk._http.exceptions import TRANSLATED, translate
+from kkiai_sdk._http.network import StreamObserver, in_request_scope
+from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, Verdict, decide_retry
+from kkiai_sdk._log import log
+from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY
+from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
+from kkiai_sdk._responses.strict_json import parse_json
+from kkiai_sdk.errors import APIError, APIResponseError, Attempt, KkiaiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Sequence
+    from kkiai_sdk._clock import Clock
+    from kkiai_sdk._config import Config, Secret
+    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._http.client_pool import ClientPool
 
-    from kkiai_sdk._http.exchange import Good, Send
+    Headers: TypeAlias = dict[str, tuple[bytes, bytes]]
 
-#: Seconds for connecting, within the timeout of the request: a host that does not answer by then is better asked again.
+#: Methods whose requests can be repeated, because they change nothing (RFC 9110, section 9.2.1).
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+#: Extension in which a response keeps its Location header.
+LOCATION = "kkiai_sdk_location"
+#: Seconds for connecting, within the timeout of the request: a host that does not answer by then is better tried again.
 CONNECT_TIMEOUT = 5.0
-
-
-#: What httpx would leave as it is in a query.
-_PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~%=&+-]+")
-
-_read = lru_cache(maxsize=128)(httpx.URL)
-
-
-def read_url(text: str) -> httpx.URL:
-    """``httpx.URL(text)``, at a fifth of the price: the URLs of one gateway differ in their queries only."""
-    base, _, query = text.partition("?")
-    if not _PLAIN_QUERY.fullmatch(query):
-        return _read(text)
-    url = httpx.URL.__new__(httpx.URL)
-    # Not public: how it keeps its parts. To change one by ``copy_with`` is to read all of it again.
-    url._uri_reference = _read(base)._uri_reference._replace(query=query)  # noqa: SLF001
-    return url
-
-
-class Fields(dict[str, str]):
-    """The fields of an answer as the generated code hands them on; ``pairs`` has them as they came, in order."""
-
-    def __init__(self, pairs: Sequence[tuple[str, str]]) -> None:
-        super().__init__(pairs)
-        self.pairs = pairs
-
-
-class Checked:
-    """A good answer as far as the generated functions look at one. They get the very object that was checked."""
-
-    #: Every success is handed on as 200: gateways answer 201 or 202 for the same object, and the generated parsers know
-    #: the documented status only.
-    status_code = 200
-
-    def __init__(self, good: Good) -> None:
-        self.headers, self.content = Fields(good.answer.headers), good.answer.body
-        self._parsed = good.parsed
-
-    def json(self) -> dict[str, Any]:
-        """The object."""
-        return self._parsed
-
-
-class CheckedResponse(httpx.Response):
-    """The same for callers who hold the session as the httpx client that it is."""
-
-    parsed: dict[str, Any]
-
-    def json(self, **_: Any) -> Any:
-        return self.parsed
+#: Reads a response, given the key and the wall clock: returns an APIError, a parsed body, or None for a success whose
+#: body it left alone.
+Judge: TypeAlias = Callable[[RawResponse, str | None, float], Any]
 
 
 @frozen
-class Ask:
-    """A request before anybody has given it a key."""
+class SendRequest:
+    """Send the request to this URL once. Result: a RawResponse, or NoResponse."""
+
+    url: str
+    #: Seconds for all of it.
+    timeout: float
+    #: The key to send, or None for a host that must not have it.
+    secret: Secret | None
+
+
+@frozen
+class NoResponse:
+    """The failure of a request without a response."""
+
+    error: APIError
+    #: Whether the server may have received the request.
+    was_sent: bool
+
+
+class Success:
+    """A successful response, which also serves the generated functions in place of httpx's."""
+
+    def __init__(self, response: RawResponse, parsed: Any) -> None:
+        self.raw, self._parsed = response, parsed
+        self.status_code = _assigned(response.status)
+        self.content = response.body
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers by their names in lower case."""
+        return dict(self.raw.headers)
+
+    def json(self) -> Any:
+        """Return the parsed body. Raises APIResponseError if it is not JSON."""
+        if self._parsed is not None:
+            return self._parsed
+        try:
+            return parse_json(self.content)
+        except ValueError as problem:
+            status, text = self.raw.status, self.content[:2000].decode("utf-8", errors="replace")
+            raise APIResponseError(
+                f"HTTP {status} with {problem}", status_code=status, body_snippet=_redaction.snippet(text)
+            ) from None
+
+
+class ParsedResponse(httpx.Response):
+    """A successful response for callers who use the session as the httpx client that it is."""
+
+    success: Success
+
+    @classmethod
+    def make(cls, success: Success, request: httpx.Request) -> ParsedResponse:
+        """Return the response to a request."""
+        # The body is decoded; with these headers httpx would decode it again.
+        framing = {"content-encoding", "transfer-encoding", "content-length"}
+        # As bytes: httpx reads headers in any encoding, and makes them from ASCII texts only.
+        headers = [(name.encode(), value.encode()) for name, value in success.raw.headers if name not in framing]
+        response = cls(success.status_code, headers=headers, content=success.content, request=request)
+        response.success = success
+        return response
+
+    def json(self, **_: Any) -> Any:
+        """Return the parsed body. Raises APIResponseError if it is not JSON."""
+        return self.success.json()
+
+
+def _assigned(status: int) -> int:
+    """Return the status, or 200 for a 2xx without a name, which the generated code rejects (RFC 9110, section 15)."""
+    try:
+        return int(httpx.codes(status))
+    except ValueError:
+        return 200
+
+
+@frozen
+class RequestSpec:
+    """A request without the key."""
 
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
-    stream: Any = field(factory=lambda: httpx.ByteStream(b""))
+    content: bytes | None = None
+
+    def build_request(self, step: SendRequest) -> httpx.Request:
+        """Return the request of one attempt."""
+        extensions = {"timeout": httpx_timeouts(step.timeout)}
+        # The key is in no variable here: crash reporters show those of every frame in a traceback.
+        headers = _with_key(self.headers, step.secret)
+        return httpx.Request(
+            self.method, read_url(step.url), headers=headers, content=self.content, extensions=extensions
+        )
 
 
-def wired(ask: Ask, send: Send) -> httpx.Request:
-    """The request as it goes out: a new one for each try, because it holds the key."""
-    url, extensions = read_url(send.url), timeouts(send.timeout)
-    # The key is in no variable here: crash reporters show those of every frame in a traceback.
-    return httpx.Request(ask.method, url, headers=_with_key(ask, send), stream=ask.stream, extensions=extensions)
+def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
+    return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.reveal()}".encode())]
 
 
-def _with_key(ask: Ask, send: Send) -> list[tuple[bytes, bytes]]:
-    if send.secret is None:
-        return ask.headers
-    return [*ask.headers, (b"Authorization", f"Bearer {send.secret.reveal()}".encode())]
+#: Waits ask for the same URLs again and again.
+read_url = lru_cache(maxsize=128)(httpx.URL)
 
 
-def response_of(good: Good, request: httpx.Request) -> httpx.Response:
-    """The answer for whoever built the request, around the object that was checked."""
-    # The body is decoded already; these fields would make httpx decode it again.
-    framing = {"content-encoding", "transfer-encoding", "content-length"}
-    # As bytes: httpx reads fields in any encoding, and makes them from ASCII texts only.
-    headers = [(name.encode(), value.encode()) for name, value in good.answer.headers if name not in framing]
-    response = CheckedResponse(Checked.status_code, headers=headers, content=good.answer.body, request=request)
-    response.parsed = good.parsed
-    return response
+def httpx_timeouts(seconds: float) -> dict[str, float]:
+    """Return the limits of one attempt as httpx wants them."""
+    return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
 
 
-def timeouts(seconds: float) -> dict[str, Any]:
-    """The extension by which the transport learns the limits of one request."""
-    return {"timeout": {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}}
+def hide_location(response: httpx.Response) -> None:
+    """Keep httpx from building the request of a redirect, which fails for some; an event hook."""
+    location = response.headers.pop("location", None)
+    if location is not None:
+        response.extensions[LOCATION] = location
 
 
-def plain(response: httpx.Response, body: bytes) -> Answer:
-    """An answer without httpx."""
-    return Answer(response.status_code, [(name.lower(), value) for name, value in response.headers.multi_items()], body)
+def to_raw_response(response: httpx.Response, body: bytes = b"") -> RawResponse:
+    """Return a response as plain values."""
+    headers = [(name.lower(), value) for name, value in response.headers.multi_items()]
+    if LOCATION in response.extensions:
+        headers.append(("location", response.extensions[LOCATION]))
+    return RawResponse(response.status_code, headers, body, http_version=response.http_version)
 
 
-# The two functions below do what httpx's own `send` does, less what is not wanted: credentials from URLs, cookies,
-# redirects, and a line in httpx's log with the whole URL, whose query can be a signature. That is a third of its cost.
+def finish_body(response: httpx.Response) -> None:
+    """Have the connection compare what it received with the end of the body, before it is used again."""
+    stream = response.extensions.get("network_stream")
+    if isinstance(stream, StreamObserver):
+        has_body = response.request.method != "HEAD" and response.status_code not in {204, 304}
+        length = response.headers.get("content-length", "0") if has_body else "0"
+        is_chunked = has_body and "transfer-encoding" in response.headers
+        stream.finish_response(None if is_chunked else int(length) if length.isdigit() else -1)
 
 
-def transmit(client: httpx.Client, request: httpx.Request) -> httpx.Response:
-    """Send a request over the client's transport for its URL. The body is still to come."""
-    for hook in client.event_hooks["request"]:
-        hook(request)
-    response = client._transport_for_url(request.url).handle_request(request)  # noqa: SLF001 (proxies, mounts)
-    response.request = request
-    try:
-        for hook in client.event_hooks["response"]:
-            hook(response)
-    except BaseException:
-        response.close()
-        raise
-    return response
+def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
+    """Return a request for a file, with nothing that identifies the caller unless it goes to the gateway."""
+    fields = _by_name({"User-Agent": context.config.user_agent} | dict(headers))
+    secret = context.config.secret.resolved() if target.with_key else None
+    extensions = {"timeout": httpx_timeouts(context.options.timeout)}
+    return httpx.Request("GET", target.url, headers=_with_key(list(fields.values()), secret), extensions=extensions)
 
 
-async def transmit_async(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """:func:`transmit` with awaits. Hooks may be plain functions, too."""
-    for hook in client.event_hooks["request"]:
-        if isawaitable(told := hook(request)):
-            await told
-    response = await client._transport_for_url(request.url).handle_async_request(request)  # noqa: SLF001 (as above)
-    response.request = request
-    try:
-        for hook in client.event_hooks["response"]:
-            if isawaitable(told := hook(response)):
-                await told
-    except BaseException:
-        await response.aclose()
-        raise
-    return response
+Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
 
 
-def raw_chunks(response: httpx.Response) -> Iterator[bytes]:
-    """The body as it comes over the wire. Decoding is not left to httpx, which has no limit to its result."""
-    if not response.is_stream_consumed:
-        return iter(cast("httpx.SyncByteStream", response.stream))
-    # Made in memory, by a transport for tests: read, and decoded, from the start.
-    response.headers.pop("content-encoding", None)
-    return iter((response.content,))
+@frozen
+class SessionContext:
+    """What a session needs for its requests."""
+
+    config: Config
+    clock: Clock
+    pool: ClientPool
+    budget: RetryBudget
+    options: RequestOptions
+    #: Headers of every request to the gateway but the key, by their names in lower case.
+    headers: Headers = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
+        own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
+        object.__setattr__(self, "headers", _by_name(own | dict(self.config.headers)))
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
+        """Return a copy whose requests have these headers, too."""
+        return evolve(self, config=evolve(self.config, headers=(*self.config.headers, *headers)))
+
+    def spec(
+        self, method: str, path: str, params: Mapping[str, Any], headers: Mapping[str, str], options: RequestOptions
+    ) -> RequestSpec:
+        """Return a request without a body to a path below the base URL."""
+        url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
+        return RequestSpec(method.upper(), url, self._headers(method.upper(), self.headers, _by_name(headers), options))
+
+    def spec_of(self, request: httpx.Request) -> RequestSpec:
+        """Return a request that httpx has built."""
+        given = {name.lower().decode(): (name, value) for name, value in request.headers.raw}
+        headers = self._headers(request.method, {}, given, self.options)
+        return RequestSpec(request.method, str(request.url), headers, request.content or None)
+
+    def _headers(
+        self, method: str, defaults: Headers, given: Headers, options: RequestOptions
+    ) -> list[tuple[bytes, bytes]]:
+        headers = defaults | given
+        if method == "GET":
+            # The documentation of the gateway demands it, also without a body.
+            headers.setdefault("content-type", (b"Content-Type", b"application/json"))
+        if any(name.lower() == "accept" for name, _ in self.config.headers):
+            headers["accept"] = self.headers["accept"]
+        return list((headers | _by_name(dict(options.headers)) if options.headers else headers).values())
+
+    def request_flow(self, spec: RequestSpec, options: RequestOptions, judge: Judge) -> Exchange:
+        """Send a request until it succeeds; raise the last error when it will not."""
+        is_safe = spec.method in SAFE_METHODS
+        attempts: list[Attempt] = []
+        while True:
+            # The first attempt has the time that the caller gave it; a later one has what is left.
+            started = self.clock.monotonic()
+            left = options.deadline - started if attempts else options.timeout
+            outcome = yield from self._attempt(spec, options, min(options.timeout, left), judge)
+            if isinstance(outcome, Success):
+                self.budget.refund()
+                self._log(spec.url, len(attempts), f"HTTP {outcome.raw.status}", started, "done")
+                return outcome
+            error = outcome.error
+            retries = options.max_retries - len(attempts) if is_safe or not outcome.was_sent else 0
+            verdict = self._decide(error, retries, len(attempts), options)
+            delay = verdict.time - self.clock.monotonic() if isinstance(verdict, RetryAt) else 0.0
+            after = f"again in {delay:.2f} s" if isinstance(verdict, RetryAt) else "giving up"
+            self._log(spec.url, len(attempts), str(error), started, after)
+            attempts.append(_to_attempt(error, delay))
+            if isinstance(verdict, GiveUp):
+                error.attempts = tuple(attempts)
+                raise error
+            yield Sleep(verdict.time)
+
+    def _attempt(
+        self, spec: RequestSpec, options: RequestOptions, timeout: float, judge: Judge
+    ) -> Generator[SendRequest, Any, Success | NoResponse]:
+        """One attempt, redirects on the gateway's own origin included."""
+        started, url = self.clock.monotonic(), spec.url
+        for hop in range(MAX_REDIRECTS + 1):
+            secret = self.config.secret.resolved() if self._is_gateway(url) else None
+            left = max(timeout - (self.clock.monotonic() - started), 0.001)
+            response: RawResponse | NoResponse = yield SendRequest(url, left, secret)
+            if isinstance(response, NoResponse):
+                return response
+            target = self._redirect(response, url) if spec.method in SAFE_METHODS and hop < MAX_REDIRECTS else None
+            if target is None:
+                return self._judge(response, options, judge, secret)
+            url = target
+        raise AssertionError("unreachable: the last hop has no target")  # pragma: no cover
+
+    def _judge(
+        self, response: RawResponse, options: RequestOptions, judge: Judge, secret: Secret | None
+    ) -> Success | NoResponse:
+        response = response.decoded(body_limit(response.status, options))
+        parsed = judge(response, secret.reveal() if secret else None, self.clock.wall_clock())
+        return NoResponse(parsed, was_sent=True) if isinstance(parsed, APIError) else Success(response, parsed)
+
+    def _decide(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> Verdict:
+        verdict = decide_retry(
+            error,
+            retries_left=retries_left,
+            retry=retry,
+            now=self.clock.monotonic(),
+            deadline=options.deadline,
+            policy=self.config.retry,
+            random=self.clock.random(),
+        )
+        return verdict if isinstance(verdict, GiveUp) or self.budget.spend() else GiveUp()
+
+    def to_error(self, exception: Exception, url: str, timeout: float) -> KkiaiError:
+        """Return the error to raise for an exception of httpx, outside of its handler.
+
+        The frames of the exception hold the request, and the request holds the key. Raises an exception that is no
+        failure of a request.
+        """
+        if isinstance(exception, KkiaiError):
+            exception.__cause__ = exception.__context__ = None
+            return exception.with_traceback(None)
+        if not (isinstance(exception, TRANSLATED) or self.pool.has_foreign_transports):
+            raise exception
+        # A request that ended because another thread closed the client says so.
+        return self.pool.closed_error() or translate(exception, url, timeout)
+
+    def _redirect(self, response: RawResponse, url: str) -> str | None:
+        """Return the URL to go on with, if it is on the gateway's own origin."""
+        location = response.header("location")
+        if response.status not in REDIRECTS or not location:
+            return None
+        try:
+            target = httpx.URL(urljoin(url, location))
+        except (ValueError, httpx.InvalidURL):
+            return None
+        # A user name in it would replace the key.
+        return str(target) if not target.userinfo and self._is_gateway(str(target)) else None
+
+    def _is_gateway(self, url: str) -> bool:
+        # Nearly always the URL was made from the other.
+        return url.startswith(f"{self.config.base_url}/") or _origin(url) == _origin(self.config.base_url)
+
+    def _log(self, url: str, before: int, outcome: str, started: float, after: str) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            elapsed, where = self.clock.monotonic() - started, _redaction.display_url(url)
+            log.debug("%s: attempt %d: %s after %.2f s, %s", where, before + 1, outcome, elapsed, after)
 
 
-async def raw_chunks_async(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """:func:`raw_chunks`, asynchronously."""
-    if response.is_stream_consumed:
-        for chunk in raw_chunks(response):
-            yield chunk
-    else:
-        async for chunk in cast("httpx.AsyncByteStream", response.stream):
-            yield chunk
+def _by_name(headers: Mapping[str, str]) -> Headers:
+    return {name.lower(): (name.encode(), value.encode()) for name, value in headers.items()}
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    parsed = httpx.URL(url)
+    return parsed.scheme, parsed.host, parsed.port
+
+
+def _to_attempt(error: APIError, delay: float) -> Attempt:
+    fault = getattr(error, "kind", None) or getattr(error, "code", None)
+    return Attempt(getattr(error, "status_code", None), fault, delay)
+
+
+def body_limit(status: int, options: RequestOptions) -> int:
+    """Return the bytes of a body at most."""
+    return options.max_body if 200 <= status < 300 else MAX_ERROR_BODY
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    """Keep keys and signatures of our own requests out of the logs of other libraries."""
+    if not in_request_scope():
+        return True
+    if isinstance(record.args, tuple):
+        args = (_redaction.display_url(str(arg)) if isinstance(arg, httpx.URL) else arg for arg in record.args)
+        record.args = tuple(args)
+    return record.name == "httpx"
+
+
+# At DEBUG httpcore logs the headers of responses, where a redirect is often a signature, and hpack those of requests.
+# httpx logs URLs with their queries.
+for _name in ("httpx", "httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table"):
+    logging.getLogger(_name).addFilter(_redact_record)

@@ -1,230 +1,205 @@
-"""The connections behind a session, and who may use them."""
+"""Transports of one client and of all its copies, to the gateway and to file hosts elsewhere."""
 
 from __future__ import annotations
 
-import os
 import ssl
-from contextlib import suppress
+from contextlib import contextmanager
+from functools import cached_property
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib import import_module
+from importlib.util import find_spec
 from inspect import iscoroutinefunction
+from ipaddress import ip_address
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
-import httpcore
 import httpx
 from attrs import frozen
 
-from kkiai_sdk._downloads import urls as _vetting
+from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import EXHAUSTED, exhausted
-from kkiai_sdk._http.network import guard, is_proxied
+from kkiai_sdk._http.transport import PoolOptions
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kkiai_sdk._config import Config
-
-C = TypeVar("C", httpx.Client, httpx.AsyncClient)
-
-#: None: whoever makes many requests at once has bounds of their own. What is idle goes after 5 s.
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-
-#: Not public, but found by this name by anyio itself, at the first connection.
-_ANYIO = "anyio._backends._asyncio"
-
-#: What aiohttp cannot do, or does in another way: with one of these the transport is httpx's own.
-NOT_FOR_AIOHTTP = frozenset({"transport", "mounts", "proxy", "http1", "http2"})
+    from kkiai_sdk._http.network import AddressPolicy
 
 
-def _suits_aiohttp(args: Mapping[str, Any]) -> bool:
-    """Whether these arguments, and the environment, ask for nothing that the extra ``aiohttp`` cannot do."""
-    proxies = getproxies().keys() if args.get("trust_env", True) else set()
-    return not args.keys() & NOT_FOR_AIOHTTP and not proxies & {"http", "https", "all"}
-
-
-def _aiohttp_if_installed(tls: ssl.SSLContext) -> httpx.AsyncBaseTransport | None:
-    try:
-        from kkiai_sdk._http.aiohttp_transport import Transport  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError:
-        return None
-    return Transport(tls)
-
-
-#: Makes the transport between an asynchronous client and the gateway; None stands for httpx's own. Tests set it.
-gateway_transport: Callable[[ssl.SSLContext], httpx.AsyncBaseTransport | None] = _aiohttp_if_installed
+CLOSED = "this client is closed; make a new one"
 
 
 @frozen
-class Owner:
-    """Who may use a connection: one process, and for an asynchronous one an event loop in it."""
+class TransportKinds:
+    """The classes of a synchronous, or of an asynchronous, client."""
 
-    pid: int
-    loop: asyncio.AbstractEventLoop | None = None
-
-    @classmethod
-    def now(cls, *, asynchronous: bool) -> Self:
-        """Whoever is running this."""
-        if not asynchronous:
-            return cls(os.getpid())
-        from asyncio import get_running_loop  # noqa: PLC0415 (a synchronous client does without)
-
-        return cls(os.getpid(), get_running_loop())
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it is another process, or a finished loop."""
-        return self.pid != os.getpid() or (self.loop is not None and self.loop.is_closed())
+    client: Callable[..., Any]
+    #: Base class of what the caller may supply.
+    base: type[Any]
+    own: Callable[[PoolOptions], Any]
+    #: Returns the process, or the process and the event loop, to which connections belong.
+    context: Callable[[], object]
+    #: Turns a plain event hook into one that the client calls.
+    hook: Callable[[Any], Any]
 
 
-def _no_cookies() -> CookieJar:
-    """A jar that takes nothing: nothing may come back to a server, and httpx stumbles over what is not ASCII."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-
-
-def _anywhere(_host: str, _addresses: Sequence[str]) -> None:
-    """No address is refused."""
-
-
-async def _holding(client: httpx.AsyncClient) -> AsyncGenerator[None]:
+@contextmanager
+def configuration_errors() -> Iterator[None]:
+    """Raise ConfigurationError for arguments that httpx, httpcore or ssl do not accept."""
     try:
         yield
-    finally:
-        await client.aclose()
+    except ConfigurationError:
+        raise
+    except (AttributeError, TypeError, ValueError, OSError, ImportError, httpx.InvalidURL) as error:
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            raise exhausted(error) from error
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, FileNotFoundError):
+            reason += " (a file of certificates: of verify, cert, SSL_CERT_FILE or SSL_CERT_DIR)"
+        raise ConfigurationError(f"httpx does not accept httpx_args: {reason}") from None
 
 
-def _until_its_loop_ends(client: httpx.AsyncClient) -> AsyncGenerator[None]:
-    """Holds a client until it is closed itself, which the event loop does with open generators when it ends.
+class ClientPool:
+    """The transports behind a client and its copies; closing it closes all of them."""
 
-    Connections that outlive their loop cannot be closed any more and are left to the garbage collector.
-    """
-    holder = _holding(client)
-    # The first step makes the generator known to the loop; it awaits nothing.
-    with suppress(StopIteration):
-        holder.asend(None).send(None)
-    return holder
+    def __init__(self, config: Config, kinds: TransportKinds, file_policy: AddressPolicy) -> None:
+        self._args, self._kinds, self._file_policy = config.httpx_args, kinds, file_policy
+        self._is_plain_http = config.base_url.startswith("http:")
+        self._check_arguments()
+        self._transports: list[Any] = []
+        self._file_client: Any = None
+        self._is_closed = False
+        #: Whether the caller supplied a transport; then the context to which it is tied.
+        self.has_foreign_transports = bool(self._args.keys() & {"transport", "mounts"})
+        self._context: object = None
+        #: Arguments of httpx clients that talk to the gateway.
+        self.gateway_arguments = self._arguments(files=False)
 
-
-class Pool:
-    """The connections of a client and of all its copies."""
-
-    def __init__(self, config: Config) -> None:
-        self._args = dict(config.httpx_args)
-        self._base_url = config.base_url
-        self._clients: dict[tuple[Owner, bool], Any] = {}
-        self._holders: dict[tuple[Owner, bool], AsyncGenerator[None]] = {}
-        self._tls: Any = None
-        self.is_closed = False
-
-    def client(self, build: Callable[..., C], owner: Owner, *, files: bool = False) -> C:
-        """The owner's httpx client, for the gateway or for files elsewhere."""
+    def file_client(self) -> Any:
+        """Return the httpx client for files on other hosts, without credentials and event hooks."""
         self.check_open()
-        found: C | None = self._clients.get((owner, files))
-        if found is None:
-            self._forget_strangers(owner)
-            # Of two threads that get here at once, one finds the other's client; the spare has opened nothing.
-            found = self._clients.setdefault((owner, files), self._build(build, files=files))
-            # What comes after another thread's drain() is closed by nobody, and has opened nothing either.
-            self.check_open()
-            if isinstance(found, httpx.AsyncClient):
-                self._holders[owner, files] = _until_its_loop_ends(found)
-        return found
-
-    def check_args(self, kind: type[httpx.BaseTransport | httpx.AsyncBaseTransport]) -> None:
-        """Raise ConfigurationError for what a client that takes transports of this kind can do nothing with."""
-        named = {"transport": self._args.get("transport")}
-        named |= {f"mounts[{ascii(pattern)[:80]}]": each for pattern, each in self._args.get("mounts", {}).items()}
-        for name, transport in named.items():
-            if transport is not None and not isinstance(transport, kind):
-                told = f"must be an httpx.{kind.__name__}, not {type(transport).__name__}"
-                raise ConfigurationError(f"{name} in httpx_args {told}")
-        hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
-        if kind is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
-            raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
-
-    def load_ahead(self) -> None:
-        """Load what an asynchronous client uses: the first request would stop its event loop for it, up to 300 ms."""
-        for name in (
-            "kkiai_sdk._polling.workers",
-            "kkiai_sdk._polling.flows",
-            "kkiai_sdk._http.async_connections",
-            _ANYIO,
-        ):
-            import_module(name)
-        if _suits_aiohttp(self._args):
-            with suppress(ModuleNotFoundError):
-                import_module("kkiai_sdk._http.aiohttp_transport")
+        if self._file_client is None:
+            with configuration_errors():
+                self._file_client = self._kinds.client(**self._arguments(files=True))
+        return self._file_client
 
     def check_open(self) -> None:
-        """Raise ConfigurationError if it is closed."""
-        if self.is_closed:
-            raise ConfigurationError("this client is closed; make a new one")
+        """Raise ConfigurationError if the pool is closed, or its transports are tied to another event loop."""
+        if self._is_closed:
+            raise ConfigurationError(CLOSED)
+        if self.has_foreign_transports:
+            self._context = self._context or self._kinds.context()
+            if self._context != self._kinds.context():
+                raise ConfigurationError(
+                    "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
+                )
 
-    def _forget_strangers(self, owner: Owner) -> None:
-        """What was inherited by fork, or left by a finished loop, is not ours to use nor to close."""
-        if self._args.keys() & {"transport", "mounts"} and any(other != owner for other, _ in list(self._clients)):
-            raise ConfigurationError(
-                "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
-            )
-        for key in list(self._clients):
-            if key[0].is_gone:
-                self._clients.pop(key, None)
-                self._holders.pop(key, None)
+    def closed_error(self) -> ConfigurationError | None:
+        """Return the error of a request that ended because the pool was closed."""
+        return ConfigurationError(CLOSED) if self._is_closed else None
 
-    def _build(self, build: Callable[..., C], *, files: bool) -> C:
-        args = dict(self._args)
-        if files:
-            args.pop("event_hooks", None)
-        try:
-            if "transport" not in args:
-                args["verify"] = self._tls_context(args.pop("verify", True), args.pop("cert", None), files=files)
-            if not files and build is httpx.AsyncClient and _suits_aiohttp(args):
-                args["transport"] = gateway_transport(args["verify"])
-            client = build(**args, cookies=_no_cookies(), limits=LIMITS, timeout=None, follow_redirects=False)
-        except (AttributeError, TypeError, ValueError, OSError, ImportError, httpx.InvalidURL) as problem:
-            if isinstance(problem, OSError) and problem.errno in EXHAUSTED:
-                raise exhausted(problem) from problem
-            what = f"{type(problem).__name__}: {problem}"
-            if isinstance(problem, FileNotFoundError):
-                what += " (a file of certificates: of verify, cert, SSL_CERT_FILE or SSL_CERT_DIR)"
-            raise ConfigurationError(f"httpx does not accept httpx_args: {what}") from None
-        self._guard(client, files=files)
-        return client
+    def begin_close(self) -> list[Any]:
+        """Mark the pool as closed and return the transports that remain to be closed."""
+        self._is_closed = True
+        transports, self._transports = self._transports, []
+        return transports
 
-    def _guard(self, client: httpx.Client | httpx.AsyncClient, *, files: bool) -> None:
-        given = [self._args.get("transport"), *(self._args.get("mounts") or {}).values()]
-        for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001 (not to be had otherwise)
-            # Where a file is fetched from, the server says; where else to connect to, the user.
-            at_a_servers_word = files and not is_proxied(transport)
-            own = self._vet_file_host if at_a_servers_word else self._vet
-            guard(transport, _anywhere if transport in given else own)
+    def _check_arguments(self) -> None:
+        given = {"transport": self._args.get("transport")}
+        given |= {f"mounts[{ascii(pattern)[:80]}]": each for pattern, each in self._args.get("mounts", {}).items()}
+        for name, transport in given.items():
+            if transport is not None and not isinstance(transport, self._kinds.base):
+                problem = f"must be an httpx.{self._kinds.base.__name__}, not {type(transport).__name__}"
+                raise ConfigurationError(f"{name} in httpx_args {problem}")
+        hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
+        if self._kinds.base is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
+            raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
 
-    def _vet(self, _host: str, _addresses: Sequence[str]) -> None:
-        """Any address will do, unless another thread has closed the pool meanwhile."""
-        if self.is_closed:
-            # As httpcore would: an error of ours would take its frames along, which hold the key.
-            raise httpcore.ConnectError("closed")
+    def _arguments(self, *, files: bool) -> dict[str, Any]:
+        """Return the arguments of an httpx client. It keeps no cookies and reads nothing from the environment."""
+        given, hooks = self._args.get("transport"), {} if files else self._args.get("event_hooks", {})
+        mounts: dict[str, Any] = {}
+        with configuration_errors():
+            for pattern, proxy in self._proxies().items():
+                # Where a proxy is, the user says; what it connects to is judged by the spelling of the URL alone.
+                mounts[pattern] = self._own(_permit, files=files, proxy=httpx.Proxy(proxy)) if proxy else None
+            for pattern, transport in self._args.get("mounts", {}).items():
+                mounts[pattern] = None if transport is None else self._add(transport)
+            policy = self._file_policy if files else _permit
+            return {
+                "transport": self._own(policy, files=files) if given is None else self._add(given),
+                "mounts": mounts,
+                "event_hooks": {
+                    "request": [self._kinds.hook(hook) for hook in hooks.get("request", ())],
+                    "response": [self._kinds.hook(hook) for hook in (*hooks.get("response", ()), hide_location)],
+                },
+                "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                "timeout": None,
+                "trust_env": False,
+            }
 
-    def _vet_file_host(self, host: str, addresses: Sequence[str]) -> None:
-        self._vet(host, addresses)
-        _vetting.vet_addresses(host, addresses, self._base_url)
+    def _proxies(self) -> Mapping[str, Any]:
+        """Return proxies by URL pattern; None stands for a direct connection."""
+        proxy = self._args.get("proxy")
+        if proxy is not None:
+            return {"all://": proxy}
+        trusted = self._args.get("trust_env", True) and self._args.get("transport") is None
+        return environment_proxies(getproxies()) if trusted else {}
 
-    def _tls_context(self, verify: Any, cert: Any, *, files: bool) -> Any:
-        # Loading the certificate store is the dearest part of a client: once for all, and not at all for a gateway
-        # without TLS (its redirects stay on its origin). A bare context trusts nobody.
-        if not files and verify is True and cert is None and self._base_url.startswith("http:"):
+    def _own(self, policy: AddressPolicy, *, files: bool, proxy: httpx.Proxy | None = None) -> Any:
+        if proxy is not None and proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
+            raise ImportError('a SOCKS proxy needs the package socksio (pip install "httpx[socks]")')
+        http1, http2 = self._args.get("http1", True), self._args.get("http2", False)
+        if http2 and find_spec("h2") is None:
+            raise ImportError('http2=True needs the package h2 (pip install "httpx[http2]")')
+        options = PoolOptions(self._tls_context(files=files), policy, self.check_open, proxy, http1, http2)
+        return self._add(self._kinds.own(options))
+
+    def _add(self, transport: Any) -> Any:
+        if transport not in self._transports:
+            self._transports.append(transport)
+        return transport
+
+    def _tls_context(self, *, files: bool) -> ssl.SSLContext:
+        # Loading the certificate store is the most expensive part of a client, and of no use without TLS: redirects of
+        # the gateway are followed on its own origin only. A bare context trusts nobody.
+        if not files and self._is_plain_http and not self._args.keys() & {"verify", "cert"}:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context(verify=verify, cert=cert, trust_env=self._args.get("trust_env", True))
-        return self._tls
+        return self._full_tls_context
 
-    def drain(self, owner: Owner) -> list[Any]:
-        """Mark as closed; gives what this owner has to close: httpx clients, or what holds them."""
-        # In this order, and from a copy: another thread may be about to add a client.
-        self.is_closed = True
-        mine = [self._holders.get(key, client) for key, client in list(self._clients.items()) if key[0] == owner]
-        self._clients.clear()
-        self._holders.clear()
-        return mine
+    @cached_property
+    def _full_tls_context(self) -> ssl.SSLContext:
+        verify, cert = self._args.get("verify", True), self._args.get("cert")
+        return httpx.create_ssl_context(verify, cert, trust_env=self._args.get("trust_env", True))
+
+
+def environment_proxies(variables: Mapping[str, str]) -> dict[str, str | None]:
+    """Return proxies by URL pattern, as httpx reads them from the environment; None stands for a direct connection.
+
+    ``variables`` is the result of ``urllib.request.getproxies``.
+    """
+    proxies: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        if proxy := variables.get(scheme):
+            proxies[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}"
+    exceptions = [entry.strip() for entry in variables.get("no", "").split(",")]
+    if "*" in exceptions:
+        return {}
+    return proxies | {_exception_pattern(entry): None for entry in exceptions if entry}
+
+
+def _exception_pattern(entry: str) -> str:
+    if "://" in entry:
+        return entry
+    try:
+        address = ip_address(entry.split("/", maxsplit=1)[0])
+    except ValueError:
+        # "example.com" stands for its subdomains, too.
+        return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
+    return f"all://[{entry}]" if address.version == 6 else f"all://{entry}"
+
+
+def _permit(_host: str, _addresses: Sequence[str]) -> None:
+    """Permit every address."""

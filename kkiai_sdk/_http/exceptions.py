@@ -1,23 +1,25 @@
-"""Exceptions of httpx become errors of ours, by one table. Beside ``_session`` the only module that knows httpx."""
+"""Maps exceptions of httpx and of the operating system to errors of this package, by one table."""
 
 from __future__ import annotations
 
 import errno
-import re
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 from attrs import frozen
 
-from kkiai_sdk import _redaction as _text
+from kkiai_sdk import _redaction
 from kkiai_sdk.errors import APIConnectionError, APIResponseError, APITimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from kkiai_sdk.errors import APIError
+
+
+E = TypeVar("E", bound=BaseException)
 
 
 @frozen
@@ -28,7 +30,7 @@ class Fault:
     cause: type[BaseException]
     kind: str
     transient: bool
-    says: str
+    text: str
 
 
 #: The first match counts, so the roots of a failure stand before what httpx wraps them in.
@@ -54,45 +56,56 @@ FAULTS: Sequence[Fault] = (
     Fault(httpx.HTTPError, "protocol", False, "the request could not be made"),
     # Files exhausted, no route from a sandbox …: asking again at once makes it worse.
     Fault(OSError, "connection", False, "the operating system refused"),
+    Fault(Exception, "connection", True, "the transport failed"),
 )
 #: No file descriptor is left, in this process or on this machine: each further try takes one more.
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
-#: How h11, by way of httpx, describes a head that is no head of an HTTP answer, and how ``_session_streams`` does. h11
-#: has no other word for it, and the same class for a connection that broke off. Its messages quote the server's bytes;
-#: ours do not.
-_NO_HEAD = re.compile(
-    "illegal (status|header) line|(conflicting|bad) Content-Length|Receive buffer too long|continuation line"
-    "|(multiple|Only) Transfer-Encoding|status_code should be|interim answers without end"
-)
-#: What the SDK translates; anything else is a bug and passes unchanged.
+#: Exceptions that are translated; any other is a bug and passes unchanged.
 TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
+#: Exceptions that come before the server can have received anything.
+_UNSENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.InvalidURL,
+    httpx.LocalProtocolError,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    UnicodeError,
+)
+
+
+def was_sent(problem: BaseException) -> bool:
+    """Whether the server may have received the request that failed with this exception."""
+    return not isinstance(problem, _UNSENT)
 
 
 def translate(problem: BaseException, url: str, timeout: float) -> APIError:
-    """The error for an exception of httpx or the operating system while asking ``url``."""
+    """Return the error for an exception raised while a request to ``url`` was made."""
     chain = list(_chain(problem))
     if any(isinstance(link, httpx.DecodingError) for link in chain):
         return APIResponseError(f"{_place(url)}: a body that cannot be decoded", transient=True)
-    if any(isinstance(link, httpx.RemoteProtocolError) and _NO_HEAD.search(str(link)) for link in chain):
-        return APIResponseError(f"{_place(url)}: the server does not speak HTTP, or breaks its rules")
     fault = next(fault for fault in FAULTS if any(isinstance(link, fault.cause) for link in chain))
     root = next((link for link in reversed(chain) if isinstance(link, OSError)), None)
     if root is not None and root.errno in EXHAUSTED:
         return exhausted(root)
-    detail = _text.message(_text.redact(getattr(root, "strerror", None) or ""), 200)
-    text = f"{_place(url)}: {fault.says}"
+    foreign = None if isinstance(problem, TRANSLATED) else problem
+    reason = getattr(root, "strerror", None) or (type(foreign).__name__ if foreign else "")
+    detail = _redaction.message(_redaction.redact(reason), 200)
+    text = f"{_place(url)}: {fault.text}"
     if fault.kind == "timeout":
         error: APIError = APITimeoutError(f"{text} ({timeout:g} s)", kind=fault.kind, transient=True)
     else:
         text += f" ({detail})" if detail else ""
         error = APIConnectionError(text, kind=fault.kind, transient=fault.transient)
     # The root cause helps; what lies between holds the request, and the request holds the key.
-    error.__cause__ = root and _bare(root)
+    cause = root or foreign
+    error.__cause__ = cause and _bare(cause)
     return error
 
 
 def exhausted(root: OSError) -> APIConnectionError:
-    """The error for the want of file descriptors."""
+    """Return the error for a lack of file descriptors."""
     error = APIConnectionError(
         f"no file descriptor is left ({root.strerror}): close what is open, or raise the limit (ulimit -n)",
         kind="connection",
@@ -102,7 +115,7 @@ def exhausted(root: OSError) -> APIConnectionError:
 
 
 def _chain(problem: BaseException) -> Iterator[BaseException]:
-    """An exception and what caused it, outermost first."""
+    """Yield an exception and its causes, outermost first."""
     link: BaseException | None = problem
     for _ in range(10):
         if link is None:
@@ -111,8 +124,8 @@ def _chain(problem: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _bare(root: OSError) -> OSError:
-    """The exception without its traceback and its own chain, whose frames hold the request."""
+def _bare(root: E) -> E:
+    """Return the exception without its traceback and its chain, whose frames hold the request."""
     root.__traceback__ = root.__cause__ = root.__context__ = None
     return root
 

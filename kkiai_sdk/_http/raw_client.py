@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Never, Self
 
 from kkiai_api.client import AuthenticatedClient
-from kkiai_sdk import _validators as _checks
+from kkiai_sdk import _validators
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ class RawClient(AuthenticatedClient):
 
     def with_headers(self, headers: dict[str, str]) -> Self:
         """A copy that sends these fields too. Raises ConfigurationError for fields that cannot be sent."""
-        fields = dict(_checks.headers("headers", headers))
+        pairs = _validators.headers("headers", headers)
         twin = copy.copy(self)
         for name in ("_client", "_async_client"):
             session = getattr(self, name)
             if session is not None:
-                setattr(twin, name, session.with_headers(fields))
+                setattr(twin, name, session.with_headers(pairs))
         return twin
 
     def get_httpx_client(self) -> httpx.Client:

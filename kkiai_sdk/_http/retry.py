@@ -1,32 +1,24 @@
-"""One request: what its outcome means, and whether, when and at whose wish it is sent again.
+"""Retry decisions for one request.
 
-Pure: the clock readings and the random number come in as arguments, the answer is an absolute time.
+Pure: clock readings and random numbers are arguments, times are absolute.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from kkiai_sdk.errors import APIError
     from kkiai_sdk.policies import RetryPolicy
-
-# Plain ASCII digits with at most one point: str.isdigit() and float() accept far more than HTTP means.
-_SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
 
 
 @frozen
 class RetryAt:
-    """Send it again at this time of the monotonic clock (seconds)."""
+    """Send the request again at this monotonic time."""
 
     time: float
 
@@ -40,12 +32,12 @@ Verdict: TypeAlias = RetryAt | GiveUp
 
 
 class RetryBudget:
-    """How many retries a client has left: each costs one, each success gives one back, never more than the capacity.
+    """The retries that a client has left: each costs one, each success gives one back, up to the capacity.
 
-    Without it an outage is answered with several times the normal traffic just when the gateway can bear least.
+    Without it an outage is answered with several times the normal traffic when the gateway can bear least.
 
-    Threads share it. Its tokens lie in a deque, whose ``pop`` and ``append`` each happen as one (the library reference
-    promises that): nobody looks first and takes then, so no two can take the same one.
+    Threads share it. Its tokens lie in a deque, whose ``pop`` and ``append`` are atomic (documented), so that no two
+    threads can take the same one.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -53,11 +45,11 @@ class RetryBudget:
 
     @property
     def left(self) -> int:
-        """How many there are."""
+        """The number of tokens."""
         return len(self._tokens)
 
     def spend(self) -> bool:
-        """Take one; False when there is none."""
+        """Take a token; return False when there is none."""
         try:
             self._tokens.pop()
         except IndexError:
@@ -65,18 +57,18 @@ class RetryBudget:
         return True
 
     def refund(self) -> None:
-        """Give one back. What a full deque is given is dropped at its other end."""
+        """Give a token back. A full deque drops one at its other end."""
         self._tokens.append(None)
 
 
-def judge(
+def decide_retry(
     error: APIError, *, retries_left: int, retry: int, now: float, deadline: float, policy: RetryPolicy, random: float
 ) -> Verdict:
-    """Whether a failed request is sent again.
+    """Decide whether a failed request is sent again.
 
     ``retry`` counts the retries made so far, ``random`` is from 0 to 1, ``now`` and ``deadline`` are seconds of the
     monotonic clock. A Retry-After is never shortened: one that is longer than the policy or the deadline allows ends
-    the request at once, and the caller learns its length from the error.
+    the request at once, and the error carries its length.
     """
     if not error.transient or retries_left <= 0:
         return GiveUp()
@@ -88,35 +80,7 @@ def judge(
 
 
 def backoff(retry: int, policy: RetryPolicy, random: float) -> float:
-    """Seconds before the given retry (from 0): doubling, capped, jittered either way."""
+    """Return the seconds before the given retry (from 0): doubling, capped, jittered either way."""
     # Past 2**40 every delay is at the cap; larger exponents overflow.
     delay = min(policy.initial_delay * 2.0 ** min(retry, 40), policy.max_delay)
     return delay * (1 + policy.jitter * (2 * random - 1))
-
-
-def parse_retry_after(headers: Sequence[tuple[str, str]], wall_clock: float) -> float | None:
-    """Seconds that the server asks to wait, or None when it does not or cannot be understood.
-
-    Understands ``retry-after-ms``, and ``Retry-After`` as seconds or as an HTTP date, which counts from the answer's
-    own ``Date`` so that a wrong local clock does no harm. Of several the longest counts.
-    """
-    return max(_waits(headers, wall_clock), default=None)
-
-
-def _waits(headers: Sequence[tuple[str, str]], wall_clock: float) -> Iterator[float]:
-    for name, value in headers:
-        number = _SECONDS.fullmatch(value) if name in {"retry-after", "retry-after-ms"} else None
-        if number:
-            yield float(number[1]) / (1000 if name == "retry-after-ms" else 1)
-        elif name == "retry-after" and (date := _epoch(value)) is not None:
-            server_now = next((_epoch(text) for key, text in headers if key == "date"), None)
-            yield max(date - (wall_clock if server_now is None else server_now), 0.0)
-
-
-def _epoch(value: str) -> float | None:
-    try:
-        date = parsedate_to_datetime(value)
-        # The asctime form names no zone; HTTP says that it is UTC.
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None

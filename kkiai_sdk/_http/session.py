@@ -1,193 +1,179 @@
-"""The HTTP seam: the only module that talks to httpx.
-
-The generated endpoint functions are handed a session in the place of their own httpx client. Every request of theirs
-passes through :meth:`Session.send`, which adds the key, bounds the time and the size, repeats what is worth repeating,
-and turns everything but a good answer into a typed error; the generated parser never meets anything else.
-
-A session is a cheap copy around a shared pool. The pool holds two httpx clients over one TLS context: one for the
-gateway, one without cookies or credentials for files on other hosts. It belongs to one process, and the asynchronous
-one to one event loop: sockets shared across a fork mix up answers.
-"""
+"""The synchronous session."""
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlencode
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
-from attrs import evolve, field, frozen
 
-from kkiai_sdk._drive import run
-from kkiai_sdk._effects import Sleep
-from kkiai_sdk._http import exceptions as faults
+from kkiai_sdk._effects import RequestOptions, Sleep, run
 from kkiai_sdk._http.base_session import (
-    Ask,
-    Checked,
-    plain,
-    raw_chunks,
-    response_of,
-    transmit,
-    wired,
+    NoResponse,
+    ParsedResponse,
+    Success,
+    body_limit,
+    file_request,
+    finish_body,
+    to_raw_response,
 )
-from kkiai_sdk._http.client_pool import Owner, Pool
-from kkiai_sdk._http.deadline import within
-from kkiai_sdk._http.exchange import Exchanger, Good, Send
-from kkiai_sdk._responses.strict_json import MAX_BODY
+from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
+from kkiai_sdk._http.exceptions import was_sent
+from kkiai_sdk._http.file_body import read_chunks
+from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._http.transport import Transport
+from kkiai_sdk._responses.error_parser import read_status
+from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Generator, Mapping
 
-    from kkiai_sdk._clock import Runtime
-    from kkiai_sdk._config import Config
-    from kkiai_sdk._effects import Call
-    from kkiai_sdk._http.async_session import AsyncSession
-    from kkiai_sdk._http.exchange import Exchange
-    from kkiai_sdk._http.retry import RetryBudget
-    from kkiai_sdk._responses.error_parser import Answer
-    from kkiai_sdk.errors import APIError
+    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._http.base_session import Judge, RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import KkiaiError
 
-
-@frozen
-class Seam:
-    """What both kinds of session know and do without waiting for anything."""
-
-    config: Config
-    runtime: Runtime
-    pool: Pool
-    budget: RetryBudget
-    call: Call
-    #: The fields of every request to the gateway, but for the key, by their names in lower case.
-    fields: dict[str, tuple[bytes, bytes]] = field(init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        own = {"Accept": "application/json", "Content-Type": "application/json", "Accept-Encoding": "identity"}
-        own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
-        own |= {"Connection": "keep-alive"}
-        object.__setattr__(self, "fields", _fields(own.items()) | _fields(self.config.headers))
-
-    def exchange(self, ask: Ask, call: Call) -> Exchange:
-        """The flow that gets this request answered."""
-        repeatable = ask.method in {"GET", "HEAD"}
-        return Exchanger(self.config, self.runtime, self.budget).run(ask.url, call, repeatable=repeatable)
-
-    def ask(self, method: str, path: str, params: Mapping[str, Any], headers: Mapping[str, str], call: Call) -> Ask:
-        """A request without a body to a path below the base URL."""
-        url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
-        fields = self.fields
-        if headers or call.headers:
-            fields = fields | _fields(headers.items()) | _fields(call.headers)
-        return Ask(method.upper(), url, list(fields.values()))
-
-    def asked(self, request: httpx.Request) -> Ask:
-        """A request that somebody else built."""
-        headers = request.headers.copy()
-        headers.update(self.call.headers)
-        return Ask(request.method, str(request.url), headers.raw, request.stream)
-
-
-def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[bytes, bytes]]:
-    return {name.lower(): (name.encode(), value.encode()) for name, value in pairs}
-
-
-class Caller:
-    """What a generated function takes for its client: makes one request, on the terms of one call."""
-
-    #: The session lets nothing through that the generated code would not know.
-    raise_on_unexpected_status = False
-
-    def __init__(self, session: Session | AsyncSession, call: Call) -> None:
-        self._session, self._call = session, call
-
-    def get_httpx_client(self) -> Self:
-        """Itself."""
-        return self
-
-    get_async_httpx_client = get_httpx_client
-
-    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
-        """Get it answered: a Checked, or from an asynchronous session an awaitable of one."""
-        ask = self._session.seam.ask(method, url, params, headers, self._call)
-        return self._session.checked(ask, self._call)
-
-
-S = TypeVar("S", "Session", "AsyncSession")
-
-
-def copied(session: S, seam: Seam, fields: Mapping[str, str] | None = None) -> S:
-    """A session over the same pool, with another seam and more fields."""
-    twin = copy.copy(session)
-    # Setting them copies them: the fields of the one must not be those of the other.
-    twin.headers = session.headers
-    twin.headers.update(fields)
-    twin.seam = seam
-    return twin
+KINDS = TransportKinds(httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook)
 
 
 class Session(httpx.Client):
-    """An httpx client for the generated code, which gives good answers or raises APIError."""
+    """An httpx client that adds the key, limits the time of whole requests, retries, and raises typed errors.
 
-    def __init__(self, seam: Seam) -> None:
-        seam.pool.check_args(httpx.BaseTransport)
-        # The transport is never used: requests go out through the pool.
-        super().__init__(
-            base_url=seam.config.base_url,
-            headers=list(seam.fields.values()),
-            transport=httpx.BaseTransport(),
-            trust_env=False,
-        )
-        self.seam = seam
+    Each request returns a successful response, read to its end, or raises APIError. Arguments of single requests about
+    authentication, redirects, streaming and timeouts have no effect.
+    """
 
-    def bound(self, call: Call) -> Session:
-        """A copy over the same pool that makes its requests on these terms."""
-        return copied(self, evolve(self.seam, call=call))
+    def __init__(self, context: SessionContext) -> None:
+        headers = list(context.headers.values())
+        with configuration_errors():
+            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
+        self.context = context
 
-    def with_headers(self, fields: Mapping[str, str]) -> Session:
-        """A copy over the same pool that sends these fields too."""
-        return copied(self, self.seam, fields)
+    def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
+        """Build a request, also one with cookies, and send it."""
+        for name in ("auth", "follow_redirects"):
+            options.pop(name, None)
+        return self.send(self.build_request(method, url, **options))
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        """Get the request answered. Streaming, redirects and authentication are the session's own affair."""
+        """Send a request with retries. Raises APIError, ConfigurationError."""
         request.read()
-        return response_of(self._good(self.seam.asked(request), self.seam.call), request)
+        return ParsedResponse.make(self.exchange(self.context.spec_of(request), self.context.options), request)
 
-    def checked(self, ask: Ask, call: Call) -> Checked:
-        """Get it answered, for the generated code."""
-        return Checked(self._good(ask, call))
+    def exchange(self, spec: RequestSpec, options: RequestOptions, judge: Judge = read_status) -> Success:
+        """Send a request with retries, and let ``judge`` read the response. Raises APIError, ConfigurationError."""
+        flow = self.context.request_flow(spec, options, judge)
+        return run(flow, lambda step: self._perform(step, spec, options))
 
-    def _good(self, ask: Ask, call: Call) -> Good:
-        return run(self.seam.exchange(ask, call), lambda step: self._perform(step, ask))
-
-    def _perform(self, step: Send | Sleep, ask: Ask) -> Answer | APIError | None:
+    def _perform(
+        self, step: SendRequest | Sleep, spec: RequestSpec, options: RequestOptions
+    ) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
-            self.seam.runtime.sleep_until(step.until)
+            self.context.clock.sleep_until(step.until)
             return None
+        self.context.pool.check_open()
         try:
-            return self._attempt(step, ask)
-        except faults.TRANSLATED as problem:
-            error = faults.translate(problem, step.url, step.timeout)
-        # If it broke off because the client was closed meanwhile, that is what to tell.
-        self.seam.pool.check_open()
-        return error
+            with request_scope(step.timeout), closing(self.send_once(spec.build_request(step))) as response:
+                return to_raw_response(response, _read_body(response, body_limit(response.status_code, options)))
+        except Exception as exception:
+            error, sent = self.context.to_error(exception, step.url, step.timeout), was_sent(exception)
+        if isinstance(error, APIError):
+            return NoResponse(error, sent)
+        raise error
 
-    def _attempt(self, send: Send, ask: Ask) -> Answer:
-        with within(send.timeout):
-            response = transmit(self.httpx_client(), wired(ask, send))
-            try:
-                body = bytearray()
-                for chunk in raw_chunks(response):
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        break
-                return plain(response, bytes(body))
-            finally:
-                response.close()
+    def send_once(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once; the body is still to be read."""
+        return super().send(request, stream=True, follow_redirects=False)
 
-    def httpx_client(self, *, files: bool = False) -> httpx.Client:
-        """The client that does the work here and now: for the gateway, or for files elsewhere."""
-        return self.seam.pool.client(httpx.Client, Owner.now(asynchronous=False), files=files)
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> Session:
+        """Return a session over the same connections that sends these headers, too."""
+        return Session(self.context.with_headers(headers))
 
     def close(self) -> None:
-        """Close the pool, for this session and all copies of it. Closing twice does nothing."""
-        for client in self.seam.pool.drain(Owner.now(asynchronous=False)):
-            client.close()
+        """Do nothing: the connections are closed with the client that they belong to."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _read_body(response: httpx.Response, limit: int) -> bytes:
+    """Return the body as it came: httpx has no limit for decoding. Of a longer body only a part is read."""
+    if response.is_stream_consumed:
+        # An event hook has read it, by which it was decoded.
+        response.headers.pop("content-encoding", None)
+        return response.content
+    body = bytearray()
+    for chunk in cast("httpx.SyncByteStream", response.stream):
+        body += chunk
+        if len(body) > limit:
+            return bytes(body)
+    finish_body(response)
+    return bytes(body)
+
+
+class RequestAdapter:
+    """The client of one call of a generated function: makes its request with the options of that call."""
+
+    #: The session raises for every response that the generated code does not know.
+    raise_on_unexpected_status = False
+    success: Success
+
+    def __init__(self, session: Session, options: RequestOptions, judge: Judge) -> None:
+        self._session, self._options, self._judge = session, options, judge
+
+    def get_httpx_client(self) -> Self:
+        """Return itself."""
+        return self
+
+    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
+        """Send a request without a body, and keep the response in ``success``."""
+        spec = self._session.context.spec(method, url, params, headers, self._options)
+        self.success = self._session.exchange(spec, self._options, self._judge)
+        return self.success
+
+
+class FileResponse:
+    """The response to a request for a file, whose body is still to be read."""
+
+    def __init__(self, session: Session, target: AllowedURL, headers: Mapping[str, str]) -> None:
+        self._context, self._url = session.context, target.url
+        client = session if target.with_key else self._context.pool.file_client()
+        error: KkiaiError | None = None
+        try:
+            # The head has the time of one request; the body takes the time that it needs.
+            with request_scope(self._context.options.timeout):
+                # The request is in no variable: it holds the key.
+                self._response = httpx.Client.send(
+                    client, file_request(target, headers, self._context), stream=True, follow_redirects=False
+                )
+        except Exception as exception:
+            error = self._to_error(exception)
+        if error is not None:
+            raise error
+        self.head = to_raw_response(self._response)
+
+    def chunks(self) -> Generator[bytes]:
+        """Yield the body chunk by chunk. Raises APIError."""
+        chunks, error = read_chunks(self._response, self._context.options.timeout), None
+        while True:
+            try:
+                with request_scope():
+                    chunk = next(chunks, None)
+            except Exception as exception:
+                error, chunk = self._to_error(exception), None
+            if error is not None:
+                raise error
+            if chunk is None:
+                return
+            yield chunk
+
+    def close(self) -> None:
+        """Close the body."""
+        self._response.close()
+
+    def _to_error(self, exception: Exception) -> KkiaiError:
+        return self._context.to_error(exception, self._url, self._context.options.timeout)

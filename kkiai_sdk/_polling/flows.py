@@ -1,7 +1,4 @@
-"""The order of things in each call, as generators of effects: one query, one wait, many waits.
-
-Downloads are in :mod:`kkiai_sdk._downloads.flow`.
-"""
+"""The order of steps in waits, as flows: one task, many tasks. Downloads are in :mod:`kkiai_sdk._downloads.flow`."""
 
 from __future__ import annotations
 
@@ -10,14 +7,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve, frozen
 
-from kkiai_sdk import _redaction as _text
-from kkiai_sdk import _validators as _checks
-from kkiai_sdk._effects import Call, Emit, Fetch, Reply, Sleep
-from kkiai_sdk._effects_fleet import Gather, Launch
+from kkiai_sdk import _redaction, _validators
+from kkiai_sdk._effects import CollectResults, Emit, QueryResult, QueryTask, RequestOptions, Sleep, StartQuery
 from kkiai_sdk._log import log
-from kkiai_sdk._polling import poll_state as _waiting
-from kkiai_sdk._polling.poll_state import End, History, Stop
-from kkiai_sdk._polling.scheduler import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
+from kkiai_sdk._polling import poll_state
+from kkiai_sdk._polling.poll_state import End, PollState, Stop
+from kkiai_sdk._polling.scheduler import (
+    AdmitTask,
+    AllDone,
+    PollTask,
+    Scheduler,
+    SchedulerLimits,
+    TaskExpired,
+    WaitForResponse,
+)
 from kkiai_sdk.errors import (
     APIError,
     ConfigurationError,
@@ -31,201 +34,191 @@ from kkiai_sdk.models import TaskState, VideoTask, WaitResult
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kkiai_sdk._clock import Runtime
-    from kkiai_sdk._effects import Flow, Outcome
+    from kkiai_sdk._clock import Clock
+    from kkiai_sdk._effects import Flow, QueryOutcome
     from kkiai_sdk._http.retry import RetryBudget
     from kkiai_sdk.policies import PollPolicy
 
-#: Failures in a row at which a wait says so in the log.
+#: Failures in a row at which a wait logs a warning.
 WARN_AFTER = 3
 
 
 @frozen
-class Terms:
-    """On what terms a wait is made."""
+class WaitOptions:
+    """The options of a wait, and the clock and retry budget of its client."""
 
     timeout: float
     policy: PollPolicy
-    call: Call
-    runtime: Runtime
+    request: RequestOptions
+    clock: Clock
     budget: RetryBudget
 
 
-class Journal:
-    """What the log has been told about a wait, so that it is told once."""
-
-    def __init__(self) -> None:
-        self._statuses: dict[str, set[str | None]] = {}
-
-    def polled(self, history: History, now: float) -> None:
-        """One line per poll, and the warnings that are due."""
-        if log.isEnabledFor(logging.DEBUG):
-            self._line(history, now)
-        task = history.task
-        if history.errors_in_row == WARN_AFTER:
-            log.warning("task %s: %d failed queries in a row, the last: %s", *_named(history), history.last_error)
-        elif task and not history.errors_in_row and task.state is TaskState.UNKNOWN:
-            self._unknown(task)
-        if history.end is not None:
-            self._statuses.pop(history.task_id, None)
-
-    def _line(self, history: History, now: float) -> None:
-        log.debug(
-            "task %s: %s after %.1f s, poll %d, %s",
-            ascii(history.task_id),
-            _word(history.task) if history.task else None,
-            now - history.started,
-            history.polls,
-            f"ends ({history.end.name})" if history.end else f"next in {history.due - now:.1f} s",
-        )
-
-    def _unknown(self, task: VideoTask) -> None:
-        told = self._statuses.setdefault(task.id, set())
-        if task.status not in told:
-            told.add(task.status)
-            log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), _word(task))
-
-
-def _word(task: VideoTask) -> str:
-    """The status as it may be shown: a server can write anything there."""
-    return ascii(_text.message(_text.redact(task.status), 100)) if task.status is not None else "no status"
-
-
-def _named(history: History) -> tuple[str, int]:
-    return ascii(history.task_id), history.errors_in_row
-
-
-def watching(task_id: str, terms: Terms, *, every_poll: bool = False) -> Flow[History]:
-    """Poll a task to its end, emitting a snapshot per change; returns the history with its end."""
-    runtime, journal = terms.runtime, Journal()
-    history = _waiting.begin(task_id, runtime.monotonic(), terms.timeout)
+def wait_flow(task_id: str, options: WaitOptions, *, every_poll: bool = False) -> Flow[PollState]:
+    """Poll a task to its end, emitting a snapshot per change; return the state with its end."""
+    clock, logger = options.clock, PollLogger()
+    state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
     while True:
-        step = _waiting.decide(history, runtime.monotonic())
+        step = poll_state.decide(state, clock.monotonic())
         if isinstance(step, Stop):
-            return evolve(history, end=step.end)
+            return evolve(state, end=step.end)
         if isinstance(step, Sleep):
             yield step
             continue
-        before = history.task
-        history = yield from _poll(history, step.budget, terms)
-        journal.polled(history, runtime.monotonic())
-        if history.errors_in_row == 0 and history.task and (every_poll or _waiting.is_change(before, history.task)):
-            yield Emit(history.task)
+        before = state.task
+        state = yield from _poll(state, step.timeout, options)
+        logger.log_poll(state, clock.monotonic())
+        if state.errors_in_row == 0 and state.task and (every_poll or poll_state.is_change(before, state.task)):
+            yield Emit(state.task)
 
 
-def _poll(history: History, budget: float, terms: Terms) -> Flow[History]:
-    runtime, sent = terms.runtime, terms.runtime.monotonic()
-    call = evolve(terms.call, timeout=min(terms.call.timeout, budget), deadline=history.deadline)
+def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollState]:
+    clock, sent = options.clock, options.clock.monotonic()
+    request = evolve(options.request, timeout=min(options.request.timeout, timeout), deadline=state.deadline)
     try:
-        reply: Reply = yield Fetch(history.task_id, call)
+        result: QueryResult = yield QueryTask(state.task_id, request)
     except APIError as error:
-        return _waiting.after_error(history, error, runtime.monotonic(), terms.policy, runtime.random(), sent=sent)
-    now = runtime.monotonic()
-    return _waiting.after_answer(history, reply.task, now, terms.policy, runtime.random(), hint=reply.hint)
+        return poll_state.after_error(state, error, clock.monotonic(), options.policy, clock.random(), sent=sent)
+    now, retry_after = clock.monotonic(), result.retry_after
+    return poll_state.after_answer(state, result.task, now, options.policy, clock.random(), retry_after=retry_after)
 
 
-def completing(task_ids: Iterable[Any], terms: Terms, limits: Limits) -> Flow[None]:
-    """Poll many tasks to their ends, emitting each one's WaitResult as it ends. Ids are taken as there is room."""
-    runtime, journal = terms.runtime, Journal()
-    fleet = Fleet(
+def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: SchedulerLimits) -> Flow[None]:
+    """Poll many tasks to their ends, emitting each one's WaitResult as it ends. Ids are admitted as there is room."""
+    clock, logger = options.clock, PollLogger()
+    scheduler = Scheduler(
         limits,
-        terms.policy,
-        terms.budget,
-        now=runtime.monotonic(),
-        timeout=terms.timeout,
-        tries=1 + terms.call.max_retries,
+        options.policy,
+        options.budget,
+        now=clock.monotonic(),
+        timeout=options.timeout,
+        tries=1 + options.request.max_retries,
     )
-    # A retry would hold one of the few places in flight while it sleeps; the queue paces it just as well.
-    call = evolve(terms.call, max_retries=0)
+    # A retry would hold one of the few places in flight while it sleeps; the scheduler paces it just as well.
+    request = evolve(options.request, max_retries=0)
     ids, waiting = iter(task_ids), set[str]()
-    while not isinstance(step := fleet.step(runtime.monotonic()), Finished):
-        if isinstance(step, AskAbout):
-            terms_of_one = evolve(call, timeout=step.budget) if step.budget < call.timeout else call
-            yield Launch(Fetch(step.task_id, terms_of_one))
+    while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
+        if isinstance(step, PollTask):
+            limited = evolve(request, timeout=step.timeout) if step.timeout < request.timeout else request
+            yield StartQuery(QueryTask(step.task_id, limited))
         elif isinstance(step, Sleep):
             yield step
-        elif isinstance(step, TakeIn):
-            yield from _take_in(ids, fleet, waiting)
+        elif isinstance(step, AdmitTask):
+            yield from _admit(ids, scheduler, waiting)
         else:
-            for history in [step.history] if isinstance(step, Ended) else (yield from _answers(step, fleet, terms)):
-                journal.polled(history, runtime.monotonic())
-                if history.end is not None:
-                    waiting.discard(history.task_id)
-                    yield Emit(result_of(history, runtime.monotonic()))
+            for state in (
+                [step.state] if isinstance(step, TaskExpired) else (yield from _collect(step, scheduler, clock))
+            ):
+                logger.log_poll(state, clock.monotonic())
+                if state.end is not None:
+                    waiting.discard(state.task_id)
+                    yield Emit(to_wait_result(state, clock.monotonic()))
 
 
-def _take_in(ids: Iterator[Any], fleet: Fleet, waiting: set[str]) -> Flow[None]:
-    """Take in the next id that is not waiting yet; one that cannot be asked about ends here and now."""
+def _admit(ids: Iterator[Any], scheduler: Scheduler, waiting: set[str]) -> Flow[None]:
+    """Admit the next id that is not waiting yet; an invalid one ends at once."""
     for task_id in ids:
         if task_id in waiting:
             continue
         try:
-            fleet.admit(_checks.task_id(task_id))
+            scheduler.admit(_validators.task_id(task_id))
         except ConfigurationError as error:
             yield Emit(WaitResult(task_id, error=error))
         else:
             waiting.add(task_id)
         return
-    fleet.no_more()
+    scheduler.close_admission()
 
 
-def _answers(step: Await, fleet: Fleet, terms: Terms) -> Flow[list[History]]:
-    outcomes: list[tuple[str, Outcome]] = yield Gather(step.until)
-    return [_settle(fleet, task_id, outcome, terms.runtime) for task_id, outcome in outcomes]
+def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[PollState]]:
+    outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
+    return [_process(scheduler, task_id, outcome, clock) for task_id, outcome in outcomes]
 
 
-def _settle(fleet: Fleet, task_id: str, outcome: Outcome, runtime: Runtime) -> History:
-    now, random = runtime.monotonic(), runtime.random()
+def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> PollState:
+    now, random = clock.monotonic(), clock.random()
     if isinstance(outcome, APIError):
-        return fleet.failed(task_id, outcome, now, random)
-    if isinstance(outcome, Reply):
-        return fleet.answered(task_id, outcome.task, now, random, hint=outcome.hint)
-    return fleet.refused(task_id, outcome, now)
+        return scheduler.failed(task_id, outcome, now, random)
+    if isinstance(outcome, QueryResult):
+        return scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
+    return scheduler.not_sent(task_id, outcome, now)
 
 
-def result_of(history: History, now: float) -> WaitResult:
-    """What a wait that is over came to."""
-    return WaitResult(history.task_id, history.task, _error_of(history, now))
+def to_wait_result(state: PollState, now: float) -> WaitResult:
+    """Return the result of a wait that is over."""
+    return WaitResult(state.task_id, state.task, _error_of(state, now))
 
 
-def conclude(history: History, now: float, *, raise_on_failure: bool = True) -> VideoTask:
-    """The task of a wait that is over; raises the error that this end is."""
-    error = _error_of(history, now)
+def result_or_raise(state: PollState, now: float, *, raise_on_failure: bool = True) -> VideoTask:
+    """Return the task of a wait that is over. Raises the error with which it ended."""
+    error = _error_of(state, now)
     if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
         raise error
-    return cast("VideoTask", history.task)
+    return cast("VideoTask", state.task)
 
 
-def _error_of(history: History, now: float) -> KkiaiError | None:
-    task, elapsed = history.task, now - history.started
-    seen = f"last seen {_word(task)}" if task else "no answer about it yet"
-    if history.end is End.BROKEN and history.last_error is not None:
-        history.last_error.add_note(
-            f"task {history.task_id}: {seen}; it may still be running: wait for the same id again"
-        )
-        return history.last_error
+def _error_of(state: PollState, now: float) -> KkiaiError | None:
+    task, elapsed = state.task, now - state.started
+    seen = f"last seen {_status(task)}" if task else "no answer about it yet"
+    if state.end is End.BROKEN and state.last_error is not None:
+        state.last_error.add_note(f"task {state.task_id}: {seen}; it may still be running: wait for the same id again")
+        return state.last_error
     facts: dict[str, Any] = {
-        "task_id": history.task_id,
+        "task_id": state.task_id,
         "task": task,
         "elapsed": elapsed,
-        "polls": history.polls,
-        "last_error": history.last_error,
+        "polls": state.polls,
+        "last_error": state.last_error,
     }
-    if history.end is End.TIMED_OUT:
+    if state.end is End.TIMED_OUT:
+        trouble = f"; {state.last_error}" if state.errors_in_row and state.last_error else ""
         return TaskTimeoutError(
-            f"gave up waiting for task {history.task_id} after {elapsed:.4g} s ({seen}{_trouble(history)}); "
+            f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({seen}{trouble}); "
             "it was not cancelled: wait for the same id again",
             **facts,
         )
-    if history.end is End.VIDEO_MISSING:
+    if state.end is End.VIDEO_MISSING:
         return VideoMissingError(
-            f"task {history.task_id} succeeded ({seen}), but the gateway names no video; query it again later", **facts
+            f"task {state.task_id} succeeded ({seen}), but the gateway names no video; query it again later", **facts
         )
     if task is not None and task.is_failed:
-        return TaskFailedError(f"task {history.task_id} failed: {task.failure}", **facts)
+        return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **facts)
     return None
 
 
-def _trouble(history: History) -> str:
-    """The last query's error, when it was the last word."""
-    return f"; {history.last_error}" if history.errors_in_row and history.last_error else ""
+class PollLogger:
+    """Logs polls; warns once per unknown status."""
+
+    def __init__(self) -> None:
+        self._unknown: dict[str, set[str | None]] = {}
+
+    def log_poll(self, state: PollState, now: float) -> None:
+        """Log one poll, and the warnings that are due."""
+        if log.isEnabledFor(logging.DEBUG):
+            after = f"ends ({state.end.name})" if state.end else f"next in {max(state.due - now, 0.0):.1f} s"
+            status = _status(state.task) if state.task else None
+            elapsed = now - state.started
+            log.debug(
+                "task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, after
+            )
+        task = state.task
+        if state.errors_in_row == WARN_AFTER:
+            text = "task %s: %d failed queries in a row, the last: %s"
+            log.warning(text, ascii(state.task_id), state.errors_in_row, state.last_error)
+        elif task and not state.errors_in_row and task.state is TaskState.UNKNOWN:
+            self._warn_unknown(task)
+        if state.end is not None:
+            self._unknown.pop(state.task_id, None)
+
+    def _warn_unknown(self, task: VideoTask) -> None:
+        seen = self._unknown.setdefault(task.id, set())
+        if task.status not in seen:
+            seen.add(task.status)
+            log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), _status(task))
+
+
+def _status(task: VideoTask) -> str:
+    """Return the status for a message: a server can write anything there."""
+    if task.status is None:
+        return "no status"
+    return ascii(_redaction.message(_redaction.redact(task.status), 100))

@@ -1,8 +1,8 @@
-"""From an answer to an error, or to the JSON object that it should be.
+"""From a response to a typed error, or to the JSON object of a good answer.
 
 Classification goes by HTTP status, ``code`` and ``type``; text is the last resort, because it is translated, reworded
-and sometimes plainly wrong ("please slow down" for an empty account). To teach the SDK a new gateway's error, add a
-row to :data:`CODE_RULES` (or, when there is nothing but text, to :data:`TEXT_RULES`).
+and sometimes wrong ("please slow down" for an empty account). A new gateway's error is a row of :data:`CODE_RULES`, or
+of :data:`TEXT_RULES` when there is nothing but text.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 
-from kkiai_sdk import _redaction as _text
-from kkiai_sdk import errors
-from kkiai_sdk._http.retry import parse_retry_after
-from kkiai_sdk._responses.strict_json import MAX_BODY, decoded, parse_json, read_loosely
-from kkiai_sdk._responses.task_parser import has_fine_code, is_about_task, layers_of
+from kkiai_sdk import _redaction, errors
+from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
+from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
+from kkiai_sdk._responses.task_parser import has_success_code, is_about_task, layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+#: Bytes of a query's answer at most; real ones have a few thousand.
+MAX_BODY = 1 << 20
+#: Bytes of an error body that are read.
+MAX_ERROR_BODY = 1 << 20
 #: Characters of a body that is not JSON that an error keeps.
 MAX_TEXT_BODY = 2000
 #: How many times JSON may be packed as text inside ``message``: a gateway behind a gateway behind a gateway.
@@ -29,22 +32,8 @@ MAX_NESTED = 3
 
 
 @frozen
-class Answer:
-    """An HTTP answer as plain values."""
-
-    status: int
-    #: Field names in lower case, in order, repeated as on the wire. Like the body, not in the repr: servers echo keys.
-    headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    def header(self, name: str) -> str | None:
-        """The first value of a field, or None."""
-        return next((value for field_name, value in self.headers if field_name == name), None)
-
-
-@frozen
-class Facts:
-    """What an error body says, whichever form it has."""
+class ErrorFields:
+    """Code, type and message of an error body of any form."""
 
     code: str | None = None
     type: str | None = None
@@ -53,23 +42,23 @@ class Facts:
 
 @frozen
 class Rule:
-    """One way in which gateways say one thing. The first rule that matches decides."""
+    """Assigns an error class to codes, types or texts of gateways. The first rule that matches decides."""
 
     error: type[errors.APIStatusError]
     transient: bool
     #: Codes or types, in lower case.
     words: frozenset[str] = frozenset()
-    #: A pattern to be found in the message. Compiled when it is needed: most programs never see such an answer.
+    #: A pattern to be found in the message. Compiled on demand: most programs never see such a response.
     text: str = ""
     #: HTTP statuses under which it counts; empty for all.
     statuses: frozenset[int] = frozenset()
 
-    def matches(self, status: int, facts: Facts) -> bool:
-        """Whether an answer with this status and these facts is meant."""
+    def matches(self, status: int, fields: ErrorFields) -> bool:
+        """Whether the rule applies to a response with this status and these fields."""
         if self.statuses and status not in self.statuses:
             return False
-        said = {(facts.code or "").lower(), (facts.type or "").lower()}
-        return bool(self.words & said) or bool(self.text and re.search(self.text, facts.message))
+        said = {(fields.code or "").lower(), (fields.type or "").lower()}
+        return bool(self.words & said) or bool(self.text and re.search(self.text, fields.message))
 
 
 CODE_RULES: Sequence[Rule] = (
@@ -111,177 +100,171 @@ STATUS_ERRORS: Mapping[int, type[errors.APIStatusError]] = {
     422: errors.UnprocessableEntityError,
     429: errors.RateLimitError,
 }
-#: 501 and 505 are about what the server can do at all; every other 5xx passes.
+#: 501 and 505 are about the abilities of the server; every other 5xx is transient.
 PERMANENT_5XX = frozenset({501, 505})
 TRANSIENT_4XX = frozenset({408, 409, 425, 429})
 
-#: What to do about it, for people.
-ADVICE: Mapping[type[errors.APIStatusError], str] = {
+#: Advice at the end of messages.
+HINTS: Mapping[type[errors.APIStatusError], str] = {
     errors.AuthenticationError: "check the API key (KKIAI_API_KEY)",
     errors.QuotaExceededError: "the account or the key is out of quota: top it up",
-    errors.PermissionDeniedError: "this key may not do this: check its allowed models and addresses",
+    errors.PermissionDeniedError: "the key is not permitted to do this: check its allowed models and addresses",
     errors.NotFoundError: "check the base URL (KKIAI_BASE_URL)",
-    errors.TaskNotFoundError: "check the id; just after creation, ask again in some seconds",
+    errors.TaskNotFoundError: "check the id; a task that was just created may be unknown for a few seconds",
 }
 
-#: Codes and messages of failed queries that pass.
-PASSING = frozenset(
+#: Codes and messages of queries that failed for a transient reason.
+TRANSIENT_CODES = frozenset(
     {"fail_to_fetch_task", "internal server error", "not found", "get_task_failed", "do_request_failed"}
 )
-REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
 _REQUEST_ID = r"\(request id: ([\x21-\x28\x2a-\x7e]{1,200})\)"
 _HTML = r"(?i)\s*<(?:!doctype|html)"
 _TITLE = r"(?i)<title[^>]{0,200}>([^<]{1,300})"
 
 
-def read_answer(
-    answer: Answer, *, secret: str | None = None, wall_clock: float = 0.0
-) -> dict[str, Any] | errors.APIError:
-    """The JSON object of a good answer, or the error that this answer is.
+def read_status(response: RawResponse, secret: str | None = None, wall_clock: float = 0.0) -> errors.APIError | None:
+    """Return the error that a response is by its status, or None for a success whose body is whole.
 
-    ``secret`` is blotted out of everything that the error repeats; ``wall_clock`` (epoch seconds) is what a
-    ``Retry-After`` date is measured from when the server sent no ``Date``.
+    ``secret`` is removed from everything that the error repeats; ``wall_clock`` (epoch seconds) is the time from which
+    a ``Retry-After`` date is measured when the server sent no ``Date``.
     """
-    if not 200 <= answer.status < 300:
-        return _status_error(_Refused(legible(answer), secret, wall_clock))
+    if response.is_success:
+        return _unreadable(ErrorResponse(response, secret, wall_clock), response.problem) if response.problem else None
+    return _status_error(ErrorResponse(response, secret, wall_clock))
+
+
+def read_query(
+    response: RawResponse, secret: str | None = None, wall_clock: float = 0.0
+) -> dict[str, Any] | errors.APIError:
+    """Return the JSON object that answers a query, or the error that the response is; see :func:`read_status`."""
+    if not response.is_success:
+        return _status_error(ErrorResponse(response, secret, wall_clock))
+    if response.problem:
+        return _unreadable(ErrorResponse(response, secret, wall_clock), response.problem)
     try:
-        parsed = parse_json(decoded(answer.body, answer.header("content-encoding") or ""))
+        parsed = parse_object(response.body)
     except ValueError as problem:
-        return _unreadable(_Refused(legible(answer), secret, wall_clock), str(problem))
-    return _refusal(_Refused(legible(answer), secret, wall_clock)) if is_refusal(parsed) else parsed
+        return _unreadable(ErrorResponse(response, secret, wall_clock), str(problem))
+    return _failed_query(ErrorResponse(response, secret, wall_clock)) if is_error_object(parsed) else parsed
 
 
-def legible(answer: Answer) -> Answer:
-    """The answer with its body decoded, or without one that cannot be: the status says enough."""
-    try:
-        return evolve(answer, body=decoded(answer.body, answer.header("content-encoding") or ""))
-    except ValueError:
-        return evolve(answer, body=b"")
-
-
-def is_refusal(parsed: Mapping[str, Any]) -> bool:
+def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
         return True
     if any(map(is_about_task, layers_of(parsed))):
         return False
-    if not has_fine_code(parsed):
+    if not has_success_code(parsed):
         return True
     return "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail"))
 
 
-def classify(status: int, facts: Facts) -> tuple[type[errors.APIStatusError], bool]:
-    """The error class for a status and what the body says, and whether the trouble passes."""
+def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:
+    """Return the error class for a status and the fields of the body, and whether the error is transient."""
     for rule in (*CODE_RULES, *TEXT_RULES):
-        if rule.matches(status, facts):
+        if rule.matches(status, fields):
             return rule.error, rule.transient
     if 500 <= status < 600:
         return errors.ServerError, status not in PERMANENT_5XX
     return STATUS_ERRORS.get(status, errors.APIStatusError), status in TRANSIENT_4XX
 
 
-def read_facts(body: object, depth: int = MAX_NESTED) -> Facts:
-    """Code, type and message of an error body of any form, looking into JSON that is packed inside the message."""
+def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
+    """Return code, type and message of an error body of any form, also of JSON that is packed inside the message."""
     if not isinstance(body, dict):
-        return Facts()
+        return ErrorFields()
     error = body.get("error")
     members = error if isinstance(error, dict) else body
     message = _first_text(
         error, *(members.get(key) for key in ("message", "localized_message", "message_zh", "msg", "detail"))
     )
-    facts = Facts(_word(members.get("code")), _word(members.get("type")), message)
+    fields = ErrorFields(_word(members.get("code")), _word(members.get("type")), message)
     if depth and message.lstrip().startswith("{"):
-        inner = read_facts(read_loosely(message), depth - 1)
-        return Facts(inner.code or facts.code, inner.type or facts.type, inner.message or message)
-    return facts
+        inner = read_fields(parse_leniently(message), depth - 1)
+        return ErrorFields(inner.code or fields.code, inner.type or fields.type, inner.message or message)
+    return fields
 
 
-class _Refused:
-    """An answer that will be an error: its text with keys blotted out, and what every error repeats of it."""
+class ErrorResponse:
+    """A response that is an error: its fields, and its text without keys."""
 
-    def __init__(self, answer: Answer, secret: str | None, wall_clock: float) -> None:
-        self.status = answer.status
-        text = answer.body[:MAX_BODY].decode("utf-8-sig", errors="replace")
-        body = read_loosely(text)
-        #: For judging only: blotting out can change a code, and JSON can hide a key behind escapes.
-        self.facts = read_facts(body)
-        self.shown = Facts(*_text.redact_all([self.facts.code, self.facts.type, self.facts.message], secret))
-        self.text, self.body = _text.redact(text, secret), _text.redact_all(body, secret)
-        self.location = _text.redact(answer.header("location") or "", secret)
-        self.is_html = "html" in (answer.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
+    def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
+        self.status = response.status
+        text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
+        document = parse_leniently(text)
+        #: For classification only: redaction can change a code, and JSON can hide a key behind escapes.
+        self.fields = read_fields(document)
+        self.shown = ErrorFields(
+            *_redaction.redact_all([self.fields.code, self.fields.type, self.fields.message], secret)
+        )
+        self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(document, secret)
+        self.location = _redaction.redact(response.header("location") or "", secret)
+        self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
+        match = re.search(_REQUEST_ID, self.fields.message)
+        request_id = response.request_id or (match[1] if match else "")
         self.common: dict[str, Any] = {
-            "request_id": _text.redact(_request_id(answer, self.facts.message) or "", secret) or None,
-            "retry_after": parse_retry_after(answer.headers, wall_clock),
+            "request_id": _redaction.redact(request_id, secret) or None,
+            "retry_after": parse_retry_after(response.headers, wall_clock),
         }
 
     @property
-    def told(self) -> str:
-        """What the gateway said, in one line."""
+    def server_message(self) -> str:
+        """The message of the gateway in one line."""
         title = re.search(_TITLE, self.text[:4096]) if self.is_html else None
-        said = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
-        line = _text.message(said) or ("a web page" if self.is_html else "no reason given")
+        text = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
+        line = _redaction.message(text) or ("a web page" if self.is_html else "no reason given")
         return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
 
 
-def _status_error(refused: _Refused) -> errors.APIStatusError:
-    error, transient = classify(refused.status, refused.facts)
-    return _build(error, refused, transient=transient)
+def _status_error(response: ErrorResponse) -> errors.APIStatusError:
+    error, transient = classify(response.status, response.fields)
+    return _build(error, response, transient=transient)
 
 
-def _build(error: type[errors.APIStatusError], refused: _Refused, *, transient: bool) -> errors.APIStatusError:
-    told = f"unexpected redirect to {_host(refused.location)}" if 300 <= refused.status < 400 else refused.told
-    advice = ADVICE.get(error)
+def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, transient: bool) -> errors.APIStatusError:
+    is_redirect = 300 <= response.status < 400
+    reason = f"unexpected redirect to {_host(response.location)}" if is_redirect else response.server_message
+    hint = HINTS.get(error)
     return error(
-        f"HTTP {refused.status}: {told}" + (f"; {advice}" if advice else ""),
-        status_code=refused.status,
-        code=refused.shown.code,
-        type=refused.shown.type,
-        body=refused.text[:MAX_TEXT_BODY] if refused.body is None else refused.body,
+        f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
+        status_code=response.status,
+        code=response.shown.code,
+        type=response.shown.type,
+        body=response.text[:MAX_TEXT_BODY] if response.body is None else response.body,
         transient=transient,
-        **refused.common,
+        **response.common,
     )
 
 
-def _refusal(refused: _Refused) -> errors.APIError:
-    rule = next((rule for rule in CODE_RULES if rule.matches(refused.status, refused.facts)), None)
+def _failed_query(response: ErrorResponse) -> errors.APIError:
+    rule = next((rule for rule in CODE_RULES if rule.matches(response.status, response.fields)), None)
     if rule:
-        return _build(rule.error, refused, transient=rule.transient)
-    said = {(refused.facts.code or "").lower(), re.sub(_REQUEST_ID, "", refused.facts.message).strip().lower()}
-    return _response_error(refused, f"but the query failed: {refused.told}", transient=bool(said & PASSING))
+        return _build(rule.error, response, transient=rule.transient)
+    text = re.sub(_REQUEST_ID, "", response.fields.message).strip().lower()
+    transient = bool({(response.fields.code or "").lower(), text} & TRANSIENT_CODES)
+    return _response_error(response, f"but the query failed: {response.server_message}", transient=transient)
 
 
-def _unreadable(refused: _Refused, problem: str) -> errors.APIResponseError:
-    if refused.is_html:
+def _unreadable(response: ErrorResponse, problem: str) -> errors.APIResponseError:
+    if response.is_html:
         problem = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
-    return _response_error(refused, f"with {problem}", transient=not refused.is_html)
+    return _response_error(response, f"with {problem}", transient=not response.is_html)
 
 
-def _response_error(refused: _Refused, problem: str, *, transient: bool) -> errors.APIResponseError:
+def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -> errors.APIResponseError:
     return errors.APIResponseError(
-        f"HTTP {refused.status} {problem}",
-        status_code=refused.status,
-        code=refused.shown.code,
-        body_snippet=_text.snippet(refused.text),
+        f"HTTP {response.status} {problem}",
+        status_code=response.status,
+        code=response.shown.code,
+        body_snippet=_redaction.snippet(response.text),
         transient=transient,
-        **refused.common,
+        **response.common,
     )
-
-
-def request_id(headers: Sequence[tuple[str, str]]) -> str | None:
-    """The gateway's id for a request, from the first header that carries one."""
-    found = dict(reversed(headers))
-    value = next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
-    return _text.message(value, 200) if value else None
-
-
-def _request_id(answer: Answer, message: str) -> str | None:
-    match = re.search(_REQUEST_ID, message)
-    return request_id(answer.headers) or (match[1] if match else None)
 
 
 def _host(location: str) -> str:
     try:
-        return _text.message(urlsplit(location).hostname or "nowhere", 100)
+        return _redaction.message(urlsplit(location).hostname or "nowhere", 100)
     except ValueError:
         return "an invalid URL"
 
@@ -291,7 +274,7 @@ def _first_text(*values: object) -> str:
 
 
 def _word(value: object) -> str | None:
-    """A code or type as text; numbers are codes too, empty ones are none."""
+    """Return a code or type as text; numbers are codes too, empty ones are none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)[:100]
-    return _text.message(value, 100) or None if isinstance(value, str) else None
+    return _redaction.message(value, 100) or None if isinstance(value, str) else None

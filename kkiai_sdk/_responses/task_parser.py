@@ -22,7 +22,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-from kkiai_sdk import _redaction as _text
+from kkiai_sdk import _redaction
 from kkiai_sdk.models import TaskFailure, TaskState, VideoTask
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ DOCUMENTED = frozenset({"id", "status", "video_url", "enhanced_prompt", "status_
 #: What an envelope adds around a task; it says how the query went, not the task.
 ENVELOPE = frozenset({"code", "message", "success", "data"})
 #: Words with which an envelope says that the query, not the task, went well.
-FINE_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
+SUCCESS_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
 #: Status words that envelopes use, too, to say how the query went.
 ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
 #: A layer with one of these is about a task, whatever else it says.
@@ -133,14 +133,14 @@ def read_task(
         id=task_id,
         answered_id=_first_text(layers, ID_PLACES) or None,
         # It is told in messages and logs.
-        status=_text.redact(status, secret) if status else status,
+        status=_redaction.redact(status, secret) if status else status,
         state=state,
         video_url=_absolute(url, base_url) if url else None,
         enhanced_prompt=_first_text(layers, PROMPT_PLACES),
         status_update_time=_first(map(_integer, _everything_at(layers, TIME_PLACES))),
         progress=_first(map(_fraction, _everything_at(layers, PROGRESS_PLACES))),
         failure=_failure(layers, status, secret) if state is FAILED else None,
-        request_id=_text.redact(request_id, secret) if request_id else None,
+        request_id=_redaction.redact(request_id, secret) if request_id else None,
         extra=_undocumented(layers),
         raw=raw,
     )
@@ -164,13 +164,13 @@ def is_about_task(layer: Layer) -> bool:
     # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
     is_excused = layer.get("message") or layer.get("detail")
     excuses = bool(is_excused) and not layer.get("error") and STATES.get(word) is not SUCCEEDED
-    is_envelope = word in ENVELOPE_WORDS and (wraps or excuses or not has_fine_code(layer))
+    is_envelope = word in ENVELOPE_WORDS and (wraps or excuses or not has_success_code(layer))
     return "status" in layer and not is_envelope
 
 
-def has_fine_code(layer: Layer) -> bool:
+def has_success_code(layer: Layer) -> bool:
     """Whether a layer's code, if it has one, says that all is well."""
-    return str(layer.get("code")).strip().lower() in FINE_CODES
+    return str(layer.get("code")).strip().lower() in SUCCESS_CODES
 
 
 def state_of(status: str, *, has_url: bool) -> TaskState:
@@ -209,7 +209,7 @@ def _failure(layers: Sequence[Layer], status: str | None, secret: str | None) ->
 
 
 def _shown(text: str | None, secret: str | None) -> str:
-    return _text.message(_text.redact(text or "", secret))
+    return _redaction.message(_redaction.redact(text or "", secret))
 
 
 def _code(value: object) -> str | None:

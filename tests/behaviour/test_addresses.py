@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 import kkiai_sdk as k
-from kkiai_sdk._http import deadline as _session_deadline
+from kkiai_sdk._http import network
 from tests.support.canary import KEY
 from tests.support.wire import FileHost, finished, http, pattern, task
 
@@ -224,7 +224,7 @@ def test_a_slow_look_up_counts(names: Names, monkeypatch: pytest.MonkeyPatch) ->
         return quick(*args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", slowly)
-    monkeypatch.setattr(_session_deadline, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
+    monkeypatch.setattr(network, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
     with (
         k.Kkiai(KEY, base_url="http://slow.example", allow_http=True, timeout=30, max_retries=0) as client,
         pytest.raises(k.APITimeoutError, match=r"no answer in time \(30 s\)"),

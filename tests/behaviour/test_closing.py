@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpcore
-import httpx
 import pytest
-from httpcore._backends.auto import AutoBackend
 
-from kkiai_sdk import ConfigurationError, Kkiai, _config
-from kkiai_sdk._http.client_pool import Owner, Pool
-from tests.support.adapter import pin
+from kkiai_sdk import ConfigurationError, Kkiai
+from kkiai_sdk._http.network import Backend
 from tests.support.canary import KEY
 from tests.support.interleaving import steps
 from tests.support.wire import FileHost, finished, pattern, task
@@ -52,31 +48,30 @@ def test_before_the_connection(make: Maker, kind: str, serve: Serve) -> None:
     assert server.requests == []
 
 
-def test_while_it_connects(make: Maker, kind: str, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that comes about after the client was closed serves its one request, or none, and is closed, too."""
-    pin(monkeypatch, "httpcore")
+def test_client_closed_while_it_connects_leaves_no_socket(
+    make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that comes about after the client was closed is closed, and the call says why."""
     server, closing = serve(task()), list[Any]()
 
-    class Sync(httpcore.SyncBackend):
-        def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-            stream = super().connect_tcp(*args, **options)
-            closing[0].close()
-            return stream
+    def connect(self: Any, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        stream = connect_tcp(self, *args, **options)
+        closing[0].close()
+        return stream
 
-    connect = AutoBackend.connect_tcp
-
-    async def asynchronously(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        stream = await connect(*args, **options)
+    async def connect_async(self: Any, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        stream = await connect_tcp_async(self, *args, **options)
         await closing[0].target.close()
         return stream
 
-    monkeypatch.setattr("httpcore._sync.connection_pool.SyncBackend", Sync)
-    monkeypatch.setattr(AutoBackend, "connect_tcp", asynchronously)
+    connect_tcp, connect_tcp_async = httpcore.SyncBackend.connect_tcp, httpcore.AnyIOBackend.connect_tcp
+    monkeypatch.setattr(httpcore.SyncBackend, "connect_tcp", connect)
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect_async)
     closing.append(make(server.url, max_retries=0))
-    with suppress(ConfigurationError):
-        assert closing[0].query("t").status == "processing"
-    with pytest.raises(ConfigurationError, match="closed"):
-        closing[0].query("t")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="closed"):
+            closing[0].query("t")
+    assert server.requests == []
 
 
 def test_while_the_gateway_thinks(serve: Serve) -> None:
@@ -109,28 +104,16 @@ def test_while_a_file_comes(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "v.mp4.part").stat().st_size > 0
 
 
-def pool_of(url: str) -> Pool:
-    """The connections of a client of this gateway."""
-    return Pool(_config.make({}, api_key=_config.Secret(KEY), base_url=url, allow_http=False, httpx_args=None))
+def test_backend_closed_at_any_step_of_connecting_leaves_no_socket(serve: Serve) -> None:
+    """Whenever a backend is closed while a thread connects: the thread gets a closed connection, or an error."""
+    server = serve(*[task()] * 200)
+    for during in steps(Backend.connect_tcp):
+        backend, got = Backend(lambda _host, _addresses: None), list[httpcore.NetworkStream]()
 
+        def connect(backend: Backend = backend, got: list[httpcore.NetworkStream] = got) -> None:
+            with suppress(httpcore.ConnectError):
+                got.append(backend.connect_tcp("127.0.0.1", server.port))
 
-@pytest.mark.parametrize("function", [Pool.client, Pool.drain])
-def test_whoever_comes_first(function: Any) -> None:
-    """Whenever a pool is closed while a thread asks for a connection: the thread gets one that is closed, or none."""
-    owner, another = Owner(os.getpid()), Owner(os.getpid() + 1)
-    for during in steps(function):
-        pool, got, drained = pool_of("http://127.0.0.1:9"), list[httpx.Client](), list[httpx.Client]()
-        # Something to go through while the other adds to it.
-        pool._clients[another, False] = None
-
-        def ask(pool: Pool = pool, got: list[httpx.Client] = got) -> None:
-            try:
-                got.append(pool.client(httpx.Client, owner))
-            except ConfigurationError:
-                return
-
-        def close(pool: Pool = pool, drained: list[httpx.Client] = drained) -> None:
-            drained.extend(pool.drain(owner))
-
-        during(*((ask, close) if function is Pool.client else (close, ask)))
-        assert got in ([], drained) or not pool.is_closed
+        during(connect, backend.close)
+        backend.close()
+        assert all(stream.get_extra_info("socket").fileno() == -1 for stream in got)

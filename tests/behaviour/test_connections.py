@@ -79,15 +79,15 @@ NO_HEADS = {
 
 @pytest.mark.fault("N-12", "N-13", "N-14")
 @pytest.mark.parametrize("what", NO_HEADS)
-def test_what_is_no_http_is_not_asked_again(make: Maker, serve: Serve, clock: FakeTime, what: str) -> None:
-    """What is not the head of an HTTP answer is an APIResponseError at once; the bytes are not in its message."""
+def test_answer_that_is_no_http_is_a_protocol_error_without_its_bytes(make: Maker, serve: Serve, what: str) -> None:
+    """What is not the head of an HTTP answer is a transient APIConnectionError; the bytes are not in its message."""
     server = serve(Act(NO_HEADS[what], end=End.FIN))
-    with pytest.raises(k.APIResponseError, match="does not speak HTTP, or breaks its rules") as caught:
-        make(server.url).query("t")
+    with pytest.raises(k.APIConnectionError, match="does not speak HTTP") as caught:
+        make(server.url).query("t", max_retries=0)
     assert str(caught.value).startswith(f"127.0.0.1:{server.port}: ")
     assert str(caught.value).isprintable()
     assert "OpenSSH" not in str(caught.value)
-    assert (len(server.requests), clock.naps, caught.value.transient) == (1, [], False)
+    assert (len(server.requests), caught.value.kind, caught.value.transient) == (1, "protocol", True)
 
 
 @pytest.mark.fault("N-01")

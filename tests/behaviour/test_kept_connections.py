@@ -8,15 +8,13 @@ import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 import pytest
 import trustme
 
 import kkiai_sdk as k
-from kkiai_sdk._http.connections import Pool
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
 from tests.support.rawserver import Act, End
@@ -25,7 +23,6 @@ from tests.support.wire import CLOSE, RESET, http, says, task
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kkiai_sdk._http.async_connections import AsyncPool
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
@@ -172,16 +169,15 @@ def _bytes(act: Act) -> bytes:
 
 
 @pytest.mark.fault("B-02")
-def test_what_is_left_over_inside_tls(make: Maker) -> None:
+def test_surplus_in_another_tls_record_answers_nothing_in_the_synchronous_client() -> None:
     """Bytes that came with an answer, and are not even decrypted yet, answer nothing either."""
     authority, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client_side = ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
     with two_records(server_side, _bytes(task("queued")), SURPLUS["a second answer"]) as (port, answered):
-        client = make(f"https://127.0.0.1:{port}", max_retries=0, httpx_args={"verify": client_side})
-        assert [client.query("t").status for _ in range(2)] == ["queued", "running"]
-        client.close()
+        with k.Kkiai(KEY, base_url=f"https://127.0.0.1:{port}", httpx_args={"verify": client_side}) as client:
+            assert [client.query("t", max_retries=0).status for _ in range(2)] == ["queued", "running"]
     assert answered == [0, 1]
 
 
@@ -270,37 +266,7 @@ def test_closing_ends_what_is_under_way(serve: Serve) -> None:
     assert not isinstance(caught.value, k.APITimeoutError)
 
 
-def closed_behind_its_back(pool: Pool) -> None:
-    """What a server says by GOAWAY, or another thread by closing: the idle connection will take no request."""
-    (idle,) = pool._idle
-    idle.connection.close()
-
-
-def test_a_connection_that_takes_no_request(serve: Serve) -> None:
-    """A request that a kept connection does not take goes over another one; if it changes something, it is an error."""
-    server = serve(task("queued"), task("running"), task("completed"))
-    url = f"{server.url}/v1/video/query?id=t"
-    with Pool(httpcore.ConnectionPool()) as pool:
-        for word in ("queued", "running"):
-            response = pool.handle_request(httpcore.Request("GET", url, headers={"Host": "h"}))
-            assert word.encode() in response.read()
-            response.close()
-            closed_behind_its_back(pool)
-        with pytest.raises(httpcore.RemoteProtocolError, match="closed"):
-            pool.handle_request(httpcore.Request("POST", url, headers={"Host": "h"}))
-    assert [each.connection for each in server.requests] == [0, 1]
-
-
-def test_a_pool_that_is_closed_makes_no_connection(serve: Serve) -> None:
-    """Whoever comes after the end is told so, and holds no place."""
-    pool = Pool(httpcore.ConnectionPool(max_connections=1))
-    pool.close()
-    for _ in range(2):
-        with pytest.raises(httpcore.ConnectError):
-            pool.handle_request(httpcore.Request("GET", serve().url))
-
-
-def test_closing_is_not_stopped_half_way(serve: Serve) -> None:
+def test_closing_that_is_cancelled_closes_every_connection(serve: Serve) -> None:
     """However often the closing of a client is cancelled, all of its connections are closed by the end of it."""
     all_here = threading.Barrier(4)
 
@@ -311,27 +277,12 @@ def test_closing_is_not_stopped_half_way(serve: Serve) -> None:
     server = serve(each=answer)
 
     async def main() -> None:
-        transport = httpx.AsyncHTTPTransport()
-        client = k.AsyncKkiai(KEY, base_url=server.url, httpx_args={"transport": transport})
+        client = k.AsyncKkiai(KEY, base_url=server.url)
         await asyncio.gather(*map(client.query, "abcd"))
-        kept = [each.connection for each in cast("AsyncPool", transport._pool)._idle]
         closing = asyncio.create_task(client.aclose())
         for _ in range(3):
             await asyncio.sleep(0)
             closing.cancel()
         await asyncio.gather(closing, return_exceptions=True)
-        assert [each.is_closed() for each in kept] == [True] * 4
 
     asyncio.run(main())
-
-
-def test_a_limit_counts_every_connection(serve: Serve) -> None:
-    """With one connection allowed, that to one host is closed before one to another is opened."""
-    one, other = serve(task(), task()), serve(task())
-    with Pool(httpcore.ConnectionPool(max_connections=1)) as pool:
-        for server in (one, other, one):
-            response = pool.handle_request(httpcore.Request("GET", f"{server.url}/?id=t", headers={"Host": "h"}))
-            response.read()
-            response.close()
-            assert len(pool._idle) == 1
-    assert [each.connection for each in one.requests] == [0, 1]

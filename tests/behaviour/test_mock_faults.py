@@ -33,11 +33,10 @@ HARMLESS = {
     "long-body",
 }
 SLOW = {"stall", "drip-headers", "endless-103", "stall-mid-body", "drip-body"}
-#: What is no HTTP is not asked for again.
-FOREIGN = {"not-http", "two-lengths", "negative-length", "huge-headers"}
 BROKEN = {
     *("close", "reset", "close-in-headers", "reset-in-headers"),
     *("short-body", "reset-mid-body", "huge-length", "cut-chunk", "bad-chunk-size"),
+    *("not-http", "two-lengths", "negative-length", "huge-headers"),
 }
 #: What a query of a task with the fault comes to.
 QUERIES: dict[str, type[k.APIError] | None] = {
@@ -51,7 +50,7 @@ PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-members", "gzip-chain", "gzip-
 #: What a download of a video comes to whose first try has the fault. One that drips would go on for hours, rightly.
 VIDEOS: dict[str, type[k.DownloadError] | None] = {
     **dict.fromkeys(faults().keys() - {"drip-body"}),
-    **dict.fromkeys(PACKED | FOREIGN, k.DownloadError),
+    **dict.fromkeys(PACKED, k.DownloadError),
     "cut-unframed": k.IncompleteDownloadError,
     "huge-body": k.NotAVideoError,
 }

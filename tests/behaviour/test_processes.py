@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.adapter import KINDS
-from tests.support.programs import WITHOUT_AIOHTTP, run, start
+from tests.support.programs import run, start
 from tests.support.wire import HANG, FileHost, done, pattern, refusal, says, task
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_what_sniffio_is_for(serve: Serve, setting: str, failed: str) -> None:
     whenever a connection is opened.
     """
     server = serve(CLOSING, task())
-    result = run(WITHOUT_AIOHTTP + setting + FAILING_IMPORTS, server.url)
+    result = run(setting + FAILING_IMPORTS, server.url)
     assert (result.stdout, result.returncode) == (f"{failed}\n", 0), result.stderr
 
 
@@ -167,17 +167,16 @@ async def main():
     results = await client.wait_many(["a", "b"])
     await client.aclose()
     late = sorted(set(sys.modules) - before)
-    print(len(results), [name for name in late if name.startswith(("kkiai_sdk", "aiohttp", "httpcore", "anyio"))])
+    print(len(results), [name for name in late if name.startswith(("kkiai_sdk", "aiohttp", "httpcore"))])
 client = AsyncKkiai()
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("setting", ["", WITHOUT_AIOHTTP], ids=["aiohttp", "httpx"])
-def test_nothing_is_loaded_inside_the_event_loop(serve: Serve, setting: str) -> None:
+def test_nothing_is_loaded_inside_the_event_loop(serve: Serve) -> None:
     """What an asynchronous client waits with is loaded when it is made: loading it later would stop the event loop."""
     server = serve(each=lambda _: done())
-    result = run(setting + LOADED_LATE, server.url)
+    result = run(LOADED_LATE, server.url)
     assert (result.stdout, result.stderr) == ("2 []\n", "")
 
 

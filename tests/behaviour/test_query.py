@@ -214,6 +214,6 @@ def test_a_client_shows_its_gateway_and_no_key(make: Maker) -> None:
     client = make("http://127.0.0.1:9")
     assert repr(client).endswith("Kkiai(base_url='http://127.0.0.1:9')")
     target = getattr(client, "target", client)
-    performer: Any = target._performer
-    shown = [vars(target), target._core, client.raw, vars(performer), vars(performer._session)]
+    session: Any = target._session
+    shown = [vars(target), target._context, client.raw, vars(session)]
     assert KEY not in repr(shown)

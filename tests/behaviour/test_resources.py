@@ -91,9 +91,8 @@ STORE = """
 URL = URL.replace("http:", "https:")
 Kkiai(base_url=URL).close()
 exhaust()
-client = Kkiai(base_url=URL)
 try:
-    client.query("t")
+    Kkiai(base_url=URL)
 except KkiaiError as error:
     tell(error)
     print("descriptor" in str(error))

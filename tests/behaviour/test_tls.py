@@ -120,10 +120,10 @@ def greet_by_alert(connection: socket.socket) -> None:
 
 @pytest.mark.fault("N-04")
 def test_plain_http_to_a_tls_port(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """A TLS server's alert is no HTTP: final. One that just hangs up looks like any other that does: transient."""
-    with listening(greet_by_alert) as port, pytest.raises(k.APIResponseError, match="does not speak HTTP"):
-        make(f"http://127.0.0.1:{port}").query("t")
-    assert clock.naps == []
+    """A TLS server that answers with an alert, or hangs up, is a transient error of the protocol."""
+    with listening(greet_by_alert) as port, pytest.raises(k.APIConnectionError, match="does not speak HTTP") as caught:
+        make(f"http://127.0.0.1:{port}").query("t", max_retries=0)
+    assert (caught.value.kind, caught.value.transient) == ("protocol", True)
     server = serve(tls=sides("127.0.0.1")[0])
     with pytest.raises(k.APIError):
         make(f"http://127.0.0.1:{server.port}").query("t")

@@ -71,7 +71,7 @@ def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[A
     clock, maker = FakeTime(), Maker(kind)
     script = [*[ANSWERS[name] for name in names], *[done()] * 60]
     with pytest.MonkeyPatch.context() as patch, RawServer(script, clock=clock.monotonic) as server:
-        patch.setattr(_runtime, "SYSTEM", clock.runtime())
+        patch.setattr(_runtime, "SYSTEM", clock.as_clock())
         client = maker(server.url, **options)
         try:
             end = use(client)

@@ -12,7 +12,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
-from kkiai_sdk._http import base_session as _session_wire
+from kkiai_sdk._http import base_session
 from tests.support.clock import START, WALL_CLOCK
 from tests.support.wire import CLOSE, done, http, refusal, task
 
@@ -141,13 +141,13 @@ def test_the_wall_clock_does_not_matter(make: Maker, serve: Serve, monkeypatch: 
 @pytest.mark.fault("T-05")
 def test_a_request_gets_what_is_left(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that begins before the deadline may take as long as is left; the last look takes five seconds."""
-    asked, read = list[float](), _session_wire.timeouts
+    asked, read = list[float](), base_session.httpx_timeouts
 
     def spy(seconds: float) -> dict[str, Any]:
         asked.append(seconds)
         return read(seconds)
 
-    monkeypatch.setattr(_session_wire, "timeouts", spy)
+    monkeypatch.setattr(base_session, "httpx_timeouts", spy)
     server = serve(each=lambda _: task())
     with pytest.raises(k.TaskTimeoutError):
         make(server.url).wait("t", timeout=12.5, poll=EVEN)

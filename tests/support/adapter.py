@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import AsyncKkiai, Kkiai
-from kkiai_sdk._http import client_pool as _session_pool
-from tests.support import programs
 from tests.support.canary import KEY
 from tests.support.leaks import other_tasks
 
@@ -20,26 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
     import httpx
-    import pytest
 
     from kkiai_api.client import AuthenticatedClient
     from kkiai_api.types import Response
 
 KINDS = ("sync", "async")
-#: What asynchronous clients can be run over.
-TRANSPORTS = ("httpcore", "aiohttp")
 _END = object()
-
-
-def pin(patch: pytest.MonkeyPatch, transport: str) -> None:
-    """Run asynchronous clients, here and in programs that are started, over this transport, whatever is installed."""
-    if transport == "aiohttp":
-        from kkiai_sdk._http.aiohttp_transport import Transport  # noqa: PLC0415 (an extra)
-
-        patch.setattr(_session_pool, "gateway_transport", Transport)
-    else:
-        patch.setattr(_session_pool, "gateway_transport", lambda _tls: None)
-        patch.setattr(programs, "START", f"{programs.START}{programs.WITHOUT_AIOHTTP}")
 
 
 @cache

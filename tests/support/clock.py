@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kkiai_sdk._clock import Runtime
+from kkiai_sdk._clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,9 @@ class FakeTime:
         self.sleep_until(until)
         await asyncio.sleep(0)
 
-    def runtime(self) -> Runtime:
+    def as_clock(self) -> Clock:
         """Where the clients take time and chance from. Chance is always one half: retries come without jitter."""
-        return Runtime(
+        return Clock(
             monotonic=self.monotonic,
             wall_clock=lambda: WALL_CLOCK,
             sleep_until=self.sleep_until,

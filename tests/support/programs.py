@@ -13,8 +13,6 @@ START = """
 import asyncio, os, sys
 from kkiai_sdk import *
 """
-#: As if the extra of this name were not installed.
-WITHOUT_AIOHTTP = "sys.modules['httpx_aiohttp'] = None\n"
 
 
 def environment(base_url: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ from attrs import define, field, frozen
 from kkiai_sdk import APIError, PollPolicy, RateLimitError, RetryPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.poll_state import MAX_HINT, History
-from kkiai_sdk._polling.scheduler import AskAbout, Ended, Finished, Fleet, Limits, TakeIn
+from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, PollState
+from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, TaskExpired
 from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 
@@ -37,7 +37,7 @@ class Asked:
 class Play:
     """A fleet and the virtual world around it: what it asked, how it slept, and how each task ended."""
 
-    fleet: Fleet
+    fleet: Scheduler
     task_ids: Sequence[str]
     policy: PollPolicy
     budget: RetryBudget
@@ -50,7 +50,7 @@ class Play:
     now: float = START
     asked: list[Asked] = field(factory=list)
     slept: list[tuple[float, float]] = field(factory=list)
-    ends: list[History] = field(factory=list)
+    ends: list[PollState] = field(factory=list)
     counts: dict[str, int] = field(factory=dict)
     paused_until: float = START
     #: When a sleep until then is over: on time, unless the machine sleeps as well.
@@ -64,14 +64,14 @@ class Play:
 
     def run(self) -> Play:
         """Play to the end."""
-        while not isinstance(step := self.fleet.step(self.now), Finished):
-            if isinstance(step, AskAbout):
+        while not isinstance(step := self.fleet.step(self.now), AllDone):
+            if isinstance(step, PollTask):
                 self._ask(step)
-            elif isinstance(step, TakeIn):
+            elif isinstance(step, AdmitTask):
                 self._take_in()
-            elif isinstance(step, Ended):
-                del self.due[step.history.task_id]
-                self.ends.append(step.history)
+            elif isinstance(step, TaskExpired):
+                del self.due[step.state.task_id]
+                self.ends.append(step.state)
             elif isinstance(step, Sleep):
                 assert not self._answers
                 self._advance(step.until)
@@ -84,7 +84,7 @@ class Play:
     def _take_in(self) -> None:
         task_id = next(self.ids, None)
         if task_id is None:
-            self.fleet.no_more()
+            self.fleet.close_admission()
         else:
             self.fleet.admit(task_id)
 
@@ -92,17 +92,17 @@ class Play:
         self.slept.append((self.now, until))
         self.now = self.wakes(until)
 
-    def _ask(self, step: AskAbout) -> None:
+    def _ask(self, step: PollTask) -> None:
         event = self.script(step.task_id, self.counts.get(step.task_id, 0))
         self.counts[step.task_id] = self.counts.get(step.task_id, 0) + 1
-        limit = min(step.budget, CLIENT_TIMEOUT)
+        limit = min(step.timeout, CLIENT_TIMEOUT)
         if event.latency > limit:
             event = Event(RESET, limit, random=event.random)
         due = self.due.pop(step.task_id)
         earliest = min(self.due.values(), default=math.inf) if len(self.due) < 100 else math.inf
         heapq.heappush(self._answers, (self.now + event.latency, len(self.asked), step.task_id, event))
         self.asked.append(
-            Asked(step.task_id, self.now, step.budget, due, earliest, len(self._answers), self.paused_until)
+            Asked(step.task_id, self.now, step.timeout, due, earliest, len(self._answers), self.paused_until)
         )
 
     def _answer(self) -> None:
@@ -113,10 +113,10 @@ class Play:
         else:
             # As the client does for every good answer.
             self.budget.refund()
-            history = self.fleet.answered(task_id, event.outcome, self.now, event.random, hint=event.hint)
+            history = self.fleet.answered(task_id, event.outcome, self.now, event.random, retry_after=event.retry_after)
         if isinstance(event.outcome, RateLimitError):
             asked = event.outcome.retry_after or 0.0
-            self.paused_until = max(self.paused_until, self.now + (asked if asked <= MAX_HINT else 0.0))
+            self.paused_until = max(self.paused_until, self.now + (asked if asked <= MAX_POLL_RETRY_AFTER else 0.0))
         if history.end is not None:
             self.ends.append(history)
         else:
@@ -138,8 +138,8 @@ def sail(
 ) -> Play:
     """Play a fleet to its end."""
     policy, budget = policy or PollPolicy(), RetryBudget(retries)
-    limits = Limits(max_concurrency, per_second, max_waiting)
-    fleet = Fleet(limits, policy, budget, now=START, timeout=timeout, tries=tries)
+    limits = SchedulerLimits(max_concurrency, per_second, max_waiting)
+    fleet = Scheduler(limits, policy, budget, now=START, timeout=timeout, tries=tries)
     due = dict.fromkeys(task_ids, START)
     play = Play(fleet, task_ids, policy, budget, START + timeout, script, due, iter(task_ids))
     started(play)

@@ -20,13 +20,13 @@ from kkiai_sdk import (
     VideoTask,
 )
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._polling.poll_state import Ask, History, Stop, after_answer, after_error, begin, decide
+from kkiai_sdk._polling.poll_state import Poll, PollState, Stop, after_answer, after_error, begin, decide
 from tests.unit.support import ASKED, START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Outcome: TypeAlias = VideoTask | APIError
+QueryOutcome: TypeAlias = VideoTask | APIError
 
 #: Seconds that the client itself gives a request when the wait sets no limit.
 CLIENT_TIMEOUT = 30.0
@@ -62,32 +62,32 @@ def slow_down(pause: float | None = None) -> RateLimitError:
 class Event:
     """What one poll brings, after so many seconds."""
 
-    outcome: Outcome
+    outcome: QueryOutcome
     latency: float = 0.125
-    hint: float | None = None
+    retry_after: float | None = None
     random: float = 0.5
 
 
 @frozen
-class Poll:
+class PlayedPoll:
     """One poll as it was played: the history before it and after it."""
 
     event: Event
     budget: float
     asked: float
     answered: float
-    before: History
-    after: History
+    before: PollState
+    after: PollState
 
 
 @frozen
 class Trace:
     """A whole wait as it was played."""
 
-    polls: tuple[Poll, ...]
+    polls: tuple[PlayedPoll, ...]
     sleeps: tuple[tuple[float, float], ...]
     ended: float
-    history: History
+    history: PollState
 
 
 def play(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: float = START) -> Trace:
@@ -105,19 +105,19 @@ def play(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: 
     return Trace(tuple(polls), tuple(sleeps), now, history)
 
 
-def _poll(history: History, step: Ask, now: float, event: Event, policy: PollPolicy) -> Poll:
-    limit = min(step.budget, CLIENT_TIMEOUT)
+def _poll(history: PollState, step: Poll, now: float, event: Event, policy: PollPolicy) -> PlayedPoll:
+    limit = min(step.timeout, CLIENT_TIMEOUT)
     if event.latency > limit:
         event = Event(APIConnectionError("no answer", kind="timeout", transient=True), limit, random=event.random)
     after = apply(history, event, now + event.latency, policy, sent=now)
-    return Poll(event, step.budget, now, now + event.latency, history, after)
+    return PlayedPoll(event, step.timeout, now, now + event.latency, history, after)
 
 
-def apply(history: History, event: Event, now: float, policy: PollPolicy, *, sent: float | None = None) -> History:
+def apply(history: PollState, event: Event, now: float, policy: PollPolicy, *, sent: float | None = None) -> PollState:
     """The history after an event that was brought by a poll of that time, or of this very moment."""
     if isinstance(event.outcome, APIError):
         return after_error(history, event.outcome, now, policy, event.random, sent=now if sent is None else sent)
-    return after_answer(history, event.outcome, now, policy, event.random, hint=event.hint)
+    return after_answer(history, event.outcome, now, policy, event.random, retry_after=event.retry_after)
 
 
 def after_them(events: Iterable[Event], last: Event) -> Iterator[Event]:
@@ -130,7 +130,7 @@ def after_them(events: Iterable[Event], last: Event) -> Iterator[Event]:
 SECONDS = st.sampled_from([0.0, 0.25, 1.0, 7.5, 30.0, 61.0, 3599.0, 3601.0, 99999999.0]) | st.floats(0, 200)
 PAUSES = st.none() | SECONDS
 PASSING: list[Callable[[float | None], APIError]] = [busy, slow_down]
-OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
+OUTCOMES: st.SearchStrategy[QueryOutcome] = st.one_of(
     st.sampled_from([PENDING, RUNNING, RUNNING, UNKNOWN, NO_URL]),
     st.sampled_from([PENDING, RUNNING, DONE, FAILED, RESET, NOT_FOUND, FATAL]),
     st.builds(lambda make, pause: make(pause), st.sampled_from(PASSING), PAUSES),

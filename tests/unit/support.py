@@ -11,7 +11,8 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, VideoTask
-from kkiai_sdk._responses.error_parser import Answer, read_answer
+from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
+from kkiai_sdk._responses.raw_response import RawResponse
 from kkiai_sdk._responses.task_parser import read_task
 from tests.support.effort import examples
 
@@ -39,16 +40,17 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def answer(status: int, body: object = b"", *headers: tuple[str, str]) -> Answer:
+def answer(status: int, body: object = b"", *headers: tuple[str, str]) -> RawResponse:
     """An HTTP answer; a body that is not bytes or text is sent as JSON."""
     if isinstance(body, str):
         body = body.encode("utf-8", "surrogatepass")
-    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+    raw = RawResponse(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return raw.decoded(MAX_BODY)
 
 
 def refused(status: int, body: object = b"", *headers: tuple[str, str], secret: str | None = None) -> APIError:
     """The error that an answer is."""
-    error = read_answer(answer(status, body, *headers), secret=secret)
+    error = read_query(answer(status, body, *headers), secret=secret)
     assert isinstance(error, APIError)
     return error
 
@@ -57,7 +59,7 @@ def read(
     body: object, *, status: int = 200, task_id: str = ASKED, headers: Sequence[tuple[str, str]] = ()
 ) -> VideoTask:
     """The task that an answer is about."""
-    raw = read_answer(answer(status, body, *headers))
+    raw = read_query(answer(status, body, *headers))
     assert isinstance(raw, dict), raw
     return read_task(raw, task_id, base_url=GATEWAY)
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, VideoTask
-from kkiai_sdk._responses.error_parser import CODE_RULES, Answer, read_answer
+from kkiai_sdk._responses.error_parser import CODE_RULES, read_query
+from kkiai_sdk._responses.raw_response import RawResponse
 from kkiai_sdk._responses.task_parser import (
     CODE_PLACES,
     ID_PLACES,
@@ -87,7 +88,7 @@ STATUSES = (
 
 def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> VideoTask | APIError:
     """What the SDK makes of an answer."""
-    raw = read_answer(Answer(status, headers, body), secret=SECRET, wall_clock=784_111_777.5)
+    raw = read_query(RawResponse(status, headers, body), secret=SECRET, wall_clock=784_111_777.5)
     if isinstance(raw, APIError):
         return raw
     return read_task(raw, ASKED, base_url=GATEWAY, request_id=None)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk import ConfigurationError
-from kkiai_sdk import _validators as _checks
+from kkiai_sdk import ConfigurationError, _validators
 from tests.unit.support import brief
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ SPAN = "a number above 0 up to 60"
 )
 def test_numbers(value: object, expected: float) -> None:
     """Integers, floats and timedeltas within the range come back as a float."""
-    number = _checks.number("timeout", value, low=0, high=60, above=True)
+    number = _validators.number("timeout", value, low=0, high=60, above=True)
     assert (number, type(number)) == (expected, float)
 
 
@@ -53,21 +52,21 @@ def test_numbers(value: object, expected: float) -> None:
 def test_bad_numbers(value: object, told: str) -> None:
     """What is no number or out of range is refused, with the option, the range and what it was."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.number("timeout", value, low=0, high=60, above=True)
+        _validators.number("timeout", value, low=0, high=60, above=True)
     assert str(caught.value) == f"timeout must be {SPAN}, not {told}"
 
 
 def test_a_range_may_include_its_lower_end() -> None:
     """Without `above` the lower end itself is accepted, and the message says so."""
-    assert _checks.number("growth", 0, low=0, high=1) == 0.0
+    assert _validators.number("growth", 0, low=0, high=1) == 0.0
     with pytest.raises(ConfigurationError, match="growth must be a number from 0 to 1, not -1"):
-        _checks.number("growth", -1, low=0, high=1)
+        _validators.number("growth", -1, low=0, high=1)
 
 
 @pytest.mark.parametrize("value", [0, 3, 100])
 def test_whole_numbers(value: int) -> None:
     """Integers within the range come back as they are."""
-    assert _checks.whole("max_retries", value, low=0, high=100) == value
+    assert _validators.whole("max_retries", value, low=0, high=100) == value
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_whole_numbers(value: int) -> None:
 def test_bad_whole_numbers(value: object, told: str) -> None:
     """What is no integer or out of range is refused, with the option, the range and what it was."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.whole("max_retries", value, low=0, high=100)
+        _validators.whole("max_retries", value, low=0, high=100)
     assert str(caught.value) == f"max_retries must be a whole number from 0 to 100, not {told}"
 
 
@@ -104,7 +103,7 @@ def test_bad_whole_numbers(value: object, told: str) -> None:
 )
 def test_wait_timeouts(value: object, seconds: float) -> None:
     """A wait may take 0 seconds to a year; None and infinity are no limit."""
-    assert _checks.wait_timeout(value) == seconds
+    assert _validators.wait_timeout(value) == seconds
 
 
 @pytest.mark.parametrize(
@@ -113,7 +112,7 @@ def test_wait_timeouts(value: object, seconds: float) -> None:
 def test_bad_wait_timeouts(value: object) -> None:
     """Negative, NaN, longer than a year, or another type: refused, with the range."""
     with pytest.raises(ConfigurationError, match=r"^timeout must be a number from 0 to 3.1536e\+07, not "):
-        _checks.wait_timeout(value)
+        _validators.wait_timeout(value)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_bad_wait_timeouts(value: object) -> None:
 )
 def test_task_ids(value: str) -> None:
     """Any 1 to 256 printable characters without spaces are an id, as they are."""
-    assert _checks.task_id(value) == value
+    assert _validators.task_id(value) == value
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_task_ids(value: str) -> None:
 def test_bad_task_ids(value: object, told: str) -> None:
     """An id that cannot be sent is refused, with the rule and what breaks it, on one visible line."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.task_id(value)
+        _validators.task_id(value)
     text = str(caught.value)
     assert text.startswith("a task id must be 1 to 256 printable characters without spaces")
     assert text.endswith(told)
@@ -168,7 +167,7 @@ def test_bad_task_ids(value: object, told: str) -> None:
 )
 def test_keys(value: str, key: str) -> None:
     """A key loses the white space around it."""
-    assert _checks.api_key(value) == key
+    assert _validators.api_key(value) == key
 
 
 @pytest.mark.parametrize(
@@ -194,7 +193,7 @@ def test_keys(value: str, key: str) -> None:
 def test_bad_keys(value: object, told: str) -> None:
     """A key that cannot be sent is refused: the message says where the fault is and never shows the key."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.api_key(value)
+        _validators.api_key(value)
     assert str(caught.value) == told
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -203,33 +202,33 @@ def test_bad_keys(value: object, told: str) -> None:
 @pytest.mark.parametrize("value", [None, print, lambda: None])
 def test_callbacks(value: Callable[..., object] | None) -> None:
     """A callback is something callable, or None."""
-    _checks.callback("progress", value)
+    _validators.callback("progress", value)
 
 
 def test_bad_callbacks() -> None:
     """What cannot be called is refused, with the option's name."""
     with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
-        _checks.callback("progress", 5)
+        _validators.callback("progress", 5)
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "NoneType"), (5, "int"), ("grok:1", "str"), (b"grok:1", "bytes")])
-@pytest.mark.parametrize("check", [_checks.task_ids, _checks.ids_in_turn])
+@pytest.mark.parametrize("check", [_validators.id_list, _validators.unique_ids])
 def test_what_is_not_several_ids(check: Callable[[object], object], value: object, told: str) -> None:
     """One text, or nothing that can be gone through, is refused as a whole."""
-    with pytest.raises(ConfigurationError, match=f"^task_ids must be several ids, such as a list, and not {told}$"):
+    with pytest.raises(ConfigurationError, match=f"^task_ids must be an iterable of strings, not {told}$"):
         check(value)
 
 
 def test_several_ids() -> None:
     """Ids of any kind are let through to be judged one by one; what cannot be a key of a result is spelt out."""
-    assert _checks.task_ids(iter(["a", 5, ["b"]])) == ["a", 5, "['b']"]
+    assert _validators.id_list(iter(["a", 5, ["b"]])) == ["a", 5, "['b']"]
 
 
 def test_ids_in_turn() -> None:
     """Duplicates count once; an iterator is read no further than what is taken from it."""
-    assert list(_checks.ids_in_turn(["a", "b", "a", ["c"]])) == ["a", "b", "['c']"]
+    assert list(_validators.unique_ids(["a", "b", "a", ["c"]])) == ["a", "b", "['c']"]
     source = iter(["a", ["c"], "b"])
-    taken = iter(_checks.ids_in_turn(source))
+    taken = iter(_validators.unique_ids(source))
     assert [next(taken), next(taken)] == ["a", "['c']"]
     assert list(source) == ["b"]
-    assert list(_checks.ids_in_turn([["x" * 300]])) == ["['" + "x" * 254]
+    assert list(_validators.unique_ids([["x" * 300]])) == ["['" + "x" * 254]

@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from kkiai_sdk import ConfigurationError
-from kkiai_sdk import _validators as _checks
+from kkiai_sdk import ConfigurationError, _validators
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ from kkiai_sdk import _validators as _checks
 )
 def test_base_urls(value: str, url: str) -> None:
     """A base URL comes back without trailing slashes and without the version that the endpoint's path has already."""
-    assert _checks.base_url(value) == url
+    assert _validators.base_url(value) == url
 
 
 @pytest.mark.parametrize(
@@ -80,7 +79,7 @@ def test_base_urls(value: str, url: str) -> None:
 def test_bad_base_urls(value: object, told: str) -> None:
     """A base URL that cannot be right, or would send the key in the open, is refused without being shown."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.base_url(value)
+        _validators.base_url(value)
     assert str(caught.value).startswith(f"base_url {told}")
     assert "Canary" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -88,7 +87,7 @@ def test_bad_base_urls(value: object, told: str) -> None:
 
 def test_http_can_be_allowed() -> None:
     """With `allow_http` any host may be asked in the open."""
-    assert _checks.base_url("http://10.0.0.1:3000/v1/", allow_http=True) == "http://10.0.0.1:3000"
+    assert _validators.base_url("http://10.0.0.1:3000/v1/", allow_http=True) == "http://10.0.0.1:3000"
 
 
 @pytest.mark.parametrize(
@@ -97,12 +96,12 @@ def test_http_can_be_allowed() -> None:
 )
 def test_headers(value: dict[str, str]) -> None:
     """Header fields come back as pairs, in order, from any mapping."""
-    assert _checks.headers("extra_headers", value) == tuple(value.items())
+    assert _validators.headers("extra_headers", value) == tuple(value.items())
 
 
 def test_no_headers() -> None:
     """None and an empty mapping are no header fields."""
-    assert _checks.headers("extra_headers", None) == _checks.headers("extra_headers", {}) == ()
+    assert _validators.headers("extra_headers", None) == _validators.headers("extra_headers", {}) == ()
 
 
 @pytest.mark.parametrize(
@@ -132,7 +131,7 @@ def test_no_headers() -> None:
 def test_bad_headers(value: object, told: str) -> None:
     """A field that cannot be sent or is not the caller's to set is refused; its value is not shown."""
     with pytest.raises(ConfigurationError) as caught:
-        _checks.headers("extra_headers", value)
+        _validators.headers("extra_headers", value)
     assert f"extra_headers{' ' * (told[0] != '[')}{told}" in str(caught.value)
     assert len(str(caught.value)) < 125
     assert "Canary" not in str(caught.value)
@@ -141,4 +140,4 @@ def test_bad_headers(value: object, told: str) -> None:
 def test_a_long_field_name_is_cut() -> None:
     """Of a field name no more than 80 characters are shown."""
     with pytest.raises(ConfigurationError, match=f"^extra_headers has an invalid field name '{'A' * 79}$"):
-        _checks.headers("extra_headers", {"A" * 100 + " ": "c"})
+        _validators.headers("extra_headers", {"A" * 100 + " ": "c"})

@@ -12,17 +12,17 @@ import pytest
 
 from kkiai_sdk import ConfigurationError, Kkiai, PollPolicy, RetryPolicy, __version__
 from kkiai_sdk._config import (
+    DEFAULT_BASE_URL,
     HTTPX_ARGS,
     Config,
     Secret,
     change,
-    hide,
     make,
-    refuse,
+    reject_unknown,
     request_timeout,
     retries,
+    wrap_secret,
 )
-from kkiai_sdk._defaults import DEFAULT_BASE_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,7 +120,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BAD_OPTIONS)
 def test_bad_options(case: str) -> None:
-    """An option that cannot work is refused: the message names it and its range, and never shows the key."""
+    """An option that cannot work is reject_unknownd: the message names it and its range, and never shows the key."""
     options, told = BAD_OPTIONS[case]
     with pytest.raises(ConfigurationError) as caught:
         config(**options)
@@ -183,7 +183,7 @@ def test_change() -> None:
 
 @pytest.mark.parametrize("options", [{"base_url": "https://x.example"}, {"tiemout": 5, "a\nb": 1}])
 def test_unknown_changes(options: dict[str, object]) -> None:
-    """An option that cannot be changed, or is none, is refused with the list of those that can."""
+    """An option that cannot be changed, or is none, is reject_unknownd with the list of those that can."""
     with pytest.raises(ConfigurationError) as caught:
         change(config(), options)
     told = str(caught.value)
@@ -193,17 +193,17 @@ def test_unknown_changes(options: dict[str, object]) -> None:
     assert told.endswith("known: api_key, default_headers, max_retries, poll, retry, timeout, user_agent_suffix")
 
 
-def test_refuse() -> None:
-    """Keyword arguments that a call does not have are refused, with those that it has."""
-    refuse({}, Kkiai)
+def test_reject_unknown() -> None:
+    """Keyword arguments that a call does not have are reject_unknownd, with those that it has."""
+    reject_unknown({}, Kkiai)
     with pytest.raises(ConfigurationError) as caught:
-        refuse({"tiemout": 5, "retires": 1}, Kkiai)
+        reject_unknown({"tiemout": 5, "retires": 1}, Kkiai)
     assert str(caught.value).startswith(
         "unknown option retires, tiemout; known: api_key, base_url, timeout, max_retries"
     )
     assert "unknown," not in str(caught.value)
     with pytest.raises(ConfigurationError, match=f"^unknown option {'x' * 200}; known: api_key"):
-        refuse({"x" * 300: 1}, Kkiai)
+        reject_unknown({"x" * 300: 1}, Kkiai)
     with pytest.raises(ConfigurationError, match=f"^unknown option '{'x' * 199}; known: api_key"):
         change(config(), {"x" * 300: 1})
 
@@ -228,18 +228,18 @@ def test_the_key_is_hidden() -> None:
 def test_hiding() -> None:
     """The key among options is hidden before anything is done with them, once; without one nothing is."""
     options: dict[str, Any] = {"api_key": KEY, "timeout": 5}
-    hide(options)
+    wrap_secret(options)
     first = options["api_key"]
-    hide(options)
+    wrap_secret(options)
     assert options == {"api_key": first, "timeout": 5}
     assert (type(first), first.reveal()) == (Secret, KEY)
-    hide(none := {"timeout": 5})
+    wrap_secret(none := {"timeout": 5})
     assert none == {"timeout": 5}
 
 
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_the_key_is_not_copied(attempt: Callable[[object], object]) -> None:
-    """A key refuses to be pickled or copied, and says what to do instead."""
+    """A key reject_unknowns to be pickled or copied, and says what to do instead."""
     with pytest.raises(
         ConfigurationError, match=r"^a client holds a key and cannot .*; make a new one where it is needed$"
     ):

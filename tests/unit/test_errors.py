@@ -114,7 +114,7 @@ SURVIVALS: dict[str, Callable[[Any], Any]] = {
 
 
 def facts_of(kind: type[KkiaiError]) -> dict[str, Any]:
-    """Facts for every keyword that a class of the tree takes."""
+    """ErrorFields for every keyword that a class of the tree takes."""
     return next(facts for branch, facts in FACTS if issubclass(kind, branch))
 
 

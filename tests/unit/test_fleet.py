@@ -16,8 +16,16 @@ from hypothesis import strategies as st
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, End
-from kkiai_sdk._polling.scheduler import AskAbout, Await, Ended, Finished, Fleet, Limits, TakeIn
+from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End
+from kkiai_sdk._polling.scheduler import (
+    AdmitTask,
+    AllDone,
+    PollTask,
+    Scheduler,
+    SchedulerLimits,
+    TaskExpired,
+    WaitForResponse,
+)
 from tests.unit.fleets import Play, sail
 from tests.unit.scripts import (
     DONE,
@@ -29,7 +37,7 @@ from tests.unit.scripts import (
     RUNNING,
     TIMEOUTS,
     Event,
-    Outcome,
+    QueryOutcome,
     busy,
     slow_down,
 )
@@ -41,78 +49,78 @@ if TYPE_CHECKING:
     from kkiai_sdk import APIError
 
 
-def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Fleet:
+def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Scheduler:
     """A fleet that starts at START and has taken in these ids."""
-    made = Fleet(Limits(max_concurrency), PollPolicy(), RetryBudget(retries), now=START, timeout=timeout)
+    made = Scheduler(SchedulerLimits(max_concurrency), PollPolicy(), RetryBudget(retries), now=START, timeout=timeout)
     for task_id in task_ids:
         made.admit(task_id)
-    made.no_more()
+    made.close_admission()
     return made
 
 
 def test_no_tasks() -> None:
     """A fleet asks for ids first; when there are none it is finished."""
-    empty = Fleet(Limits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
-    assert empty.step(START) == TakeIn()
-    empty.no_more()
-    assert empty.step(START) == Finished()
+    empty = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    assert empty.step(START) == AdmitTask()
+    empty.close_admission()
+    assert empty.step(START) == AllDone()
 
 
 def test_ids_are_taken_in_one_by_one() -> None:
     """The next id is wanted when it can be asked about, and not before: that is all that an iterator is read."""
-    lazy = Fleet(Limits(1), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
-    assert lazy.step(START) == TakeIn()
+    lazy = Scheduler(SchedulerLimits(1), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    assert lazy.step(START) == AdmitTask()
     lazy.admit("a")
-    assert lazy.step(START) == AskAbout("a", 60.0)
-    assert lazy.step(START) == Await(math.inf)
+    assert lazy.step(START) == PollTask("a", 60.0)
+    assert lazy.step(START) == WaitForResponse(math.inf)
     lazy.answered("a", RUNNING, START + 1, 0.5)
-    assert lazy.step(START + 1) == TakeIn()
+    assert lazy.step(START + 1) == AdmitTask()
 
 
 def test_no_more_than_may_wait_are_taken_in() -> None:
     """With ``waiting`` tasks in, the next id is wanted when one has ended; it is due from then on."""
-    full = Fleet(Limits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
-        assert full.step(START) == TakeIn()
+        assert full.step(START) == AdmitTask()
         full.admit(task_id)
-        assert isinstance(full.step(START), AskAbout)
+        assert isinstance(full.step(START), PollTask)
         due = full.answered(task_id, RUNNING, START, 0.5).due
     assert full.step(START) == Sleep(due)
-    assert full.step(due) == AskAbout("a", 60.0 - (due - START))
+    assert full.step(due) == PollTask("a", 60.0 - (due - START))
     full.answered("a", DONE, due + 4, 0.5)
     # The other one has been due for longer than there has been room.
-    assert full.step(due + 4) == AskAbout("b", 56.0 - (due - START))
+    assert full.step(due + 4) == PollTask("b", 56.0 - (due - START))
     full.answered("b", RUNNING, due + 4, 0.5)
-    assert full.step(due + 4) == TakeIn()
+    assert full.step(due + 4) == AdmitTask()
 
 
 def test_steps_of_one_task() -> None:
     """One task is asked about, awaited, slept for, asked again, and then the fleet is finished."""
     one = fleet("a")
-    assert one.step(START) == AskAbout("a", 1800.0)
-    assert one.step(START) == Await(math.inf)
+    assert one.step(START) == PollTask("a", 1800.0)
+    assert one.step(START) == WaitForResponse(math.inf)
     history = one.answered("a", RUNNING, START + 0.5, 0.0)
     assert history.end is None
     assert one.step(START + 0.5) == Sleep(history.due) == Sleep(START + 0.5 + 3.01)
-    assert one.step(history.due) == AskAbout("a", START + 1800.0 - history.due)
+    assert one.step(history.due) == PollTask("a", START + 1800.0 - history.due)
     assert one.answered("a", DONE, START + 4, 0.0).end is End.DONE
-    assert one.step(START + 4) == Finished()
+    assert one.step(START + 4) == AllDone()
 
 
 def test_two_in_flight_and_one_waiting() -> None:
     """While answers are on their way the fleet awaits them, at most until the next task is due."""
     two = fleet("a", "b", max_concurrency=1)
-    assert isinstance(two.step(START), AskAbout)
-    assert two.step(START) == Await(math.inf)
+    assert isinstance(two.step(START), PollTask)
+    assert two.step(START) == WaitForResponse(math.inf)
     due = two.answered("a", RUNNING, START, 0.0).due
-    assert two.step(START) == AskAbout("b", 1800.0)
-    assert two.step(START + 1) == Await(math.inf)
+    assert two.step(START) == PollTask("b", 1800.0)
+    assert two.step(START + 1) == WaitForResponse(math.inf)
     wide = fleet("a", "b", max_concurrency=2)
     wide.step(START)
     wide.step(START)
     assert wide.answered("a", RUNNING, START, 0.0).due == due
-    assert wide.step(START + 1) == Await(due)
-    assert wide.step(due) == AskAbout("a", START + 1800.0 - due)
+    assert wide.step(START + 1) == WaitForResponse(due)
+    assert wide.step(due) == PollTask("a", START + 1800.0 - due)
 
 
 def test_first_polls_come_in_the_order_of_the_ids() -> None:
@@ -128,7 +136,7 @@ def test_only_the_documented_fields_are_kept() -> None:
     one.step(START)
     full = evolve(RUNNING, progress=0.5, raw={"status": "running", "progress": 50})
     assert one.answered("a", full, START, 0.5).task == full
-    assert one.step(START + 3) == AskAbout("a", 1797.0)
+    assert one.step(START + 3) == PollTask("a", 1797.0)
     after = one.failed("a", FATAL, START + 3, 0.5)
     assert after.task == evolve(RUNNING, progress=0.5)
     other = fleet("b")
@@ -143,9 +151,9 @@ def test_a_hint_paces_one_task_only() -> None:
     two = fleet("a", "b")
     two.step(START)
     two.step(START)
-    assert two.answered("a", RUNNING, START, 0.0, hint=30.0).due == START + 30
+    assert two.answered("a", RUNNING, START, 0.0, retry_after=30.0).due == START + 30
     assert two.answered("b", RUNNING, START, 0.0).due == START + 3
-    assert two.step(START + 3) == AskAbout("b", 1797.0)
+    assert two.step(START + 3) == PollTask("b", 1797.0)
 
 
 @pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (1.0, 3.0), (20.0, 20.0), (60.0, 60.0), (61.0, 3.0)])
@@ -157,10 +165,10 @@ def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pau
     three.step(START)
     three.failed("a", error(pause), START + 1, 0.0)
     if error is busy and pause is None:
-        assert three.step(START + 1) == AskAbout("b", 1799.0)
+        assert three.step(START + 1) == PollTask("b", 1799.0)
         return
     assert three.step(START + 1) == Sleep(START + 1 + until)
-    assert three.step(START + 1 + until) == AskAbout("b", 1799.0 - until)
+    assert three.step(START + 1 + until) == PollTask("b", 1799.0 - until)
 
 
 def test_after_a_pause_one_tries_first() -> None:
@@ -168,10 +176,10 @@ def test_after_a_pause_one_tries_first() -> None:
     three = fleet("a", "b", "c", max_concurrency=3)
     three.step(START)
     three.failed("a", slow_down(), START, 0.0)
-    assert three.step(START + 3) == AskAbout("b", 1797.0)
-    assert three.step(START + 3) == Await(math.inf)
+    assert three.step(START + 3) == PollTask("b", 1797.0)
+    assert three.step(START + 3) == WaitForResponse(math.inf)
     three.answered("b", RUNNING, START + 3.5, 0.0)
-    assert isinstance(three.step(START + 3.5), AskAbout)
+    assert isinstance(three.step(START + 3.5), PollTask)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
@@ -191,9 +199,9 @@ def test_a_pause_beyond_the_deadline_ends_all() -> None:
     two.step(START)
     assert two.failed("a", slow_down(60.0), START + 1, 0.0).end is End.TIMED_OUT
     step = two.step(START + 1)
-    assert isinstance(step, Ended)
-    assert (step.history.task_id, step.history.end, step.history.polls) == ("b", End.TIMED_OUT, 0)
-    assert two.step(START + 1) == Finished()
+    assert isinstance(step, TaskExpired)
+    assert (step.state.task_id, step.state.end, step.state.polls) == ("b", End.TIMED_OUT, 0)
+    assert two.step(START + 1) == AllDone()
 
 
 @pytest.mark.fault("T-04")
@@ -203,7 +211,7 @@ def test_our_own_pause_is_cut_at_the_deadline() -> None:
     two.step(START)
     two.failed("a", slow_down(), START + 1, 0.0)
     assert two.step(START + 1) == Sleep(START + 2)
-    assert two.step(START + 2) == AskAbout("b", LAST_LOOK)
+    assert two.step(START + 2) == PollTask("b", FINAL_POLL_TIMEOUT)
 
 
 @pytest.mark.fault("T-02")
@@ -212,13 +220,13 @@ def test_waking_after_the_deadline() -> None:
     three = fleet("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.answered("a", RUNNING, START, 0.5)
-    assert three.step(START + 7200) == AskAbout("b", LAST_LOOK)
+    assert three.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
     assert three.answered("b", DONE, START + 7201, 0.5).end is End.DONE
-    assert three.step(START + 7201) == AskAbout("c", LAST_LOOK)
+    assert three.step(START + 7201) == PollTask("c", FINAL_POLL_TIMEOUT)
     assert three.answered("c", RUNNING, START + 7205.5, 0.5).end is End.TIMED_OUT
-    assert three.step(START + 7205.5) == AskAbout("a", LAST_LOOK)
+    assert three.step(START + 7205.5) == PollTask("a", FINAL_POLL_TIMEOUT)
     assert three.answered("a", RUNNING, START + 7206, 0.5).end is End.TIMED_OUT
-    assert three.step(START + 7206) == Finished()
+    assert three.step(START + 7206) == AllDone()
 
 
 @pytest.mark.fault("T-02")
@@ -228,7 +236,7 @@ def test_waking_after_the_deadline() -> None:
     st.sampled_from([1.0, 5.0, math.inf]),
     st.floats(0.0, 4.5),
     st.floats(0.0, 60.0),
-    st.floats(LEAST_LOOK + 0.001, 1e6),
+    st.floats(MIN_POLL_TIMEOUT + 0.001, 1e6),
 )
 @FIXED
 def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each)
@@ -263,8 +271,8 @@ def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
     for task_id in ("a", "b"):
         two.step(START)
         two.answered(task_id, RUNNING, START, 0.0)
-    assert two.step(START + 1800.0 + late) == AskAbout("a", LAST_LOOK)
-    assert two.step(START + 1800.0 + late) == AskAbout("b", LAST_LOOK)
+    assert two.step(START + 1800.0 + late) == PollTask("a", FINAL_POLL_TIMEOUT)
+    assert two.step(START + 1800.0 + late) == PollTask("b", FINAL_POLL_TIMEOUT)
 
 
 @pytest.mark.fault("T-02")
@@ -273,11 +281,11 @@ def test_falling_asleep_over_a_query() -> None:
     two = fleet("a", "b", max_concurrency=1)
     two.step(START)
     assert two.failed("a", RESET, START + 7200, 0.5).end is None
-    assert two.step(START + 7200) == AskAbout("b", LAST_LOOK)
+    assert two.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
     assert two.answered("b", DONE, START + 7201, 0.5).end is End.DONE
-    assert two.step(START + 7201) == AskAbout("a", LAST_LOOK)
+    assert two.step(START + 7201) == PollTask("a", FINAL_POLL_TIMEOUT)
     assert two.failed("a", RESET, START + 7202, 0.5).end is End.TIMED_OUT
-    assert two.step(START + 7202) == Finished()
+    assert two.step(START + 7202) == AllDone()
 
 
 @pytest.mark.fault("T-02")
@@ -296,31 +304,31 @@ def test_waking_without_a_network() -> None:
 
     play = sail(ids, script, timeout=60.0, started=suspend)
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
-    assert play.now <= START + 7200 + LAST_LOOK
+    assert play.now <= START + 7200 + FINAL_POLL_TIMEOUT
 
 
 @pytest.mark.fault("T-02")
 def test_waking_with_ids_without_end() -> None:
     """Ids that had not been taken in when the machine fell asleep come last, and hold nothing open."""
-    full = Fleet(Limits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
+    full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
         full.step(START)
         full.admit(task_id)
         full.step(START)
         full.answered(task_id, RUNNING, START, 0.0)
     woke = START + 7200
-    assert full.step(woke) == AskAbout("a", LAST_LOOK)
+    assert full.step(woke) == PollTask("a", FINAL_POLL_TIMEOUT)
     assert full.answered("a", RUNNING, woke, 0.0).end is End.TIMED_OUT
-    assert full.step(woke) == AskAbout("b", LAST_LOOK)
+    assert full.step(woke) == PollTask("b", FINAL_POLL_TIMEOUT)
     assert full.answered("b", RUNNING, woke + 1, 0.0).end is End.TIMED_OUT
     for second in range(1, 6):
-        assert full.step(woke + second) == TakeIn()
+        assert full.step(woke + second) == AdmitTask()
         full.admit(f"new {second}")
-        assert full.step(woke + second) == AskAbout(f"new {second}", 6.0 - second)
+        assert full.step(woke + second) == PollTask(f"new {second}", 6.0 - second)
         full.answered(f"new {second}", RUNNING, woke + second + 1, 0.0)
-    assert full.step(woke + 6) == TakeIn()
+    assert full.step(woke + 6) == AdmitTask()
     full.admit("too late")
-    assert isinstance(full.step(woke + 6), Ended)
+    assert isinstance(full.step(woke + 6), TaskExpired)
 
 
 def test_retries_are_paid_for() -> None:
@@ -331,18 +339,18 @@ def test_retries_are_paid_for() -> None:
         three.failed(task_id, busy(), START, 0.0)
     three.step(START)
     three.answered("c", RUNNING, START + 2, 0.0)
-    assert three.step(START + 3) == AskAbout("a", 1797.0)  # the one retry
+    assert three.step(START + 3) == PollTask("a", 1797.0)  # the one retry
     three.failed("a", busy(), START + 3, 0.0)
-    assert three.step(START + 3) == AskAbout("b", 1797.0)  # the first one that is not paid for
+    assert three.step(START + 3) == PollTask("b", 1797.0)  # the first one that is not paid for
     three.failed("b", busy(), START + 3, 0.0)
-    assert three.step(START + 5.5) == AskAbout("c", 1794.5)  # does well, and needs no retry
+    assert three.step(START + 5.5) == PollTask("c", 1794.5)  # does well, and needs no retry
     three.answered("c", RUNNING, START + 5.5, 0.0)
     assert three.step(START + 5.5) == Sleep(START + 6.06)
-    assert three.step(START + 6.5) == AskAbout("a", 1793.5)
+    assert three.step(START + 6.5) == PollTask("a", 1793.5)
     three.failed("a", busy(), START + 6.5, 0.0)
     assert three.step(START + 6.75) == Sleep(START + 8.61)  # not b, who would have to pay
     three._budget.refund()
-    assert three.step(START + 6.75) == AskAbout("b", 1793.25)
+    assert three.step(START + 6.75) == PollTask("b", 1793.25)
 
 
 def test_what_cannot_be_asked_ends_one_task() -> None:
@@ -350,14 +358,14 @@ def test_what_cannot_be_asked_ends_one_task() -> None:
     two = fleet("a", "b", max_concurrency=1)
     two.step(START)
     error = ConfigurationError("no key today")
-    history = two.refused("a", error, START)
+    history = two.not_sent("a", error, START)
     assert (history.end, history.last_error) == (End.BROKEN, error)
-    assert two.step(START) == AskAbout("b", 1800.0)
+    assert two.step(START) == PollTask("b", 1800.0)
 
 
 def test_one_bad_task_does_not_stop_the_others() -> None:
     """A refusal for one task is that task's end and nobody else's."""
-    outcomes: dict[str, Outcome] = {"a": FATAL, "b": DONE, "c": FAILED}
+    outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
     play = sail(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}
 
@@ -403,7 +411,7 @@ def test_pauses_and_deadlines(play: Play) -> None:
     """Nobody is asked during a pause that the server wants; no sleep goes past the deadline or stands still."""
     assert all(asked.time >= asked.paused_until for asked in play.asked)
     assert all(until > asleep for asleep, until in play.slept)
-    assert all(until <= play.deadline + LAST_LOOK for _, until in play.slept)
+    assert all(until <= play.deadline + FINAL_POLL_TIMEOUT for _, until in play.slept)
     late = [asked.task_id for asked in play.asked if asked.time > play.deadline]
     assert len(late) == len(set(late))
 
@@ -412,7 +420,7 @@ def _fate(task_id: str, poll: int) -> Event:
     """A task that runs for a few polls; now and then a reset or a 429."""
     number = int(task_id)
     if poll < number % 4:
-        outcomes: list[Outcome] = [RUNNING, RESET, slow_down(2.0)]
+        outcomes: list[QueryOutcome] = [RUNNING, RESET, slow_down(2.0)]
         outcome = outcomes[0 if number % 50 else 1 + number // 50 % 2]
         return Event(outcome, 0.05, random=number % 100 / 100)
     return Event(DONE if number % 3 else FAILED, 0.05)
@@ -426,7 +434,7 @@ def test_ten_thousand_tasks() -> None:
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     assert {history.end for history in play.ends} == {End.DONE}
     assert len(play.asked) == sum(1 + number % 4 for number in range(10_000))
-    assert isinstance(play.fleet.step(play.now), Finished)
+    assert isinstance(play.fleet.step(play.now), AllDone)
 
 
 def test_nobody_starves() -> None:
@@ -523,7 +531,7 @@ def test_silence_does_not_hold_a_fleet() -> None:
     play = sail(ids, lambda _id, _poll: Event(RUNNING, 30.0), timeout=10.0)
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
-    assert play.now <= START + 10.0 + LAST_LOOK
+    assert play.now <= START + 10.0 + FINAL_POLL_TIMEOUT
 
 
 @pytest.mark.parametrize(("size", "late"), [(99, 0.0), (100, 0.05)])

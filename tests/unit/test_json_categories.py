@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kkiai_sdk import APIError, APIResponseError
-from kkiai_sdk._responses.error_parser import Answer, read_answer
-from kkiai_sdk._responses.strict_json import parse_json
+from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk._responses.raw_response import RawResponse
+from kkiai_sdk._responses.strict_json import parse_object
 
 #: Values that every parser must read, as the member of an object.
 ACCEPTED: dict[str, list[bytes]] = {
@@ -77,7 +78,7 @@ EITHER: dict[str, list[tuple[bytes, bool]]] = {
 
 def answered(value: bytes) -> object:
     """What an answer with this value in it comes to."""
-    return read_answer(Answer(200, [], b'{"id": "x", "status": "queued", "n": ' + value + b"}"))
+    return read_query(RawResponse(200, [], b'{"id": "x", "status": "queued", "n": ' + value + b"}"))
 
 
 @pytest.mark.fault("J-19")
@@ -106,7 +107,7 @@ def test_what_may_be_either(category: str) -> None:
 def test_alone_they_are_no_answer(category: str) -> None:
     """A value that is no object is no answer by itself, and an object that says nothing is one about nothing."""
     for value in ACCEPTED[category]:
-        outcome = read_answer(Answer(200, [], value))
+        outcome = read_query(RawResponse(200, [], value))
         assert isinstance(outcome, dict if value.lstrip().startswith(b"{") else APIResponseError)
 
 
@@ -120,10 +121,10 @@ def test_under_any_status(status: int) -> None:
         *(b'{"error": ' + body + b"}" for body in bodies),
         *(b'{"message": ' + body for body in bodies),
     ):
-        assert isinstance(read_answer(Answer(status, [], body)), dict | APIError)
+        assert isinstance(read_query(RawResponse(status, [], body)), dict | APIError)
 
 
 @pytest.mark.fault("J-09")
 def test_of_two_keys_the_last_counts() -> None:
     """A key that is there twice has its last value."""
-    assert parse_json(b'{"status": "failed", "status": "queued"}') == {"status": "queued"}
+    assert parse_object(b'{"status": "failed", "status": "queued"}') == {"status": "queued"}

@@ -9,8 +9,20 @@ import zlib
 import pytest
 
 from kkiai_sdk import APIResponseError, ServerError
-from kkiai_sdk._responses.error_parser import Answer, legible, read_answer
-from kkiai_sdk._responses.strict_json import MAX_BODY, decoded
+from kkiai_sdk._responses import raw_response
+from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
+from kkiai_sdk._responses.raw_response import RawResponse
+
+
+def decode_body(body: bytes, coding: str) -> bytes:
+    """The body without its coding, within the limit of a query."""
+    return raw_response.decode_body(body, coding, MAX_BODY)
+
+
+def packed(status: int, coding: str, body: bytes) -> RawResponse:
+    """A response as the session hands it on: decoded."""
+    return RawResponse(status, [("content-encoding", coding)], body).decoded(MAX_BODY)
+
 
 PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
 
@@ -30,10 +42,10 @@ PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
 )
 def test_one_coding_is_understood(coding: str, body: bytes) -> None:
     """A server that packs although it was asked not to is understood, in the two forms that HTTP knows for ever."""
-    assert decoded(body, coding) == PLAIN
-    answer = Answer(200, [("content-encoding", coding)], body)
-    assert read_answer(answer) == json.loads(PLAIN)
-    assert legible(answer).body == PLAIN
+    assert decode_body(body, coding) == PLAIN
+    answer = packed(200, coding, body)
+    assert read_query(answer) == json.loads(PLAIN)
+    assert answer.body == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -54,10 +66,10 @@ def test_one_coding_is_understood(coding: str, body: bytes) -> None:
 def test_anything_else_is_refused(coding: str, body: bytes) -> None:
     """Chains, unknown codings, false ones and cut ones are no answer; under an error status, the status says enough."""
     with pytest.raises(ValueError, match="body"):
-        decoded(body, coding)
-    assert isinstance(read_answer(Answer(200, [("content-encoding", coding)], body)), APIResponseError)
-    assert isinstance(read_answer(Answer(502, [("content-encoding", coding)], body)), ServerError)
-    assert legible(Answer(502, [("content-encoding", coding)], body)).body == b""
+        decode_body(body, coding)
+    assert isinstance(read_query(packed(200, coding, body)), APIResponseError)
+    assert isinstance(read_query(packed(502, coding, body)), ServerError)
+    assert packed(502, coding, body).body == b""
 
 
 @pytest.mark.parametrize(
@@ -66,14 +78,14 @@ def test_anything_else_is_refused(coding: str, body: bytes) -> None:
         (f" {'X' * 61}", PLAIN, f"a body in the encoding {'x' * 59}…, which was not asked for"),
         ("gzip", PLAIN, "a body that cannot be unpacked"),
         ("gzip", gzip.compress(PLAIN)[:-1], "a packed body that is cut short"),
-        ("gzip", gzip.compress(b"") * 17, "a packed body of more than 16 pieces"),
+        ("gzip", gzip.compress(b"") * 17, "a packed body of more than 16 members"),
     ],
     ids=["unknown", "false", "cut", "pieces"],
 )
 def test_what_is_wrong_is_said(coding: str, body: bytes, says: str) -> None:
     """Each reason is named in words that go into a sentence; what the server said is cut short."""
     with pytest.raises(ValueError, match=f"^{says}$"):
-        decoded(body, coding)
+        decode_body(body, coding)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +101,7 @@ def test_what_is_wrong_is_said(coding: str, body: bytes, says: str) -> None:
 )
 def test_the_limit_is_exact(sizes: list[int], comes: int) -> None:
     """What fits is unpacked whole, and of more than fits one byte more: enough to know that it is too much."""
-    assert len(decoded(b"".join(gzip.compress(b" " * size, 1) for size in sizes), "gzip")) == comes
+    assert len(decode_body(b"".join(gzip.compress(b" " * size, 1) for size in sizes), "gzip")) == comes
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -99,20 +111,29 @@ def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:
     whole = gzip.compress(PLAIN) if coding == "gzip" else zlib.compress(PLAIN)
     for size in range(len(whole)):
         with pytest.raises(ValueError, match="packed body that is cut short"):
-            decoded(whole[:size], coding)
+            decode_body(whole[:size], coding)
 
 
 @pytest.mark.fault("B-10")
 def test_pieces_that_are_each_a_bomb() -> None:
     """Of several pieces together no more is unpacked than of one."""
-    assert len(decoded(gzip.compress(b" " * (MAX_BODY - 5)) * 16, "gzip")) == MAX_BODY + 1
+    assert len(decode_body(gzip.compress(b" " * (MAX_BODY - 5)) * 16, "gzip")) == MAX_BODY + 1
 
 
 @pytest.mark.fault("B-10")
 def test_a_bomb_goes_off_small() -> None:
     """Of a body that unpacks to 100 MB little more than the limit is ever unpacked."""
     bomb = gzip.compress(b" " * 100_000_000)
-    assert len(decoded(bomb, "gzip")) == MAX_BODY + 1
-    error = read_answer(Answer(200, [("content-encoding", "gzip")], bomb))
+    assert len(decode_body(bomb, "gzip")) == MAX_BODY + 1
+    error = read_query(packed(200, "gzip", bomb))
     assert isinstance(error, APIResponseError)
     assert "more than" in str(error)
+
+
+def test_body_over_the_limit_is_named_as_such() -> None:
+    """A body that is too long, packed or not, is not whole, and the reason says so."""
+    long = b"9" * (MAX_BODY + 1)
+    for response in (RawResponse(200, [], long).decoded(MAX_BODY), packed(200, "gzip", gzip.compress(long))):
+        assert response.problem == "a body of more than 1048576 bytes"
+        assert len(response.body) == MAX_BODY
+        assert "more than 1048576 bytes" in str(read_query(response))

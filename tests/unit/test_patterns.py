@@ -12,14 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kkiai_sdk import KkiaiError
-from kkiai_sdk import _redaction as _text
-from kkiai_sdk import _validators as _checks
-from kkiai_sdk._downloads import range_requests as _saving
-from kkiai_sdk._downloads import urls as _vetting
-from kkiai_sdk._http import retry as _retry
-from kkiai_sdk._responses import error_parser as _refusals
-from kkiai_sdk._responses import strict_json as _json
+from kkiai_sdk import KkiaiError, _redaction, _validators
+from kkiai_sdk._downloads import range_requests, urls
+from kkiai_sdk._responses import error_parser, raw_response, strict_json
 from kkiai_sdk.cli import input as _input
 from tests.support.effort import examples
 
@@ -30,35 +25,35 @@ SIZE = 100_000
 
 
 def _read(text: str) -> object:
-    return _refusals.read_answer(_refusals.Answer(200, [], text.encode("utf-8", "replace")))
+    return error_parser.read_query(raw_response.RawResponse(200, [], text.encode("utf-8", "replace")))
 
 
 def _refuse(text: str) -> object:
-    return _refusals.read_facts({"message": text, "code": text})
+    return error_parser.read_fields({"message": text, "code": text})
 
 
 def _classify(text: str) -> object:
-    return [_refusals.classify(status, _refusals.Facts(text, text, text)) for status in (400, 401)]
+    return [error_parser.classify(status, error_parser.ErrorFields(text, text, text)) for status in (400, 401)]
 
 
 #: Everything that holds a text against a pattern.
 READERS: dict[str, Callable[[str], object]] = {
-    "redact": lambda text: _text.redact(text, "secret"),
-    "message": _text.message,
-    "without_query": _text.without_query,
-    "read_loosely": _json.read_loosely,
-    "read_answer": _read,
-    "read_facts": _refuse,
+    "redact": lambda text: _redaction.redact(text, "secret"),
+    "message": _redaction.message,
+    "without_query": _redaction.without_query,
+    "parse_leniently": strict_json.parse_leniently,
+    "read_query": _read,
+    "read_fields": _refuse,
     "classify": _classify,
-    "retry_after": lambda text: _retry.parse_retry_after([("retry-after", text), ("date", text)], 1000.25),
-    "file_name": _saving.file_name,
-    "read_note": _saving.read_note,
-    "vet": lambda text: _vetting.vet(f"https://{text}", "https://h.example"),
-    "vet a path": lambda text: _vetting.vet(f"https://a.example/{text}", "https://h.example"),
-    "base_url": lambda text: _checks.base_url(f"https://{text}"),
-    "headers": lambda text: _checks.headers("extra_headers", {text: text}),
-    "task_id": _checks.task_id,
-    "api_key": _checks.api_key,
+    "retry_after": lambda text: raw_response.parse_retry_after([("retry-after", text), ("date", text)], 1000.25),
+    "file_name": range_requests.file_name,
+    "parse_metadata": range_requests.parse_metadata,
+    "check_url": lambda text: urls.check_url(f"https://{text}", "https://h.example"),
+    "check_url a path": lambda text: urls.check_url(f"https://a.example/{text}", "https://h.example"),
+    "base_url": lambda text: _validators.base_url(f"https://{text}"),
+    "headers": lambda text: _validators.headers("extra_headers", {text: text}),
+    "task_id": _validators.task_id,
+    "api_key": _validators.api_key,
     "duration": lambda text: _input.duration("--timeout", text),
     "byte_count": lambda text: _input.byte_count("--max-bytes", text),
 }

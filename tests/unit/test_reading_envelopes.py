@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kkiai_sdk import APIResponseError, TaskState
-from kkiai_sdk._responses.error_parser import Answer, read_answer
+from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk._responses.raw_response import RawResponse
 from kkiai_sdk._responses.task_parser import read_task
 
 GATEWAY = "https://gateway.example"
@@ -56,7 +57,7 @@ TASKS: dict[str, tuple[dict[str, Any], TaskState]] = {
 def test_whose_status(case: str) -> None:
     """A status word of an envelope never ends a task, and a task's own status is never overlooked."""
     raw, state = TASKS[case]
-    assert read_answer(Answer(200, [], json.dumps(raw).encode())) == raw
+    assert read_query(RawResponse(200, [], json.dumps(raw).encode())) == raw
     assert read_task(raw, "grok:1", base_url=GATEWAY).state is state
 
 
@@ -71,7 +72,7 @@ def test_whose_status(case: str) -> None:
 )
 def test_a_failed_query_is_not_a_failed_task(raw: dict[str, Any]) -> None:
     """A bare "error" beside an error code, or beside nothing but a message, says that the query failed."""
-    assert isinstance(read_answer(Answer(200, [], json.dumps(raw).encode())), APIResponseError)
+    assert isinstance(read_query(RawResponse(200, [], json.dumps(raw).encode())), APIResponseError)
 
 
 @pytest.mark.parametrize("decoy", ["error: none yet", "s3://bucket/key", "N/A"])

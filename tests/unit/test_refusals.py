@@ -21,7 +21,7 @@ from kkiai_sdk import (
     TaskNotFoundError,
     UnprocessableEntityError,
 )
-from kkiai_sdk._responses.error_parser import read_answer
+from kkiai_sdk._responses.error_parser import read_query
 from tests.unit.support import answer, refused
 
 HTML = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>cows</body></html>"
@@ -258,4 +258,4 @@ def test_a_page_is_known_by_its_content_type() -> None:
 )
 def test_a_task_is_not_taken_for_an_error(body: object) -> None:
     """An object about a task is an answer, whatever error words it carries beside it."""
-    assert isinstance(read_answer(answer(200, body)), dict)
+    assert isinstance(read_query(answer(200, body)), dict)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kkiai_sdk import APIError, APIResponseError, APIStatusError, TaskNotFoundError
-from kkiai_sdk._responses.error_parser import read_answer, request_id
+from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk._responses.raw_response import RawResponse
 from tests.unit.support import answer, everything_in, refused, steers
 
 KEY = 'Canary/Key+With"Odd\\Signs'
@@ -85,10 +86,10 @@ def test_request_id_headers(name: str) -> None:
 def test_order_of_the_request_ids() -> None:
     """The gateway's own header counts more than those of proxies, any header more than the text."""
     headers = [("cf-ray", "3"), ("x-request-id", "2"), ("x-oneapi-request-id", "1"), ("x-oneapi-request-id", "0")]
-    assert request_id(headers) == "1"
+    assert RawResponse(200, headers).request_id == "1"
     assert refused(500, {"message": "m (request id: 4)"}, *headers).request_id == "1"
-    assert request_id([("x-request-id", ""), ("cf-ray", "3")]) == "3"
-    assert request_id([("content-type", "x")]) is None
+    assert RawResponse(200, [("x-request-id", ""), ("cf-ray", "3")]).request_id == "3"
+    assert RawResponse(200, [("content-type", "x")]).request_id is None
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_a_short_key_does_not_hide_what_the_error_is() -> None:
 )
 def test_a_date_is_measured_from_the_wall_clock(status: int, body: object, clock: dict[str, Any], date: str) -> None:
     """Every kind of refusal keeps when to ask again, as seconds from now."""
-    error = read_answer(answer(status, body, ("retry-after", date)), **clock)
+    error = read_query(answer(status, body, ("retry-after", date)), **clock)
     assert isinstance(error, APIError)
     assert error.retry_after == 20.0
 

@@ -12,63 +12,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk._downloads.range_requests import (
-    Expired,
     Failed,
-    Head,
-    Note,
-    Redirected,
+    FollowRedirect,
+    NextStep,
+    RefreshURL,
     Restart,
-    Save,
-    Verdict,
+    ResumeMetadata,
+    SaveBody,
+    has_framing,
     is_strong,
-    judge,
-    read_note,
+    next_step,
+    parse_metadata,
     request_headers,
 )
+from kkiai_sdk._responses.raw_response import RawResponse
 from tests.unit.support import ASKED, FIXED, JSON_VALUES, brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 URL = "https://cdn.example/videos/a.mp4?sig=1"
-NOTE = Note(ASKED, '"v1"', 1000)
+METADATA = ResumeMetadata(ASKED, '"v1"', 1000)
 RANGE = ("content-range", "bytes 300-999/1000")
 ALL = ("content-range", "bytes 0-999/1000")
 CHANGED = "Sun, 10 May 2026 11:00:00 GMT"
-DATED = Note(ASKED, CHANGED, 1000)
+DATED = ResumeMetadata(ASKED, CHANGED, 1000)
 WHOLE = ("content-length", "9")
 
 
-def judged(status: int, *headers: tuple[str, str], size: int = 300, note: Note | None = NOTE) -> Verdict:
+def judged(
+    status: int, *headers: tuple[str, str], size: int = 300, metadata: ResumeMetadata | None = METADATA
+) -> NextStep:
     """What is made of an answer, given a part of ``size`` bytes."""
-    return judge(Head(status, headers), size=size, note=note, url=URL)
+    return next_step(RawResponse(status, headers), size=size, metadata=metadata, url=URL)
 
 
 @pytest.mark.fault("D-06", "D-08", "D-09")
 @pytest.mark.parametrize(
-    ("size", "note", "asked"),
+    ("size", "metadata", "asked"),
     [
-        (300, NOTE, {"Range": "bytes=300-", "If-Range": '"v1"'}),
-        (1, NOTE, {"Range": "bytes=1-", "If-Range": '"v1"'}),
-        (999, NOTE, {"Range": "bytes=999-", "If-Range": '"v1"'}),
-        (0, NOTE, {}),
+        (300, METADATA, {"Range": "bytes=300-", "If-Range": '"v1"'}),
+        (1, METADATA, {"Range": "bytes=1-", "If-Range": '"v1"'}),
+        (999, METADATA, {"Range": "bytes=999-", "If-Range": '"v1"'}),
+        (0, METADATA, {}),
         (300, None, {}),
-        (1000, NOTE, {}),
-        (1001, NOTE, {}),
+        (1000, METADATA, {}),
+        (1001, METADATA, {}),
         (300, DATED, {"Range": "bytes=300-", "If-Range": CHANGED}),
     ],
 )
-def test_what_is_asked_for(size: int, note: Note | None, asked: dict[str, str]) -> None:
+def test_what_is_asked_for(size: int, metadata: ResumeMetadata | None, asked: dict[str, str]) -> None:
     """A range is asked for only with a note that proves what the part is; the body is never to be encoded."""
-    headers = request_headers(size, note)
+    headers = request_headers(size, metadata)
     assert headers.pop("Accept").startswith("video/*")
     assert headers == {"Accept-Encoding": "identity"} | asked
 
 
-MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
-    "the rest of the same file": (partial(judged, 206, RANGE, ("etag", '"v1"')), Save(300, 1000, '"v1"')),
-    "the rest, without a tag": (partial(judged, 206, RANGE), Save(300, 1000, '"v1"')),
-    "the rest, with a weak tag": (partial(judged, 206, RANGE, ("etag", 'W/"v1"')), Save(300, 1000, '"v1"')),
+MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
+    "the rest of the same file": (partial(judged, 206, RANGE, ("etag", '"v1"')), SaveBody(300, 1000, '"v1"')),
+    "the rest, without a tag": (partial(judged, 206, RANGE), SaveBody(300, 1000, '"v1"')),
+    "the rest, with a weak tag": (partial(judged, 206, RANGE, ("etag", 'W/"v1"')), SaveBody(300, 1000, '"v1"')),
     "another start": (partial(judged, 206, ("content-range", "bytes 200-999/1000")), Restart()),
     "another end": (partial(judged, 206, ("content-range", "bytes 300-998/1000")), Restart()),
     "another total": (partial(judged, 206, ("content-range", "bytes 300-1000/1001")), Restart()),
@@ -76,54 +79,66 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
     "another file, with a weak tag": (partial(judged, 206, RANGE, ("etag", 'W/"v2"')), Restart()),
     "another date beside the tag": (
         partial(judged, 206, RANGE, ("etag", '"v1"'), ("last-modified", "yesterday")),
-        Save(300, 1000, '"v1"'),
+        SaveBody(300, 1000, '"v1"'),
     ),
-    "the rest by date": (partial(judged, 206, RANGE, ("last-modified", CHANGED), note=DATED), Save(300, 1000, CHANGED)),
-    "the rest by date, with none": (partial(judged, 206, RANGE, note=DATED), Save(300, 1000, CHANGED)),
+    "the rest by date": (
+        partial(judged, 206, RANGE, ("last-modified", CHANGED), metadata=DATED),
+        SaveBody(300, 1000, CHANGED),
+    ),
+    "the rest by date, with none": (partial(judged, 206, RANGE, metadata=DATED), SaveBody(300, 1000, CHANGED)),
     "another date": (
-        partial(judged, 206, RANGE, ("last-modified", CHANGED.replace("11", "12")), note=DATED),
+        partial(judged, 206, RANGE, ("last-modified", CHANGED.replace("11", "12")), metadata=DATED),
         Restart(),
     ),
-    "a tag where there was a date": (partial(judged, 206, RANGE, ("etag", '"v1"'), note=DATED), Restart()),
+    "a tag where there was a date": (partial(judged, 206, RANGE, ("etag", '"v1"'), metadata=DATED), Restart()),
     "unknown total": (partial(judged, 206, ("content-range", "bytes 300-999/*")), Restart()),
     "no Content-Range": (partial(judged, 206), Restart()),
     "multipart": (partial(judged, 206, ("content-type", "multipart/byteranges; boundary=x")), Restart()),
     "damaged Content-Range": (partial(judged, 206, ("content-range", "bytes 300-/1000")), Restart()),
     "other unit": (partial(judged, 206, ("content-range", "cows 300-999/1000")), Restart()),
     "huge numbers": (partial(judged, 206, ("content-range", f"bytes 300-{'9' * 5000}/1000")), Restart()),
-    "a range that nobody asked for": (partial(judged, 206, RANGE, size=0, note=None), Restart()),
+    "a range that nobody asked for": (partial(judged, 206, RANGE, size=0, metadata=None), Restart()),
     "all of it, that nobody asked for": (
-        partial(judged, 206, ALL, ("etag", '"v1"'), size=0, note=None),
-        Save(0, 1000, '"v1"'),
+        partial(judged, 206, ALL, ("etag", '"v1"'), size=0, metadata=None),
+        SaveBody(0, 1000, '"v1"'),
     ),
-    "all of it, and nothing to go on from": (partial(judged, 206, ALL, size=300, note=None), Save(0, 1000, None)),
+    "all of it, and nothing to go on from": (
+        partial(judged, 206, ALL, size=300, metadata=None),
+        SaveBody(0, 1000, None),
+    ),
     "all of it instead of the rest": (partial(judged, 206, ALL, ("etag", '"v1"')), Restart()),
     "all but the last byte": (
-        partial(judged, 206, ("content-range", "bytes 0-998/1000"), size=0, note=None),
+        partial(judged, 206, ("content-range", "bytes 0-998/1000"), size=0, metadata=None),
         Restart(),
     ),
     "all but the first byte": (
-        partial(judged, 206, ("content-range", "bytes 1-999/1000"), size=0, note=None),
+        partial(judged, 206, ("content-range", "bytes 1-999/1000"), size=0, metadata=None),
         Restart(),
     ),
     "all of nobody knows how much": (
-        partial(judged, 206, ("content-range", "bytes 0-999/*"), size=0, note=None),
+        partial(judged, 206, ("content-range", "bytes 0-999/*"), size=0, metadata=None),
         Restart(),
     ),
-    "the whole": (partial(judged, 200, ("content-length", "1000"), ("etag", '"v1"')), Save(0, 1000, '"v1"')),
-    "the whole of another file": (partial(judged, 200, ("content-length", "9"), ("etag", '"v2"')), Save(0, 9, '"v2"')),
-    "the whole, with a weak tag": (partial(judged, 200, ("content-length", "9"), ("etag", 'W/"v2"')), Save(0, 9, None)),
-    "the whole, with a date only": (partial(judged, 200, ("last-modified", "yesterday")), Save(0, None, None)),
-    "the whole, without a length": (partial(judged, 200), Save(0, None, None)),
-    "the whole, with a bad length": (partial(judged, 200, ("content-length", "-5")), Save(0, None, None)),
-    "the whole, with a huge length": (partial(judged, 200, ("content-length", "9" * 19)), Save(0, None, None)),
-    "the whole, identity": (partial(judged, 200, ("content-encoding", "identity")), Save(0, None, None)),
+    "the whole": (partial(judged, 200, ("content-length", "1000"), ("etag", '"v1"')), SaveBody(0, 1000, '"v1"')),
+    "the whole of another file": (
+        partial(judged, 200, ("content-length", "9"), ("etag", '"v2"')),
+        SaveBody(0, 9, '"v2"'),
+    ),
+    "the whole, with a weak tag": (
+        partial(judged, 200, ("content-length", "9"), ("etag", 'W/"v2"')),
+        SaveBody(0, 9, None),
+    ),
+    "the whole, with a date only": (partial(judged, 200, ("last-modified", "yesterday")), SaveBody(0, None, None)),
+    "the whole, without a length": (partial(judged, 200), SaveBody(0, None, None)),
+    "the whole, with a bad length": (partial(judged, 200, ("content-length", "-5")), SaveBody(0, None, None)),
+    "the whole, with a huge length": (partial(judged, 200, ("content-length", "9" * 19)), SaveBody(0, None, None)),
+    "the whole, identity": (partial(judged, 200, ("content-encoding", "identity")), SaveBody(0, None, None)),
     "out of range": (partial(judged, 416, ("content-range", "bytes */1000")), Restart()),
     "out of range from the start": (
-        partial(judged, 416, size=0, note=None),
+        partial(judged, 416, size=0, metadata=None),
         Failed("HTTP 416 for the whole file", transient=False),
     ),
-    "the whole, with a foreign length": (partial(judged, 200, ("content-length", "\u0663")), Save(0, None, None)),
+    "the whole, with a foreign length": (partial(judged, 200, ("content-length", "\u0663")), SaveBody(0, None, None)),
     "the whole, compressed": (
         partial(judged, 200, ("content-encoding", "gzip")),
         Failed("the server compressed the file although it was asked not to", transient=False),
@@ -136,7 +151,7 @@ MATRIX: dict[str, tuple[Callable[[], Verdict], Verdict]] = {
         partial(judged, 503, ("retry-after", "Thu, 01 Jan 1970 00:00:09 GMT")),
         Failed("HTTP 503", transient=True, retry_after=9.0),
     ),
-    **{f"{status}": (partial(judged, status), Expired()) for status in (401, 403, 404, 410)},
+    **{f"{status}": (partial(judged, status), RefreshURL()) for status in (401, 403, 404, 410)},
     **{
         f"{status}": (partial(judged, status), Failed(f"HTTP {status}", transient=True))
         for status in (408, 425, 429, 500, 503, 520)
@@ -179,8 +194,8 @@ DATES: list[tuple[str, str, bool]] = [
 @pytest.mark.parametrize(("changed", "now", "proves"), DATES)
 def test_dates_as_proof(changed: str, now: str, proves: bool) -> None:  # noqa: FBT001 (a column)
     """A date proves which version a file is only if it was a minute old already when the file was sent."""
-    verdict = judged(200, WHOLE, ("last-modified", changed), ("date", now), size=0, note=None)
-    assert verdict == Save(0, 9, changed if proves else None)
+    verdict = judged(200, WHOLE, ("last-modified", changed), ("date", now), size=0, metadata=None)
+    assert verdict == SaveBody(0, 9, changed if proves else None)
 
 
 @pytest.mark.fault("D-09")
@@ -188,7 +203,7 @@ def test_dates_as_proof(changed: str, now: str, proves: bool) -> None:  # noqa: 
 def test_a_date_beside_a_tag(tag: str) -> None:
     """A date does not stand in for a tag that proves nothing: HTTP allows it only where there is no tag at all."""
     dates = ("last-modified", CHANGED), ("date", "Sun, 10 May 2026 12:00:00 GMT")
-    assert judged(200, WHOLE, ("etag", tag), *dates, size=0, note=None) == Save(0, 9, None)
+    assert judged(200, WHOLE, ("etag", tag), *dates, size=0, metadata=None) == SaveBody(0, 9, None)
 
 
 @pytest.mark.fault("D-18")
@@ -215,12 +230,12 @@ def test_encoded_files_are_refused(status: int, coding: str) -> None:
 )
 def test_redirects(status: int, location: str, target: str) -> None:
     """A redirect leads to where its Location points, which is vetted next; what is no URL is handed on for that."""
-    assert judged(status, ("location", location)) == Redirected(target)
+    assert judged(status, ("location", location)) == FollowRedirect(target)
 
 
 def test_a_redirect_without_a_target() -> None:
     """A redirect without a Location is a failure that does not pass."""
-    assert judged(302) == judged(307, ("location", "")) == Failed("a redirect to nowhere", transient=False)
+    assert judged(302) == judged(307, ("location", "")) == Failed("redirect without a Location header", transient=False)
 
 
 @pytest.mark.fault("B-05", "D-20")
@@ -236,13 +251,13 @@ def test_a_redirect_without_a_target() -> None:
 )
 def test_framing(headers: list[tuple[str, str]], version: str, framed: bool) -> None:  # noqa: FBT001 (a column)
     """Only a body with a length, in chunks, or in HTTP/2 has an end that can be told from a cut."""
-    assert Head(200, headers, version).is_framed is framed
+    assert has_framing(RawResponse(200, headers, http_version=version)) is framed
 
 
 def test_a_note_comes_back() -> None:
     """A note that was written is read as it was."""
-    for note in (NOTE, DATED, Note(ASKED, '"v1"', 1)):
-        assert read_note(json.dumps(asdict(note))) == note
+    for note in (METADATA, DATED, ResumeMetadata(ASKED, '"v1"', 1)):
+        assert parse_metadata(json.dumps(asdict(note))) == note
 
 
 DAMAGE: list[Any] = [
@@ -271,7 +286,7 @@ DAMAGE: list[Any] = [
 @pytest.mark.parametrize("damaged", DAMAGE, ids=brief)
 def test_damaged_notes(damaged: object) -> None:
     """A note that is damaged, incomplete or not ours is no note."""
-    assert read_note(json.dumps(damaged)) is None
+    assert parse_metadata(json.dumps(damaged)) is None
 
 
 @pytest.mark.fault("D-10")
@@ -282,11 +297,11 @@ def test_damaged_notes(damaged: object) -> None:
 @FIXED
 def test_any_note(text: str) -> None:
     """Whatever a sidecar holds, reading it gives a note that can be trusted or None."""
-    note = read_note(text)
+    note = parse_metadata(text)
     assert note is None or (note.total > 0 and (is_strong(note.validator) or note.validator.endswith("GMT")))
 
 
-def test_headers_come_first() -> None:
-    """Of a repeated field the first value counts; a missing one is the empty text."""
-    head = Head(200, [("etag", '"a"'), ("etag", '"b"')])
-    assert (head.get("etag"), head.get("content-type")) == ('"a"', "")
+def test_header_repeated_gives_its_first_value() -> None:
+    """Of a repeated header the first value counts; a missing one is None."""
+    response = RawResponse(200, [("etag", '"a"'), ("etag", '"b"')])
+    assert (response.header("etag"), response.header("content-type")) == ('"a"', None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIConnectionError, APIError, BadRequestError, RateLimitError, RetryPolicy, ServerError
-from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, backoff, judge
+from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, backoff, decide_retry
 from tests.support.interleaving import steps
 from tests.unit.support import FIXED, START, refused
 
@@ -28,7 +28,9 @@ def verdict(
     random: float = 0.5,
 ) -> RetryAt | GiveUp:
     """What is done about an error at START."""
-    return judge(error, retries_left=left, retry=retry, now=START, deadline=deadline, policy=policy, random=random)
+    return decide_retry(
+        error, retries_left=left, retry=retry, now=START, deadline=deadline, policy=policy, random=random
+    )
 
 
 @pytest.mark.parametrize(("retry", "delay"), [*enumerate([0.5, 1, 2, 4, 8, 8, 8]), (99, 8), (10**6, 8)])

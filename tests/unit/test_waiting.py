@@ -11,17 +11,17 @@ from attrs import evolve
 from kkiai_sdk import APIError, ConfigurationError, PollPolicy, TaskFailure, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling.poll_state import (
-    LAST_LOOK,
-    MAX_PAUSE,
-    Ask,
+    FINAL_POLL_TIMEOUT,
+    MAX_RETRY_AFTER,
     End,
-    History,
+    Poll,
+    PollState,
     Stop,
     after_error,
     begin,
     decide,
     is_change,
-    slim,
+    without_extras,
 )
 from tests.unit.scripts import (
     DONE,
@@ -34,7 +34,7 @@ from tests.unit.scripts import (
     RUNNING,
     UNKNOWN,
     Event,
-    Outcome,
+    QueryOutcome,
     apply,
     busy,
     play,
@@ -45,14 +45,14 @@ from tests.unit.support import ASKED, START
 POLICY = PollPolicy()
 
 
-def waiting(*, timeout: float = 1800.0, **changes: Any) -> History:
+def waiting(*, timeout: float = 1800.0, **changes: Any) -> PollState:
     """A wait that began at START, changed a little."""
     return evolve(begin(ASKED, START, timeout), **changes)
 
 
 def test_the_first_poll_is_made_at_once() -> None:
     """A wait begins with a poll, without a sleep."""
-    assert decide(waiting(), START) == Ask(1800.0)
+    assert decide(waiting(), START) == Poll(1800.0)
 
 
 def test_a_finished_task_takes_one_poll() -> None:
@@ -71,7 +71,7 @@ def test_gaps_after_an_answer(elapsed: float, random: float, gap: float) -> None
     history = apply(waiting(timeout=math.inf), Event(RUNNING, random=random), now, POLICY)
     assert history.due - now == pytest.approx(gap)
     assert decide(history, now) == Sleep(history.due)
-    assert decide(history, history.due) == Ask(math.inf)
+    assert decide(history, history.due) == Poll(math.inf)
 
 
 @pytest.mark.parametrize(
@@ -79,18 +79,20 @@ def test_gaps_after_an_answer(elapsed: float, random: float, gap: float) -> None
 )
 def test_hints(hint: float | None, gap: float) -> None:
     """A server's Retry-After on a good answer makes the gap longer, never shorter, and a minute at most."""
-    assert apply(waiting(), Event(PENDING, hint=hint, random=0.0), START, POLICY).due == START + gap
+    assert apply(waiting(), Event(PENDING, retry_after=hint, random=0.0), START, POLICY).due == START + gap
 
 
-@pytest.mark.parametrize(("pause", "gap"), [(None, 3.0), (0.0, 3.0), (7.5, 7.5), (600.0, 600.0), (MAX_PAUSE, 1800.0)])
+@pytest.mark.parametrize(
+    ("pause", "gap"), [(None, 3.0), (0.0, 3.0), (7.5, 7.5), (600.0, 600.0), (MAX_RETRY_AFTER, 1800.0)]
+)
 def test_pauses(pause: float | None, gap: float) -> None:
     """A pause that a failing server asks for makes the gap longer; one that outlasts the wait ends it."""
     history = apply(waiting(), Event(busy(pause), random=0.0), START, POLICY)
     assert history.due == START + gap
-    assert history.end is (End.TIMED_OUT if pause == MAX_PAUSE else None)
+    assert history.end is (End.TIMED_OUT if pause == MAX_RETRY_AFTER else None)
 
 
-ENDS: dict[str, tuple[History, Event, float, End | None]] = {
+ENDS: dict[str, tuple[PollState, Event, float, End | None]] = {
     "success": (waiting(), Event(DONE), 5, End.DONE),
     "failure": (waiting(), Event(FAILED), 5, End.DONE),
     "success at the deadline": (waiting(), Event(DONE), 1800, End.DONE),
@@ -120,7 +122,7 @@ ENDS: dict[str, tuple[History, Event, float, End | None]] = {
     "not found at a short deadline": (waiting(timeout=10), Event(NOT_FOUND), 10, End.TIMED_OUT),
     "pause that fits": (waiting(timeout=10), Event(slow_down(5)), 5, None),
     "pause that does not fit": (waiting(timeout=10), Event(slow_down(5.5)), 5, End.TIMED_OUT),
-    "pause of an hour": (waiting(timeout=math.inf), Event(slow_down(MAX_PAUSE)), 5, None),
+    "pause of an hour": (waiting(timeout=math.inf), Event(slow_down(MAX_RETRY_AFTER)), 5, None),
     "pause of three years": (waiting(timeout=math.inf), Event(slow_down(99999999)), 5, End.BROKEN),
 }
 
@@ -139,8 +141,8 @@ def test_ends(case: str) -> None:
 @pytest.mark.fault("T-03")
 def test_timeout_zero_is_one_try() -> None:
     """With a timeout of 0 one poll is made, with the client's own timeout, and its answer is the end."""
-    assert decide(waiting(timeout=0.0), START) == Ask(math.inf)
-    ends: list[tuple[Outcome, End]] = [
+    assert decide(waiting(timeout=0.0), START) == Poll(math.inf)
+    ends: list[tuple[QueryOutcome, End]] = [
         (DONE, End.DONE),
         (RUNNING, End.TIMED_OUT),
         (RESET, End.TIMED_OUT),
@@ -200,7 +202,7 @@ def test_an_error_leaves_the_missing_url() -> None:
 def test_waking_after_the_deadline() -> None:
     """A wait that slept through its deadline, as on a suspended laptop, looks once more before it gives up."""
     asleep = waiting(due=START + 3, polls=1, task=RUNNING)
-    assert decide(asleep, START + 7200) == Ask(LAST_LOOK)
+    assert decide(asleep, START + 7200) == Poll(FINAL_POLL_TIMEOUT)
     assert apply(asleep, Event(DONE), START + 7201, POLICY).end is End.DONE
     assert apply(asleep, Event(RUNNING), START + 7201, POLICY).end is End.TIMED_OUT
 
@@ -209,10 +211,10 @@ def test_slim() -> None:
     """What a gateway adds to an answer is left out of the history of one of many, and nothing else is."""
     full = evolve(RUNNING, progress=0.5, enhanced_prompt="a cow", extra={"cow": 1}, raw={"status": "running", "cow": 1})
     before = waiting(task=full, polls=3)
-    after = slim(before)
+    after = without_extras(before)
     assert after == evolve(before, task=evolve(full, extra={}, raw={}))
-    assert slim(after) is after
-    assert slim(waiting()) == waiting()
+    assert without_extras(after) is after
+    assert without_extras(waiting()) == waiting()
 
 
 @pytest.mark.fault("T-02")
@@ -220,7 +222,7 @@ def test_falling_asleep_over_a_query() -> None:
     """A query that failed because the machine slept through the deadline is followed by one more, and by no other."""
     asked = apply(begin(ASKED, START, 60.0), Event(RUNNING), START + 1.0, POLICY)
     woken = apply(asked, Event(RESET), START + 7200.0, POLICY, sent=START + 59.0)
-    assert (woken.end, decide(woken, START + 7200.0)) == (None, Ask(LAST_LOOK))
+    assert (woken.end, decide(woken, START + 7200.0)) == (None, Poll(FINAL_POLL_TIMEOUT))
     assert apply(woken, Event(RESET), START + 7205.0, POLICY, sent=START + 7200.0).end is End.TIMED_OUT
     assert apply(woken, Event(DONE), START + 7205.0, POLICY, sent=START + 7200.0).end is End.DONE
 

@@ -25,14 +25,22 @@ from hypothesis.stateful import (
 )
 
 from kkiai_sdk import APIError, PollPolicy, TaskFailedError, TaskTimeoutError, VideoMissingError, WaitResult
-from kkiai_sdk._clock import Runtime
-from kkiai_sdk._drive import AsyncIteration, iterate
-from kkiai_sdk._effects import Call, Emit, Fetch, Reply, Sleep
-from kkiai_sdk._effects_fleet import Gather, Launch
+from kkiai_sdk._clock import Clock
+from kkiai_sdk._effects import (
+    AsyncIteration,
+    CollectResults,
+    Emit,
+    QueryResult,
+    QueryTask,
+    RequestOptions,
+    Sleep,
+    StartQuery,
+    iterate,
+)
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.flows import Terms, completing, watching
+from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
 from kkiai_sdk._polling.poll_state import End
-from kkiai_sdk._polling.scheduler import Limits
+from kkiai_sdk._polling.scheduler import SchedulerLimits
 from tests.support.effort import examples
 from tests.unit.scripts import (
     DONE,
@@ -54,13 +62,24 @@ from tests.unit.waiting_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kkiai_sdk._effects import Effect, Flow, Outcome
+    from kkiai_sdk._effects import Effect, Flow, QueryOutcome
     from tests.unit.waiting_model import Deed
 
 #: What a wait goes on after, more often than what ends it: scripts that end at once teach little.
-LIVELY: list[Outcome] = [Reply(PENDING), Reply(RUNNING), Reply(RUNNING, 20.0), Reply(UNKNOWN), Reply(NO_URL)]
+LIVELY: list[QueryOutcome] = [
+    QueryResult(PENDING),
+    QueryResult(RUNNING),
+    QueryResult(RUNNING, 20.0),
+    QueryResult(UNKNOWN),
+    QueryResult(NO_URL),
+]
 LIVELY += [busy(), RESET, NOT_FOUND, *(make(pause) for make in PASSING for pause in (None, 0.25, 7.5, 30.0))]
-OUTCOMES: list[Outcome] = [*LIVELY * 4, *[Reply(DONE), Reply(FAILED)] * 4, Reply(RUNNING, 999.0), FATAL]
+OUTCOMES: list[QueryOutcome] = [
+    *LIVELY * 4,
+    *[QueryResult(DONE), QueryResult(FAILED)] * 4,
+    QueryResult(RUNNING, 999.0),
+    FATAL,
+]
 OUTCOMES += [slow_down(0.0), slow_down(59.0), slow_down(61.0), busy(0.0), busy(59.0), busy(3599.0), busy(99999999.0)]
 TIMEOUTS = [0.0, 5.0, 5.0, 8.0, 20.0, 20.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf]
 
@@ -90,11 +109,11 @@ ENDS: dict[type, End] = {
 
 def deed(effect: Effect) -> Deed:
     """An effect in the words of the model."""
-    if isinstance(effect, Launch):
-        effect = effect.fetch
-    if isinstance(effect, Fetch):
-        return ("ask", effect.task_id, effect.call.timeout)
-    if isinstance(effect, Sleep | Gather):
+    if isinstance(effect, StartQuery):
+        effect = effect.query
+    if isinstance(effect, QueryTask):
+        return ("ask", effect.task_id, effect.options.timeout)
+    if isinstance(effect, Sleep | CollectResults):
         return ("sleep" if isinstance(effect, Sleep) else "gather", effect.until)
     assert isinstance(effect, Emit)
     if isinstance(effect.value, WaitResult):
@@ -111,16 +130,20 @@ class World:
 
     def __init__(self, setting: Setting) -> None:
         self.now, self.budget = START, RetryBudget(setting.retries)
-        runtime = Runtime(monotonic=lambda: self.now, random=chances())
-        terms = Terms(setting.timeout, setting.policy, Call(CALL_TIMEOUT, CALL_RETRIES), runtime, self.budget)
+        runtime = Clock(monotonic=lambda: self.now, random=chances())
+        terms = WaitOptions(
+            setting.timeout, setting.policy, RequestOptions(CALL_TIMEOUT, CALL_RETRIES), runtime, self.budget
+        )
         room = setting.room
-        self.flow: Flow[Any] = completing(setting.ids, terms, Limits(room)) if room else watching(setting.ids[0], terms)
+        self.flow: Flow[Any] = (
+            wait_many_flow(setting.ids, terms, SchedulerLimits(room)) if room else wait_flow(setting.ids[0], terms)
+        )
 
-    def come(self, now: float, outcomes: Iterable[Outcome]) -> None:
+    def come(self, now: float, outcomes: Iterable[QueryOutcome]) -> None:
         """Let it be then, with these outcomes."""
         self.now = now
         for outcome in outcomes:
-            if isinstance(outcome, Reply):
+            if isinstance(outcome, QueryResult):
                 self.budget.refund()
 
 
@@ -147,7 +170,7 @@ class Waiting(RuleBasedStateMachine):
             while True:
                 self.trace.append((self.world.now, effect))
                 assert deed(effect) == next(expected, None)
-                if not isinstance(effect, Launch | Emit):
+                if not isinstance(effect, StartQuery | Emit):
                     break
                 self.script.append((self.world.now, None))
                 effect = self.world.flow.send(None)
@@ -159,10 +182,10 @@ class Waiting(RuleBasedStateMachine):
             assert sorted(self.model.ended) == list(self.setting.ids)
         assert next(expected, None) is None, "more should have been done"
 
-    def deliver(self, outcomes: list[Outcome], latency: float) -> None:
+    def deliver(self, outcomes: list[QueryOutcome], latency: float) -> None:
         """The answers to the questions that were asked first arrive."""
         assert self.pending is not None
-        until = self.pending.until if isinstance(self.pending, Gather) else math.inf
+        until = self.pending.until if isinstance(self.pending, CollectResults) else math.inf
         arrived = list(zip(list(self.model.in_flight), outcomes, strict=False))
         # No request outlives its timeout.
         given_up_at = min(asked + seconds for _, asked, seconds in self.model.in_flight.values())
@@ -184,7 +207,7 @@ class Waiting(RuleBasedStateMachine):
             with pytest.raises(StopIteration):
                 self.world.flow.send(None)
         elif isinstance(self.pending, Sleep) or (
-            isinstance(self.pending, Gather) and math.isfinite(self.pending.until) and choose([True, False])
+            isinstance(self.pending, CollectResults) and math.isfinite(self.pending.until) and choose([True, False])
         ):
             self.advance(self.pending.until + choose([*[0.0] * 24, 0.001, 0.001, 0.001, 2.0, 2.0, 7200.0]))
         else:
@@ -192,7 +215,7 @@ class Waiting(RuleBasedStateMachine):
 
     def advance(self, now: float) -> None:
         """Time passes; the program wakes on time, or late."""
-        result: Any = [] if isinstance(self.pending, Gather) else None
+        result: Any = [] if isinstance(self.pending, CollectResults) else None
         self.world.come(now, [])
         self.script.append((now, result))
         self.go_on(result, [])
@@ -200,7 +223,7 @@ class Waiting(RuleBasedStateMachine):
     @invariant()
     def time_moves(self) -> None:
         """Every sleep moves the clock."""
-        if isinstance(self.pending, Sleep | Gather):
+        if isinstance(self.pending, Sleep | CollectResults):
             assert self.pending.until > self.world.now
 
     def teardown(self) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, PollPolicy, TaskNotFoundError, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End, begin, decide
+from kkiai_sdk._polling.poll_state import (
+    FINAL_POLL_TIMEOUT,
+    MAX_POLL_RETRY_AFTER,
+    MAX_RETRY_AFTER,
+    MIN_POLL_TIMEOUT,
+    End,
+    begin,
+    decide,
+)
 from tests.unit.scripts import (
     DONE,
     EVENTS,
@@ -55,7 +63,13 @@ def test_the_deadline_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
     assert late == list(trace.polls[-1:]) or not late
     assert all(poll.asked == deadline for poll in late)
     for poll in trace.polls:
-        allowed = 30.0 if deadline == START else LAST_LOOK if poll in late else max(deadline - poll.asked, LEAST_LOOK)
+        allowed = (
+            30.0
+            if deadline == START
+            else FINAL_POLL_TIMEOUT
+            if poll in late
+            else max(deadline - poll.asked, MIN_POLL_TIMEOUT)
+        )
         assert poll.answered - poll.asked <= allowed + TINY
     assert all(poll.after.end is not None for poll in trace.polls if poll.answered >= deadline)
 
@@ -100,9 +114,9 @@ def test_the_pace_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
             longest = min(longest, policy.min_interval)
         at_deadline = poll.answered + gap >= START + timeout
         outcome = poll.event.outcome
-        pause = outcome.retry_after if isinstance(outcome, APIError) else poll.event.hint
+        pause = outcome.retry_after if isinstance(outcome, APIError) else poll.event.retry_after
         if isinstance(outcome, VideoTask):
-            pause = min(pause or 0.0, MAX_HINT)
+            pause = min(pause or 0.0, MAX_POLL_RETRY_AFTER)
         least = max(longest * (1 - policy.jitter) if poll.after.url_missing_since is None else 0.0, pause or 0.0)
         assert gap >= least - TINY or at_deadline
         if isinstance(outcome, VideoTask) or poll.after.url_missing_since is None:
@@ -136,7 +150,7 @@ def test_every_end_has_its_reason(wait: tuple[Trace, PollPolicy, float]) -> None
         refused = not outcome.transient and not (
             isinstance(outcome, TaskNotFoundError) and last.answered - START < policy.not_found_grace
         )
-        assert too_many or refused or (outcome.retry_after or 0.0) > MAX_PAUSE
+        assert too_many or refused or (outcome.retry_after or 0.0) > MAX_RETRY_AFTER
     else:
         pause = outcome.retry_after or 0.0 if isinstance(outcome, APIError) else 0.0
         outlasts = last.answered + pause > START + timeout

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from attrs import define, field, frozen
 
 from kkiai_sdk import APIError, PollPolicy, RateLimitError, TaskNotFoundError, TaskState, VideoTask
-from kkiai_sdk._effects import Reply
-from kkiai_sdk._polling.poll_state import LAST_LOOK, LEAST_LOOK, MAX_HINT, MAX_PAUSE, End
-from kkiai_sdk._polling.rate_limiter import BACK_OFF, LEAST_PACE, MAX_REST, RECOVERY, SLACK
+from kkiai_sdk._effects import QueryResult
+from kkiai_sdk._polling.poll_state import (
+    FINAL_POLL_TIMEOUT,
+    MAX_POLL_RETRY_AFTER,
+    MAX_RETRY_AFTER,
+    MIN_POLL_TIMEOUT,
+    End,
+)
+from kkiai_sdk._polling.rate_limiter import BURST_SECONDS, DECREASE, MAX_BACKOFF, MIN_RATE, RECOVERY
 from tests.unit.support import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kkiai_sdk._effects import Outcome
+    from kkiai_sdk._effects import QueryOutcome
 
 #: What a flow does: ("ask", id, seconds), ("sleep", until), ("gather", until), ("news", snapshot), ("end", id, how), or
 #: ("over",).
@@ -67,10 +73,10 @@ class Manners:
     noticed_at: float = -math.inf
     #: A pace at a time, and by how much it grows per second.
     pace: tuple[float, float, float] = (math.inf, START, 0.0)
-    next: float = START - SLACK
+    next: float = START - BURST_SECONDS
     counted: tuple[float, int, int] = (START, 0, 0)
 
-    def free_at(self, deadline: float) -> float:
+    def next_time(self, deadline: float) -> float:
         """When the next request may go out."""
         return max(self.next, min(max(self.rests), deadline), *self.closed)
 
@@ -81,9 +87,9 @@ class Manners:
 
     def sent(self, now: float) -> None:
         """A request goes out."""
-        self.next = max(self.next, now - SLACK) + 1 / self.per_second(now)
+        self.next = max(self.next, now - BURST_SECONDS) + 1 / self.per_second(now)
 
-    def went_well(self, now: float) -> None:
+    def on_success(self, now: float) -> None:
         """A request was answered."""
         since, count, before = self.counted
         self.counted = (since, count + 1, before) if now - since < 1 else (now, 1, count)
@@ -96,9 +102,9 @@ class Manners:
             return
         reached = min(self.per_second(now), max(self.counted[1:]) or math.inf)
         if self.in_row == 0 and math.isfinite(reached):
-            growth = max((1 - BACK_OFF) * reached, LEAST_PACE) / RECOVERY
-            self.pace = max(BACK_OFF * reached, LEAST_PACE), now, growth
-        self.rests.append(now + min(self.least_rest * 2.0**self.in_row, MAX_REST))
+            growth = max((1 - DECREASE) * reached, MIN_RATE) / RECOVERY
+            self.pace = max(DECREASE * reached, MIN_RATE), now, growth
+        self.rests.append(now + min(self.least_rest * 2.0**self.in_row, MAX_BACKOFF))
         self.in_row += 1
         self.noticed_at = now
 
@@ -109,7 +115,7 @@ class Model:
     def __init__(self, setting: Setting) -> None:
         self.setting, self.policy, self.is_alone = setting, setting.policy, not setting.room
         self.deadline, self.retries_left = START + setting.timeout, setting.retries
-        self.closes = self.deadline + LAST_LOOK
+        self.closes = self.deadline + FINAL_POLL_TIMEOUT
         self.manners, self.chance = Manners(self.policy.min_interval), chances()
         #: In the order in which they came; the question for more ids comes last, and only where there can be more.
         self.waiting = [Task(task_id) for task_id in (*setting.ids, *([] if self.is_alone else [None]))]
@@ -127,8 +133,8 @@ class Model:
         """What is done at this time, up to what takes time."""
         # The program slept through the deadline and beyond: the time of the last looks begins now, and those who have
         # not been asked before come last.
-        if self.stepped < self.deadline and now > self.deadline + LEAST_LOOK:
-            self.overslept, self.closes = True, now + LAST_LOOK
+        if self.stepped < self.deadline and now > self.deadline + MIN_POLL_TIMEOUT:
+            self.overslept, self.closes = True, now + FINAL_POLL_TIMEOUT
             for task in self.waiting:
                 task.due = task.due if task.id in self.known or self.is_alone else now
         self.stepped = now
@@ -143,7 +149,7 @@ class Model:
             return ("over",)
         if now < self.waiting[0].due:
             return ("sleep", self.waiting[0].due)
-        return self._ask(self.waiting[0], now, self._look(now, LAST_LOOK))
+        return self._ask(self.waiting[0], now, self._look(now, FINAL_POLL_TIMEOUT))
 
     def _together(self, now: float) -> Deed | None:
         if not self.waiting:
@@ -151,15 +157,15 @@ class Model:
         if len(self.in_flight) >= (1 if self.manners.in_row else self.setting.room):
             return ("gather", math.inf)
         task = min(self.waiting, key=lambda each: (self._turn(each), each.failures > 0, each.due))
-        at = max(self._turn(task), self.manners.free_at(self.deadline))
-        is_too_late = max(self.manners.closed) > self.deadline or at > self._last_call()
-        hopes = self.overslept and self.in_flight and max(at, now) > self._last_call()
+        at = max(self._turn(task), self.manners.next_time(self.deadline))
+        is_too_late = max(self.manners.closed) > self.deadline or at > self._last_poll_time()
+        hopes = self.overslept and self.in_flight and max(at, now) > self._last_poll_time()
         if hopes or (now < at and not is_too_late):
             return ("gather" if self.in_flight else "sleep", math.inf if hopes else at)
         if task.id is None:
             self.waiting.remove(task)
             return None
-        seconds = 0.0 if is_too_late else self._look(now, self.closes - now if now <= self._last_call() else 0.0)
+        seconds = 0.0 if is_too_late else self._look(now, self.closes - now if now <= self._last_poll_time() else 0.0)
         if not seconds:
             self.waiting.remove(task)
             return self._end(task, End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT)
@@ -176,14 +182,14 @@ class Model:
             return max(task.due, self.probes[-1] + self.policy.min_interval)
         return task.due
 
-    def _last_call(self) -> float:
-        return self.closes - LEAST_LOOK if self.setting.timeout else math.inf
+    def _last_poll_time(self) -> float:
+        return self.closes - MIN_POLL_TIMEOUT if self.setting.timeout else math.inf
 
     def _look(self, now: float, last: float) -> float:
         """Seconds that a look may take, if ``last`` is what is left after the deadline."""
         if not self.setting.timeout:
             return math.inf
-        return max(self.deadline - now, LEAST_LOOK) if now < self.deadline else last
+        return max(self.deadline - now, MIN_POLL_TIMEOUT) if now < self.deadline else last
 
     def _ask(self, task: Task, now: float, seconds: float) -> Deed:
         assert task.id is not None
@@ -198,16 +204,16 @@ class Model:
         self.ended.append(task.id)
         return ("end", task.id, how)
 
-    def settle(self, task_id: str, outcome: Outcome, now: float) -> list[Deed]:
+    def settle(self, task_id: str, outcome: QueryOutcome, now: float) -> list[Deed]:
         """Take in an outcome; returns what is told at once."""
         task, sent, _ = self.in_flight.pop(task_id)
         elapsed = now - START
         gap = min(self.policy.min_interval + self.policy.growth * elapsed, self.policy.max_interval)
         gap *= 1 - self.policy.jitter * self.chance()
         told: list[Deed] = []
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, QueryResult):
             if self.overslept and task_id in self.known:
-                self.closes = now + LAST_LOOK
+                self.closes = now + FINAL_POLL_TIMEOUT
             if self.is_alone and task.snapshot != outcome.task:
                 told.append(("news", outcome.task))
             end = self._replied(task, outcome, now, gap)
@@ -220,15 +226,15 @@ class Model:
             return told
         return [*told, self._end(task, end)]
 
-    def _replied(self, task: Task, reply: Reply, now: float, gap: float) -> End | None:
+    def _replied(self, task: Task, reply: QueryResult, now: float, gap: float) -> End | None:
         self.retries_left = min(self.retries_left + 1, self.setting.retries)
-        self.manners.went_well(now)
+        self.manners.on_success(now)
         task.failures, task.snapshot = 0, reply.task
         if reply.task.is_failed or reply.task.video_url:
             return End.DONE
         is_missing = reply.task.state is TaskState.SUCCEEDED
         gap = min(gap, self.policy.min_interval) if is_missing else gap
-        task.due = now + max(gap, min(reply.hint or 0.0, MAX_HINT))
+        task.due = now + max(gap, min(reply.retry_after or 0.0, MAX_POLL_RETRY_AFTER))
         if not is_missing:
             task.url_missing_since = None
             return End.TIMED_OUT if now >= self.deadline else None
@@ -242,13 +248,13 @@ class Model:
         task.failures += not is_not_yet
         task.due = now + max(gap, pause)
         if isinstance(error, RateLimitError) or (error.transient and pause):
-            self.manners.refused(now, sent, pause if pause <= MAX_HINT else 0.0)
+            self.manners.refused(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
         elif not error.transient:
-            self.manners.went_well(now)
+            self.manners.on_success(now)
         most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
-        if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_PAUSE:
+        if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_RETRY_AFTER:
             return End.BROKEN
-        slept = sent < self.deadline and now > self.deadline + LEAST_LOOK
+        slept = sent < self.deadline and now > self.deadline + MIN_POLL_TIMEOUT
         if (now >= self.deadline and (pause or not slept)) or (pause and now + pause > self.deadline):
             return End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT
         return None

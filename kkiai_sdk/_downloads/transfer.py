@@ -1,0 +1,68 @@
+"""Performs the effects of a download in the synchronous client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from kkiai_sdk._effects import OpenDownload, RunBlocking, WriteBody
+from kkiai_sdk._http.session import FileResponse
+from kkiai_sdk.errors import APIError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kkiai_sdk._effects import Effect
+    from kkiai_sdk._http.session import Session
+    from kkiai_sdk._responses.raw_response import RawResponse
+
+
+class Transfer:
+    """Performs effects with at most one response open; closes it at the end."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._response: FileResponse | None = None
+
+    def perform(self, effect: Effect, otherwise: Callable[[Effect], Any]) -> Any:
+        """Perform an effect of a download; pass any other on to ``otherwise``."""
+        if isinstance(effect, RunBlocking):
+            return effect.function()
+        if isinstance(effect, WriteBody):
+            return self._write(effect)
+        # A response that is not read any more must not occupy its connection meanwhile.
+        self.close()
+        return self._open(effect) if isinstance(effect, OpenDownload) else otherwise(effect)
+
+    def _open(self, effect: OpenDownload) -> RawResponse | APIError:
+        try:
+            self._response = FileResponse(self._session, effect.target, effect.headers)
+        except APIError as error:
+            return error
+        return self._response.head
+
+    def _write(self, effect: WriteBody) -> APIError | None:
+        assert self._response is not None
+        chunks = self._response.chunks()
+        effect.report()
+        while True:
+            # Errors of ``write`` and ``report`` end the download, whatever their class.
+            try:
+                chunk = next(chunks, None)
+            except APIError as error:
+                return error
+            if chunk is None:
+                return None
+            effect.write(chunk)
+            effect.report()
+
+    def close(self) -> None:
+        """Close the response."""
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,156 @@
+"""Asynchronous transports: :mod:`kkiai_sdk._http.transport` with awaits."""
+
+from __future__ import annotations
+
+import os
+from asyncio import AbstractEventLoop, get_running_loop
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import httpcore
+import httpx
+
+from kkiai_sdk._http.async_network import AsyncBackend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+
+    from kkiai_sdk._http.transport import PoolOptions
+
+ExecutionContext: TypeAlias = tuple[int, AbstractEventLoop]
+
+#: Connections lost by a pool at which it is replaced by a new one.
+MAX_LOST = 32
+
+
+class CountedPool:
+    """A connection pool that knows how many requests are in flight.
+
+    httpcore 1.0.9 neither uses nor closes the connections of requests that were cancelled at certain moments
+    (encode/httpcore#1093). They are found as connections that are not idle, in excess of the requests in flight.
+    """
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._backend = AsyncBackend(options.policy)
+        self._pool = httpcore.AsyncConnectionPool(**options.arguments(self._backend))
+        self._in_flight = 0
+        self._is_retired = False
+        self._guard = self._close_with_loop()
+
+    async def open(self) -> None:
+        """Have the event loop close the pool when it ends, or when the pool is dropped."""
+        await anext(self._guard)
+
+    async def send(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request, which is in flight until its response is closed."""
+        self._in_flight += 1
+        try:
+            response = await self._pool.handle_async_request(request)
+        except BaseException:
+            await self._release()
+            raise
+        response.stream = CountedStream(response.stream, self._release)
+        return response
+
+    @property
+    def connections(self) -> list[httpcore.AsyncConnectionInterface]:
+        """The connections, lost ones included."""
+        return self._pool.connections
+
+    @property
+    def has_lost_many(self) -> bool:
+        """Whether the pool should be replaced because of the connections that it lost."""
+        excess = len(self.connections) - self._in_flight
+        return excess >= MAX_LOST and excess - sum(each.is_idle() for each in self.connections) >= MAX_LOST
+
+    async def retire(self) -> None:
+        """Close the pool as soon as no request is in flight."""
+        self._is_retired = True
+        if not self._in_flight:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close all connections, also those that are being opened."""
+        self._backend.is_closed = True
+        await self._guard.aclose()
+
+    async def _release(self) -> None:
+        self._in_flight -= 1
+        if self._is_retired and not self._in_flight:
+            await self.close()
+
+    async def _close_with_loop(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self._pool.aclose()
+
+
+class CountedStream:
+    """The body of an answer, whose end is the end of its request."""
+
+    def __init__(self, stream: Any, release: Callable[[], Awaitable[None]]) -> None:
+        self._stream, self._release = stream, release
+        self._is_closed = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                await self._stream.aclose()
+            finally:
+                await self._release()
+
+
+class LoopPools:
+    """A connection pool for each process and event loop."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        self._pools: dict[ExecutionContext, CountedPool] = {}
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        self._options.check_open()
+        context = os.getpid(), get_running_loop()
+        pool = self._pools.get(context)
+        if pool is None or pool.has_lost_many:
+            pool = await self._replace(context, pool)
+        return await pool.send(request)
+
+    @property
+    def connections(self) -> list[httpcore.AsyncConnectionInterface]:
+        """The connections of this process and event loop."""
+        pool = self._pools.get((os.getpid(), get_running_loop()))
+        return pool.connections if pool else []
+
+    async def aclose(self) -> None:
+        pool = self._pools.pop((os.getpid(), get_running_loop()), None)
+        if pool is not None:
+            await pool.close()
+
+    async def _replace(self, context: ExecutionContext, old: CountedPool | None) -> CountedPool:
+        for pid, loop in [*self._pools]:
+            if pid != context[0] or loop.is_closed():
+                # Inherited by fork, or left by an event loop that ended: neither usable nor to be closed here.
+                self._pools.pop((pid, loop), None)
+        new = self._pools[context] = CountedPool(self._options)
+        await new.open()
+        if old is not None:
+            await old.retire()
+        return new
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport over pools with our backend."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        # The one private name of another library in this package: httpx has no argument for a network backend.
+        self._pool = LoopPools(options)  # type: ignore[assignment]

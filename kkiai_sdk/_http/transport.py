@@ -1,0 +1,103 @@
+"""Synchronous transport: httpx's own over httpcore's own pools, with the network backend of this package.
+
+Nothing of httpx or httpcore is replaced but the backend, so tools that patch them see every request.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Self
+
+import httpcore
+import httpx
+from attrs import frozen
+
+from kkiai_sdk._http.network import Backend
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from kkiai_sdk._http.network import AddressPolicy
+
+#: Seconds that an idle connection is kept, as in httpx.
+KEEPALIVE_EXPIRY = 5.0
+
+
+@frozen
+class PoolOptions:
+    """Options of a connection pool. Its size has no limit: callers limit the requests in flight."""
+
+    ssl_context: ssl.SSLContext
+    policy: AddressPolicy
+    #: Raises ConfigurationError once the client is closed.
+    check_open: Callable[[], None]
+    proxy: httpx.Proxy | None = None
+    http1: bool = True
+    http2: bool = False
+
+    def arguments(self, backend: object) -> dict[str, Any]:
+        """Return the arguments of httpcore's pool."""
+        arguments = {
+            "ssl_context": self.ssl_context,
+            "max_connections": None,
+            "keepalive_expiry": KEEPALIVE_EXPIRY,
+            "http1": self.http1,
+            "http2": self.http2,
+            "network_backend": backend,
+        }
+        if self.proxy is not None:
+            url = self.proxy.url
+            address = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+            auth, headers = self.proxy.raw_auth, self.proxy.headers.raw
+            arguments["proxy"] = httpcore.Proxy(address, auth, headers, self.proxy.ssl_context)
+        return arguments
+
+
+class ProcessPools:
+    """A connection pool for each process: sockets shared across a fork mix up answers."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        self._pools: dict[int, tuple[httpcore.ConnectionPool, Backend]] = {}
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        self._options.check_open()
+        return (self._pools.get(os.getpid()) or self._open())[0].handle_request(request)
+
+    def _open(self) -> tuple[httpcore.ConnectionPool, Backend]:
+        pid, backend = os.getpid(), Backend(self._options.policy)
+        pool = httpcore.ConnectionPool(**self._options.arguments(backend))
+        # Of two threads that come here at once, one uses the other's pool; the spare has opened nothing.
+        found = self._pools.setdefault(pid, (pool, backend))
+        for inherited in [*self._pools]:
+            if inherited != pid:
+                self._pools.pop(inherited, None)
+        return found
+
+    @property
+    def connections(self) -> list[httpcore.ConnectionInterface]:
+        """The connections of this process."""
+        found = self._pools.get(os.getpid())
+        return found[0].connections if found else []
+
+    def close(self) -> None:
+        found = self._pools.pop(os.getpid(), None)
+        if found is not None:
+            pool, backend = found
+            backend.close()
+            pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Transport(httpx.HTTPTransport):
+    """httpx's transport over pools with our backend."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        # The one private name of another library in this package: httpx has no argument for a network backend.
+        self._pool = ProcessPools(options)  # type: ignore[assignment]

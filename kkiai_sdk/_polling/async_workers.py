@@ -1,0 +1,70 @@
+"""Worker tasks of asyncio that run queries of many tasks concurrently."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from kkiai_sdk._effects import CollectResults, Sleep, StartQuery
+from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kkiai_sdk._clock import Clock
+    from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
+    from kkiai_sdk._polling.workers import Report
+
+
+class TaskWorkers:
+    """Runs queries in asyncio tasks, one per request in flight."""
+
+    def __init__(self, query: Callable[[QueryTask], Awaitable[QueryResult]], clock: Clock) -> None:
+        self._query, self._clock = query, clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: list[Report] = []
+        self._has_reports = asyncio.Event()
+
+    async def perform(self, effect: Effect) -> Any:
+        """Start a query, collect results, or sleep."""
+        match effect:
+            case StartQuery():
+                self._start(effect.query)
+            case CollectResults():
+                return await self._collect(effect.until)
+            case Sleep():
+                await self._clock.sleep_until_async(effect.until)
+        return None
+
+    def _start(self, query: QueryTask) -> None:
+        task = asyncio.create_task(self._work(query))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _collect(self, until: float) -> list[tuple[str, QueryOutcome]]:
+        if not self._reports:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds_until(until, self._clock)):
+                    await self._has_reports.wait()
+        self._has_reports.clear()
+        reports, self._reports = self._reports, []
+        return to_outcomes(reports)
+
+    async def _work(self, query: QueryTask) -> None:
+        try:
+            outcome: QueryOutcome | BaseException = await self._query(query)
+        except Exception as exception:
+            outcome = to_task_error(exception)
+        except BaseException as exception:  # raised in the task that collects
+            outcome = exception
+        self._reports.append((query.task_id, outcome))
+        self._has_reports.set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

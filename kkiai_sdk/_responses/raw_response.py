@@ -1,0 +1,125 @@
+"""HTTP responses as plain values: headers, ``Retry-After``, request id, content coding."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+
+from kkiai_sdk import _redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: Redirects that one request follows.
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Members that a packed body may have; real ones have one. Each costs a copy of the rest.
+MAX_MEMBERS = 16
+REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
+# Plain ASCII digits with at most one point: str.isdigit() and float() accept far more than HTTP means.
+_SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
+
+
+@frozen
+class RawResponse:
+    """The status, the headers and the body of a response."""
+
+    status: int
+    #: Names in lower case, in order, repeated as on the wire. Like the body, not in the repr: servers echo keys.
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
+    #: Why the body is not whole, or None.
+    problem: str | None = None
+    http_version: str = "HTTP/1.1"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is a 2xx."""
+        return 200 <= self.status < 300
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, or None."""
+        return next((value for header, value in self.headers if header == name), None)
+
+    def decoded(self, limit: int) -> RawResponse:
+        """Return the response with its body decoded, of at most ``limit`` bytes; otherwise ``problem`` is set."""
+        coding = self.header("content-encoding")
+        if not coding and len(self.body) <= limit:
+            return self
+        try:
+            body, problem = decode_body(self.body, coding or "", limit), None
+        except ValueError as error:
+            body, problem = b"", str(error)
+        if len(body) > limit:
+            body, problem = body[:limit], f"a body of more than {limit} bytes"
+        return evolve(self, body=body, problem=problem)
+
+    @property
+    def request_id(self) -> str | None:
+        """The gateway's id for the request, from the first header that carries one."""
+        found = dict(reversed(self.headers))
+        value = next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
+        return _redaction.message(value, 200) if value else None
+
+
+def parse_retry_after(headers: Sequence[tuple[str, str]], wall_clock: float) -> float | None:
+    """Return the seconds that the server asks to wait, or None if it does not or cannot be understood.
+
+    Understands ``retry-after-ms``, and ``Retry-After`` as seconds or as an HTTP date, which counts from the response's
+    own ``Date`` so that a wrong local clock does no harm. Of several the longest counts.
+    """
+    return max(_waits(headers, wall_clock), default=None)
+
+
+def _waits(headers: Sequence[tuple[str, str]], wall_clock: float) -> Iterator[float]:
+    for name, value in headers:
+        number = _SECONDS.fullmatch(value) if name in {"retry-after", "retry-after-ms"} else None
+        if number:
+            yield float(number[1]) / (1000 if name == "retry-after-ms" else 1)
+        elif name == "retry-after" and (date := _epoch(value)) is not None:
+            server_now = next((_epoch(text) for key, text in headers if key == "date"), None)
+            yield max(date - (wall_clock if server_now is None else server_now), 0.0)
+
+
+def _epoch(value: str) -> float | None:
+    try:
+        date = parsedate_to_datetime(value)
+        # The asctime form names no zone; HTTP says that it is UTC.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def decode_body(body: bytes, coding: str, limit: int) -> bytes:
+    """Return a body without its content coding, of which not much more than ``limit`` bytes are unpacked.
+
+    No coding was asked for, so at most one is understood; a chain of them can be nothing but an attack. Raises
+    ValueError.
+    """
+    kind = coding.strip().lower()
+    if kind in {"", "identity"}:
+        return body
+    if kind not in {"gzip", "x-gzip", "deflate"}:
+        raise ValueError(f"a body in the encoding {_redaction.message(kind, 60)}, which was not asked for")
+    plain = b""
+    # A packed file may have several members (RFC 1952, section 2.2), each with an end of its own.
+    for _ in range(MAX_MEMBERS):
+        # 32 on top of the largest window: the format is detected from the first bytes.
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        try:
+            plain += inflater.decompress(body, limit + 1 - len(plain))
+        except zlib.error:
+            raise ValueError("a body that cannot be unpacked") from None
+        if len(plain) > limit:
+            return plain
+        if not inflater.eof:
+            raise ValueError("a packed body that is cut short")
+        body = inflater.unused_data
+        if not body:
+            return plain
+    raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")

@@ -1,0 +1,46 @@
+"""Redaction of the logs that other libraries write about requests of this package."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+
+import httpx
+import pytest
+
+from kkiai_sdk._http import base_session
+from kkiai_sdk._http.network import request_scope
+
+
+@pytest.mark.fault("K-05")
+@pytest.mark.parametrize("name", ["httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table"])
+def test_loggers_of_headers_are_silent_inside_of_a_request(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """A logger of header fields is silent during a request of this package, and only then and there."""
+    caplog.set_level(logging.DEBUG)
+    logger = logging.getLogger(name)
+    assert base_session
+    logger.debug("before")
+    with request_scope():
+        logger.debug("authorization: not for the log")
+        contextvars.Context().run(logger.debug, "somebody else, meanwhile")
+    logger.debug("after")
+    assert [record.getMessage() for record in caplog.records] == ["before", "somebody else, meanwhile", "after"]
+
+
+@pytest.mark.fault("K-05")
+def test_logger_of_httpx_shows_no_query_inside_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Httpx's line about a request of this package is written, its URL without the query."""
+    caplog.set_level(logging.INFO)
+    logger, url = logging.getLogger("httpx"), httpx.URL("https://cdn.example/v.mp4?sig=s3cret")
+    with request_scope():
+        logger.info("HTTP Request: %s %s", "GET", url)
+    logger.info("HTTP Request: %s %s", "GET", url)
+    shown = [record.getMessage() for record in caplog.records]
+    assert shown == ["HTTP Request: GET https://cdn.example/v.mp4", f"HTTP Request: GET {url}"]
+
+
+def test_request_scope_left_in_another_context_does_no_harm() -> None:
+    """A request that is discarded unfinished ends in another context, where there is nothing to reset."""
+    scope = request_scope()
+    contextvars.Context().run(scope.__enter__)
+    scope.__exit__(None, None, None)
