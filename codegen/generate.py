@@ -19,6 +19,7 @@ import sys
 import sysconfig
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,14 @@ if TYPE_CHECKING:
 SPEC = ROOT / "openapi.yaml"
 CONFIG = ROOT / "codegen" / "config.yml"
 TARGET = ROOT / "generated" / "kkiai_api"
+ACCEPT = ROOT / "codegen" / "accept_header.jinja"
 PINNED = {"openapi-python-client": "0.29.1", "ruff": "0.17.6"}
+
+_ENDPOINT = "endpoint_module.py.jinja"
+_SETS_HEADERS = """\
+{% if endpoint.header_parameters or endpoint.bodies | length > 0 %}
+    _kwargs["headers"] = headers
+"""
 
 
 class GenerationError(Exception):
@@ -68,7 +76,8 @@ def generate(spec: Path, folder: Path) -> Path:
     view = folder / "openapi.json"
     view.write_text(json.dumps(_view_of(spec)), encoding="utf-8")
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(view)]
-    command += ["--config", str(CONFIG), "--meta", "none", "--fail-on-warning"]
+    command += ["--config", str(CONFIG), "--custom-template-path", str(_templates(folder))]
+    command += ["--meta", "none", "--fail-on-warning"]
     # No output path: the folder's name comes from the config file.
     run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if run.returncode != 0:
@@ -77,6 +86,20 @@ def generate(spec: Path, folder: Path) -> Path:
     package = folder / TARGET.name
     (package / "py.typed").touch()  # the generator writes none when it is told to write no project files
     return package
+
+
+def _templates(folder: Path) -> Path:
+    """Write the generator's own endpoint template with the Accept header inserted; no copy of it is kept here."""
+    packaged = files("openapi_python_client") / "templates" / _ENDPOINT
+    before, anchor, after = packaged.read_text("utf-8").partition(_SETS_HEADERS)
+    if not anchor:
+        raise GenerationError(
+            f"{_ENDPOINT} of the generator no longer sets headers where codegen/{ACCEPT.name} expects it"
+        )
+    templates = folder / "templates"
+    templates.mkdir()
+    (templates / _ENDPOINT).write_text(before + ACCEPT.read_text("utf-8") + anchor + after, encoding="utf-8")
+    return templates
 
 
 def _view_of(spec: Path) -> dict[str, Any]:

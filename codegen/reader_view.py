@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SCHEMA_REF = "#/components/schemas/"
+#: OpenAPI says to ignore header parameters of these names: media types and security schemes take their place.
+_IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 # Where a JSON schema keeps other schemas. A value may be null; a branch is one of several descriptions of the same
@@ -37,6 +39,7 @@ def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
     Raises ``ValueError`` if a copy ``<name>Read`` is needed and the document already has a schema of that name.
     """
     view = deepcopy(dict(spec))
+    _drop_ignored_headers(view)
     schemas: dict[str, Any] = view.get("components", {}).get("schemas", {})
     read = _reachable(schemas, list(_media_types(view)))
     copies = {name: _copy_name(name, schemas) for name in read & _reachable(schemas, list(_request_parts(view)))}
@@ -54,6 +57,18 @@ def _copy_name(name: str, taken: Mapping[str, Any]) -> str:
         msg = f"schema {name} is used by requests and responses, so responses need {copy}: rename the schema {copy}"
         raise ValueError(msg)
     return copy
+
+
+def _drop_ignored_headers(view: Mapping[str, Any]) -> None:
+    named = view.get("components", {}).get("parameters", {})
+    for owner in (each for item in _path_items(view) for each in (item, *_operations(item))):
+        if "parameters" in owner:
+            owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(each, named)]
+
+
+def _is_ignored(parameter: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
+    found = named.get(parameter.get("$ref", "").removeprefix("#/components/parameters/"), parameter)
+    return found.get("in") == "header" and found["name"].lower() in _IGNORED_HEADERS
 
 
 def _media_types(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

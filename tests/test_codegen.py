@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
 import sys
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -159,7 +160,7 @@ CONFIG: dict[str, Any] = YAML(typ="safe").load(generate.CONFIG)
 
 def test_every_setting_of_the_generator_counts() -> None:
     """Every key is one that the generator knows, as it ignores others silently, and the name is the folder's."""
-    assert CONFIG.keys() == {"package_name_override", "post_hooks"}
+    assert CONFIG.keys() == {"package_name_override", "content_type_overrides", "post_hooks"}
     assert CONFIG.keys() <= ConfigFile.model_fields.keys()
     assert CONFIG["package_name_override"] == generate.TARGET.name == "kkiai_api"
 
@@ -306,3 +307,75 @@ def test_a_new_endpoint_is_read_tolerantly_too(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READ_ANYTHING]
     run = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+JSON_TYPE, PROBLEM_TYPE, VENDOR_TYPE = "application/json", "application/problem+json", "application/vnd.kkiai.v2+json"
+#: By the name of an operation: the media types of its responses, and the Accept field that it should send.
+ACCEPTED: dict[str, tuple[dict[str, list[str]], str]] = {
+    "json": ({"400": [PROBLEM_TYPE], "200": [JSON_TYPE]}, f"{JSON_TYPE}, {PROBLEM_TYPE}"),
+    "binary": ({"200": ["video/mp4"], "400": [JSON_TYPE]}, f"video/mp4, {JSON_TYPE}"),
+    "several": (
+        {"200": ["text/csv", JSON_TYPE], "201": [JSON_TYPE, "text/plain"]},
+        f"text/csv, {JSON_TYPE}, text/plain",
+    ),
+    "vendor": ({"200": [VENDOR_TYPE], "401": [VENDOR_TYPE]}, VENDOR_TYPE),
+    "ranges": (
+        {"default": [PROBLEM_TYPE], "4XX": [JSON_TYPE], "2XX": ["text/plain"]},
+        f"text/plain, {JSON_TYPE}, {PROBLEM_TYPE}",
+    ),
+    "refusals": ({"204": [], "404": [JSON_TYPE]}, JSON_TYPE),
+    # httpx's own, which is sent where nobody says anything.
+    "empty": ({"204": []}, "*/*"),
+}
+SEND_ALL = """
+import importlib, json, pkgutil, httpx
+from kkiai_api import Client, api
+sent = {}
+for module in pkgutil.iter_modules(importlib.import_module("kkiai_api.api.video").__path__):
+    endpoint = importlib.import_module(f"kkiai_api.api.video.{module.name}")
+    def answer(request):
+        sent[module.name] = request.headers.get_list("accept")
+        return httpx.Response(418, json={})
+    options = {"body": "x"} if module.name.startswith("post") else {}
+    client = Client("http://gateway.test", httpx_args={"transport": httpx.MockTransport(answer)})
+    endpoint.sync_detailed(client=client, **options)
+print(json.dumps(sent))
+"""
+
+
+def operation(name: str, method: str, types: dict[str, list[str]]) -> dict[str, Any]:
+    """An operation whose responses have these media types; a POST has a body, and with it header fields of its own."""
+    schemas = {"video/mp4": {"type": "string", "format": "binary"}, "text/csv": TEXT, "text/plain": TEXT}
+    responses = {
+        status: {"description": "x", "content": {each: {"schema": schemas.get(each, STRICT)} for each in media_types}}
+        for status, media_types in types.items()
+    }
+    body = {"requestBody": {"required": True, **content(TEXT)}} if method == "post" else {}
+    return {"operationId": f"{method}_{name}", "tags": ["video"], "responses": responses, **body}
+
+
+@pytest.fixture(scope="module")
+def accepted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The Accept fields that generated functions sent, by the name of the function."""
+    folder = tmp_path_factory.mktemp("accepted")
+    spec = document({})
+    ignored = {"name": "accept", "in": "header", "required": True, "schema": TEXT}
+    spec["paths"] = {
+        f"/{name}": {"parameters": [ignored], **{method: operation(name, method, types) for method in ("get", "post")}}
+        for name, (types, _) in ACCEPTED.items()
+    }
+    # JSON is YAML too, and keeps the order of keys.
+    (folder / "openapi.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    assert generate.main([], spec=folder / "openapi.yaml", target=folder / "kkiai_api") == 0
+    run = subprocess.run([sys.executable, "-c", SEND_ALL], cwd=folder, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    return cast("dict[str, list[str]]", json.loads(run.stdout))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accept_names_media_types_of_declared_responses(name: str, method: str, accepted: dict[str, list[str]]) -> None:
+    """A generated function asks for the media types of its successes, then of its other responses, each once. A header
+    parameter called Accept, which OpenAPI says to ignore, does not replace them.
+    """
+    assert accepted[f"{method}_{name}"] == [ACCEPTED[name][1]]

@@ -76,13 +76,17 @@ class Seam:
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
         fields = self.fields
         if headers or call.headers:
-            fields = fields | _fields(headers.items()) | _fields(call.headers)
+            fields = fields | _fields(headers.items()) | _fields(self._overrides(call))
         return Ask(method.upper(), url, list(fields.values()))
+
+    def _overrides(self, call: Call) -> list[tuple[str, str]]:
+        """Header fields that replace those of a generated function, which sets Accept on each request."""
+        return [*(each for each in self.config.headers if each[0].lower() == "accept"), *call.headers]
 
     def asked(self, request: httpx.Request) -> Ask:
         """A request that somebody else built."""
         headers = request.headers.copy()
-        headers.update(self.call.headers)
+        headers.update(self._overrides(self.call))
         return Ask(request.method, str(request.url), headers.raw, request.stream)
 
 
