@@ -76,17 +76,18 @@ class Seam:
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
         fields = self.fields
         if headers or call.headers:
-            fields = fields | _fields(headers.items()) | _fields(self._overrides(call))
+            fields = fields | _fields(headers.items()) | _fields(self._accept) | _fields(call.headers)
         return Ask(method.upper(), url, list(fields.values()))
 
-    def _overrides(self, call: Call) -> list[tuple[str, str]]:
-        """Header fields that replace those of a generated function, which sets Accept on each request."""
-        return [*(each for each in self.config.headers if each[0].lower() == "accept"), *call.headers]
+    @property
+    def _accept(self) -> list[tuple[str, str]]:
+        """The Accept of the client's own headers, which replaces the one that a generated function sets."""
+        return [each for each in self.config.headers if each[0].lower() == "accept"]
 
     def asked(self, request: httpx.Request) -> Ask:
         """A request that somebody else built."""
         headers = request.headers.copy()
-        headers.update(self._overrides(self.call))
+        headers.update([*self._accept, *self.call.headers])
         return Ask(request.method, str(request.url), headers.raw, request.stream)
 
 

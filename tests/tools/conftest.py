@@ -25,7 +25,7 @@ class Serve(Protocol):
     """Start a local server that plays a script."""
 
     def __call__(self, script: Iterable[Act]) -> RawServer:
-        """Start it; it ends with the test unless the caller stops it."""
+        """Start it; it ends with the test."""
         ...
 
 
