@@ -1,1 +1,1 @@
-"""How ``generated/`` is made from ``openapi.yaml``."""
+"""Generation of ``generated/`` from ``openapi.yaml``, and comparison of versions of the spec."""

@@ -1,39 +1,25 @@
-"""How two OpenAPI documents are compared: who compares each member of each kind of object.
+"""Comparison of two OpenAPI documents: the handlers of each member of each kind of object.
 
-A member that stands in no table here is reported as unclassified, which is breaking: a false alarm is better than
-silence. That is how callbacks, webhooks, links, discriminators and whatever OpenAPI invents next are treated.
+A member without a handler is reported as unclassified, which is breaking: a false alarm is better than silence. This
+covers callbacks, webhooks, links, discriminators and members of later versions of OpenAPI.
 """
 
 from __future__ import annotations
 
 from codegen.spec_document import Document, Members, Place, SpecError, items
-from codegen.spec_parameters import compare_parameters
+from codegen.spec_operations import compare_parameters, document_security, operation_security
 from codegen.spec_rules import ANY, REQUEST, RESPONSE, REWRITTEN, UNCLASSIFIED
 from codegen.spec_schemas import NOTES, SCHEMA, subschema
-from codegen.spec_security import document_security, operation_security
-from codegen.spec_walk import (
-    EVERY_OTHER,
-    Change,
-    Grammar,
-    Handler,
-    Walk,
-    flag,
-    leaf,
-    member,
-    named,
-    on,
-    places_in,
-    renamings,
-)
+from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 def compare(base: Document, head: Document) -> list[Change]:
-    """Give every change between two documents: worst first, then by pointer. Equal documents have none.
+    """Return the changes between two documents: worst first, then by pointer; empty for equal documents.
 
-    Schemas count where they are used, on the side where they are used; those that nobody uses count on both sides.
-    Raises ``SpecError`` if a ``$ref`` leads nowhere or the documents are nested too deeply.
+    Schemas are compared on the sides where they are used; unused schemas on both. Raises ``SpecError`` for a ``$ref``
+    without a target, and for documents that are nested too deeply.
     """
     walk = Walk(base, head, _GRAMMAR)
     try:
@@ -48,8 +34,8 @@ def _components(document: Document) -> Place:
     return document.root.at("components") if "components" in document.root.value else Place({}, "/components")
 
 
-def _together(_walk: Walk, _side: str, _key: str, _old: Members, _new: Members) -> None:
-    """A member that is compared elsewhere, together with others."""
+def _elsewhere(_walk: Walk, _side: str, _key: str, _old: Members, _new: Members) -> None:
+    """Skip a member that another handler compares."""
 
 
 def _servers(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
@@ -77,12 +63,7 @@ def _by_url(document: Document, servers: Place | None) -> dict[str, Place] | Non
 
 
 def _paths(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    before, after = places_in(old.get(key)) or {}, places_in(new.get(key)) or {}
-    pairs = renamings(before, after)
-    for name, new_name in pairs.items():
-        walk.report("path-renamed", before[name], after[new_name])
-    for name in sorted((before.keys() | after.keys()) - pairs.keys() - set(pairs.values())):
-        places = before.get(name), after.get(name)
+    for name, places in walk.pair_members(key, old, new, "path-renamed"):
         if name.startswith("x-"):
             walk.report_if_different("extension-changed", *places)
         else:
@@ -112,15 +93,7 @@ def _request_body(walk: Walk, _side: str, key: str, old: Members, new: Members) 
 
 
 def _schemas(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    before, after = places_in(old.get(key)), places_in(new.get(key))
-    if before is None or after is None:
-        walk.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
-        return
-    pairs = renamings(before, after)
-    for name, new_name in pairs.items():
-        walk.report("schema-renamed", before[name], after[new_name])
-    for name in sorted((before.keys() | after.keys()) - pairs.keys() - set(pairs.values())):
-        places = before.get(name), after.get(name)
+    for _, places in walk.pair_members(key, old, new, "schema-renamed"):
         used = walk.sides_of(place.pointer for place in places if place is not None)
         for side in sorted(used or {REQUEST, RESPONSE}):
             walk.compare_if_both("schema", side, ("schema-added", "schema-removed"), places)
@@ -140,7 +113,7 @@ _GRAMMAR: Grammar = {
         "info": member("info", UNCLASSIFIED, UNCLASSIFIED),
         "servers": _servers,
         "paths": _paths,
-        "components": _together,
+        "components": _elsewhere,
         "security": document_security,
         **dict.fromkeys(("tags", "externalDocs"), leaf("note-changed")),
     },
@@ -150,18 +123,18 @@ _GRAMMAR: Grammar = {
         ),
         "version": leaf("version-changed"),
     },
-    "server": {"url": _together, "description": leaf("note-changed")},
+    "server": {"url": _elsewhere, "description": leaf("note-changed")},
     "path-item": {
         **dict.fromkeys(_METHODS, _operation),
         **_NOTES,
-        "parameters": _together,
+        "parameters": _elsewhere,
         "servers": leaf("local-servers-changed"),
     },
     "operation": {
         **_NOTES,
         "operationId": leaf("operation-id-changed"),
         "tags": _tags,
-        "parameters": _together,
+        "parameters": _elsewhere,
         "requestBody": _request_body,
         "responses": on(RESPONSE, member("responses", UNCLASSIFIED, UNCLASSIFIED)),
         "security": operation_security,
@@ -170,7 +143,7 @@ _GRAMMAR: Grammar = {
     },
     "parameter": {
         **_VALUE,
-        **dict.fromkeys(("name", "in"), _together),
+        **dict.fromkeys(("name", "in"), _elsewhere),
         "required": flag("parameter-made-required", "parameter-made-optional"),
     },
     "header": {**_VALUE, "required": flag("response-header-made-required", "response-header-made-optional")},

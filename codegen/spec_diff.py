@@ -1,8 +1,8 @@
-"""Say what changed between two versions of the spec, and whether it breaks anybody.
+"""Classify the changes between two versions of the spec as breaking, additive or harmless.
 
-``python codegen/spec_diff.py BASE [HEAD]``: BASE and HEAD are files or git revisions; HEAD is the working tree's
-``openapi.yaml`` if it is not given. One line per change, nothing if there is none. Exit codes: 0 nothing breaks, 1
-something does and the version was not raised for it, 2 there is nothing to compare.
+``python codegen/spec_diff.py BASE [HEAD]``: BASE and HEAD are files or git revisions; HEAD defaults to ``openapi.yaml``
+of the working tree. Prints one line for each change. Exit codes: 0 compatible, 1 breaking without a raised version, 2
+usage, or a document that cannot be read.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
-if not __package__:  # started by path: Python then looks for modules beside this file, not beside `codegen`
+if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
     sys.path.insert(0, str(ROOT))
 
 from codegen.spec_compare import compare  # noqa: E402 - needs the line above
-from codegen.spec_document import SPEC_NAME, Document, SpecError, read  # noqa: E402
-from codegen.spec_judges import ABSENT, text_of_or_absent  # noqa: E402
+from codegen.spec_document import ABSENT, SPEC_NAME, Document, SpecError, read, text_of  # noqa: E402
 from codegen.spec_rules import Level  # noqa: E402
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 
     from codegen.spec_walk import Change
 
-_SHOWN = 60
+_MAX_SHOWN = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit code."""
+    """Run the command line and return its exit code."""
     parser = argparse.ArgumentParser(prog="spec_diff.py", description="Classify the changes between two specs.")
     parser.add_argument("base", metavar="BASE", help="the older version: a file or a git revision")
     parser.add_argument("head", metavar="HEAD", nargs="?", help=f"the newer version (default: {SPEC_NAME} as it is)")
@@ -56,9 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def version_allows_breaking(before: str, after: str) -> bool:
-    """Whether the second version is raised enough for breaking changes (semver.org, rules 4 and 8).
-
-    That is a higher major version or, below 1.0, a higher minor one. What is no version allows nothing.
+    """Return whether the second version allows breaking changes (semver.org, rules 4 and 8): it has a higher major
+    number or, below 1.0, a higher minor one. Text that is not a version does not.
     """
     found = [re.match(r"(\d+)\.(\d+)(?!\d)", version) for version in (before, after)]
     if found[0] is None or found[1] is None:
@@ -68,7 +66,7 @@ def version_allows_breaking(before: str, after: str) -> bool:
 
 
 def as_line(change: Change) -> str:
-    """A change as one line of ASCII: level, what, JSON pointer, file and line, before and after, rule."""
+    """Format a change as one line of ASCII: level, description, JSON pointer, file and line, values, rule."""
     rule = change.rule
     values = f"{_shown(change.before)} -> {_shown(change.after)}"
     where = f"{change.pointer or '/'} ({change.file}:{change.line})"
@@ -76,7 +74,7 @@ def as_line(change: Change) -> str:
 
 
 def as_data(change: Change) -> dict[str, Any]:
-    """A change as plain data. ``from`` or ``to`` is left out where there was, or is, nothing."""
+    """Return a change as JSON data, without ``from`` or ``to`` for a value that is missing."""
     rule = change.rule
     values = {"from": change.before, "to": change.after}
     return {
@@ -110,12 +108,12 @@ def _version(document: Document) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = text_of_or_absent(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    text = text_of(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
 
 
 def _ascii(text: str) -> str:
-    """The text on one line, safe for any terminal."""
+    """Escape a text to one line that is safe for any terminal."""
     return json.dumps(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 

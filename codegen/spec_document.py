@@ -1,14 +1,15 @@
-"""An OpenAPI document as data: read from a file or a git revision, with its ``$ref`` followed and its lines known."""
+"""OpenAPI documents: reading from a file or a git revision, following ``$ref``, and line numbers of JSON pointers."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -16,65 +17,74 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 SPEC_NAME = "openapi.yaml"
 EVERY_TYPE = ["array", "boolean", "integer", "null", "number", "object", "string"]
-# Words that say nothing about a value: beside them a lone `type: "null"` is still nothing but null.
+# Keywords that do not constrain a value: a schema with these and `type: "null"` still allows null alone.
 ANNOTATIONS = frozenset({"description", "title", "example", "examples", "deprecated", "$comment", "externalDocs"})
-# A branch that holds one of these would not mean the same with null added to its type.
+# Adding null to the type of a branch with one of these keywords would not make it nullable.
 _NOT_WIDENED_BY_TYPE = frozenset({"$ref", "const", "allOf", "anyOf", "oneOf", "not", "if"})
 
 
+class Absent(Enum):
+    """The type of ``ABSENT``, for type checkers."""
+
+    ABSENT = "absent"
+
+
+#: Stands for the value of a member that does not exist.
+ABSENT: Final = Absent.ABSENT
+
+
 class SpecError(Exception):
-    """What was given cannot be compared; the text says why."""
+    """An argument is not an OpenAPI document that can be compared. The message names the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A value and the JSON pointer (RFC 6901) where it is written."""
+    """A value in a document and its JSON pointer (RFC 6901)."""
 
     value: Any
     pointer: str
 
     def at(self, key: str | int) -> Place:
-        """The place one step further in."""
-        step = str(key).replace("~", "~0").replace("/", "~1")
-        return Place(self.value[key], f"{self.pointer}/{step}")
+        """Return the place of a member or item."""
+        return Place(self.value[key], f"{self.pointer}/{_step(key)}")
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """An object with its ``$ref`` followed: its members by name, and the pointers of the objects it was made of."""
+    """An object with its ``$ref`` resolved: members by name, and pointers of the objects that they come from."""
 
     sources: tuple[str, ...]
     of: dict[str, Place]
 
     def get(self, key: str) -> Place | None:
-        """The member of this name, or None."""
+        """Return the place of a member, or None."""
         return self.of.get(key)
 
     def value(self, key: str, default: object = None) -> Any:
-        """The value of the member of this name, or the default."""
+        """Return the value of a member, or the default."""
         place = self.of.get(key)
         return default if place is None else place.value
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An OpenAPI document. ``label`` is how messages call it; ``lines`` gives the line (from 1) of a JSON pointer."""
+    """An OpenAPI document. ``label`` names it in messages; ``lines`` maps JSON pointers to lines, counted from 1."""
 
     label: str
     root: Place
     lines: Mapping[str, int]
 
     def line_of(self, pointer: str) -> int:
-        """The line where a pointer lies, or where the nearest thing around it does."""
+        """Return the line of a pointer, or of its nearest ancestor with a known line."""
         while pointer and pointer not in self.lines:
             pointer = pointer.rpartition("/")[0]
         return self.lines.get(pointer, 1)
 
     def open(self, place: Place, via: tuple[str, ...] = ()) -> Members | None:
-        """The members at a place, or None if nothing that has members lies there.
+        """Return the members of the object at a place, or None if the value is not an object.
 
-        What stands beside a ``$ref`` overrides what it refers to. A schema that is true says nothing, so it has no
-        members; one that is false is one that nothing fits. Raises ``SpecError`` for a ``$ref`` that leads nowhere.
+        Members beside a ``$ref`` override those of its target. The schema ``true`` has no members; ``false`` is read as
+        ``{"not": {}}``. Raises ``SpecError`` for a ``$ref`` without a target.
         """
         if isinstance(place.value, bool):
             return Members((place.pointer,), {} if place.value else {"not": Place({}, place.pointer)})
@@ -84,23 +94,22 @@ class Document:
         if not _is_local(place.value.get("$ref")):
             return Members((place.pointer,), beside)
         if place.pointer in via:
-            raise SpecError(f"{self.label}: the $ref at {place.pointer} leads back to itself")
+            raise SpecError(f"{self.label}: the $ref at {place.pointer} refers to itself")
         target = self.open(self._find(beside.pop("$ref")), (*via, place.pointer))
         if target is None:
             return None
         sources = (place.pointer, *target.sources) if beside else target.sources
         return Members(sources, {**target.of, **beside})
 
-    def without_null(self, members: Members, word: str) -> Members:
-        """A schema whose ``word`` (anyOf, oneOf) has two branches, one of them null, as one with null in its type.
-
-        Any other schema is given back as it is.
+    def without_null_branch(self, members: Members, keyword: str) -> Members:
+        """Rewrite a schema whose ``keyword`` (anyOf, oneOf) has two branches, one of them null, to one with null in its
+        type. Any other schema is returned unchanged.
         """
-        branches = [self.open(place) for place in items(members.get(word))]
+        branches = [self.open(place) for place in items(members.get(keyword))]
         others = [each for each in branches if each is not None and not _is_null(each)]
         if len(branches) != 2 or len(others) != 1:
             return members
-        beside = {key: place for key, place in members.of.items() if key != word}
+        beside = {key: place for key, place in members.of.items() if key != keyword}
         branch = others[0]
         if (branch.of.keys() & beside.keys()) - ANNOTATIONS or branch.of.keys() & _NOT_WIDENED_BY_TYPE:
             return members
@@ -113,50 +122,48 @@ class Document:
             try:
                 found = found.at(int(key) if isinstance(found.value, list) else key)
             except (KeyError, IndexError, TypeError, ValueError):
-                message = f"{self.label}: {reference.pointer} refers to {reference.value}, which is not there"
-                raise SpecError(message) from None
+                raise SpecError(f"{self.label}: {reference.pointer} refers to missing {reference.value}") from None
         return found
 
 
 def text_of(value: object) -> str:
-    """A value as canonical ASCII JSON: equal for equal values, whatever the order of keys."""
-    return json.dumps(value, sort_keys=True)
+    """Return a value as canonical ASCII JSON, or ``absent`` for ``ABSENT``. Equal values give equal texts."""
+    return ABSENT.value if value is ABSENT else json.dumps(value, sort_keys=True)
 
 
 def items(place: Place | None) -> list[Place]:
-    """The places of a list's items; none if there is no list."""
+    """Return the places of the items of a list; empty if the value is not a list."""
     if place is None or not isinstance(place.value, list):
         return []
     return [place.at(index) for index in range(len(place.value))]
 
 
 def read(argument: str, root: Path) -> Document:
-    """Read a document from a file, or else from the git revision of that name in the repository at ``root``.
+    """Read a document from a file or, if there is none, from a git revision of the repository at ``root``.
 
-    Raises ``SpecError`` if neither holds an OpenAPI 3 document.
+    Raises ``SpecError`` if neither exists, or if it is not an OpenAPI 3 document.
     """
     try:
         if Path(argument).is_file():
             return parse(Path(argument).read_text("utf-8"), argument)
-        return parse(_blob(argument, root).decode("utf-8"), f"{argument}:{SPEC_NAME}")
+        return parse(_read_revision(argument, root).decode("utf-8"), f"{argument}:{SPEC_NAME}")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{argument} cannot be read: {error}") from error
 
 
-def _blob(revision: str, root: Path) -> bytes:
-    # A revision may not begin with a hyphen, so nothing that is given here can be taken for an option of git.
+def _read_revision(revision: str, root: Path) -> bytes:
+    neither = f"{revision!r} is neither a file nor a git revision that holds {SPEC_NAME}."
+    if not revision or revision.startswith("-"):  # git would take it for an option
+        raise SpecError(neither)
     command = ["git", "-C", str(root), "cat-file", "blob", f"{revision}:./{SPEC_NAME}"]
-    run = (
-        None if revision.startswith("-") or not revision else subprocess.run(command, capture_output=True, check=False)
-    )
-    if run is None or run.returncode != 0:
-        said = "" if run is None else run.stderr.decode("utf-8", "replace").strip()
-        raise SpecError(f"{revision!r} is neither a file nor a git revision that holds {SPEC_NAME}. {said}".rstrip())
+    run = subprocess.run(command, capture_output=True, check=False)
+    if run.returncode != 0:
+        raise SpecError(f"{neither} {run.stderr.decode('utf-8', 'replace').strip()}")
     return run.stdout
 
 
 def parse(text: str, label: str) -> Document:
-    """Read a document from YAML or JSON text. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
+    """Parse a document from YAML or JSON. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
     try:
         loaded = YAML(typ="safe").load(text)
         tree = YAML(typ="safe", pure=True).compose(text)
@@ -164,14 +171,14 @@ def parse(text: str, label: str) -> Document:
         raise SpecError(f"{label} is not YAML: {error}") from error
     lines: dict[str, int] = {}
     if tree is not None:
-        _note_lines(tree, "", lines, ())
+        _record_lines(tree, "", lines, ())
     return from_data(loaded, label, lines)
 
 
 def from_data(loaded: object, label: str, lines: Mapping[str, int] | None = None) -> Document:
-    """A document of data that was read already. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
+    """Make a document from parsed data. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
     try:
-        data = _plain(loaded, label, ())
+        data = _to_json(loaded, label, ())
     except RecursionError:
         raise SpecError(f"{label} is nested too deeply") from None
     is_spec = isinstance(data, dict) and str(data.get("openapi", "")).startswith("3.")
@@ -182,14 +189,14 @@ def from_data(loaded: object, label: str, lines: Mapping[str, int] | None = None
     return Document(label, Place(data, ""), lines or {})
 
 
-def _plain(value: object, label: str, around: tuple[int, ...]) -> Any:
-    """The value in JSON's own types: keys are text, whole numbers integers, dates text."""
-    if id(value) in around:
+def _to_json(value: object, label: str, parents: tuple[int, ...]) -> Any:
+    """Convert a YAML value to JSON types: keys and dates become strings, whole numbers integers."""
+    if id(value) in parents:
         raise SpecError(f"{label} has an alias that contains itself")
     if isinstance(value, Mapping):
-        return {_key(key): _plain(each, label, (*around, id(value))) for key, each in value.items()}
+        return {_key(key): _to_json(each, label, (*parents, id(value))) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each, label, (*around, id(value))) for each in value]
+        return [_to_json(each, label, (*parents, id(value))) for each in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, dt.date):
@@ -201,24 +208,23 @@ def _key(key: object) -> str:
     return key if isinstance(key, str) else json.dumps(key, default=str)
 
 
-def _note_lines(node: Node, pointer: str, lines: dict[str, int], around: tuple[int, ...]) -> None:
+def _record_lines(node: Node, pointer: str, lines: dict[str, int], parents: tuple[int, ...]) -> None:
+    """Record the line of a node, where its key starts if it has one, and those of its descendants."""
     lines.setdefault(pointer, node.start_mark.line + 1)
-    if id(node) in around:  # an alias that contains itself: refused when the data is looked at
+    if id(node) in parents:  # an alias that contains itself; from_data() refuses it
         return
-    for step, start, child in _children(node):
-        below = f"{pointer}/{step}"
-        lines.setdefault(below, start.start_mark.line + 1)
-        _note_lines(child, below, lines, (*around, id(node)))
-
-
-def _children(node: Node) -> Iterable[tuple[str, Node, Node]]:
-    """Each child with its step of the pointer and the node where it starts, which for a member is its key."""
     if isinstance(node, MappingNode):
         for key, child in node.value:
-            yield str(key.value).replace("~", "~0").replace("/", "~1"), key, child
+            lines.setdefault(f"{pointer}/{_step(key.value)}", key.start_mark.line + 1)
+            _record_lines(child, f"{pointer}/{_step(key.value)}", lines, (*parents, id(node)))
     elif isinstance(node, SequenceNode):
         for index, child in enumerate(node.value):
-            yield str(index), child, child
+            _record_lines(child, f"{pointer}/{index}", lines, (*parents, id(node)))
+
+
+def _step(key: object) -> str:
+    """Escape a key as a step of a JSON pointer."""
+    return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def _is_local(reference: object) -> bool:
@@ -230,13 +236,13 @@ def _is_null(branch: Members) -> bool:
 
 
 def _with_null(branch: Members) -> dict[str, Place]:
-    """The members of a branch that change when null is allowed too."""
+    """Return the members of a branch that differ once null is allowed."""
     changed: dict[str, Place] = {}
     types = branch.get("type")
     if types is not None:
         listed = types.value if isinstance(types.value, list) else [types.value]
         changed["type"] = Place(sorted({*map(str, listed), "null"}), types.pointer)
-    words = branch.get("enum")
-    if words is not None and isinstance(words.value, list):
-        changed["enum"] = Place([*words.value, None], words.pointer)
+    enum = branch.get("enum")
+    if enum is not None and isinstance(enum.value, list):
+        changed["enum"] = Place([*enum.value, None], enum.pointer)
     return changed

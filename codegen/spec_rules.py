@@ -1,20 +1,29 @@
-"""What a change of the spec means: one row per rule.
+"""Rules of compatibility: one row for each kind of change, and the direction in which a schema's keyword changed.
 
-The side decides. Requests are what callers send: to accept less breaks them. Responses are what callers read: to answer
-more than was promised breaks them. Callers are those who use the HTTP API and those who import the generated client.
+The side decides the level. Requests are sent by callers: accepting less breaks them. Responses are read by callers:
+answering more than was promised breaks them. Callers are users of the HTTP API and importers of the generated client.
+
+Comparisons of keywords are pure functions of the two values, which are ``ABSENT`` where a keyword is missing. They
+return ``NARROWED``, ``WIDENED``, ``CHANGED`` (both, or unknown), or None if the same values fit. Defaults of missing
+keywords are those of JSON Schema 2020-12, Validation, section 6.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
+from functools import partial
+from typing import Any
 
-from codegen.spec_judges import BRANCHES, CHANGED, KEYWORDS, NARROWED, OPAQUE, SUBSCHEMAS, WIDENED
+from codegen.spec_document import ABSENT, EVERY_TYPE, text_of
 
 
 class Level(IntEnum):
-    """How much a change hurts, worst first."""
+    """Severity of a change, worst first."""
 
     BREAKING = 0
     ADDITIVE = 1
@@ -23,11 +32,13 @@ class Level(IntEnum):
 
 BREAKING, ADDITIVE, HARMLESS = Level
 ANY, REQUEST, RESPONSE = "any", "request", "response"
+NARROWED, WIDENED, CHANGED = "narrowed", "widened", "changed"
+Comparison = Callable[[Any, Any], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of change: its id, what it is, the side it is about, how much it hurts, and why."""
+    """One kind of change: its id, description, side and level, and the reason for the level."""
 
     id: str
     what: str
@@ -36,108 +47,209 @@ class Rule:
     why: str
 
 
+def compare_sets(before: frozenset[str] | None, after: frozenset[str] | None) -> str | None:
+    """Compare two sets of allowed values; None allows everything."""
+    if before == after:
+        return None
+    if before is None or (after is not None and after < before):
+        return NARROWED
+    return WIDENED if after is None or before < after else CHANGED
+
+
+def type_set(value: object) -> frozenset[str]:
+    """Return the types that the keyword ``type`` allows; ``number`` includes ``integer``."""
+    if value is ABSENT:
+        return frozenset(EVERY_TYPE)
+    named = frozenset(map(str, value)) if isinstance(value, list) else frozenset([str(value)])
+    return named | {"integer"} if "number" in named else named
+
+
+def enum_values(enum: object, const: object) -> frozenset[str] | None:
+    """Return the values, as JSON, that ``enum`` and ``const`` allow together; None if both are missing."""
+    listed = frozenset(map(text_of, enum)) if isinstance(enum, list) else None
+    if const is ABSENT:
+        return listed
+    only = frozenset([text_of(const)])
+    return only if listed is None else only & listed
+
+
+def _bound(before: object, after: object, *, absent: float, upper: bool) -> str | None:
+    """Compare upper (or lower) bounds."""
+    low: Any = absent if before is ABSENT else before
+    high: Any = absent if after is ABSENT else after
+    if not _is_number(low) or not _is_number(high):
+        return _opaque(before, after)
+    if low == high:
+        return None
+    return NARROWED if (high < low) is upper else WIDENED
+
+
+def _multiple(before: Any, after: Any) -> str | None:
+    """Compare steps: a multiple of the old step narrows, a divisor of it widens."""
+    if not all(_is_number(each) and 0 < each < math.inf for each in (before, after)):
+        return _constraint(before, after)
+    old, new = Fraction(str(before)), Fraction(str(after))
+    if old == new:
+        return None
+    if new % old == 0:
+        return NARROWED
+    return WIDENED if old % new == 0 else CHANGED
+
+
+def _constraint(before: object, after: object) -> str | None:
+    """Compare constraints whose values have no order, such as patterns; a missing one allows everything."""
+    if text_of(before) == text_of(after):
+        return None
+    if before is ABSENT:
+        return NARROWED
+    return WIDENED if after is ABSENT else CHANGED
+
+
+def _switch(before: object, after: object) -> str | None:
+    """Compare booleans that narrow when true and are false by default."""
+    old, new = (False if value is ABSENT else value for value in (before, after))
+    if not isinstance(old, bool) or not isinstance(new, bool):
+        return _opaque(before, after)
+    return None if old is new else NARROWED if new else WIDENED
+
+
+def _opaque(before: object, after: object) -> str | None:
+    """Compare values that have no order."""
+    return None if text_of(before) == text_of(after) else CHANGED
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+
+
+_at_most = partial(_bound, absent=math.inf, upper=True)
+_at_least = partial(_bound, absent=-math.inf, upper=False)
+_count_at_least = partial(_bound, absent=0, upper=False)
+
+# Any change of these gives another set of values: even adding `format` does more than narrow, since generators choose
+# types by it (date-time, uuid, binary).
+OPAQUE = ("format", "default", "contentEncoding", "contentMediaType", "readOnly", "writeOnly")
+# Keywords that are compared by their own two values.
+KEYWORDS: dict[str, Comparison] = {
+    "maximum": _at_most,
+    "exclusiveMaximum": _at_most,
+    "minimum": _at_least,
+    "exclusiveMinimum": _at_least,
+    "multipleOf": _multiple,
+    "maxLength": _at_most,
+    "minLength": _count_at_least,
+    "pattern": _constraint,
+    "maxItems": _at_most,
+    "minItems": _count_at_least,
+    "uniqueItems": _switch,
+    "maxContains": _at_most,
+    "minContains": partial(_bound, absent=1, upper=False),
+    "maxProperties": _at_most,
+    "minProperties": _count_at_least,
+    **dict.fromkeys(OPAQUE, _opaque),
+}
+# Keywords whose value is a schema; a missing one means `true`.
+SUBSCHEMAS = ("items", "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
+# Keywords whose value is a list of schemas, and whether another branch allows more values.
+BRANCHES = {"allOf": False, "anyOf": True, "oneOf": True}
+
 UNCLASSIFIED = "unclassified-change"
 REWRITTEN = "rewritten"
 
 _ROWS = (
-    (UNCLASSIFIED, ANY, BREAKING, "no rule knows it: look at it by hand, and add a rule if it comes again"),
-    (REWRITTEN, ANY, HARMLESS, "the same is said in another way or order"),
-    ("reference-changed", ANY, HARMLESS, "what is referred to is compared itself"),
-    ("note-changed", ANY, HARMLESS, "it is for people to read"),
-    ("extension-changed", ANY, HARMLESS, "extensions (x-…) are no part of the contract"),
-    ("deprecation-changed", ANY, HARMLESS, "what is deprecated works as before"),
-    ("version-changed", ANY, HARMLESS, "it names the contract and is no part of it"),
-    ("openapi-changed", ANY, BREAKING, "another version of OpenAPI gives keywords another meaning"),
-    ("default-server-changed", ANY, BREAKING, "the first server is the one that clients use unless told otherwise"),
-    ("server-added", ANY, ADDITIVE, "nobody need use it"),
+    (UNCLASSIFIED, ANY, BREAKING, "no rule covers it: review it, and add a rule if it recurs"),
+    (REWRITTEN, ANY, HARMLESS, "only its form or order differs"),
+    ("reference-changed", ANY, HARMLESS, "the target is compared itself"),
+    ("note-changed", ANY, HARMLESS, "it is documentation"),
+    ("extension-changed", ANY, HARMLESS, "extensions (x-…) are not part of the contract"),
+    ("deprecation-changed", ANY, HARMLESS, "a deprecated part works as before"),
+    ("version-changed", ANY, HARMLESS, "it labels the contract"),
+    ("openapi-changed", ANY, BREAKING, "the meaning of keywords depends on the version of OpenAPI"),
+    ("default-server-changed", ANY, BREAKING, "clients use the first server by default"),
+    ("server-added", ANY, ADDITIVE, "its use is optional"),
     ("server-removed", ANY, BREAKING, "its users lose it"),
     ("local-servers-changed", ANY, BREAKING, "requests for this path go elsewhere"),
-    ("path-added", ANY, ADDITIVE, "nobody need use it"),
+    ("path-added", ANY, ADDITIVE, "its use is optional"),
     ("path-removed", ANY, BREAKING, "its users lose it"),
     ("path-renamed", ANY, BREAKING, "requests go to the old path"),
-    ("method-added", ANY, ADDITIVE, "nobody need use it"),
+    ("method-added", ANY, ADDITIVE, "its use is optional"),
     ("method-removed", ANY, BREAKING, "its users lose it"),
-    ("operation-id-changed", ANY, BREAKING, "the generated function is named by it"),
-    ("operation-tag-changed", ANY, BREAKING, "the generated module is named by an operation's first tag"),
-    ("further-tags-changed", ANY, HARMLESS, "tags after the first only group the documentation"),
+    ("operation-id-changed", ANY, BREAKING, "it names the generated function"),
+    ("operation-tag-changed", ANY, BREAKING, "the first tag names the generated module"),
+    ("further-tags-changed", ANY, HARMLESS, "tags after the first only group documentation"),
     ("security-added", ANY, BREAKING, "callers without a key are refused"),
-    ("security-removed", ANY, BREAKING, "what a key protected is open to all; generated functions change their client"),
-    ("security-alternative-added", ANY, ADDITIVE, "nobody need use it"),
-    ("security-alternative-removed", ANY, BREAKING, "callers who authenticate this way are refused"),
+    ("security-removed", ANY, BREAKING, "operations become public; generated functions take another type of client"),
+    ("security-alternative-added", ANY, ADDITIVE, "its use is optional"),
+    ("security-alternative-removed", ANY, BREAKING, "callers that authenticate this way are refused"),
     ("security-scope-added", ANY, BREAKING, "keys without the scope are refused"),
-    ("security-scope-removed", ANY, ADDITIVE, "every key that was good enough still is"),
-    ("security-not-repeated", ANY, BREAKING, "code generators read the operation's own security, not the root's"),
-    ("security-scheme-added", ANY, ADDITIVE, "it counts where it is required, and that is compared itself"),
-    ("security-scheme-removed", ANY, BREAKING, "whoever requires it by name requires nothing known"),
-    ("security-scheme-changed", ANY, BREAKING, "callers send the key in the old way"),
+    ("security-scope-removed", ANY, ADDITIVE, "every accepted key is still accepted"),
+    ("security-not-repeated", ANY, BREAKING, "code generators read the security of the operation, not of the document"),
+    ("security-scheme-added", ANY, ADDITIVE, "operations that require it are compared themselves"),
+    ("security-scheme-removed", ANY, BREAKING, "requirements that name it refer to an unknown scheme"),
+    ("security-scheme-changed", ANY, BREAKING, "callers still send credentials the old way"),
     ("parameter-added", REQUEST, ADDITIVE, "it is optional"),
-    ("required-parameter-added", REQUEST, BREAKING, "callers do not send it"),
-    ("parameter-removed", REQUEST, BREAKING, "callers send it and count on its effect"),
+    ("required-parameter-added", REQUEST, BREAKING, "callers do not send it yet"),
+    ("parameter-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
     ("parameter-renamed", REQUEST, BREAKING, "callers send it under the old name"),
     ("parameter-moved", REQUEST, BREAKING, "callers send it in the old place"),
     ("parameter-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("parameter-made-optional", REQUEST, ADDITIVE, "those who send it may go on"),
-    ("serialisation-changed", ANY, BREAKING, "the same value is written in another way"),
+    ("parameter-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
+    ("serialisation-changed", ANY, BREAKING, "the same value is written differently"),
     ("request-body-added", REQUEST, ADDITIVE, "it is optional"),
-    ("required-request-body-added", REQUEST, BREAKING, "callers do not send it"),
-    ("request-body-removed", REQUEST, BREAKING, "callers send it and count on its effect"),
+    ("required-request-body-added", REQUEST, BREAKING, "callers do not send it yet"),
+    ("request-body-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
     ("request-body-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("request-body-made-optional", REQUEST, ADDITIVE, "those who send it may go on"),
-    ("request-media-type-added", REQUEST, ADDITIVE, "nobody need use it"),
+    ("request-body-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
+    ("request-media-type-added", REQUEST, ADDITIVE, "its use is optional"),
     ("request-media-type-removed", REQUEST, BREAKING, "callers send it"),
-    ("response-media-type-added", RESPONSE, ADDITIVE, "callers say in Accept what they read"),
+    ("response-media-type-added", RESPONSE, ADDITIVE, "callers choose by Accept"),
     ("response-media-type-removed", RESPONSE, BREAKING, "callers read it"),
-    ("status-added", RESPONSE, ADDITIVE, "clients sort an unlisted status by its first digit, a listed one better"),
-    ("status-removed", RESPONSE, BREAKING, "the shape of this answer is no longer promised"),
-    (
-        "default-response-added",
-        RESPONSE,
-        BREAKING,
-        "every status becomes a documented one, which ends all checks of it",
-    ),
-    ("default-response-removed", RESPONSE, BREAKING, "the shape of every other answer is no longer promised"),
-    ("response-header-added", RESPONSE, ADDITIVE, "nobody need read it"),
+    ("status-added", RESPONSE, ADDITIVE, "clients classify an unlisted status by its first digit"),
+    ("status-removed", RESPONSE, BREAKING, "the form of this response is no longer promised"),
+    ("default-response-added", RESPONSE, BREAKING, "it documents every status, so none can be undocumented"),
+    ("default-response-removed", RESPONSE, BREAKING, "the form of all other responses is no longer promised"),
+    ("response-header-added", RESPONSE, ADDITIVE, "reading it is optional"),
     ("response-header-removed", RESPONSE, BREAKING, "callers read it"),
     ("response-header-made-required", RESPONSE, ADDITIVE, "more is promised"),
-    ("response-header-made-optional", RESPONSE, BREAKING, "callers count on it"),
-    ("component-added", ANY, HARMLESS, "it counts where it is used, and that is compared itself"),
-    ("component-removed", ANY, HARMLESS, "it counted where it was used, and that is compared itself"),
-    ("schema-added", ANY, ADDITIVE, "the generated client has one class more"),
-    ("schema-removed", ANY, BREAKING, "importers of the generated class lose it"),
-    ("schema-renamed", ANY, BREAKING, "the generated class is named by it"),
-    ("title-changed", ANY, BREAKING, "the generated class is named by a title where there is one"),
+    ("response-header-made-optional", RESPONSE, BREAKING, "callers rely on it"),
+    ("component-added", ANY, HARMLESS, "its uses are compared themselves"),
+    ("component-removed", ANY, HARMLESS, "its uses are compared themselves"),
+    ("schema-added", ANY, ADDITIVE, "the generated client has another class"),
+    ("schema-removed", ANY, BREAKING, "importers lose the generated class"),
+    ("schema-renamed", ANY, BREAKING, "it names the generated class"),
+    ("title-changed", ANY, BREAKING, "a title names the generated class"),
     ("request-field-added", REQUEST, ADDITIVE, "it is optional"),
-    ("request-required-field-added", REQUEST, BREAKING, "callers do not send it"),
-    ("request-field-removed", REQUEST, BREAKING, "callers send it and count on its effect"),
+    ("request-required-field-added", REQUEST, BREAKING, "callers do not send it yet"),
+    ("request-field-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
     ("request-field-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("request-field-made-optional", REQUEST, ADDITIVE, "those who send it may go on"),
-    ("response-field-added", RESPONSE, ADDITIVE, "readers of an open object put up with more fields"),
-    ("response-field-added-to-closed-object", RESPONSE, BREAKING, "readers were promised that there is no other field"),
+    ("request-field-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
+    ("response-field-added", RESPONSE, ADDITIVE, "readers of an open object ignore unknown fields"),
+    ("response-field-added-to-closed-object", RESPONSE, BREAKING, "readers were promised no other field"),
     ("response-field-removed", RESPONSE, BREAKING, "callers read it"),
     ("response-field-made-required", RESPONSE, ADDITIVE, "more is promised"),
-    ("response-field-made-optional", RESPONSE, BREAKING, "callers count on it"),
+    ("response-field-made-optional", RESPONSE, BREAKING, "callers rely on it"),
 )
 
-# A schema's keyword changed: (side, direction) -> level and reason.
+# Level and reason for a changed keyword, by side and direction.
 _DIRECTIONS = {
-    (REQUEST, NARROWED): (BREAKING, "what callers send may be refused"),
-    (REQUEST, WIDENED): (ADDITIVE, "what callers send is still accepted"),
-    (REQUEST, CHANGED): (BREAKING, "what callers send may be refused or taken for something else"),
-    (RESPONSE, NARROWED): (ADDITIVE, "answers keep every promise that was made, and more"),
-    (RESPONSE, WIDENED): (BREAKING, "callers may meet a value that they were promised not to meet"),
-    (RESPONSE, CHANGED): (BREAKING, "callers may meet a value that they were promised not to meet"),
+    (REQUEST, NARROWED): (BREAKING, "requests of callers may be refused"),
+    (REQUEST, WIDENED): (ADDITIVE, "requests of callers are still accepted"),
+    (REQUEST, CHANGED): (BREAKING, "requests of callers may be refused or misread"),
+    (RESPONSE, NARROWED): (ADDITIVE, "responses keep every promise"),
+    (RESPONSE, WIDENED): (BREAKING, "responses may hold a value that was excluded"),
+    (RESPONSE, CHANGED): (BREAKING, "responses may hold a value that was excluded"),
 }
-# Where the direction does not decide.
+# Keywords whose level does not depend on the direction.
 _EXCEPTIONS = {
     (REQUEST, "default"): (BREAKING, "a request without it means something else"),
-    (RESPONSE, "default"): (HARMLESS, "an answer says what it says"),
+    (RESPONSE, "default"): (HARMLESS, "it does not affect responses"),
     (RESPONSE, "additionalProperties"): (
         BREAKING,
-        "opened, callers meet fields they were promised not to; closed, gateways that add fields break the contract",
+        "opening it allows fields that were excluded; closing it forbids the fields that gateways add",
     ),
 }
-# Which ways a keyword can change. Nullability is the null among the types; `schema` is that of a parameter or a body.
-_JUDGED: dict[str, tuple[str, ...]] = {
+# Directions of each keyword. Nullability is `null` among the types; `schema` belongs to a parameter or a media type.
+_KEYWORD_DIRECTIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(KEYWORDS, (NARROWED, WIDENED, CHANGED)),
     **dict.fromkeys(OPAQUE, (CHANGED,)),
     **dict.fromkeys(("type", "enum"), (NARROWED, WIDENED, CHANGED)),
@@ -147,11 +259,11 @@ _JUDGED: dict[str, tuple[str, ...]] = {
 
 
 def slug(keyword: str) -> str:
-    """A keyword as part of a rule's id: ``maxLength`` gives ``max-length``."""
+    """Return a keyword in the form of rule ids: ``maxLength`` gives ``max-length``."""
     return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", keyword)
 
 
-def _directed(keyword: str, side: str, direction: str) -> Rule:
+def _keyword_rule(keyword: str, side: str, direction: str) -> Rule:
     level, why = _EXCEPTIONS.get((side, keyword), _DIRECTIONS[side, direction])
     what = f"{keyword} {direction} in what callers {'send' if side == REQUEST else 'read'}"
     return Rule(f"{side}-{slug(keyword)}-{direction}", what, side, level, why)
@@ -159,8 +271,8 @@ def _directed(keyword: str, side: str, direction: str) -> Rule:
 
 def _table() -> dict[str, Rule]:
     rows = [Rule(key, key.replace("-", " "), side, level, why) for key, side, level, why in _ROWS]
-    for keyword, directions in _JUDGED.items():
-        rows += [_directed(keyword, side, way) for side in (REQUEST, RESPONSE) for way in directions]
+    for keyword, directions in _KEYWORD_DIRECTIONS.items():
+        rows += [_keyword_rule(keyword, side, each) for side in (REQUEST, RESPONSE) for each in directions]
     return {row.id: row for row in rows}
 
 

@@ -1,46 +1,41 @@
-"""How schemas are compared: who compares each keyword."""
+"""Comparison of schemas: the handler of each keyword."""
 
 from __future__ import annotations
 
-from codegen.spec_document import Document, Members, Place, items, text_of
-from codegen.spec_judges import (
-    ABSENT,
+from codegen.spec_document import ABSENT, Document, Members, Place, items, text_of
+from codegen.spec_rules import (
     BRANCHES,
     CHANGED,
     KEYWORDS,
     NARROWED,
+    REQUEST,
+    REWRITTEN,
     SUBSCHEMAS,
+    UNCLASSIFIED,
     WIDENED,
-    sets,
-    types,
-    words,
+    compare_sets,
+    enum_values,
+    slug,
+    type_set,
 )
-from codegen.spec_rules import REQUEST, REWRITTEN, UNCLASSIFIED, slug
-from codegen.spec_walk import Handler, Walk, differ, leaf, places_in
+from codegen.spec_walk import Handler, Places, Walk, differ, leaf, places_in
 
-# From how much a schema lets in, to how much it does now.
-_RANKS: dict[tuple[str | None, str | None], str] = {
-    ("all", "some"): NARROWED,
-    ("all", "none"): NARROWED,
-    ("some", "none"): NARROWED,
-    ("none", "some"): WIDENED,
-    ("none", "all"): WIDENED,
-    ("some", "all"): WIDENED,
-}
+# How many values a schema allows.
+_NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
 
 
 def _keyword(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    way = KEYWORDS[key](old.value(key, ABSENT), new.value(key, ABSENT))
-    walk.judge(slug(key), side, way, (old.get(key), new.get(key)))
+    direction = KEYWORDS[key](old.value(key, ABSENT), new.value(key, ABSENT))
+    walk.report_keyword(slug(key), side, direction, (old.get(key), new.get(key)))
 
 
 def _type(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    before, after = types(old.value(key, ABSENT)), types(new.value(key, ABSENT))
-    way = sets(before, after)
-    if way == NARROWED and after <= {"null"}:
-        way = CHANGED  # no value is left, so callers cannot go on as before
-    keyword = "nullability" if before ^ after == {"null"} and way != CHANGED else "type"
-    walk.judge(keyword, side, way, (old.get(key), new.get(key)))
+    before, after = type_set(old.value(key, ABSENT)), type_set(new.value(key, ABSENT))
+    direction = compare_sets(before, after)
+    if direction == NARROWED and after <= {"null"}:
+        direction = CHANGED  # no former value but null fits
+    keyword = "nullability" if before ^ after == {"null"} and direction != CHANGED else "type"
+    walk.report_keyword(keyword, side, direction, (old.get(key), new.get(key)))
 
 
 def _enum(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
@@ -48,28 +43,29 @@ def _enum(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
     if key == "enum" and not _are_lists(*places):
         walk.report_if_different(UNCLASSIFIED, *places)
         return
-    way = sets(*(words(each.value("enum"), each.value("const", ABSENT)) for each in (old, new)))
-    if differ(*places):  # the other of the two keywords may be what changed
-        walk.judge("enum", side, way, places)
+    direction = compare_sets(*(enum_values(each.value("enum"), each.value("const", ABSENT)) for each in (old, new)))
+    if differ(*places):  # else the other of the two keywords changed
+        walk.report_keyword("enum", side, direction, places)
 
 
 def subschema(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    """A schema that is true, letting everything in, where it is absent."""
+    """Compare schemas; a missing one means ``true``."""
     before, after = old.get(key), new.get(key)
-    ranks = _rank(before), _rank(after)
+    was, now = _extent(before), _extent(after)
     if before is not None and after is not None and all(isinstance(each.value, dict) for each in (before, after)):
         walk.compare("schema", side, before, after)
-    elif None in ranks or (key == "schema" and "none" in ranks):  # no body at all can fit the schema false
+    elif was is None or now is None or (key == "schema" and _NO_VALUES in (was, now)):  # no body fits `false`
         walk.report_if_different(UNCLASSIFIED, before, after)
     else:
-        walk.judge(slug(key), side, _RANKS.get(ranks), (before, after))
+        direction = None if was == now else NARROWED if now < was else WIDENED
+        walk.report_keyword(slug(key), side, direction, (before, after))
 
 
-def _rank(place: Place | None) -> str | None:
-    """How much a schema lets in; None if it is no schema."""
+def _extent(place: Place | None) -> int | None:
+    """Return how many values a schema allows; None if it is not a schema."""
     if place is None or place.value is True or place.value == {}:
-        return "all"
-    return "none" if place.value is False else "some" if isinstance(place.value, dict) else None
+        return _ALL_VALUES
+    return _NO_VALUES if place.value is False else _SOME_VALUES if isinstance(place.value, dict) else None
 
 
 def _branches(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
@@ -78,58 +74,58 @@ def _branches(walk: Walk, side: str, key: str, old: Members, new: Members) -> No
     if not _are_lists(*places):
         walk.report_if_different(UNCLASSIFIED, *places)
     elif before and after:
-        _matched(walk, side, key, before, after)
-    elif before or after:  # the keyword as a whole: having none of it lets everything in
-        walk.judge(slug(key), side, WIDENED if before else NARROWED, places)
+        _compare_branches(walk, side, key, before, after)
+    elif before or after:  # without the keyword, every value is allowed
+        walk.report_keyword(slug(key), side, WIDENED if before else NARROWED, places)
     else:
         walk.report_if_different(REWRITTEN, *places)
 
 
-def _matched(walk: Walk, side: str, key: str, before: list[Place], after: list[Place]) -> None:
+def _compare_branches(walk: Walk, side: str, key: str, before: list[Place], after: list[Place]) -> None:
     pairs = _pairs(walk, before, after)
     for one, other in pairs:
         walk.compare("schema", side, one, other)
     more, fewer = (WIDENED, NARROWED) if BRANCHES[key] else (NARROWED, WIDENED)
     for place in _others(before, [one for one, _ in pairs]):
-        walk.judge(slug(key), side, fewer, (place, None))
+        walk.report_keyword(slug(key), side, fewer, (place, None))
     for place in _others(after, [other for _, other in pairs]):
-        walk.judge(slug(key), side, more, (None, place))
+        walk.report_keyword(slug(key), side, more, (None, place))
     old, new = ([text_of(place.value) for place in places] for places in (before, after))
     if old != new and sorted(old) == sorted(new):
         walk.report(REWRITTEN, before[0], after[0])
 
 
 def _pairs(walk: Walk, before: list[Place], after: list[Place]) -> list[tuple[Place, Place]]:
-    """Which branch became which: the equal ones, then, if one is left on each side, these two."""
+    """Pair equal branches, and the remaining two if one remains on each side."""
     pairs: list[tuple[Place, Place]] = []
-    left = list(after)
+    unpaired = list(after)
     for place in before:
         text = _content(walk.base, place)
-        twin = next((other for other in left if _content(walk.head, other) == text), None)
+        twin = next((other for other in unpaired if _content(walk.head, other) == text), None)
         if twin is not None:
-            left.remove(twin)
+            unpaired.remove(twin)
             pairs.append((place, twin))
     rest = _others(before, [one for one, _ in pairs])
-    return [*pairs, (rest[0], left[0])] if len(rest) == len(left) == 1 else pairs
+    return [*pairs, (rest[0], unpaired[0])] if len(rest) == len(unpaired) == 1 else pairs
 
 
 def _others(places: list[Place], taken: list[Place]) -> list[Place]:
-    """The places that are not among those taken."""
+    """Return the places that are not taken."""
     pointers = {place.pointer for place in taken}
     return [place for place in places if place.pointer not in pointers]
 
 
 def _content(document: Document, place: Place) -> str:
-    """What a branch says, with its own reference followed, so that moving it elsewhere changes nothing."""
+    """Return a branch as JSON with its reference resolved, so that moving it elsewhere is no change."""
     opened = document.open(place)
     return text_of(place.value if opened is None else {key: member.value for key, member in opened.of.items()})
 
 
 def _fields(walk: Walk, side: str, _key: str, old: Members, new: Members) -> None:
-    """``properties`` and ``required`` together."""
+    """Compare ``properties`` and ``required`` together."""
     before, after = places_in(old.get("properties")), places_in(new.get("properties"))
     required = old.get("required"), new.get("required")
-    if before is None or after is None or not all(place is None or _is_texts(place.value) for place in required):
+    if before is None or after is None or not all(place is None or _is_string_list(place.value) for place in required):
         walk.report_if_different(UNCLASSIFIED, old.get("properties"), new.get("properties"))
         walk.report_if_different(UNCLASSIFIED, *required)
         return
@@ -138,19 +134,19 @@ def _fields(walk: Walk, side: str, _key: str, old: Members, new: Members) -> Non
     for name in before.keys() - after.keys():
         walk.report(f"{side}-field-removed", before[name], None)
     for name in after.keys() - before.keys():
-        walk.report(_rule_of_new_field(side, old, name in new.value("required", [])), None, after[name])
+        walk.report(_added_field_rule(side, old, name in new.value("required", [])), None, after[name])
     _required(walk, side, required, ignored=before.keys() ^ after.keys())
 
 
-def _rule_of_new_field(side: str, old: Members, required: bool) -> str:  # noqa: FBT001 - private, read at its one use
+def _added_field_rule(side: str, old: Members, required: bool) -> str:  # noqa: FBT001 - private, with one caller
     if side == REQUEST:
         return "request-required-field-added" if required else "request-field-added"
     closed = old.value("additionalProperties") is False or old.value("unevaluatedProperties") is False
     return "response-field-added-to-closed-object" if closed else "response-field-added"
 
 
-def _required(walk: Walk, side: str, places: tuple[Place | None, Place | None], ignored: set[str]) -> None:
-    """Fields that were there and stayed; a field that came or went has a rule of its own."""
+def _required(walk: Walk, side: str, places: Places, ignored: set[str]) -> None:
+    """Compare ``required`` for fields of both schemas; added and removed fields have rules of their own."""
     before, after = ({place.value: place for place in items(each)} for each in places)
     for name in before.keys() - after.keys() - ignored:
         walk.report(f"{side}-field-made-optional", before[name], None)
@@ -164,19 +160,16 @@ def _are_lists(*places: Place | None) -> bool:
     return all(place is None or isinstance(place.value, list) for place in places)
 
 
-def _is_texts(value: object) -> bool:
+def _is_string_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 def _patterns(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    before, after = places_in(old.get(key)), places_in(new.get(key))
-    if before is None or after is None:
-        walk.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
-        return
-    for name in before.keys() & after.keys():
-        walk.compare("schema", side, before[name], after[name])
-    for name in before.keys() ^ after.keys():
-        walk.judge("pattern-properties", side, CHANGED, (before.get(name), after.get(name)))
+    for _, (before, after) in walk.pair_members(key, old, new):
+        if before is not None and after is not None:
+            walk.compare("schema", side, before, after)
+        else:
+            walk.report_keyword("pattern-properties", side, CHANGED, (before, after))
 
 
 NOTES = ("description", "summary", "example", "examples", "externalDocs", "$comment")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 import subprocess
@@ -89,7 +90,7 @@ def test_a_schema_of_a_response_is_loosened(schema: Any, expected: Any) -> None:
     assert read(schema) == expected
 
 
-def test_examples_and_descriptions_survive() -> None:
+def test_examples_and_descriptions_of_a_field_are_kept() -> None:
     """Examples stay where they were, and a description is also found on the nullable union."""
     field = {"type": "string", "description": "d", "example": "e", "examples": ["f"]}
     view = read({"type": "object", "example": {"a": 1, "required": ["a"]}, "properties": {"a": field}})
@@ -134,7 +135,7 @@ def test_a_taken_name_for_a_copy_is_refused() -> None:
         reader_view(document({"Order": STRICT, "OrderRead": TEXT}, order=ref("Order"), answer=ref("Order")))
 
 
-def test_cycles_end() -> None:
+def test_schemas_in_a_cycle_are_loosened_once() -> None:
     """Schemas that refer to themselves or to each other are loosened once each."""
     schemas = {
         "A": {"required": ["b"], "properties": {"b": ref("B"), "a": ref("A")}},
@@ -154,12 +155,29 @@ def test_the_document_is_not_changed() -> None:
     assert spec == before
 
 
+def test_header_parameters_that_openapi_ignores_are_left_out() -> None:
+    """Accept, Content-Type and Authorization are no parameters, in any case of letters, wherever they are declared."""
+    ignored = [{"name": name, "in": "header", "schema": TEXT} for name in ("ACCEPT", "Content-Type", "authorization")]
+    kept = [{"name": "X-Team", "in": "header", "schema": TEXT}, {"name": "accept", "in": "query", "schema": TEXT}]
+    spec = document({}, parameters={"Key": ignored[2], "Team": kept[0]})
+    item = spec["paths"]["/v1/videos"]
+    item["parameters"] = [ignored[0], kept[1]]
+    item["post"]["parameters"] = [
+        ignored[1],
+        {"$ref": "#/components/parameters/Key"},
+        {"$ref": "#/components/parameters/Team"},
+    ]
+    view = reader_view(spec)["paths"]["/v1/videos"]
+    assert view["parameters"] == [kept[1]]
+    assert view["post"]["parameters"] == [{"$ref": "#/components/parameters/Team"}]
+
+
 CONFIG: dict[str, Any] = YAML(typ="safe").load(generate.CONFIG)
 
 
 def test_every_setting_of_the_generator_counts() -> None:
     """Every key is one that the generator knows, as it ignores others silently, and the name is the folder's."""
-    assert CONFIG.keys() == {"package_name_override", "post_hooks"}
+    assert CONFIG.keys() == {"package_name_override", "content_type_overrides", "post_hooks"}
     assert CONFIG.keys() <= ConfigFile.model_fields.keys()
     assert CONFIG["package_name_override"] == generate.TARGET.name == "kkiai_api"
 
@@ -249,6 +267,15 @@ def test_another_version_of_a_tool_is_refused(
     assert f"{tool} 0.0.7 is needed, found 0." in capsys.readouterr().err
 
 
+def test_a_template_without_the_anchor_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A generator whose template sets headers elsewhere fails, instead of leaving Accept out."""
+    monkeypatch.setattr(generate, "ANCHOR", "a line that no template has")
+    assert generate.main(["--check"]) == 1
+    assert "endpoint_module.py.jinja no longer sets headers as expected" in capsys.readouterr().err
+
+
 def imported_modules(tree: Path) -> set[str]:
     nodes = [node for file in tree.rglob("*.py") for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -273,7 +300,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", kkiai_api.models.__all__)
 @settings(max_examples=examples(100), deadline=None, derandomize=True, database=None)
 @given(answer=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON))
-def test_reading_loses_nothing(name: str, answer: dict[str, Any]) -> None:
+def test_reading_any_object_loses_nothing(name: str, answer: dict[str, Any]) -> None:
     """Any JSON object at all is read without an error and given back unchanged."""
     assert getattr(kkiai_api.models, name).from_dict(answer).to_dict() == answer
 
@@ -306,3 +333,71 @@ def test_a_new_endpoint_is_read_tolerantly_too(tmp_path: Path) -> None:
     command = [sys.executable, "-c", READ_ANYTHING]
     run = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
+
+
+JSON_TYPE, PROBLEM_TYPE, VENDOR_TYPE = "application/json", "application/problem+json", "application/vnd.kkiai.v2+json"
+#: By the name of an operation: the media types of its responses, and the Accept field that it should send.
+ACCEPTED: dict[str, tuple[dict[str, list[str]], str]] = {
+    "json": ({"400": [PROBLEM_TYPE], "200": [JSON_TYPE]}, f"{JSON_TYPE}, {PROBLEM_TYPE}"),
+    "binary": ({"200": ["video/mp4"], "400": [JSON_TYPE]}, f"video/mp4, {JSON_TYPE}"),
+    "several": (
+        {"200": ["text/csv", JSON_TYPE], "201": [JSON_TYPE, "text/plain"]},
+        f"text/csv, {JSON_TYPE}, text/plain",
+    ),
+    "vendor": ({"200": [VENDOR_TYPE], "401": [VENDOR_TYPE]}, VENDOR_TYPE),
+    "ranges": (
+        {"default": [PROBLEM_TYPE], "4XX": [JSON_TYPE], "2XX": ["text/plain"]},
+        f"text/plain, {JSON_TYPE}, {PROBLEM_TYPE}",
+    ),
+    "refusals": ({"204": [], "404": [JSON_TYPE]}, JSON_TYPE),
+    # httpx's own, which is sent where nobody says anything.
+    "empty": ({"204": []}, "*/*"),
+}
+SEND_ALL = """
+import importlib, json, pkgutil, httpx
+from kkiai_api import Client, api
+sent = {}
+for module in pkgutil.iter_modules(importlib.import_module("kkiai_api.api.video").__path__):
+    endpoint = importlib.import_module(f"kkiai_api.api.video.{module.name}")
+    def answer(request):
+        sent[module.name] = request.headers.get_list("accept")
+        return httpx.Response(418, json={})
+    options = {"body": "x"} if module.name.startswith("post") else {}
+    client = Client("http://gateway.test", httpx_args={"transport": httpx.MockTransport(answer)})
+    endpoint.sync_detailed(client=client, **options)
+print(json.dumps(sent))
+"""
+
+
+def operation(name: str, method: str, types: dict[str, list[str]]) -> dict[str, Any]:
+    """An operation whose responses have these media types; a POST has a body, and with it header fields of its own."""
+    schemas = {"video/mp4": {"type": "string", "format": "binary"}, "text/csv": TEXT, "text/plain": TEXT}
+    responses = {
+        status: {"description": "x", "content": {each: {"schema": schemas.get(each, STRICT)} for each in media_types}}
+        for status, media_types in types.items()
+    }
+    body = {"requestBody": {"required": True, **content(TEXT)}} if method == "post" else {}
+    return {"operationId": f"{method}_{name}", "tags": ["video"], "responses": responses, **body}
+
+
+def test_accept_names_media_types_of_declared_responses(tmp_path: Path) -> None:
+    """A generated function asks for the media types of its successes, then of its other responses, each once. A header
+    parameter called Accept, which OpenAPI says to ignore, does not replace them.
+    """
+    spec = document({})
+    ignored = {"name": "accept", "in": "header", "required": True, "schema": TEXT}
+    methods = ("get", "post")
+    spec["paths"] = {
+        f"/{name}": {"parameters": [ignored], **{method: operation(name, method, types) for method in methods}}
+        for name, (types, _) in ACCEPTED.items()
+    }
+    responses = spec["paths"]["/json"]["get"]["responses"]
+    spec["components"]["responses"] = {"Refused": responses["400"]}
+    responses["400"] = {"$ref": "#/components/responses/Refused"}
+    # JSON is YAML too, and keeps the order of keys.
+    (tmp_path / "openapi.yaml").write_text(json.dumps(spec), encoding="utf-8")
+    assert generate.main([], spec=tmp_path / "openapi.yaml", target=tmp_path / "kkiai_api") == 0
+    run = subprocess.run([sys.executable, "-c", SEND_ALL], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    expected = {f"{method}_{name}": [accept] for name, (_, accept) in ACCEPTED.items() for method in methods}
+    assert json.loads(run.stdout) == expected

@@ -29,6 +29,19 @@ def test_a_typed_answer(make: Maker, serve: Serve) -> None:
     assert server.requests[0].header("authorization") == f"Bearer {KEY}"
 
 
+def test_accept_of_the_caller_replaces_the_generated_one(make: Maker, serve: Serve) -> None:
+    """Requests accept the documented media types, unless default_headers say otherwise; extra_headers win over both."""
+    server = serve(*[task()] * 5)
+    client = make(server.url)
+    choosy = client.with_options(default_headers={"accept": "text/plain"})
+    for each in (client, choosy):
+        each.query("t")
+        raw_query(each, "t")
+    choosy.query("t", extra_headers={"ACCEPT": "*/*"})
+    sent = [[value for name, value in each.headers if name.lower() == "accept"] for each in server.requests]
+    assert sent == [["application/json"], ["application/json"], ["text/plain"], ["text/plain"], ["*/*"]]
+
+
 @pytest.mark.parametrize("status", [499, 520, 599])
 def test_statuses_beyond_the_standard_ones(make: Maker, serve: Serve, status: int) -> None:
     """A status that Python has no name for is a typed error, not a ValueError."""

@@ -239,7 +239,9 @@ def test_a_change_of_a_schema(side: str, stem: str, before: Any, after: Any, way
 
 
 @pytest.mark.parametrize(("side", "before", "after", "said"), FIELDS)
-def test_a_change_of_fields(side: str, before: Any, after: Any, said: tuple[list[str], list[str]]) -> None:
+def test_a_change_of_fields_gets_its_level(
+    side: str, before: Any, after: Any, said: tuple[list[str], list[str]]
+) -> None:
     """Fields that come, go, or become required or optional are reported by what that means on their side."""
     old, new = (document((PLACES[side], {}), (PLACES[side], value)) for value in (before, after))
     assert (found(old, new), found(new, old)) == said
@@ -254,7 +256,7 @@ def test_words_for_people_are_harmless(place: str, word: str, rule: str) -> None
 
 
 @pytest.mark.parametrize("place", PLACES.values())
-def test_a_title_breaks(place: str) -> None:
+def test_a_changed_title_breaks_importers(place: str) -> None:
     """A title names a generated class, so changing it breaks importers."""
     old, new = document((place, {**TEXT, "title": "A"})), document((place, {**TEXT, "title": "B"}))
     assert found(old, new) == found(new, old) == ["breaking title-changed"]

@@ -32,6 +32,7 @@ def _get_kwargs(
         "params": params,
     }
 
+    headers["Accept"] = "application/json"
     _kwargs["headers"] = headers
     return _kwargs
 
