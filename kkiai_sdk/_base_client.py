@@ -18,7 +18,7 @@ from kkiai_sdk._http.raw_client import raw_client
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.flows import WaitOptions, result_or_raise, wait_flow, wait_many_flow
 from kkiai_sdk._polling.scheduler import SchedulerLimits
-from kkiai_sdk._responses.error_parser import MAX_BODY
+from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
 from kkiai_sdk._responses.raw_response import parse_retry_after
 from kkiai_sdk._responses.task_parser import read_task
 from kkiai_sdk.errors import ConfigurationError
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from kkiai_sdk._http.base_session import Success
     from kkiai_sdk._http.client_pool import TransportKinds
     from kkiai_sdk._polling.poll_state import PollState
+
+#: The endpoint whose responses are read as tasks; a test compares it with the spec.
+QUERY_PATH = "/v1/video/query"
 
 
 class BaseClient:
@@ -57,6 +60,7 @@ class BaseClient:
                 ClientPool(config, self._kinds, file_policy),
                 RetryBudget(config.retry.budget),
                 RequestOptions(config.timeout, config.max_retries),
+                {QUERY_PATH: read_query},
             )
         )
 

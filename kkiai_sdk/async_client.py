@@ -16,7 +16,6 @@ from kkiai_sdk._effects import AsyncIteration, Emit, QueryResult, QueryTask, Sle
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish
 from kkiai_sdk._polling.async_workers import TaskWorkers
-from kkiai_sdk._responses.error_parser import read_query
 from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
@@ -281,7 +280,7 @@ class AsyncKkiai(BaseClient):
                 stack.push_async_callback(transport.aclose)
 
     async def _query(self, query: QueryTask) -> QueryResult:
-        adapter = async_session.AsyncRequestAdapter(self._session, query.options, read_query)
+        adapter = async_session.AsyncRequestAdapter(self._session, query.options)
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 

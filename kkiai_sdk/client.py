@@ -14,7 +14,6 @@ from kkiai_sdk._downloads.transfer import Transfer
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
 from kkiai_sdk._http import session
 from kkiai_sdk._polling.workers import ThreadWorkers
-from kkiai_sdk._responses.error_parser import read_query
 from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
@@ -271,7 +270,7 @@ class Kkiai(BaseClient):
                 stack.callback(transport.close)
 
     def _query(self, query: QueryTask) -> QueryResult:
-        adapter = session.RequestAdapter(self._session, query.options, read_query)
+        adapter = session.RequestAdapter(self._session, query.options)
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 

@@ -25,14 +25,13 @@ from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
 from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import aread_chunks
 from kkiai_sdk._http.network import request_scope
-from kkiai_sdk._responses.error_parser import read_status
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from kkiai_sdk._downloads.urls import AllowedURL
-    from kkiai_sdk._http.base_session import Judge, RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
     from kkiai_sdk.errors import KkiaiError
 
@@ -76,9 +75,9 @@ class AsyncSession(httpx.AsyncClient):
         success = await self.exchange(self.context.spec_of(request), self.context.options)
         return ParsedResponse.make(success, request)
 
-    async def exchange(self, spec: RequestSpec, options: RequestOptions, judge: Judge = read_status) -> Success:
-        """Send a request with retries, and let ``judge`` read the response. Raises APIError, ConfigurationError."""
-        flow = self.context.request_flow(spec, options, judge)
+    async def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
+        """Send a request with retries. Raises APIError, ConfigurationError."""
+        flow = self.context.request_flow(spec, options)
         return await run_async(flow, lambda step: self._perform(step, spec, options))
 
     async def _perform(
@@ -143,8 +142,8 @@ class AsyncRequestAdapter:
     raise_on_unexpected_status = False
     success: Success
 
-    def __init__(self, session: AsyncSession, options: RequestOptions, judge: Judge) -> None:
-        self._session, self._options, self._judge = session, options, judge
+    def __init__(self, session: AsyncSession, options: RequestOptions) -> None:
+        self._session, self._options = session, options
 
     def get_async_httpx_client(self) -> Self:
         """Return itself."""
@@ -153,7 +152,7 @@ class AsyncRequestAdapter:
     async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
         """Send a request without a body, and keep the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = await self._session.exchange(spec, self._options, self._judge)
+        self.success = await self._session.exchange(spec, self._options)
         return self.success
 
 

@@ -17,7 +17,7 @@ from kkiai_sdk._http.exceptions import TRANSLATED, translate
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
 from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, Verdict, decide_retry
 from kkiai_sdk._log import log
-from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY
+from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
 from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
 from kkiai_sdk._responses.strict_json import parse_json
 from kkiai_sdk.errors import APIError, APIResponseError, Attempt, KkiaiError
@@ -123,6 +123,7 @@ class RequestSpec:
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
+    judge: Judge = read_status
     content: bytes | None = None
 
     def build_request(self, step: SendRequest) -> httpx.Request:
@@ -193,6 +194,8 @@ class SessionContext:
     pool: ClientPool
     budget: RetryBudget
     options: RequestOptions
+    #: How to read the responses of some paths; those of all others are judged by their status.
+    judges: Mapping[str, Judge] = field(factory=dict)
     #: Headers of every request to the gateway but the key, by their names in lower case.
     headers: Headers = field(init=False, repr=False)
 
@@ -210,13 +213,16 @@ class SessionContext:
     ) -> RequestSpec:
         """Return a request without a body to a path below the base URL."""
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
-        return RequestSpec(method.upper(), url, self._headers(method.upper(), self.headers, _by_name(headers), options))
+        fields = self._headers(method.upper(), self.headers, _by_name(headers), options)
+        return RequestSpec(method.upper(), url, fields, self.judges.get(path, read_status))
 
     def spec_of(self, request: httpx.Request) -> RequestSpec:
         """Return a request that httpx has built."""
         given = {name.lower().decode(): (name, value) for name, value in request.headers.raw}
         headers = self._headers(request.method, {}, given, self.options)
-        return RequestSpec(request.method, str(request.url), headers, request.content or None)
+        path = str(request.url).removeprefix(self.config.base_url).partition("?")[0]
+        judge = self.judges.get(path, read_status)
+        return RequestSpec(request.method, str(request.url), headers, judge, request.content or None)
 
     def _headers(
         self, method: str, defaults: Headers, given: Headers, options: RequestOptions
@@ -229,7 +235,7 @@ class SessionContext:
             headers["accept"] = self.headers["accept"]
         return list((headers | _by_name(dict(options.headers)) if options.headers else headers).values())
 
-    def request_flow(self, spec: RequestSpec, options: RequestOptions, judge: Judge) -> Exchange:
+    def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
         """Send a request until it succeeds; raise the last error when it will not."""
         is_safe = spec.method in SAFE_METHODS
         attempts: list[Attempt] = []
@@ -237,7 +243,7 @@ class SessionContext:
             # The first attempt has the time that the caller gave it; a later one has what is left.
             started = self.clock.monotonic()
             left = options.deadline - started if attempts else options.timeout
-            outcome = yield from self._attempt(spec, options, min(options.timeout, left), judge)
+            outcome = yield from self._attempt(spec, options, min(options.timeout, left))
             if isinstance(outcome, Success):
                 self.budget.refund()
                 self._log(spec.url, len(attempts), f"HTTP {outcome.raw.status}", started, "done")
@@ -255,7 +261,7 @@ class SessionContext:
             yield Sleep(verdict.time)
 
     def _attempt(
-        self, spec: RequestSpec, options: RequestOptions, timeout: float, judge: Judge
+        self, spec: RequestSpec, options: RequestOptions, timeout: float
     ) -> Generator[SendRequest, Any, Success | NoResponse]:
         """One attempt, redirects on the gateway's own origin included."""
         started, url = self.clock.monotonic(), spec.url
@@ -267,7 +273,7 @@ class SessionContext:
                 return response
             target = self._redirect(response, url) if spec.method in SAFE_METHODS and hop < MAX_REDIRECTS else None
             if target is None:
-                return self._judge(response, options, judge, secret)
+                return self._judge(response, options, spec.judge, secret)
             url = target
         raise AssertionError("unreachable: the last hop has no target")  # pragma: no cover
 

@@ -23,14 +23,13 @@ from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import read_chunks
 from kkiai_sdk._http.network import request_scope
 from kkiai_sdk._http.transport import Transport
-from kkiai_sdk._responses.error_parser import read_status
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from kkiai_sdk._downloads.urls import AllowedURL
-    from kkiai_sdk._http.base_session import Judge, RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
     from kkiai_sdk.errors import KkiaiError
 
@@ -61,9 +60,9 @@ class Session(httpx.Client):
         request.read()
         return ParsedResponse.make(self.exchange(self.context.spec_of(request), self.context.options), request)
 
-    def exchange(self, spec: RequestSpec, options: RequestOptions, judge: Judge = read_status) -> Success:
-        """Send a request with retries, and let ``judge`` read the response. Raises APIError, ConfigurationError."""
-        flow = self.context.request_flow(spec, options, judge)
+    def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
+        """Send a request with retries. Raises APIError, ConfigurationError."""
+        flow = self.context.request_flow(spec, options)
         return run(flow, lambda step: self._perform(step, spec, options))
 
     def _perform(
@@ -122,8 +121,8 @@ class RequestAdapter:
     raise_on_unexpected_status = False
     success: Success
 
-    def __init__(self, session: Session, options: RequestOptions, judge: Judge) -> None:
-        self._session, self._options, self._judge = session, options, judge
+    def __init__(self, session: Session, options: RequestOptions) -> None:
+        self._session, self._options = session, options
 
     def get_httpx_client(self) -> Self:
         """Return itself."""
@@ -132,7 +131,7 @@ class RequestAdapter:
     def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
         """Send a request without a body, and keep the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = self._session.exchange(spec, self._options, self._judge)
+        self.success = self._session.exchange(spec, self._options)
         return self.success
 
 

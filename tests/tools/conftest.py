@@ -56,7 +56,7 @@ def clock(_no_key_anywhere: None, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     time = FakeTime()
-    monkeypatch.setattr(_runtime, "SYSTEM", time.runtime())
+    monkeypatch.setattr(_runtime, "SYSTEM", time.as_clock())
     return time
 
 
