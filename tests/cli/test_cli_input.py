@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.cli.input import byte_count, connection, duration
+from kkiai_sdk.cli.options import byte_count, duration
 from tests.support.canary import KEY
 
 if TYPE_CHECKING:

@@ -1,0 +1,189 @@
+"""The commands about tasks: ``kkiai query``, ``wait``, ``watch`` and ``download``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from functools import partial
+from inspect import signature
+from multiprocessing.pool import ThreadPool  # its threads do not delay the exit, unlike those of concurrent.futures
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kkiai_sdk import ConfigurationError, KkiaiError, TaskError, WaitResult
+from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, WAIT_OPTIONS, byte_count, command, option, request_timeout
+from kkiai_sdk.cli.output import OutputOptions, run
+from kkiai_sdk.cli.results import Emit, Received, Saved, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kkiai_sdk import Kkiai
+    from kkiai_sdk.cli.exit_codes import ExitCode
+    from kkiai_sdk.cli.options import Connection
+
+#: Concurrent downloads: enough to use the bandwidth, and few enough for servers that limit connections per client.
+MAX_DOWNLOADS = 3
+
+
+@command(
+    "kkiai query grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    "kkiai query --json - < ids.txt",
+    params=[IDS, request_timeout("30s", "one request"), *COMMON_OPTIONS],
+)
+def query(ids: list[str], request_timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
+    """Query the state of tasks once.
+
+    An ID of - reads ids from stdin, one per line. Prints a line per id, in their order: ID, STATE and URL, reason
+    or status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed,
+    or error if the query failed.
+    """
+    from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
+
+    concurrency = min(len(ids), signature(Kkiai.as_completed).parameters["max_concurrency"].default)
+
+    def work(emit: Emit) -> None:
+        with connection.client(timeout=request_timeout) as client, ThreadPool(concurrency) as pool:
+            for result in pool.imap(partial(_query_one, client), ids):
+                emit(result)
+
+    return run(work, ids, "query", output)
+
+
+def _query_one(client: Kkiai, task_id: str) -> WaitResult:
+    try:
+        return WaitResult(task_id, client.query(task_id))
+    except KkiaiError as error:
+        return _failure(task_id, error)
+
+
+@command(
+    "kkiai wait grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    "kkiai wait --timeout 2h - < ids.txt | cut -f1,2",
+    params=[IDS, *WAIT_OPTIONS, *COMMON_OPTIONS],
+)
+def wait(ids: list[str], timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
+    """Wait for tasks to end.
+
+    An ID of - reads ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE and URL or reason,
+    separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
+    """
+    return run(wait_work(connection, ids, timeout), ids, "wait", output, resume_command="kkiai wait {}")
+
+
+@command(
+    "kkiai watch grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    params=[click.Argument(["task_id"], metavar="ID"), *WAIT_OPTIONS, *COMMON_OPTIONS],
+)
+def watch(task_id: str, timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
+    """Print every change of a task until it ends.
+
+    The lines have the format of `kkiai query`.
+    """
+
+    def work(emit: Emit) -> None:
+        with connection.client() as client:
+            try:
+                for task in client.watch(task_id, timeout=timeout):
+                    emit(task)
+            except KkiaiError as error:
+                emit(_failure(task_id, error))
+
+    return run(work, [task_id], "watch", output, resume_command="kkiai watch {}")
+
+
+OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
+
+
+@command(
+    "kkiai download grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o cow.mp4",
+    "kkiai download -o videos/ - < ids.txt",
+    params=[
+        IDS,
+        option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
+        option("--overwrite", help="Replace existing files."),
+        option("--max-bytes", metavar="SIZE", help="Refuse larger videos, for example 200MB."),
+        *WAIT_OPTIONS,
+        *COMMON_OPTIONS,
+    ],
+)
+def download(
+    *,
+    ids: list[str],
+    target: str,
+    overwrite: bool,
+    max_bytes: str | None,
+    timeout: float,
+    connection: Connection,
+    output: OutputOptions,
+) -> ExitCode:
+    """Download the videos of tasks, waiting for unfinished ones.
+
+    An ID of - reads ids from stdin, one per line. Prints the path of each finished file. An interrupted download
+    leaves a partial file; the same command resumes it.
+    """
+    limit, dest = byte_count("--max-bytes", max_bytes), _target_path(target, is_directory=len(ids) > 1)
+    work = download_work(connection, ids, timeout, dest, overwrite=overwrite, max_bytes=limit)
+    return run(work, ids, "download", output, resume_command=f"kkiai download {{}} -o {shlex.quote(target)}")
+
+
+def _target_path(text: str, *, is_directory: bool) -> Path:
+    if text == "-":
+        raise ConfigurationError("-o must be a file or a directory: a download to stdout could not be resumed")
+    path = Path(text)
+    if is_directory or text.endswith(("/", os.sep)):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"-o: cannot create the directory {text!a}: {error.strerror}") from None
+    return path
+
+
+def wait_work(connection: Connection, ids: Sequence[str], timeout: float) -> Work:
+    """Wait for every id; emits each result as it comes and, for a single id, the changes before it."""
+
+    def work(emit: Emit) -> None:
+        with connection.client() as client:
+            if len(ids) > 1:
+                for result in client.as_completed(ids, timeout=timeout):
+                    emit(result)
+                return
+            try:
+                emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
+            except KkiaiError as error:
+                emit(_failure(ids[0], error))
+
+    return work
+
+
+def download_work(connection: Connection, ids: Sequence[str], timeout: float, dest: Path, **options: Any) -> Work:
+    """Wait for every id and download its video; emits progress, and a Saved or a failure for each."""
+
+    def save(emit: Emit, task_id: str, fetch: Callable[..., Path]) -> None:
+        try:
+            path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
+            emit(Saved(task_id, str(path), path.stat().st_size))
+        except KkiaiError as error:
+            emit(_failure(task_id, error))
+
+    def work(emit: Emit) -> None:
+        def save_result(result: WaitResult) -> None:
+            emit(result)
+            if result.error is None and result.task is not None:
+                save(emit, result.task_id, partial(client.download, result.task))
+
+        with connection.client() as client:
+            if len(ids) == 1:
+                save(emit, ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
+                return
+            with ThreadPool(MAX_DOWNLOADS) as pool:
+                for _ in pool.imap_unordered(save_result, client.as_completed(ids, timeout=timeout)):
+                    pass
+
+    return work
+
+
+def _failure(task_id: str, error: KkiaiError) -> WaitResult:
+    return WaitResult(task_id, error.task if isinstance(error, TaskError) else None, error)
