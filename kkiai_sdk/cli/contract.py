@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from kkiai_sdk.cli.output import OutputOptions, make_console
 from kkiai_sdk.cli.results import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from kkiai_sdk.contract import Finding, Report, Severity
 
@@ -64,16 +63,7 @@ COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"
     notes=EXIT_CODES_HELP,
 )
 def contract(
-    *,
-    connection: Connection,
-    output: OutputOptions,
-    fail_on: str,
-    time_limit: str,
-    junit: Path | None,
-    sarif: Path | None,
-    html: Path | None,
-    write_baseline: Path | None,
-    **check_options: Any,
+    *, connection: Connection, output: OutputOptions, fail_on: str, time_limit: str, **options: Any
 ) -> ExitCode:
     """Check a gateway against the contract, openapi.yaml.
 
@@ -86,31 +76,27 @@ def contract(
     if fail_on not in {"breaking", "drift"}:
         raise ConfigurationError(f"--fail-on must be breaking or drift, not {fail_on[:40]!a}")
     severity = checker.Severity(fail_on)
-    reports: list[tuple[Path | None, Callable[[Report], str]]] = [
-        (junit, lambda report: checker.junit(report, severity)),
-        (sarif, checker.sarif),
-        (html, lambda report: checker.html(report, severity)),
-        (write_baseline, lambda report: checker.baseline_text(report.findings)),
-    ]
-    for path, _ in reports:
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+    renderers: dict[str, Callable[[Report], str]] = {
+        "junit": lambda report: checker.junit(report, severity),
+        "sarif": checker.sarif,
+        "html": lambda report: checker.html(report, severity),
+        "write_baseline": lambda report: checker.baseline_text(report.findings),
+    }
+    targets = {name: path for name in renderers if (path := options.pop(name))}
+    for path in targets.values():
+        if path.is_dir() or not path.absolute().parent.is_dir():
             raise ConfigurationError(f"{str(path)!a} cannot be written: name a file in an existing directory")
-    limit = duration("--time-limit", time_limit, unlimited=True)
-    check = partial(checker.check, connection.base_url, connection.api_key, time_limit=limit, **check_options)
+    options["time_limit"] = duration("--time-limit", time_limit, unlimited=True)
     with make_console(sys.stderr).status("Checking …") as status, _hypothesis_storage():
-        report = check(progress=lambda count: status.update(f"Checking: {count} answers"))
-    for path, render in reports:
-        if path is not None:
-            _write(path, render(report))
-    _print(report, severity, as_json=output.json)
+        options["progress"] = lambda count: status.update(f"Checking: {count} answers")
+        report = checker.check(connection.base_url, connection.api_key, **options)
+    for name, path in targets.items():
+        try:
+            path.write_text(renderers[name](report), encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{str(path)!a} cannot be written: {error.strerror}") from None
+    _print(report, severity, checker.workflow_commands(report), as_json=output.json)
     return EXIT_CODES[report.exit_code(severity)]
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{str(path)!a} cannot be written: {error.strerror}") from None
 
 
 @contextmanager
@@ -126,9 +112,7 @@ def _hypothesis_storage() -> Iterator[None]:
                 del os.environ[name]
 
 
-def _print(report: Report, severity: Severity, *, as_json: bool) -> None:
-    from kkiai_sdk import contract as checker  # noqa: PLC0415 (needs the extra)
-
+def _print(report: Report, severity: Severity, annotations: Iterable[str], *, as_json: bool) -> None:
     out = make_console(sys.stdout)
     if as_json:
         out.file.write("".join(f"{line}\n" for line in report.json_lines(severity)))
@@ -140,7 +124,7 @@ def _print(report: Report, severity: Severity, *, as_json: bool) -> None:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         # The runner reads both streams; with --json, stdout holds JSON only.
         stream = sys.stderr if as_json else out.file
-        stream.write("".join(f"{line}\n" for line in checker.workflow_commands(report)))
+        stream.write("".join(f"{line}\n" for line in annotations))
 
 
 def _lines(report: Report, severity: Severity) -> Iterator[Text]:

@@ -6,36 +6,36 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich import progress
-from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Column
+from rich.table import Column, Table
 from rich.text import Text
 
-from kkiai_sdk.cli.results import status_of, visible
+from kkiai_sdk.cli.results import clock, status_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
+    from rich.console import Console
     from rich.progress import Task, TaskID
 
     from kkiai_sdk import VideoTask
     from kkiai_sdk.cli.results import Received
 
-#: Rows shown at most; the other tasks are counted.
+#: Rows of tasks shown at most; the others are counted.
 MAX_ROWS = 10
-#: Lines kept free for the count of hidden tasks, the total and the cursor.
-OTHER_LINES = 3
 
 
 class StatusColumn(progress.ProgressColumn):
-    """The status of a task, or the size, speed and remaining time of its download."""
+    """The status of a row, or the size, speed and remaining time of a download."""
 
-    columns = progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn()
+    download = progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn()
 
     def render(self, task: Task) -> Text:
         """Render a row's status."""
-        status: str = task.fields["status"]
-        return Text(status) if status else Text("  ").join(column.render(task) for column in self.columns)
+        if status := task.fields["status"]:
+            return Text(f"{status}  {clock(task.elapsed or 0)}" if task.fields["has_time"] else status)
+        text = Text("  ").join(column.render(task) for column in self.download)
+        return text + " left" if task.total else text
 
 
 class Display:
@@ -54,19 +54,16 @@ class Display:
         bar = progress.BarColumn(
             20, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="cyan"
         )
-        spinner = progress.SpinnerColumn("line" if console.options.ascii_only else "dots", style="cyan")
-        name = progress.TextColumn("{task.description}", "bold", markup=False, table_column=Column(overflow="ellipsis"))
-        self._is_single = len(self.unfinished) == 1
-        elapsed = [progress.TimeElapsedColumn()] if self._is_single else []
-        self._tasks = progress.Progress(spinner, name, bar, StatusColumn(), *elapsed, get_time=get_time)
+        is_ascii = console.options.ascii_only
+        spinner = progress.SpinnerColumn("line" if is_ascii else "dots", style="cyan")
+        column = Column(overflow="crop" if is_ascii else "ellipsis")
+        name = progress.TextColumn("{task.description}", "bold", markup=False, table_column=column)
+        self._progress = progress.Progress(spinner, name, bar, StatusColumn(Column(no_wrap=True)), get_time=get_time)
         self._rows: dict[str, TaskID] = {}
-        done = progress.TextColumn("{task.completed} of {task.total} done{task.fields[failed]}", markup=False)
-        self._total = progress.Progress(
-            progress.TextColumn(" "), bar, done, progress.TimeElapsedColumn(), get_time=get_time
-        )
-        self._total_row = self._total.add_task("", total=len(self.unfinished), failed="")
         self._downloads: set[str] = set()
-        self._failed = 0
+        self._count, self._failed = len(self.unfinished), 0
+        status = f"0 of {self._count} done"
+        self._total = self._progress.add_task("", total=self._count, status=status, has_time=True)
         self._fill()
 
     def _fill(self) -> None:
@@ -75,17 +72,18 @@ class Display:
 
     def _row(self, task_id: str, status: str = "waiting") -> TaskID:
         if task_id not in self._rows:
-            self._rows[task_id] = self._tasks.add_task(visible(task_id), total=None, status=status)
+            name, has_time = visible(task_id), self._count == 1
+            self._rows[task_id] = self._progress.add_task(name, total=None, status=status, has_time=has_time)
         return self._rows[task_id]
 
     def _remove_row(self, task_id: str) -> None:
         if task_id in self._rows:
-            self._tasks.remove_task(self._rows.pop(task_id))
+            self._progress.remove_task(self._rows.pop(task_id))
 
     def update(self, task: VideoTask) -> None:
         """Show the status of a task."""
         total = None if task.progress is None else 1.0
-        self._tasks.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
+        self._progress.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
 
     def receive(self, event: Received) -> bool:
         """Show the progress of a download. Returns whether it has just begun."""
@@ -93,7 +91,7 @@ class Display:
         if is_first:
             self._downloads.add(event.task_id)
             self._remove_row(event.task_id)
-        self._tasks.update(self._row(event.task_id, status=""), total=event.total, completed=event.count)
+        self._progress.update(self._row(event.task_id, status=""), total=event.total, completed=event.count)
         return is_first
 
     def finish(self, task_id: str, *, is_failed: bool) -> None:
@@ -101,7 +99,9 @@ class Display:
         del self.unfinished[task_id]
         self._remove_row(task_id)
         self._failed += is_failed
-        self._total.update(self._total_row, advance=1, failed=f", {self._failed} failed" if self._failed else "")
+        failed = f", {self._failed} failed" if self._failed else ""
+        status = f"{self._count - len(self.unfinished)} of {self._count} done{failed}"
+        self._progress.update(self._total, advance=1, status=status)
         self._fill()
 
     def show(self) -> None:
@@ -109,7 +109,7 @@ class Display:
         if self._is_live and self.unfinished and not self._live.is_started:
             # A Live that is started again would erase lines above it: it remembers its height.
             self._live = Live(
-                get_renderable=lambda: Group(*self.render()),
+                get_renderable=self.render,
                 console=self._console,
                 refresh_per_second=10,
                 transient=True,
@@ -122,13 +122,11 @@ class Display:
         """Remove the display from the terminal."""
         self._live.stop()
 
-    def render(self) -> Iterator[RenderableType]:
-        """Yield the rows, downloads first, the count of hidden tasks, and the total of several tasks."""
-        rows = sorted(self._tasks.tasks, key=lambda row: bool(row.fields["status"]))
-        rows = rows[: max(min(MAX_ROWS, self._console.height - OTHER_LINES), 1)]
-        yield self._tasks.make_tasks_table(rows)
-        if hidden := len(self.unfinished) - len(rows):
-            gap = "..." if self._console.options.ascii_only else "…"
-            yield Text(f"  {gap} and {hidden} more", "dim")
-        if not self._is_single:
-            yield self._total
+    def render(self) -> Table:
+        """Return the rows, downloads first, and the total of several tasks."""
+        total, *rows = self._progress.tasks
+        rows.sort(key=lambda row: bool(row.fields["status"]))
+        del rows[max(min(MAX_ROWS, self._console.height - 2), 1) :]
+        hidden = len(self.unfinished) - len(rows)
+        self._progress.update(self._total, description=f"and {hidden} more" if hidden else "")
+        return self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows)

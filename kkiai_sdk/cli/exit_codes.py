@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
 
     meaning: str
 
-    def __new__(cls, value: int, meaning: str) -> Self:
+    def __new__(cls, value: int, meaning: str = "") -> Self:
         """Make a member."""
         code = int.__new__(cls, value)
         code._value_, code.meaning = value, meaning

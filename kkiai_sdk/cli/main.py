@@ -30,11 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             code = ExitCode.OUTPUT
             sys.stderr.write(f"kkiai: cannot write to stdout: {error.strerror}\n")
-    if err.error is not None and code == ExitCode.SUCCESS:
-        code = ExitCode.OUTPUT
-    if code == ExitCode.PIPE_CLOSED or out.error or err.error:
-        detach_streams()
-    return code
+    return ExitCode.OUTPUT if err.error and code == ExitCode.SUCCESS else code
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -63,22 +59,18 @@ class StreamGuard:
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
-        """Write ``text``."""
         self._record_errors(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream."""
         self._record_errors(self._stream.flush)
 
     def _record_errors(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except BrokenPipeError:
-            raise
         except OSError as error:
             self.error = error
-            if self._is_essential:
+            if self._is_essential or isinstance(error, BrokenPipeError):
                 raise
 
     def __getattr__(self, name: str) -> Any:
@@ -105,10 +97,12 @@ def guarded_streams() -> Iterator[tuple[StreamGuard, StreamGuard]]:
         yield out, err
     finally:
         sys.stdout, sys.stderr = before
+        if out.error or err.error:
+            _detach_streams()
 
 
-def detach_streams() -> None:
-    """Redirect unwritable streams to the null device, so that Python's flush at exit reports nothing."""
+def _detach_streams() -> None:
+    # Otherwise the flush at the exit of Python reports the error again.
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

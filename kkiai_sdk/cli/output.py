@@ -9,8 +9,8 @@ import sys
 import time
 from contextlib import closing, suppress
 from itertools import islice
+from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -192,33 +192,26 @@ def run(
     return output.exit_code
 
 
-def in_background(work: Callable[[Callable[[T], None]], object]) -> Iterator[T | None]:
-    """Run ``work(emit)`` in a daemon thread and yield what it emits, or None while there is nothing to take.
+def in_background(work: Callable[[Callable[[T], None]], None]) -> Iterator[T | None]:
+    """Run ``work(emit)`` in a thread and yield what it emits, or None while there is nothing to take.
 
-    The main thread only takes events, so that Ctrl-C ends a command at once, whatever a request is blocked in, and
-    one thread writes. Raises what ``work`` raises, after the events before it.
+    Ctrl-C therefore ends a command at once, whatever a request is blocked in, and only the main thread writes. Raises
+    what ``work`` raises, after the events before it.
     """
     queue: SimpleQueue[Any] = SimpleQueue()
-    errors: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            work(queue.put)
-        except BaseException as error:  # noqa: BLE001 (raised in the main thread)
-            errors.append(error)
-        queue.put(errors)
-
-    Thread(target=target, name="kkiai-work", daemon=True).start()
-    while True:
-        if queue.empty():
-            yield None
-        with suppress(Empty):
-            event = queue.get(timeout=TICK)
-            if event is errors:
-                break
-            yield event
-    for error in errors:
-        raise error
+    # Unlike those of concurrent.futures, these threads do not delay the exit of the process.
+    with ThreadPool(1) as pool:
+        pool.apply_async(work, [queue.put], callback=queue.put, error_callback=queue.put)
+        while True:
+            if queue.empty():
+                yield None
+            with suppress(Empty):
+                event = queue.get(timeout=TICK)
+                if event is None:
+                    return
+                if isinstance(event, Exception):
+                    raise event
+                yield event
 
 
 def report_error(error: KkiaiError, *, as_json: bool) -> ExitCode:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.filesize import decimal
 from rich.padding import Padding
 from rich.text import Text
@@ -52,7 +52,7 @@ class Saved:
 Event: TypeAlias = VideoTask | WaitResult | Received | Saved | str
 Emit: TypeAlias = Callable[[Event], object]
 #: A function that does the work of a command and emits its events.
-Work: TypeAlias = Callable[[Emit], object]
+Work: TypeAlias = Callable[[Emit], None]
 
 
 @frozen
@@ -84,17 +84,18 @@ class Outcome:
         detail = f": {visible(self.detail)}" if self.is_failed or self.state == "saved" else ""
         return f"{visible(self.task_id)}: {self.title} after {clock(elapsed)}{detail}"
 
-    def as_text(self, elapsed: float, console: Console) -> RenderableType:
+    def as_text(self, elapsed: float, console: Console) -> Group:
         """Return text for a terminal: a line, and below it the URL, the path or the reason."""
         symbol, ascii_symbol, style = SYMBOLS.get(self.state, OPEN)
         # Ids, URLs and paths are not wrapped, so that they are copied in one piece.
-        line = Text(no_wrap=True, overflow="ignore").append(
-            ascii_symbol if console.options.ascii_only else symbol, style
+        line = Text(no_wrap=True, overflow="ignore")
+        line.append(ascii_symbol if console.options.ascii_only else symbol, style).append(
+            f" {visible(self.task_id)}", "bold"
         )
-        line.append(f" {visible(self.task_id)}", "bold").append(f"  {self.title}").append(f"  {clock(elapsed)}", "dim")
+        line.append(f"  {self.title}").append(f"  {clock(elapsed)}", "dim")
         if self.is_failed:
             return Group(line, Padding.indent(Text(self.detail), 2))
-        return line.append(f"\n  {visible(self.detail)}") if self.state in SYMBOLS else line
+        return Group(line.append(f"\n  {visible(self.detail)}" if self.state in SYMBOLS else ""))
 
 
 def outcome_of(event: VideoTask | WaitResult | Saved) -> Outcome:

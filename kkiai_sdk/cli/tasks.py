@@ -6,7 +6,7 @@ import os
 import shlex
 from functools import partial
 from inspect import signature
-from multiprocessing.pool import ThreadPool  # its threads do not delay the exit, unlike those of concurrent.futures
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +40,13 @@ def query(ids: list[str], request_timeout: float, connection: Connection, output
     or status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed,
     or error if the query failed.
     """
-    from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
-
-    concurrency = min(len(ids), signature(Kkiai.as_completed).parameters["max_concurrency"].default)
 
     def work(emit: Emit) -> None:
-        with connection.client(timeout=request_timeout) as client, ThreadPool(concurrency) as pool:
-            for result in pool.imap(partial(_query_one, client), ids):
-                emit(result)
+        with connection.client(timeout=request_timeout) as client:
+            concurrency = signature(client.as_completed).parameters["max_concurrency"].default
+            with ThreadPool(min(concurrency, len(ids))) as pool:
+                for result in pool.imap(partial(_query_one, client), ids):
+                    emit(result)
 
     return run(work, ids, "query", output)
 

@@ -20,7 +20,7 @@ from kkiai_sdk._downloads import urls as _vetting
 from kkiai_sdk._http import retry as _retry
 from kkiai_sdk._responses import error_parser as _refusals
 from kkiai_sdk._responses import strict_json as _json
-from kkiai_sdk.cli import input as _input
+from kkiai_sdk.cli import options as _input
 from tests.support.effort import examples
 
 if TYPE_CHECKING:
