@@ -24,9 +24,7 @@ COMMANDS = {
     "doctor": ("doctor", "Diagnose the connection to the gateway, step by step."),
     "contract": ("contract", "Check a gateway against the contract, openapi.yaml."),
 }
-EXIT_CODES = "\b\nExit codes; of several tasks, the most serious one counts:\n" + "\n".join(
-    f"  {code.value:<4} {code.meaning}" for code in ExitCode
-)
+EXIT_CODES = "\b\nExit codes; of several tasks, the most serious one counts:"
 
 
 class LazyGroup(click.Group):
@@ -51,7 +49,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
-    epilog=EXIT_CODES,
+    epilog="\n".join([EXIT_CODES, *(f"  {code.value:<4} {code.meaning}" for code in ExitCode)]),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
 @click.version_option(__version__, message="kkiai %(version)s", help="Show the version and exit.")

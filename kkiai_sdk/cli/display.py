@@ -39,11 +39,7 @@ class StatusColumn(progress.ProgressColumn):
 
 
 class Display:
-    """The unfinished tasks, and their live display.
-
-    :param is_live: whether it is ever shown.
-    :param get_time: clock in seconds. Default: that of the console.
-    """
+    """The unfinished tasks, and their live display, which is shown only if ``is_live``."""
 
     def __init__(
         self, ids: Iterable[str], console: Console, *, is_live: bool, get_time: Callable[[], float] | None = None

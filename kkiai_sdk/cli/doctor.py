@@ -38,8 +38,8 @@ EXTRAS = {"cli": "click", "mock": "uvicorn", "contract": "schemathesis", "aiohtt
 #: Valid values, so that the key and the URL are checked one at a time. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
 ADVICE = {
-    "DNS": "check the name and the network",
-    "connection": "a firewall or a proxy may block it; for certificates see SSL_CERT_FILE",
+    "DNS": "check name and network",
+    "connection": "is there a firewall or proxy? for certificates see SSL_CERT_FILE",
 }
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}

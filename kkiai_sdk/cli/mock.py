@@ -15,7 +15,7 @@ from kkiai_sdk.cli.exit_codes import ExitCode
 from kkiai_sdk.cli.options import CONNECTION_OPTIONS, WAIT_TIMEOUT, Connection, command, option
 from kkiai_sdk.cli.output import OutputOptions, run
 from kkiai_sdk.cli.results import visible
-from kkiai_sdk.cli.tasks import download_work, wait_work
+from kkiai_sdk.cli.tasks import download_videos, wait_for_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,10 +90,11 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
     run_demo = partial(run, ids=ids, options=OutputOptions(), resume_command="kkiai demo {}" if task_id else "")
     with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")
-        code = run_demo(wait_work(gateway, ids, timeout), command="wait")
+        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client(), command="wait")
         if code is ExitCode.SUCCESS:
             sys.stderr.write(f"\n$ kkiai download {visible(ids[0])} -o {visible(str(directory))}\n")
-            code = run_demo(download_work(gateway, ids, timeout, directory, overwrite=True), command="download")
+            work = partial(download_videos, ids=ids, timeout=timeout, dest=directory, overwrite=True)
+            code = run_demo(work, gateway.client(), command="download")
     if code is ExitCode.SUCCESS:
         own_task = "" if task_id else WITH_OWN_TASK
         sys.stderr.write(f"\nThe video is in {visible(str(directory.resolve()))}.\nTry next:\n{own_task}{NEXT_STEPS}")

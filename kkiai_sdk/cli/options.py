@@ -39,8 +39,8 @@ _SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?)(i?)b?")
 
 
 def option(*names: str, **attributes: Any) -> click.Option:
-    """Make an option: with a value if it has a metavar, else a flag."""
-    return click.Option(names, is_flag="metavar" not in attributes, **attributes)
+    """Make an option: with a value if it has a metavar or a type, else a flag."""
+    return click.Option(names, is_flag=not {"metavar", "type"} & attributes.keys(), **attributes)
 
 
 IDS = click.Argument(["ids"], metavar="ID...", nargs=-1, required=True)
@@ -90,13 +90,12 @@ def read_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a command line, with shared options as ``connection``, ``output`` and seconds."""
     values = dict(params)
     poll = poll_policy(values.pop("poll_interval")) if "poll_interval" in values else PollPolicy()
-    values["connection"] = Connection(values.pop("base_url", None), api_key(values.pop("api_key_file")), poll)
+    key_file = values.pop("api_key_file")
+    values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
     if "json" in values:
         values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
-    if "timeout" in values:
-        values["timeout"] = duration("--timeout", values["timeout"], unlimited=True)
-    if "request_timeout" in values:
-        values["request_timeout"] = duration("--timeout", values["request_timeout"])
+    for name in {"timeout", "request_timeout"} & values.keys():
+        values[name] = duration("--timeout", values[name], unlimited=name == "timeout")
     if "ids" in values:
         values["ids"] = read_ids(values["ids"])
     return values
@@ -132,10 +131,8 @@ def duration(name: str, text: str, *, unlimited: bool = False) -> float:
     return sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1, 1), strict=True))
 
 
-def byte_count(name: str, text: str | None) -> int | None:
-    """Return the bytes of ``500``, ``20MB`` (decimal) or ``20MiB`` (binary); None for None."""
-    if text is None:
-        return None
+def byte_count(name: str, text: str) -> int:
+    """Return the bytes of ``500``, ``20MB`` (decimal) or ``20MiB`` (binary)."""
     match = _SIZE.fullmatch(text.strip().lower())
     if match is None or not float(match[1]):
         raise ConfigurationError(f"{name} must be a size above 0 such as 500kB, 20MB or 2GiB, not {text[:40]!a}")
@@ -175,10 +172,8 @@ def _ids_from_stdin() -> Iterable[str]:
         raise ConfigurationError("the ids on stdin are not text") from None
 
 
-def api_key(path: Path | None) -> str | None:
-    """Return the key that a file holds on its only line; None for None."""
-    if path is None:
-        return None
+def api_key(path: Path) -> str:
+    """Return the key that a file holds on its only line."""
     if str(path) == "-":
         raise ConfigurationError("--api-key-file must be a file: stdin is for ids")
     try:

@@ -21,12 +21,15 @@ from rich.text import Text
 from kkiai_sdk import KkiaiError, VideoTask, WaitResult
 from kkiai_sdk.cli.display import Display
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
-from kkiai_sdk.cli.results import Received, Saved, error_data, error_message, outcome_of, status_of, visible
+from kkiai_sdk.cli.results import Received, Saved, error_data, error_message, failure, outcome_of, status_of, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kkiai_sdk.cli.results import Emit, Event, Outcome, Work
+    from kkiai_sdk import Kkiai
+    from kkiai_sdk.cli.results import Emit, Event, Outcome
+
+    Work: TypeAlias = Callable[[Kkiai, Emit], None]
 
 CommandName: TypeAlias = Literal["query", "wait", "watch", "download"]
 T = TypeVar("T")
@@ -162,12 +165,17 @@ class Output:
 
 
 def run(
-    work: Work, ids: Sequence[str], command: CommandName, options: OutputOptions, *, resume_command: str = ""
+    work: Work,
+    client: Kkiai,
+    ids: Sequence[str],
+    command: CommandName,
+    options: OutputOptions,
+    *,
+    resume_command: str = "",
 ) -> ExitCode:
-    """Run ``work`` in the background, write its events and return the exit code.
+    """Run ``work`` in the background, write its events, close the client and return the exit code.
 
     :param resume_command: suggested after Ctrl-C, with ``{}`` in place of the ids.
-    :raises KkiaiError: an error that is not about a task, such as a missing key.
     """
     log = logging.getLogger("kkiai_sdk")
     level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else logging.WARNING
@@ -177,7 +185,12 @@ def run(
         log.addHandler(handler)
         log.setLevel(level)
         try:
-            work(emit)
+            with client:
+                work(client, emit)
+        except KkiaiError as error:
+            if len(ids) > 1:
+                raise
+            emit(failure(ids[0], error))
         finally:
             log.removeHandler(handler)
             log.setLevel(logging.NOTSET)

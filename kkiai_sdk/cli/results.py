@@ -51,8 +51,6 @@ class Saved:
 #: A VideoTask is a change of a task, a WaitResult the end of a query or wait, a str a line of the log.
 Event: TypeAlias = VideoTask | WaitResult | Received | Saved | str
 Emit: TypeAlias = Callable[[Event], object]
-#: A function that does the work of a command and emits its events.
-Work: TypeAlias = Callable[[Emit], None]
 
 
 @frozen
@@ -96,6 +94,11 @@ class Outcome:
         if self.is_failed:
             return Group(line, Padding.indent(Text(self.detail), 2))
         return Group(line.append(f"\n  {visible(self.detail)}" if self.state in SYMBOLS else ""))
+
+
+def failure(task_id: str, error: KkiaiError) -> WaitResult:
+    """Return the result of a task for which an SDK error was raised."""
+    return WaitResult(task_id, error.task if isinstance(error, sdk.TaskError) else None, error)
 
 
 def outcome_of(event: VideoTask | WaitResult | Saved) -> Outcome:

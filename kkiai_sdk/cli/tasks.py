@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kkiai_sdk import ConfigurationError, KkiaiError, TaskError, WaitResult
+from kkiai_sdk import ConfigurationError, KkiaiError, WaitResult
 from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, WAIT_OPTIONS, byte_count, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, run
-from kkiai_sdk.cli.results import Emit, Received, Saved, Work
+from kkiai_sdk.cli.results import Emit, Received, Saved, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,22 +40,21 @@ def query(ids: list[str], request_timeout: float, connection: Connection, output
     or status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed,
     or error if the query failed.
     """
-
-    def work(emit: Emit) -> None:
-        with connection.client(timeout=request_timeout) as client:
-            concurrency = signature(client.as_completed).parameters["max_concurrency"].default
-            with ThreadPool(min(concurrency, len(ids))) as pool:
-                for result in pool.imap(partial(_query_one, client), ids):
-                    emit(result)
-
-    return run(work, ids, "query", output)
+    work = partial(_query, ids=ids)
+    return run(work, connection.client(timeout=request_timeout), ids, "query", output)
 
 
-def _query_one(client: Kkiai, task_id: str) -> WaitResult:
-    try:
-        return WaitResult(task_id, client.query(task_id))
-    except KkiaiError as error:
-        return _failure(task_id, error)
+def _query(client: Kkiai, emit: Emit, ids: Sequence[str]) -> None:
+    def query_one(task_id: str) -> WaitResult:
+        try:
+            return WaitResult(task_id, client.query(task_id))
+        except KkiaiError as error:
+            return failure(task_id, error)
+
+    concurrency = signature(client.as_completed).parameters["max_concurrency"].default
+    with ThreadPool(min(concurrency, len(ids))) as pool:
+        for result in pool.imap(query_one, ids):
+            emit(result)
 
 
 @command(
@@ -69,7 +68,8 @@ def wait(ids: list[str], timeout: float, connection: Connection, output: OutputO
     An ID of - reads ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE and URL or reason,
     separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
-    return run(wait_work(connection, ids, timeout), ids, "wait", output, resume_command="kkiai wait {}")
+    work = partial(wait_for_tasks, ids=ids, timeout=timeout)
+    return run(work, connection.client(), ids, "wait", output, resume_command="kkiai wait {}")
 
 
 @command(
@@ -82,15 +82,11 @@ def watch(task_id: str, timeout: float, connection: Connection, output: OutputOp
     The lines have the format of `kkiai query`.
     """
 
-    def work(emit: Emit) -> None:
-        with connection.client() as client:
-            try:
-                for task in client.watch(task_id, timeout=timeout):
-                    emit(task)
-            except KkiaiError as error:
-                emit(_failure(task_id, error))
+    def work(client: Kkiai, emit: Emit) -> None:
+        for task in client.watch(task_id, timeout=timeout):
+            emit(task)
 
-    return run(work, [task_id], "watch", output, resume_command="kkiai watch {}")
+    return run(work, connection.client(), [task_id], "watch", output, resume_command="kkiai watch {}")
 
 
 OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
@@ -123,9 +119,11 @@ def download(
     An ID of - reads ids from stdin, one per line. Prints the path of each finished file. An interrupted download
     leaves a partial file; the same command resumes it.
     """
-    limit, dest = byte_count("--max-bytes", max_bytes), _target_path(target, is_directory=len(ids) > 1)
-    work = download_work(connection, ids, timeout, dest, overwrite=overwrite, max_bytes=limit)
-    return run(work, ids, "download", output, resume_command=f"kkiai download {{}} -o {shlex.quote(target)}")
+    dest = _target_path(target, is_directory=len(ids) > 1)
+    limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
+    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, overwrite=overwrite, max_bytes=limit)
+    resume_command = f"kkiai download {{}} -o {shlex.quote(target)}"
+    return run(work, connection.client(), ids, "download", output, resume_command=resume_command)
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:
@@ -140,49 +138,33 @@ def _target_path(text: str, *, is_directory: bool) -> Path:
     return path
 
 
-def wait_work(connection: Connection, ids: Sequence[str], timeout: float) -> Work:
+def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float) -> None:
     """Wait for every id; emits each result as it comes and, for a single id, the changes before it."""
-
-    def work(emit: Emit) -> None:
-        with connection.client() as client:
-            if len(ids) > 1:
-                for result in client.as_completed(ids, timeout=timeout):
-                    emit(result)
-                return
-            try:
-                emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
-            except KkiaiError as error:
-                emit(_failure(ids[0], error))
-
-    return work
+    if len(ids) == 1:
+        emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
+        return
+    for result in client.as_completed(ids, timeout=timeout):
+        emit(result)
 
 
-def download_work(connection: Connection, ids: Sequence[str], timeout: float, dest: Path, **options: Any) -> Work:
+def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float, dest: Path, **options: Any) -> None:
     """Wait for every id and download its video; emits progress, and a Saved or a failure for each."""
 
-    def save(emit: Emit, task_id: str, fetch: Callable[..., Path]) -> None:
-        try:
-            path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
-            emit(Saved(task_id, str(path), path.stat().st_size))
-        except KkiaiError as error:
-            emit(_failure(task_id, error))
+    def save(task_id: str, fetch: Callable[..., Path]) -> None:
+        path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
+        emit(Saved(task_id, str(path), path.stat().st_size))
 
-    def work(emit: Emit) -> None:
-        def save_result(result: WaitResult) -> None:
-            emit(result)
-            if result.error is None and result.task is not None:
-                save(emit, result.task_id, partial(client.download, result.task))
+    def save_result(result: WaitResult) -> None:
+        emit(result)
+        if result.task is not None and result.error is None:
+            try:
+                save(result.task_id, partial(client.download, result.task))
+            except KkiaiError as error:
+                emit(failure(result.task_id, error))
 
-        with connection.client() as client:
-            if len(ids) == 1:
-                save(emit, ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
-                return
-            with ThreadPool(MAX_DOWNLOADS) as pool:
-                for _ in pool.imap_unordered(save_result, client.as_completed(ids, timeout=timeout)):
-                    pass
-
-    return work
-
-
-def _failure(task_id: str, error: KkiaiError) -> WaitResult:
-    return WaitResult(task_id, error.task if isinstance(error, TaskError) else None, error)
+    if len(ids) == 1:
+        save(ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
+        return
+    with ThreadPool(MAX_DOWNLOADS) as pool:
+        for _ in pool.imap_unordered(save_result, client.as_completed(ids, timeout=timeout)):
+            pass
