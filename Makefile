@@ -74,10 +74,10 @@ $(LOWEST)/.stamp: $(DEV_STAMP) requirements/lowest.txt requirements/dev.txt pypr
 	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The command line's reference is written by the locked version of typer, which words it in its own way.
+# The command line's reference is written by the locked version of click, which words it in its own way.
 .PHONY: test-lowest
 test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versions of what it needs
-	@$(LOWEST)/bin/python -m pytest --numprocesses=auto $(DEEP) tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
+	@$(LOWEST)/bin/python -m pytest --numprocesses=auto $(DEEP) tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_docs.py $(ARGS)
 
 .PHONY: mutate
 mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (ten minutes; MODULES="_text models")

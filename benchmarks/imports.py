@@ -23,7 +23,7 @@ TIMES = 4
 
 Times = dict[str, list[tuple[float, float]]]
 
-_CLI = ("httpx", "attrs", "sniffio", "typer", "rich")
+_CLI = ("httpx", "attrs", "sniffio", "click", "rich")
 #: What is started, in which packages, with the SDK among them or not.
 IMPORTS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "nothing (bare Python)": ("pass", ("httpx",), False),
@@ -31,7 +31,7 @@ IMPORTS: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "import kkiai_sdk": ("import kkiai_sdk", ("httpx", "attrs", "sniffio"), True),
     "from kkiai_sdk import Kkiai": ("from kkiai_sdk import Kkiai", ("httpx", "attrs", "sniffio"), True),
     "from kkiai_sdk import AsyncKkiai": ("from kkiai_sdk import AsyncKkiai", ("httpx", "attrs", "sniffio"), True),
-    "import typer": ("import typer", _CLI, True),
+    "import click": ("import click", _CLI, True),
     "kkiai --help": (
         "import sys; sys.argv = ['kkiai', '--help']; from kkiai_sdk.cli.main import main; main()", _CLI, True,
     ),
@@ -151,7 +151,7 @@ def _reached(starts: Times, firsts: Times) -> dict[str, float]:
         "import_package": median(_over(starts, "import kkiai_sdk")),
         "import_client": ratio(_wall(starts, "from kkiai_sdk import Kkiai"), _wall(starts, "import httpx")),
         "import_client_only": ratio(_over(starts, "from kkiai_sdk import Kkiai"), _over(starts, "import httpx")),
-        "import_help": ratio(_wall(starts, "kkiai --help"), _wall(starts, "import typer")),
+        "import_help": ratio(_wall(starts, "kkiai --help"), _wall(starts, "import click")),
         "import_openai": ratio(_wall(starts, "import openai"), _wall(starts, "from kkiai_sdk import Kkiai")),
         "first": ratio(_wall(firsts, "kkiai"), _wall(firsts, "httpx")),
         "first_openai": ratio(_wall(firsts, "openai"), _wall(firsts, "kkiai")),

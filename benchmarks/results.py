@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).parent / "RESULTS.md"
 LIBRARIES = (
-    "httpx", "httpcore", "sniffio", "attrs", "aiohttp", "httpx-aiohttp", "typer", "openai", "runwayml", "lumaai",
+    "httpx", "httpcore", "sniffio", "attrs", "aiohttp", "httpx-aiohttp", "click", "openai", "runwayml", "lumaai",
     "replicate", "fal-client", "huggingface-hub", "httpx2", "matplotlib",
 )  # fmt: skip
 
@@ -62,7 +62,7 @@ GOALS = (
     Goal(f"the same {_AIOHTTP}", "wait_served_aiohttp", 0.95, is_least=True),
     Goal("`import kkiai_sdk`, over bare Python", "import_package", 15.0, unit=" ms"),
     Goal("`from kkiai_sdk import Kkiai`, by `import httpx`", "import_client", 1.15),
-    Goal("`kkiai --help`, by `import typer`", "import_help", 2.0),
+    Goal("`kkiai --help`, by `import click`", "import_help", 2.0),
     Goal("first answer of a fresh process, by a script with httpx", "first", 1.10),
     Goal("throughput of a download, by a bare httpx loop", "download_speed", 0.95, is_least=True),
     Goal("CPU of a download, by a bare httpx loop", "download_cpu", 1.10),

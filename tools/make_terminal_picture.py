@@ -1,48 +1,42 @@
-"""Draws `docs/kkiai-wait.svg`: what `kkiai wait` looks like in a terminal, moving.
+"""Draws `docs/kkiai-wait.svg`, an animation of `kkiai wait` in a terminal.
 
 Run it from anywhere with `python tools/make_terminal_picture.py [TARGET]`; it needs the extras `cli` and `mock`.
 
-The snapshots come from the mock gateway by way of the real client, and the code of the command line draws them. The
-clock is set by hand, so every run shows the same moments. Viewers that play no animation show one frame of it.
+The tasks come from the mock gateway through the real client, and the command line's own code renders them. The clock is
+set by hand, so that every run draws the same frames. A viewer that plays no animation shows one of them.
 """
 
 from __future__ import annotations
 
 import io
-import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from kkiai_sdk import Kkiai, VideoTask, WaitResult
-from kkiai_sdk.cli.board import Board
-from kkiai_sdk.cli.report import Terminal, as_text
-from kkiai_sdk.cli.view import view
+from kkiai_sdk import Kkiai, VideoTask
+from kkiai_sdk.cli.display import Display
+from kkiai_sdk.cli.results import outcome_of
 from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import RenderableType
-
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "kkiai-wait.svg"
 TASK = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
-WIDTH, LINES = 80, 4
-TERMINAL = Terminal(WIDTH, plain=False)
-#: Seconds: between two queries, between two frames, and how long the last frame stays.
-POLL, FRAME, REST = 2.0, 0.25, 4.0
-END = 10.0
-#: The frame for viewers that play no animation, as a second of the wait.
-STILL = 6.5
 PROMPT = Text.assemble(("$ ", "green"), ("kkiai wait ", "bold"), TASK)
+COLUMNS, LINES = 92, 3
+#: Frames per query, and seconds per query and per frame.
+FRAMES, POLL = 8, 2.0
+FRAME = POLL / FRAMES
+#: Seconds until the task ends, of the animation, and of the frame for viewers that play no animation.
+END, TOTAL, STILL = 10.0, 14.0, 6.5
 
-_SVG = """\
+SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="title">
-<title id="title">kkiai wait follows a task from pending to its finished video</title>
+<title id="title">kkiai wait shows a task from pending to its finished video</title>
 <style>
 text {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: 20px; }}
 .frame {{ visibility: hidden; }}
@@ -60,94 +54,64 @@ text {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans
 </g>
 </svg>
 """
-_PART = "{styles}\0<defs>{lines}</defs>{backgrounds}{matrix}\0{terminal_width}"
+#: What rich exports of a frame: its styles and its shapes.
+FRAME_FORMAT = "{styles}\0<defs>{lines}</defs>{backgrounds}{matrix}"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A picture and the seconds at which it appears and goes."""
-
-    content: RenderableType
-    begins: float
-    ends: float
-
-
-def snapshots() -> dict[float, VideoTask]:
-    """What the mock gateway answers in the course of a task's life."""
+def tasks() -> list[VideoTask]:
+    """Return the answers of the mock gateway from the start of a task to its end, one per poll."""
     now = 1000.25
-    with (
-        MockGateway(clock=lambda: now) as gateway,
-        Kkiai(gateway.api_key, base_url=gateway.base_url) as client,
-    ):
-        found = {}
-        for number in range(int(END / POLL) + 1):
-            found[number * POLL] = _without_port(client.query(TASK))
+    found: list[VideoTask] = []
+    with MockGateway(clock=lambda: now) as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
+        while not found or not found[-1].is_done:
+            task = client.query(TASK).to_dict()
+            url = (task["video_url"] or "").replace(gateway.base_url, "http://127.0.0.1:8000")
+            found.append(VideoTask.from_dict(task | {"video_url": url or None}))
             now += POLL
     return found
 
 
-def _without_port(task: VideoTask) -> VideoTask:
-    text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8000", task.video_url or "")
-    return VideoTask.from_dict(task.to_dict() | {"video_url": text or None})
-
-
-def frames() -> Iterator[Frame]:
-    """The wait, frame by frame, and its end."""
-    answers = snapshots()
-    board = Board.of([TASK], 0.0)
+def screens() -> Iterator[tuple[float, Console]]:
+    """Yield the start of every frame in seconds, and a console that recorded it."""
+    now, answers = 0.0, tasks()
+    display = Display([TASK], _console(), is_live=False, get_time=lambda: now)
     for number in range(int(END / FRAME)):
         now = number * FRAME
-        if now in answers and (now == 0 or answers[now].progress != answers[now - POLL].progress):
-            board.apply(answers[now], now)
-        yield Frame(view(board, now, TERMINAL, LINES), now, now + FRAME)
-    result = as_text(WaitResult(TASK, answers[END]), END, TERMINAL)
-    yield Frame(result or "", END, END + REST)
+        if number % FRAMES == 0:
+            display.update(answers[number // FRAMES])
+        console = _console()
+        console.print(PROMPT, display.render(), sep="\n")
+        yield now, console
+    console = _console()
+    console.print(PROMPT, outcome_of(answers[-1]).as_text(END, console), sep="\n", crop=False)
+    yield END, console
 
 
-def drawn(number: int, frame: Frame) -> tuple[str, str]:
-    """The styles and the shapes of one frame."""
-    console = Console(
-        file=io.StringIO(), record=True, width=WIDTH, force_terminal=True, color_system="truecolor", highlight=False
-    )
-    console.print(PROMPT, frame.content, sep="\n", soft_wrap=False)
-    styles, shapes, _ = console.export_svg(code_format=_PART, unique_id=f"f{number}").split("\0")
-    mark = 'id="still"' if frame.begins == STILL else f'style="animation-name: k{number}"'
-    return styles.strip(), f'<g class="frame" {mark}>{shapes}</g>'
-
-
-def keyframe(number: int, frame: Frame, total: float) -> str:
-    """When a frame is to be seen."""
-    name = f"#still {{ animation-name: k{number}; }}\n" if frame.begins == STILL else ""
-    first, last = 100 * frame.begins / total, 100 * frame.ends / total
-    start = "" if first == 0 else "0% { visibility: hidden; } "
-    return (
-        f"{name}@keyframes k{number} {{ {start}{first:.3f}% {{ visibility: visible; }} "
-        f"{last:.3f}% {{ visibility: {'visible' if last >= 100 else 'hidden'}; }} }}"
-    )
+def _console() -> Console:
+    file = io.StringIO()
+    return Console(file=file, record=True, width=COLUMNS, height=24, force_terminal=True, color_system="truecolor")
 
 
 def picture() -> str:
-    """The whole SVG."""
-    every = list(frames())
-    total = every[-1].ends
-    parts = [drawn(number, frame) for number, frame in enumerate(every)]
-    return _SVG.format(
-        width=WIDTH * 12.2 + 36,
-        height=LINES * 24.4 + 48,
-        total=total,
-        keyframes="\n".join(keyframe(number, frame, total) for number, frame in enumerate(every)),
-        styles="\n".join(styles for styles, _ in parts),
-        frames="\n".join(shapes for _, shapes in parts),
-    )
-
-
-def main() -> None:
-    """Write the picture."""
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
-    text = picture()
-    target.write_text(text, encoding="utf-8")
-    print(f"{target}: {len(text)} characters")
+    """Return the SVG."""
+    starts, consoles = zip(*screens(), strict=True)
+    keyframes, styles, frames = "", "", ""
+    for number, (start, end, console) in enumerate(zip(starts, (*starts[1:], TOTAL), consoles, strict=True)):
+        style, shapes = console.export_svg(code_format=FRAME_FORMAT, unique_id=f"f{number}").split("\0")
+        hidden = "0% { visibility: hidden; } " if start else ""
+        shown = f"{100 * start / TOTAL:.3f}% {{ visibility: visible; }}"
+        gone = f"{100 * end / TOTAL:.3f}% {{ visibility: {'visible' if end == TOTAL else 'hidden'}; }}"
+        keyframes += f"@keyframes k{number} {{ {hidden}{shown} {gone} }}\n"
+        keyframes += f"#still {{ animation-name: k{number}; }}\n" if start == STILL else ""
+        styles += f"{style.strip()}\n"
+        mark = 'id="still"' if start == STILL else f'style="animation-name: k{number}"'
+        frames += f'<g class="frame" {mark}>{shapes}</g>\n'
+    width, height = COLUMNS * 12.2 + 36, LINES * 24.4 + 48
+    texts = {"keyframes": keyframes.strip(), "styles": styles.strip(), "frames": frames.strip()}
+    return SVG.format(width=width, height=height, total=TOTAL, **texts)
 
 
 if __name__ == "__main__":
-    main()
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
+    target.write_text(picture(), encoding="utf-8")
+    print(f"{target} is up to date")

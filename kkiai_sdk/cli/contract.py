@@ -1,204 +1,158 @@
-"""``kkiai contract``: runs the check, tells the result, and writes the reports that were asked for."""
+"""``kkiai contract``: runs the contract check, prints its result and writes its reports."""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+import click
 from rich.text import Text
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.cli.codes import Code
-from kkiai_sdk.cli.output import console
-from kkiai_sdk.cli.text import middle_cut, visible
-from kkiai_sdk.contract import Severity, baseline_text, check, html, junit, sarif, workflow_commands
+from kkiai_sdk.cli.exit_codes import ExitCode
+from kkiai_sdk.cli.options import API_KEY_FILE, JSON, Connection, command, duration, option
+from kkiai_sdk.cli.output import OutputOptions, make_console
+from kkiai_sdk.cli.results import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
-    from rich.console import Console
+    from kkiai_sdk.contract import Finding, Report, Severity
 
-    from kkiai_sdk.contract import Finding, Report
+EXIT_CODES_HELP = """\
+\b
+Exit codes of this command:
+  0  the contract is kept
+  1  it is broken
+  2  invalid usage
+  3  not checked, or not in full: no key or no credit, unreachable, failing, too busy to
+     answer a query (429), or ended by --time-limit or Ctrl-C before a violation was found
+  6  checked, but the report could not be printed
 
-_COLOURS = {Severity.BREAKING: "bold red", Severity.DRIFT: "bold yellow", Severity.ADVICE: "bold blue"}
-#: For the codes of this command, which are its own: 3 says that the check could not be made.
-_CODES = {0: Code.DONE, 1: Code.FAILED, 3: Code.TIMED_OUT}
-
-
-@frozen
-class Target:
-    """Which gateway, and how it is asked."""
-
-    base_url: str | None
-    api_key: str | None = field(repr=False)
-    task_ids: tuple[str, ...]
-    fuzz: bool | None
-    rate: str | None
+"""
+FUZZ_HELP = "Send many generated requests, or a handful. [default: many to a gateway on this machine]"
+TIME_LIMIT_HELP = "Report the findings so far, as an incomplete check; none for no limit."
+SEVERITIES = click.Choice(["breaking", "drift"])
+COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"}
 
 
-@frozen
-class Options:
-    """What was asked for."""
+@command(
+    "kkiai contract",
+    "kkiai contract --base-url https://gateway.example.com --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    params=[
+        option("--base-url", metavar="URL", help="Gateway URL. [default: a mock gateway]"),
+        option("--task-id", "task_ids", metavar="ID", multiple=True, help="A task that the gateway knows; repeatable."),
+        option("--fuzz/--no-fuzz", default=None, help=FUZZ_HELP),
+        option("--spec", metavar="FILE", type=Path, help="The contract. [default: the openapi.yaml of the SDK]"),
+        option("--junit", metavar="FILE", type=Path, help="Write a JUnit report."),
+        option("--sarif", metavar="FILE", type=Path, help="Write a SARIF report."),
+        option("--html", metavar="FILE", type=Path, help="Write an HTML report."),
+        JSON,
+        option("--baseline", metavar="FILE", type=Path, help="Known findings, which do not fail the check."),
+        option("--write-baseline", metavar="FILE", type=Path, help="Write the findings as a baseline."),
+        option("--time-limit", metavar="DURATION", default="60s", help=TIME_LIMIT_HELP),
+        option("--rate", metavar="N/UNIT", help="Requests per s, m or h. [default: 5/s, unless on this machine]"),
+        option("--fail-on", type=SEVERITIES, default="breaking", help="Lowest severity that fails."),
+        option("--seed", metavar="NUMBER", type=int, default=1, help="Seed of the generated requests."),
+        API_KEY_FILE,
+    ],
+    notes=EXIT_CODES_HELP,
+)
+def contract(
+    *, connection: Connection, output: OutputOptions, fail_on: str, time_limit: str, **options: Any
+) -> ExitCode:
+    """Check a gateway against the contract, openapi.yaml.
 
-    target: Target
-    spec: Path | None
-    #: Seconds.
-    time_limit: float
-    baseline: Path | None
-    fail_on: Severity
-    seed: int
-    json: bool
+    Sends queries only: nothing is created or changed there. Without --base-url it checks a mock gateway of its own;
+    KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A gateway that is not on this machine
+    gets at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
+    """
+    from kkiai_sdk import contract as checker  # noqa: PLC0415 (needs the extra)
 
-
-@frozen
-class Files:
-    """Where reports go; None for those that were not asked for."""
-
-    junit: Path | None
-    sarif: Path | None
-    html: Path | None
-    baseline: Path | None
-
-    def check(self) -> None:
-        """Raise ConfigurationError for a file that cannot be written, before anything is sent."""
-        for path in (self.junit, self.sarif, self.html, self.baseline):
-            if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-                raise ConfigurationError(f"{str(path)!a} cannot be written: name a file in a folder that exists")
-
-    def write(self, report: Report, fail_on: Severity) -> None:
-        """Write them. Raises ConfigurationError."""
-        _write(self.junit, lambda: junit(report, fail_on))
-        _write(self.sarif, lambda: sarif(report))
-        _write(self.html, lambda: html(report, fail_on))
-        _write(self.baseline, lambda: baseline_text(report.findings))
-
-
-def _write(path: Path | None, text: Callable[[], str]) -> None:
-    if path is not None:
+    severity = checker.Severity(fail_on)
+    renderers: dict[str, Callable[[Report], str]] = {
+        "junit": lambda report: checker.junit(report, severity),
+        "sarif": checker.sarif,
+        "html": lambda report: checker.html(report, severity),
+        "write_baseline": lambda report: checker.baseline_text(report.findings),
+    }
+    targets = {name: path for name in renderers if (path := options.pop(name))}
+    for path in targets.values():
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise ConfigurationError(f"{str(path)!a} cannot be written: name a file in an existing directory")
+    options["time_limit"] = duration("--time-limit", time_limit, unlimited=True)
+    with make_console(sys.stderr).status("Checking …") as status, _hypothesis_storage():
+        options["progress"] = lambda count: status.update(f"Checking: {count} answers")
+        report = checker.check(connection.base_url, connection.api_key, **options)
+    for name, path in targets.items():
         try:
-            path.write_text(text(), encoding="utf-8")
-        except OSError as problem:
-            raise ConfigurationError(f"{str(path)!a} cannot be written: {problem.strerror}") from None
-
-
-def severity(option: str, text: str) -> Severity:
-    """``breaking`` or ``drift``. Raises ConfigurationError."""
-    if text not in {Severity.BREAKING, Severity.DRIFT}:
-        raise ConfigurationError(f"{option} must be breaking or drift, not {text[:40]!a}")
-    return Severity(text)
-
-
-def run(options: Options, files: Files) -> Code:
-    """Check, tell, write; gives the exit code."""
-    files.check()
-    target = options.target
-    with _counting() as count, _storage():
-        report = check(
-            target.base_url,
-            target.api_key,
-            task_ids=target.task_ids,
-            fuzz=target.fuzz,
-            spec=options.spec,
-            rate=target.rate,
-            time_limit=options.time_limit,
-            baseline=options.baseline,
-            seed=options.seed,
-            progress=count,
-        )
-    files.write(report, options.fail_on)
-    _tell(report, options)
-    return _CODES[report.exit_code(options.fail_on)]
+            path.write_text(renderers[name](report), encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{str(path)!a} cannot be written: {error.strerror}") from None
+    _print(report, severity, checker.workflow_commands(report), as_json=output.json)
+    # The meanings are those of EXIT_CODES_HELP.
+    return ExitCode(report.exit_code(severity))
 
 
 @contextmanager
-def _storage() -> Iterator[None]:
-    """Keeps Hypothesis, which generates the requests, from leaving a folder where the command was run."""
+def _hypothesis_storage() -> Iterator[None]:
+    """Keep Hypothesis from creating a directory where the command runs."""
     name = "HYPOTHESIS_STORAGE_DIRECTORY"
-    if name in os.environ:
-        yield
-        return
-    with TemporaryDirectory(prefix="kkiai-", ignore_cleanup_errors=True) as folder:
-        os.environ[name] = folder
+    with TemporaryDirectory(prefix="kkiai-", ignore_cleanup_errors=True) as directory:
+        is_ours = os.environ.setdefault(name, directory) == directory
         try:
             yield
         finally:
-            del os.environ[name]
+            if is_ours:
+                del os.environ[name]
 
 
-@contextmanager
-def _counting() -> Iterator[Callable[[int], object]]:
-    """Shows the number of answers on stderr while it grows, if that is a terminal."""
-    err = console(sys.stderr)
-    if not err.is_terminal or err.is_dumb_terminal:
-        yield lambda _: None
-        return
-    with err.status("Checking …") as status:
-        yield lambda count: status.update(f"Checking: {count} answers")
-
-
-def _tell(report: Report, options: Options) -> None:
-    out = console(sys.stdout)
-    if options.json:
-        out.file.writelines(f"{line}\n" for line in report.json_lines(options.fail_on))
+def _print(report: Report, severity: Severity, annotations: Iterable[str], *, as_json: bool) -> None:
+    out = make_console(sys.stdout)
+    if as_json:
+        out.file.write("".join(f"{line}\n" for line in report.json_lines(severity)))
+        if report.obstacle:
+            sys.stderr.write(f"kkiai: {visible(report.obstacle)}\n")
     else:
-        for line in _lines(report, options.fail_on, out):
+        for line in _lines(report, severity):
             out.print(line, soft_wrap=not out.is_terminal or bool(line.no_wrap))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        # The runner reads both streams; with --json stdout is for objects alone.
-        stream = sys.stderr if options.json else out.file
-        stream.writelines(f"{line}\n" for line in workflow_commands(report))
-    if report.obstacle and options.json:
-        sys.stderr.write(f"kkiai: {visible(report.obstacle)}\n")
+        # The runner reads both streams; with --json, stdout holds JSON only.
+        stream = sys.stderr if as_json else out.file
+        stream.write("".join(f"{line}\n" for line in annotations))
 
 
-def _lines(report: Report, fail_on: Severity, out: Console) -> Iterator[Text]:
+def _lines(report: Report, severity: Severity) -> Iterator[Text]:
     kind = "gentle" if report.is_gentle else "full"
     yield Text.assemble((report.base_url, "bold"), f" against {report.spec}, {kind} check")
     for finding in report.findings:
-        yield Text()
-        yield from _finding(finding, out.width if out.is_terminal else None)
+        yield from _finding_lines(finding)
     yield Text()
-    yield from _coverage(report)
+    if report.exchanges:
+        exercised = ", ".join(f"{name} {seen}/{total}" for name, (seen, total) in report.exercised().items())
+        yield Text(f"Exercised: {exercised}")
+        missing = [each.name for each in report.coverage if each.count == 0 and each.kind != "media type"]
+        yield from [Text(f"Not seen: {', '.join(missing)}", "dim")] if missing else []
     yield from (Text(f"note: {visible(note)}", "yellow") for note in report.notes)
-    yield Text(_counts(report))
-    colour = {0: "bold green", 1: "bold red"}.get(report.exit_code(fail_on), "bold yellow")
-    yield Text(visible(report.verdict(fail_on)), colour)
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts().items() if count) or "no findings"
+    yield Text(f"{len(report.exchanges)} requests in {report.elapsed:.1f} s: {counts}")
+    colour = {0: "bold green", 1: "bold red"}.get(report.exit_code(severity), "bold yellow")
+    yield Text(visible(report.verdict(severity)), colour)
 
 
-def _finding(finding: Finding, width: int | None) -> Iterator[Text]:
+def _finding_lines(finding: Finding) -> Iterator[Text]:
     times = f", {finding.count} times" if finding.count > 1 else ""
     known = ", known" if finding.is_known else ""
     head = f" {finding.rule}  {visible(finding.place)}{times}{known}"
-    yield Text.assemble((f"{finding.severity}", _COLOURS[finding.severity]), head)
+    yield Text.assemble("\n", (f"{finding.severity}", COLOURS[finding.severity]), head)
     yield Text(f"  {visible(finding.title)}")
-    room = max(width - 4, 20) if width else None
-    for mark, text, colour in (("-", finding.expected, "red"), ("+", finding.got, "green")):
-        yield Text(f"  {mark} {_cut(visible(text), room)}", colour)
+    yield Text(f"  - {visible(finding.expected)}", "red")
+    yield Text(f"  + {visible(finding.got)}", "green")
     yield Text(f"  The SDK {visible(finding.sdk)}.", "" if finding.survives else "bold red")
     if finding.curl:
-        # Never cut: it is there to be copied.
+        # Not wrapped, so that it is copied in one piece.
         yield Text(f"  {visible(finding.curl)}", "dim", no_wrap=True)
-
-
-def _cut(text: str, room: int | None) -> str:
-    return text if room is None else middle_cut(text, room)
-
-
-def _coverage(report: Report) -> Iterator[Text]:
-    if not report.exchanges:
-        return
-    parts = [f"{name} {seen}/{total}" for name, (seen, total) in report.exercised().items()]
-    yield Text(f"Exercised: {', '.join(parts)}")
-    missing = [each.name for each in report.coverage if each.count == 0 and each.kind != "media type"]
-    if missing:
-        yield Text(f"Not seen: {', '.join(missing)}", "dim")
-
-
-def _counts(report: Report) -> str:
-    counts = ", ".join(f"{count} {name}" for name, count in report.counts().items() if count) or "no findings"
-    return f"{len(report.exchanges)} requests in {report.elapsed:.1f} s: {counts}"

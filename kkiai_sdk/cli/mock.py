@@ -1,111 +1,110 @@
-"""``kkiai mock`` and ``kkiai demo``: the commands that need no gateway but their own."""
+"""``kkiai mock`` and ``kkiai demo``: the commands with a gateway of their own."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
+import click
 
-from kkiai_sdk.cli.codes import Code
-from kkiai_sdk.cli.events import Saved
-from kkiai_sdk.cli.report import Report
-from kkiai_sdk.cli.routes import Manner
-from kkiai_sdk.cli.run import execute
-from kkiai_sdk.cli.text import size, visible
-from kkiai_sdk.cli.work import Fetching, download, wait
+from kkiai_sdk import PollPolicy
+from kkiai_sdk.cli.exit_codes import ExitCode
+from kkiai_sdk.cli.options import CONNECTION_OPTIONS, WAIT_TIMEOUT, Connection, command, option
+from kkiai_sdk.cli.output import OutputOptions, run
+from kkiai_sdk.cli.results import visible
+from kkiai_sdk.cli.tasks import download_videos, wait_for_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from kkiai_sdk.cli.events import Event, Tell
-    from kkiai_sdk.cli.input import Connection
-    from kkiai_sdk.cli.work import Work
-
-#: The task of a demonstration: it is pending for 2 s and runs for 8 s, at speed 1.
+#: The task of a demonstration: at speed 1 it is pending for 2 s and runs for 8 s.
 DEMO_TASK = "grok:scenario-normal"
-#: Often enough for a bar that moves; the mock gateway minds nothing.
-DEMO_INTERVAL = "0.5s"
+#: Short enough for a bar that moves.
+DEMO_POLL = PollPolicy(min_interval=0.5)
+WITH_OWN_TASK = "  KKIAI_API_KEY=... kkiai demo ID   the same with a task of your own\n"
+NEXT_STEPS = """\
+  kkiai mock                        a gateway on this machine for your tests
+  kkiai --help                      all commands
+"""
+FAULT_HELP = "A fault for the first request; repeat it for the following ones. --list prints the names."
+SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How many times faster the mock's tasks run.")
 
-_OWN_TASK = "  KKIAI_API_KEY=... kkiai demo ID   the same with a task of your own\n"
-_MORE = (
-    "  kkiai mock                        a gateway on this machine for your tests\n"
-    "  kkiai --help                      all commands\n"
+
+@command(
+    "kkiai mock --speed 10",
+    "kkiai mock --fault close --fault reset-mid-body",
+    "kkiai mock --list",
+    params=[
+        option("--port", metavar="PORT", type=click.IntRange(0, 65_535), default=0, help="Port; 0 for a free one."),
+        option("--host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on, of this machine only."),
+        SPEED,
+        option("--fault", "faults", metavar="NAME", multiple=True, help=FAULT_HELP),
+        option("--cdn", help="Serve the videos from a second port, as a CDN would."),
+        option("--list", "is_list", help="Print the scripted tasks and faults, and exit."),
+        option("--api-key-file", metavar="FILE", type=Path, help="Accept only the key in it. [default: any key]"),
+    ],
 )
+def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> ExitCode:
+    """Run a mock gateway on this machine until Ctrl-C.
+
+    Its tasks follow scripts. Prints its address and a command to try. Needs the extra `mock`.
+    """
+    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (needs the extra)
+
+    if is_list:
+        found = {f"grok:scenario-{name}": summary for name, summary in gateways.scenarios().items()}
+        found |= {f"grok:fault-{name}": summary for name, summary in gateways.faults().items()}
+        width = max(map(len, found))
+        sys.stdout.write("".join(f"{task_id:{width}}  {summary}\n" for task_id, summary in found.items()))
+        return ExitCode.SUCCESS
+    with suppress(KeyboardInterrupt), gateways.MockGateway(api_key=connection.api_key, **gateway_options) as gateway:
+        sys.stdout.write(f"{gateway.banner()}Ctrl-C stops it.\n")
+        sys.stdout.flush()
+        gateway.wait()
+    return ExitCode.SUCCESS
 
 
-def list_scenarios() -> Code:
-    """Print the scripted tasks, and those whose answers break."""
-    from kkiai_sdk.mock import faults, scenarios  # noqa: PLC0415 (needs the extra)
+@command(
+    "kkiai demo",
+    "kkiai demo grok:eee6faa8-9dee-455c-aa82-02ac623adf3a -o videos",
+    params=[
+        click.Argument(["task_id"], metavar="[ID]", required=False),
+        option("--output", "-o", "directory", metavar="DIR", type=Path, default="demo", help="Target directory."),
+        SPEED,
+        WAIT_TIMEOUT,
+        *CONNECTION_OPTIONS,
+    ],
+)
+def demo(task_id: str | None, directory: Path, speed: float, timeout: float, connection: Connection) -> ExitCode:
+    """Wait for a task and download its video.
 
-    found = {f"grok:scenario-{name}": summary for name, summary in scenarios().items()}
-    found |= {f"grok:fault-{name}": summary for name, summary in faults().items()}
-    column = max(map(len, found))
-    for task_id, summary in found.items():
-        sys.stdout.write(f"{task_id:{column}}  {summary}\n")
-    return Code.DONE
-
-
-def serve(*, port: int, host: str, speed: float, faults: Sequence[str], cdn: bool, api_key: str | None) -> Code:
-    """Run the mock gateway until Ctrl-C."""
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
-
-    try:
-        with MockGateway(port=port, host=host, speed=speed, faults=faults, cdn=cdn, api_key=api_key) as gateway:
-            sys.stdout.write(f"{gateway.banner()}Ctrl-C stops it.\n")
-            sys.stdout.flush()
-            gateway.wait()
-    except KeyboardInterrupt:
-        pass
-    return Code.DONE
-
-
-@contextmanager
-def gateway_for_demo(connection: Connection, task_id: str | None, speed: float) -> Iterator[Connection]:
-    """The real gateway for a task of the caller's, else a mock gateway that is there as long as the context."""
-    if task_id is not None:
-        yield connection
-        return
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
-
-    with MockGateway(speed=speed) as gateway:
-        sys.stderr.write(f"A mock gateway runs at {gateway.base_url}; no key and no network is needed.\n")
-        yield evolve(connection, base_url=gateway.base_url, api_key=gateway.api_key)
-
-
-def demonstrate(connection: Connection, task_id: str | None, folder: Path, *, timeout: float, speed: float) -> Code:
-    """Wait for a task and fetch its video, as ``kkiai wait`` and ``kkiai download`` do, and say what to try next."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with gateway_for_demo(connection, task_id, speed) as there:
-        ids = [task_id or DEMO_TASK]
+    Without an id it runs against a mock gateway (extra `mock`) and takes about ten seconds; with one, against the
+    real gateway. An existing video of the same name is replaced.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    ids = [task_id or DEMO_TASK]
+    # After Ctrl-C, the tasks of a mock gateway are gone.
+    run_demo = partial(run, ids=ids, options=OutputOptions(), resume_command="kkiai demo {}" if task_id else "")
+    with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")
-        # An interrupted mock gateway is gone, and its tasks with it.
-        again = "kkiai demo {}" if task_id else ""
-        code = execute(wait(there, ids, timeout), ids, Report(), Manner(), again=again)
-        if code is not Code.DONE:
-            return code
-        sys.stderr.write(f"\n$ kkiai download {visible(ids[0])} -o {visible(str(folder))}\n")
-        saved: list[Saved] = []
-        work = _noting(download(there, ids, timeout, Fetching(folder, overwrite=True)), saved)
-        code = execute(work, ids, Report(files=True), Manner(), again=again)
-    if saved:
-        sys.stderr.write(_farewell(saved[0], is_mock=task_id is None))
+        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client(), command="wait")
+        if code is ExitCode.SUCCESS:
+            sys.stderr.write(f"\n$ kkiai download {visible(ids[0])} -o {visible(str(directory))}\n")
+            work = partial(download_videos, ids=ids, timeout=timeout, dest=directory, overwrite=True)
+            code = run_demo(work, gateway.client(), command="download")
+    if code is ExitCode.SUCCESS:
+        own_task = "" if task_id else WITH_OWN_TASK
+        sys.stderr.write(f"\nThe video is in {visible(str(directory.resolve()))}.\nTry next:\n{own_task}{NEXT_STEPS}")
     return code
 
 
-def _noting(work: Work, saved: list[Saved]) -> Work:
-    def noting(tell: Tell) -> None:
-        def told(event: Event) -> None:
-            saved.extend([event] if isinstance(event, Saved) else [])
-            tell(event)
+@contextmanager
+def _mock_connection(speed: float) -> Iterator[Connection]:
+    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (needs the extra)
 
-        work(told)
-
-    return noting
-
-
-def _farewell(saved: Saved, *, is_mock: bool) -> str:
-    place = visible(str(Path(saved.path).resolve()))
-    return f"\nThe video lies at {place} ({size(saved.size)}).\nTry next:\n{_OWN_TASK if is_mock else ''}{_MORE}"
+    with gateways.MockGateway(speed=speed) as gateway:
+        sys.stderr.write(f"A mock gateway runs at {gateway.base_url}; it needs no key and no network.\n")
+        yield Connection(gateway.base_url, gateway.api_key, DEMO_POLL)

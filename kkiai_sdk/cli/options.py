@@ -1,101 +1,193 @@
-"""The arguments and options of the command line, as Typer reads them from annotations."""
+"""Options that several commands share, and the values read from them.
 
+An invalid value raises a ConfigurationError that names the option and the accepted forms.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import typer
+import click
+from attrs import field, frozen
 
-Ids = Annotated[
-    list[str],
-    typer.Argument(metavar="ID...", help="Task ids; - reads them from stdin, one per line.", show_default=False),
+from kkiai_sdk import ConfigurationError, KkiaiError, PollPolicy
+from kkiai_sdk.cli.output import OutputOptions, report_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kkiai_sdk import Kkiai
+    from kkiai_sdk.cli.exit_codes import ExitCode
+
+    Function: TypeAlias = Callable[..., ExitCode]
+
+#: Bytes read of a key file; a key has at most 512 characters.
+KEY_FILE_LIMIT = 4096
+#: Ids per command: more than a shell passes as arguments, and few enough to hold in memory.
+MAX_IDS = 100_000
+#: Characters per line of ids; an id has at most 256.
+MAX_LINE = 4096
+
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
+_DURATION = re.compile(rf"(?=.)(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?|({_NUMBER})")
+_SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?)(i?)b?")
+
+
+def option(*names: str, **attributes: Any) -> click.Option:
+    """Make an option: with a value if it has a metavar or a type, else a flag."""
+    return click.Option(names, is_flag=not {"metavar", "type"} & attributes.keys(), **attributes)
+
+
+IDS = click.Argument(["ids"], metavar="ID...", nargs=-1, required=True)
+API_KEY_FILE = option("--api-key-file", metavar="FILE", type=Path, help="File with the key. [default: $KKIAI_API_KEY]")
+CONNECTION_OPTIONS = [
+    option("--base-url", metavar="URL", help="Gateway URL. [default: $KKIAI_BASE_URL, else the documented one]"),
+    API_KEY_FILE,
 ]
-OneId = Annotated[str, typer.Argument(metavar="ID", help="The task id.", show_default=False)]
-BaseUrl = Annotated[
-    str | None, typer.Option(metavar="URL", help="The gateway. [default: $KKIAI_BASE_URL, else the documented one]")
+JSON = option("--json", help="Print one JSON object per line on stdout, for errors too.")
+COMMON_OPTIONS = [
+    *CONNECTION_OPTIONS,
+    JSON,
+    option("--quiet", "-q", help="Show no progress on stderr."),
+    option("--verbose", "-v", help="Log every request to stderr."),
 ]
-KeyFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="A file that holds the key. [default: $KKIAI_API_KEY]")
+WAIT_TIMEOUT = option("--timeout", metavar="DURATION", default="30m", help="Limit of the wait: 30s, 2h, 1h30m or none.")
+WAIT_OPTIONS = [
+    WAIT_TIMEOUT,
+    option("--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."),
 ]
-WaitTimeout = Annotated[
-    str, typer.Option("--timeout", metavar="DURATION", help="How long to wait: 30s, 10m, 2h, 1h30m or none.")
-]
-QueryTimeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long one request may take.")]
-Interval = Annotated[
-    str,
-    typer.Option(
-        "--poll-interval", metavar="DURATION", help="The first pause between two queries; pauses grow to 15s."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, for errors too.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every request to stderr.")]
-Output = Annotated[
-    str,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE|DIR",
-        help="Where to. A folder that is missing is made for several ids, or if it ends with /.",
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-MaxBytes = Annotated[str | None, typer.Option(metavar="SIZE", help="Refuse larger videos, such as 200MB.")]
-Port = Annotated[int, typer.Option("--port", metavar="PORT", min=0, max=65_535, help="The port; 0 for a free one.")]
-Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; only this machine can connect.")]
-Speed = Annotated[float, typer.Option("--speed", metavar="FACTOR", help="How many times faster tasks live.")]
-Faults = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fault", metavar="NAME", help="What befalls the first request; repeated: the next ones. --list names them."
-    ),
-]
-Cdn = Annotated[bool, typer.Option("--cdn", help="Serve the videos from a second port, as a CDN would.")]
-ListThem = Annotated[bool, typer.Option("--list", help="Print the scripted tasks and faults, and exit.")]
-OnlyKey = Annotated[Path | None, typer.Option(metavar="FILE", help="Take only the key in this file. [default: any]")]
-DemoId = Annotated[
-    str | None,
-    typer.Argument(metavar="[ID]", help="A task of yours; without it, one of a mock gateway.", show_default=False),
-]
-Folder = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the video goes; made if missing.")]
-StepTimeout = Annotated[str, typer.Option("--timeout", metavar="DURATION", help="How long each step may take.")]
-Gateway = Annotated[str | None, typer.Option("--base-url", metavar="URL", help="The gateway. [default: a mock]")]
-KnownIds = Annotated[
-    list[str] | None, typer.Option("--task-id", metavar="ID", help="A task that the gateway knows; may be repeated.")
-]
-Fuzz = Annotated[
-    bool | None,
-    typer.Option(
-        "--fuzz/--no-fuzz",
-        help="Send many generated requests, or a handful. [default: many if it is on this machine]",
-        show_default=False,
-    ),
-]
-SpecFile = Annotated[
-    Path | None, typer.Option("--spec", metavar="FILE", help="The contract. [default: the SDK's own openapi.yaml]")
-]
-JUnit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")]
-Sarif = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF report.")]
-Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report for people.")]
-Baseline = Annotated[
-    Path | None, typer.Option("--baseline", metavar="FILE", help="Findings that are known fail nothing.")
-]
-WriteBaseline = Annotated[
-    Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write what is found as a baseline.")
-]
-TimeLimit = Annotated[
-    str,
-    typer.Option(
-        "--time-limit",
-        metavar="DURATION",
-        help="Report what is known by then, as not checked in full; none for no limit.",
-    ),
-]
-Rate = Annotated[
-    str | None,
-    typer.Option("--rate", metavar="N/UNIT", help="Requests per s, m or h. [default: 5/s, unless on this machine]"),
-]
-FailOn = Annotated[
-    str, typer.Option("--fail-on", metavar="SEVERITY", help="The mildest finding that fails: breaking or drift.")
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="NUMBER", help="Decides what is generated.")]
-Version = Annotated[bool, typer.Option("--version", help="Show the version.")]
+
+
+def request_timeout(default: str, subject: str) -> click.Option:
+    """Make a ``--timeout`` that must be limited."""
+    return option("--timeout", "request_timeout", metavar="DURATION", default=default, help=f"Time limit of {subject}.")
+
+
+def command(*examples: str, params: list[click.Parameter], notes: str = "") -> Callable[[Function], Command]:
+    """Make a function a command whose help ends with ``notes`` and ``examples``."""
+    epilog = f"{notes}\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
+    return click.command(cls=Command, params=params, epilog=epilog)
+
+
+class Command(click.Command):
+    """A command that returns an exit code, also for an SDK error."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command's function with the values of :func:`read_params`."""
+        assert self.callback is not None
+        try:
+            return ctx.invoke(self.callback, **read_params(ctx.params))
+        except KkiaiError as error:
+            return report_error(error, as_json=ctx.params.get("json", False))
+
+
+def read_params(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a command line, with shared options as ``connection``, ``output`` and seconds."""
+    values = dict(params)
+    poll = poll_policy(values.pop("poll_interval")) if "poll_interval" in values else PollPolicy()
+    key_file = values.pop("api_key_file")
+    values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
+    if "json" in values:
+        values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
+    for name in {"timeout", "request_timeout"} & values.keys():
+        values[name] = duration("--timeout", values[name], unlimited=name == "timeout")
+    if "ids" in values:
+        values["ids"] = read_ids(values["ids"])
+    return values
+
+
+@frozen
+class Connection:
+    """The gateway, the key and the poll schedule of a command."""
+
+    base_url: str | None = None
+    #: None takes the key from the environment.
+    api_key: str | None = field(default=None, repr=False)
+    poll: PollPolicy = field(factory=PollPolicy)
+
+    def client(self, **options: Any) -> Kkiai:
+        """Make a client with these and further options."""
+        from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
+
+        if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):
+            raise ConfigurationError("no API key: set KKIAI_API_KEY, or name a file that holds it with --api-key-file")
+        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
+
+
+def duration(name: str, text: str, *, unlimited: bool = False) -> float:
+    """Return the seconds of ``30s``, ``10m``, ``2h``, ``1h30m`` or a number; infinity for ``none`` if ``unlimited``."""
+    text = text.strip().lower()
+    if unlimited and text == "none":
+        return math.inf
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        limit = ", or none for no limit" if unlimited else ""
+        raise ConfigurationError(f"{name} must be a duration such as 30s, 10m, 2h or 1h30m{limit}, not {text[:40]!a}")
+    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1, 1), strict=True))
+
+
+def byte_count(name: str, text: str) -> int:
+    """Return the bytes of ``500``, ``20MB`` (decimal) or ``20MiB`` (binary)."""
+    match = _SIZE.fullmatch(text.strip().lower())
+    if match is None or not float(match[1]):
+        raise ConfigurationError(f"{name} must be a size above 0 such as 500kB, 20MB or 2GiB, not {text[:40]!a}")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
+
+
+def poll_policy(text: str) -> PollPolicy:
+    """Return the usual poll schedule, starting with this interval."""
+    interval = duration("--poll-interval", text)
+    try:
+        return PollPolicy(min_interval=interval, max_interval=max(interval, PollPolicy().max_interval))
+    except ConfigurationError:
+        raise ConfigurationError(f"--poll-interval must be above 0 up to 1h, not {text[:40]!a}") from None
+
+
+def read_ids(arguments: Iterable[str]) -> list[str]:
+    """Return the distinct ids of the command line; ``-`` stands for stdin, one id per line, ``#`` starts a comment."""
+    ids: dict[str, None] = {}
+    for argument in arguments:
+        ids.update(dict.fromkeys(_ids_from_stdin() if argument == "-" else [argument]))
+        if len(ids) > MAX_IDS:
+            raise ConfigurationError(f"at most {MAX_IDS} ids at once")
+    if not ids:
+        raise ConfigurationError("no task id: stdin held none")
+    return list(ids)
+
+
+def _ids_from_stdin() -> Iterable[str]:
+    if sys.stdin is None:
+        raise ConfigurationError("there is no stdin to read ids from")
+    try:
+        while line := sys.stdin.readline(MAX_LINE):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield text
+    except UnicodeDecodeError:
+        raise ConfigurationError("the ids on stdin are not text") from None
+
+
+def api_key(path: Path) -> str:
+    """Return the key that a file holds on its only line."""
+    if str(path) == "-":
+        raise ConfigurationError("--api-key-file must be a file: stdin is for ids")
+    try:
+        with path.open("rb") as file:
+            key = _only_line(file.read(KEY_FILE_LIMIT + 1))
+    except OSError as error:
+        raise ConfigurationError(f"--api-key-file: cannot read {str(path)!a}: {error.strerror}") from None
+    if not key:
+        raise ConfigurationError(f"--api-key-file: {str(path)!a} must hold the key on one line, and nothing else")
+    return key
+
+
+def _only_line(content: bytes) -> str:
+    # Other content may be another secret; here no error is raised whose traceback would hold it.
+    text = content.decode("utf-8-sig", "replace").strip()
+    is_key = len(content) <= KEY_FILE_LIMIT and len(text.splitlines()) == 1 and "\ufffd" not in text
+    return text if is_key else ""

@@ -1,158 +1,235 @@
-"""Where text goes: results to stdout, everything else to stderr, and a live display below it if that is a terminal."""
+"""Runs the work of a command and writes its results to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 import sys
 import time
-from contextlib import contextmanager, suppress
-from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Self
+from contextlib import closing, suppress
+from itertools import islice
+from multiprocessing.pool import ThreadPool
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
 
-from rich.console import Console
-from rich.live import Live
+from attrs import frozen
+from rich.console import Console, RenderableType
+from rich.filesize import decimal
 from rich.text import Text
 
-from kkiai_sdk.cli.board import Board
-from kkiai_sdk.cli.events import Note
-from kkiai_sdk.cli.report import Terminal, code
-from kkiai_sdk.cli.routes import Setting, on_stderr, on_stdout
-from kkiai_sdk.cli.text import visible
-from kkiai_sdk.cli.view import view
+from kkiai_sdk import KkiaiError, VideoTask, WaitResult
+from kkiai_sdk.cli.display import Display
+from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
+from kkiai_sdk.cli.results import Received, Saved, error_data, error_message, failure, outcome_of, status_of, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import TextIO
+    from collections.abc import Callable, Iterator, Sequence
 
-    from kkiai_sdk.cli.codes import Code
-    from kkiai_sdk.cli.events import Event, Tell
-    from kkiai_sdk.cli.report import Report
-    from kkiai_sdk.cli.routes import Line, Manner
+    from kkiai_sdk import Kkiai
+    from kkiai_sdk.cli.results import Emit, Event, Outcome
 
-#: Ids that a message names.
-NAMED = 3
+    Work: TypeAlias = Callable[[Kkiai, Emit], None]
+
+CommandName: TypeAlias = Literal["query", "wait", "watch", "download"]
+T = TypeVar("T")
+
+#: Ids named in a message.
+MAX_NAMED_IDS = 3
+#: Seconds until an idle main thread looks for Ctrl-C again; on Windows a blocked queue does not notice it.
+TICK = 0.1
 
 
-def console(stream: TextIO) -> Console:
-    """A console that adds nothing of its own to text, and escape codes only for a terminal."""
+@frozen
+class OutputOptions:
+    """The output options of a command."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def make_console(stream: TextIO) -> Console:
+    """Return a console that prints text as it is, with escape codes only on a terminal."""
     tty = stream.isatty()
     return Console(file=stream, force_terminal=tty, force_interactive=tty, markup=False, emoji=False, highlight=False)
 
 
-def terminal(of: Console) -> Terminal:
-    """What a console's text must fit into."""
-    return Terminal(of.width, plain=not of.encoding.lower().startswith("utf"))
+class EventHandler(logging.Handler):
+    """Emits log records as events."""
+
+    def __init__(self, emit_event: Emit) -> None:
+        super().__init__()
+        self._emit_event = emit_event
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Emit a record."""
+        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def is_result(outcome: Outcome, command: CommandName) -> bool:
+    """Whether a report is a result of the command; the end of a wait is only a step of a download."""
+    return command != "download" or outcome.state != "succeeded"
+
+
+def destinations(
+    outcome: Outcome, command: CommandName, options: OutputOptions, *, is_terminal: bool, is_live: bool
+) -> tuple[bool, bool]:
+    """Return whether stdout and stderr get a report.
+
+    :param is_terminal: whether stdout is a terminal.
+    :param is_live: whether stderr has a live display.
+    """
+    # Without --json a download prints paths only, for `open $(kkiai download …)`.
+    is_path = command == "download" and not options.json
+    to_stdout = outcome.state == "saved" if is_path else is_result(outcome, command)
+    if options.quiet:
+        return to_stdout, outcome.is_failed and not to_stdout
+    if is_live:
+        return to_stdout, is_result(outcome, command) and not (to_stdout and is_terminal)
+    return to_stdout, outcome.is_failed or command in {"wait", "download"}
 
 
 class Output:
-    """The two streams of one command. A context manager: leaving it removes the live display."""
+    """Writes the events of a command."""
 
-    def __init__(
-        self, ids: Iterable[str], report: Report, manner: Manner, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._report, self._manner, self._clock = report, manner, clock
-        self._out, self._err = console(sys.stdout), console(sys.stderr)
-        self._board = Board.of(ids, clock(), ends_with_wait=not report.files)
-        self._is_live = self._err.is_terminal and not self._err.is_dumb_terminal and not manner.quiet
-        self._live: Live | None = None
+    def __init__(self, ids: Sequence[str], command: CommandName, options: OutputOptions) -> None:
+        self._command, self._options = command, options
+        self._out, self._err = make_console(sys.stdout), make_console(sys.stderr)
+        self._is_live = self._err.is_terminal and not self._err.is_dumb_terminal and not options.quiet
+        self._has_log = not (self._is_live or options.quiet)
+        self._display = Display(ids, self._err, is_live=self._is_live)
+        self._start = time.monotonic()
+        self.exit_code = ExitCode.SUCCESS
 
-    def take(self, events: list[Event]) -> list[Code]:
-        """Show what happened; gives the exit codes that it would lead to."""
-        now = self._clock()
-        lines: list[tuple[Console, Line]] = []
-        for event in events:
-            self._board.apply(event, now)
-            lines += self._lines(event, now - self._board.started)
-        if lines:
-            self._write(lines)
-        self._draw(now)
-        return [code(event) for event in events]
+    def take(self, event: Event | None) -> None:
+        """Write an event or show it in the live display, which appears with None, when nothing is left to write."""
+        match event:
+            case None:
+                self._display.show()
+            case str():
+                self._write(self._err, Text(visible(event), "dim") if self._is_live else visible(event))
+            case Received(task_id=task_id, count=count, total=total):
+                if self._display.receive(event) and self._has_log:
+                    size = decimal(count) if total is None else f"{decimal(count)} of {decimal(total)}"
+                    self._write(self._err, f"{visible(task_id)}: downloading {size}")
+            case VideoTask() if self._command != "watch":
+                self._display.update(event)
+                # The result of a task that ended follows.
+                if self._has_log and not event.is_done:
+                    self._write(self._err, f"{visible(event.id)}: {status_of(event)}")
+            case VideoTask() | WaitResult() | Saved():
+                outcome = outcome_of(event)
+                self._report(outcome)
+                if isinstance(event, VideoTask) and not event.is_done:
+                    self._display.update(event)
+                elif is_result(outcome, self._command):
+                    self._display.finish(outcome.task_id, is_failed=outcome.is_failed)
 
-    def _lines(self, event: Event, elapsed: float) -> Iterator[tuple[Console, Line]]:
-        result = on_stdout(event, elapsed, self._setting)
-        if result is not None:
-            yield self._out, result
-        aside = on_stderr(event, elapsed, self._setting, told=result is not None)
-        if aside is not None:
-            yield self._err, aside
+    def _report(self, outcome: Outcome) -> None:
+        elapsed = time.monotonic() - self._start
+        self.exit_code = most_serious(self.exit_code, outcome.exit_code)
+        is_terminal, is_live = self._out.is_terminal, self._is_live
+        to_stdout, to_stderr = destinations(
+            outcome, self._command, self._options, is_terminal=is_terminal, is_live=is_live
+        )
+        if to_stdout and self._options.json:
+            self._write(self._out, json.dumps(outcome.data))
+        elif to_stdout:
+            self._write(self._out, outcome.as_text(elapsed, self._out) if is_terminal else outcome.as_tabs())
+        if to_stderr:
+            self._write(self._err, outcome.as_text(elapsed, self._err) if is_live else outcome.as_line(elapsed))
 
-    @property
-    def _setting(self) -> Setting:
-        # Made anew each time: windows change their size.
-        out = terminal(self._out) if self._out.is_terminal else None
-        return Setting(self._report, self._manner, out, terminal(self._err) if self._is_live else None)
+    def _write(self, console: Console, text: RenderableType) -> None:
+        # Stdout and stderr may be the same terminal.
+        self._display.erase()
+        if isinstance(text, str):
+            # Unlike rich, this keeps tabs.
+            console.file.write(f"{text}\n")
+        else:
+            console.print(text, crop=False)
+        console.file.flush()
 
-    def _write(self, lines: list[tuple[Console, Line]]) -> None:
-        self._erase()
-        # In order, also where both streams lead to one place, or the first of them nowhere.
-        for where, some in groupby(lines, key=itemgetter(0)):
-            for _, line in some:
-                if isinstance(line, Text):
-                    where.print(line, soft_wrap=True)
-                else:
-                    where.file.write(f"{line}\n")
-            where.file.flush()
+    def report_interrupt(self, resume_command: str) -> None:
+        """Write how to resume; ``resume_command`` has ``{}`` in place of the ids, or is empty."""
+        ids = [shlex.quote(visible(task_id)) for task_id in islice(self._display.unfinished, MAX_NAMED_IDS)]
+        more = ["..."] if len(self._display.unfinished) > len(ids) else []
+        command = resume_command.format(" ".join(ids + more))
+        hint = f"; the tasks keep running, resume with: {command}" if command else ""
+        self._write(self._err, f"kkiai: interrupted{hint}")
 
-    def _draw(self, now: float) -> None:
-        if not self._is_live or not self._board.open:
-            self._erase()
-            return
-        picture = view(self._board, now, terminal(self._err), self._err.height)
-        if self._live is None:
-            # A new one each time: one that is started again remembers its old height and wipes out what was printed.
-            self._live = Live(
-                console=self._err, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
-        self._live.update(picture, refresh=True)
-
-    def _erase(self) -> None:
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-
-    def say(self, text: str) -> None:
-        """A message on stderr, whatever the manner."""
-        self._erase()
-        self._err.file.write(f"kkiai: {visible(text)}\n")
-        self._err.file.flush()
-
-    def unfinished(self) -> str:
-        """The ids of the tasks that go on, as a shell wants them; of many the first few."""
-        ids = [shlex.quote(visible(entry.task_id)) for entry in self._board.open]
-        return " ".join([*ids[:NAMED], *(["..."] if len(ids) > NAMED else [])])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Remove the live display."""
         with suppress(BrokenPipeError):
-            self._erase()
+            self._display.erase()
 
 
-class _Telling(logging.Handler):
-    def __init__(self, tell: Tell) -> None:
-        super().__init__()
-        self._tell = tell
+def run(
+    work: Work,
+    client: Kkiai,
+    ids: Sequence[str],
+    command: CommandName,
+    options: OutputOptions,
+    *,
+    resume_command: str = "",
+) -> ExitCode:
+    """Run ``work`` in the background, write its events, close the client and return the exit code.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self._tell(Note(f"{record.levelname.lower()}: {record.getMessage()}"))
+    :param resume_command: suggested after Ctrl-C, with ``{}`` in place of the ids.
+    """
+    log = logging.getLogger("kkiai_sdk")
+    level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else logging.WARNING
+
+    def logged_work(emit: Emit) -> None:
+        handler = EventHandler(emit)
+        log.addHandler(handler)
+        log.setLevel(level)
+        try:
+            with client:
+                work(client, emit)
+        except KkiaiError as error:
+            if len(ids) > 1:
+                raise
+            emit(failure(ids[0], error))
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+
+    with closing(Output(ids, command, options)) as output:
+        try:
+            for event in in_background(logged_work):
+                output.take(event)
+        except KeyboardInterrupt:
+            output.report_interrupt(resume_command)
+            return ExitCode.INTERRUPTED
+    return output.exit_code
 
 
-@contextmanager
-def logging_to(tell: Tell, manner: Manner) -> Iterator[None]:
-    """Tell what the package logs: warnings, everything if verbose, nothing if only quiet."""
-    if manner.quiet and not manner.verbose:
-        yield
-        return
-    logger = logging.getLogger("kkiai_sdk")
-    level, handler = logger.level, _Telling(tell)
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if manner.verbose else logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
+def in_background(work: Callable[[Callable[[T], None]], None]) -> Iterator[T | None]:
+    """Run ``work(emit)`` in a thread and yield what it emits, or None while there is nothing to take.
+
+    Ctrl-C therefore ends a command at once, whatever a request is blocked in, and only the main thread writes. Raises
+    what ``work`` raises, after the events before it.
+    """
+    queue: SimpleQueue[Any] = SimpleQueue()
+    # Unlike those of concurrent.futures, these threads do not delay the exit of the process.
+    with ThreadPool(1) as pool:
+        pool.apply_async(work, [queue.put], callback=queue.put, error_callback=queue.put)
+        while True:
+            if queue.empty():
+                yield None
+            with suppress(Empty):
+                event = queue.get(timeout=TICK)
+                if event is None:
+                    return
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+
+
+def report_error(error: KkiaiError, *, as_json: bool) -> ExitCode:
+    """Write an error that is not about a task, and return its exit code."""
+    if as_json:
+        sys.stdout.write(f"{json.dumps(error_data(error))}\n")
+    sys.stderr.write(f"kkiai: {visible(error_message(error))}\n")
+    return exit_code_of(error)

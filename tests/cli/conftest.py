@@ -1,9 +1,10 @@
-"""The command line, run in this process against a mock gateway, and what holds for all of its output."""
+"""Runs the command line in this process against a mock gateway; no output may hold the key."""
 
 from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,16 +12,20 @@ import pytest
 
 from kkiai_sdk.cli.main import main
 from kkiai_sdk.mock import MockGateway
+from tests.sources import ROOT
 from tests.support.canary import KEY, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: Text of a server that tries to control a terminal.
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\rdone\x9b\u202eevil\u2066[bold][/oops]\n\ud800"
+
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -38,38 +43,36 @@ class Ended:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """The JSON objects of stdout, which must hold nothing else."""
+        """The JSON objects that stdout consists of."""
         assert self.out.isascii()
         return [json.loads(line) for line in self.lines]
 
 
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a process that runs the command."""
+    paths = f"{ROOT}{os.pathsep}{ROOT / 'generated'}"
+    return os.environ | {"PYTHONPATH": paths, "KKIAI_API_KEY": KEY} | changes
+
+
 class Run(Protocol):
-    """Runs ``kkiai`` with these words."""
+    """Runs ``kkiai`` with these arguments."""
 
     def __call__(self, *words: str, stdin: str = "") -> Ended:
-        """``stdin`` is what can be read there."""
+        """``stdin`` is the text that the command can read."""
         ...
 
 
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[MockGateway]:
-    """A gateway whose tasks live for a twentieth of a second, and which takes one key."""
+    """A gateway whose tasks take a twentieth of a second, and which accepts one key."""
     with MockGateway(speed=200, api_key=KEY) as gateway:
         yield gateway
 
 
 @pytest.fixture(autouse=True)
 def _environment(gateway: MockGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "all_proxy",
-    ):
+    proxies = [f"{scheme}_proxy" for scheme in ("http", "https", "all")]
+    for name in ("NO_COLOR", "FORCE_COLOR", *proxies, *map(str.upper, proxies)):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KKIAI_API_KEY", KEY)
     monkeypatch.setenv("KKIAI_BASE_URL", gateway.base_url)
@@ -89,7 +92,7 @@ def _no_key_anywhere(
 
 @pytest.fixture
 def kkiai(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The command, with both streams in pipes. Every output is searched for the key and for escape codes."""
+    """The command with both streams in pipes. Every output is searched for the key and for escape codes."""
 
     def run(*words: str, stdin: str = "") -> Ended:
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))

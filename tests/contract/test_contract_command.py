@@ -164,7 +164,7 @@ def test_another_spec_is_named_as_it_was_given(kkiai: Run, breaking: str, tmp_pa
     assert (mine["file"], mine["line"]) == (file.as_posix(), first["line"] + 1)
 
 
-@pytest.mark.parametrize("code", ["import kkiai_sdk.cli", "import kkiai_sdk.contract"])
+@pytest.mark.parametrize("code", ["import kkiai_sdk.cli.contract", "import kkiai_sdk.contract"])
 def test_importing_is_light(code: str) -> None:
     """Neither the command line nor the library loads schemathesis, PyYAML or httpx's rivals before they are used."""
     script = f"{code}; import sys; print(*{{'schemathesis', 'yaml', 'requests', 'jsonschema_rs'}} & set(sys.modules))"

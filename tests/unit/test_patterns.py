@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import KkiaiError, _redaction, _validators
 from kkiai_sdk._downloads import range_requests, urls
 from kkiai_sdk._responses import error_parser, raw_response, strict_json
-from kkiai_sdk.cli import input as _input
+from kkiai_sdk.cli import options
 from tests.support.effort import examples
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "headers": lambda text: _validators.headers("extra_headers", {text: text}),
     "task_id": _validators.task_id,
     "api_key": _validators.api_key,
-    "duration": lambda text: _input.duration("--timeout", text),
-    "byte_count": lambda text: _input.byte_count("--max-bytes", text),
+    "duration": lambda text: options.duration("--timeout", text),
+    "byte_count": lambda text: options.byte_count("--max-bytes", text),
 }
 #: Pieces that patterns like ours can be tired with: what they repeat, begin with, or look for the end of.
 PIECES = [

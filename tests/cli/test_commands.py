@@ -1,4 +1,4 @@
-"""What the commands print, and where."""
+"""Results and messages of the commands about tasks, with both streams in pipes."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 FAST = ("--poll-interval", "0.02s")
+REFUSED = "the prompt was refused by the filter (content_refused)"
 
 
-def test_alone_it_prints_help(kkiai: Run) -> None:
-    """`kkiai` alone prints its help on stdout and is content."""
+def test_command_without_arguments_prints_help(kkiai: Run) -> None:
+    """`kkiai` alone prints its help on stdout and exits with 0."""
     alone = kkiai()
     assert (alone.code, alone.err) == (0, "")
     assert alone.out == kkiai("--help").out
 
 
-def test_version(kkiai: Run) -> None:
-    """`kkiai --version` prints the package's version."""
+def test_version_option_prints_package_version(kkiai: Run) -> None:
+    """`kkiai --version` prints the version of the package."""
     assert kkiai("--version").out == f"kkiai {__version__}\n"
 
 
-def test_query_prints_a_row_per_id(kkiai: Run) -> None:
-    """`kkiai query` gives ID, STATE and DETAIL in the order of the ids, whatever each came to."""
+def test_query_prints_one_row_per_id_in_order(kkiai: Run) -> None:
+    """`kkiai query` prints ID, STATE and DETAIL in the order of the ids, for failed queries too."""
     ids = [f"grok:scenario-{name}~query" for name in ("normal", "http-404", "expired-url", "unknown-status")]
     ended = kkiai("query", *ids)
     assert [row[0] for row in ended.rows] == ids
@@ -42,35 +43,65 @@ def test_query_prints_a_row_per_id(kkiai: Run) -> None:
     assert ended.code == 5
 
 
-def test_query_of_a_failed_task(kkiai: Run) -> None:
-    """A failed task is an answer with its reason, and exit code 1."""
+def test_query_of_failed_task_exits_with_1(kkiai: Run) -> None:
+    """A failed task is an answer with its reason, noted on stderr, and exit code 1."""
     kkiai("wait", "grok:scenario-fails~asked", *FAST)
     ended = kkiai("query", "grok:scenario-fails~asked")
-    assert ended.rows == [
-        ["grok:scenario-fails~asked", "failed", "the prompt was refused by the filter (content_refused)"]
-    ]
-    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert ended.rows == [["grok:scenario-fails~asked", "failed", REFUSED]]
+    assert ended.err == f"grok:scenario-fails~asked: failed after 0:00:00: {REFUSED}\n"
+    assert ended.code == 1
 
 
-def test_query_without_trouble_is_silent_on_stderr(kkiai: Run) -> None:
-    """What stdout has told is not repeated."""
+def test_query_without_problems_leaves_stderr_empty(kkiai: Run) -> None:
+    """Results on stdout are not repeated on stderr."""
     assert kkiai("query", "grok:scenario-normal~silent").err == ""
 
 
-def test_wait_for_one(kkiai: Run, gateway: MockGateway) -> None:
-    """`kkiai wait` gives one row at the end on stdout, and a line per change on stderr."""
-    ended = kkiai("wait", "grok:scenario-normal~one", *FAST)
-    assert ended.rows == [
-        ["grok:scenario-normal~one", "succeeded", f"{gateway.base_url}/files/grok-scenario-normal-one.mp4"]
-    ]
+def test_wait_prints_end_on_stdout_and_changes_on_stderr(kkiai: Run, gateway: MockGateway) -> None:
+    """`kkiai wait` prints one row at the end on stdout, and a line per change on stderr."""
+    task_id = "grok:scenario-normal~one"
+    ended = kkiai("wait", task_id, *FAST)
+    assert ended.rows == [[task_id, "succeeded", f"{gateway.base_url}/files/grok-scenario-normal-one.mp4"]]
     first, *_, last = ended.err.splitlines()
-    assert first == "grok:scenario-normal~one: pending"
-    assert last == "grok:scenario-normal~one: succeeded after 0:00"
+    assert first == f"{task_id}: pending"
+    assert last == f"{task_id}: succeeded after 0:00:00"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code", "state"),
+    [
+        ("normal", 0, "succeeded"),
+        ("fails", 1, "failed"),
+        ("cancelled", 1, "failed"),
+        ("stalls", 3, "timeout"),
+        ("http-401", 4, "error"),
+        ("http-403", 4, "error"),
+        ("http-429-quota", 4, "error"),
+        ("http-404", 5, "error"),
+        ("html-200", 5, "error"),
+        ("http-503-model-not-found", 5, "error"),
+    ],
+)
+def test_wait_exits_with_code_of_its_outcome(kkiai: Run, scenario: str, code: int, state: str) -> None:
+    """The exit code and the STATE of `kkiai wait` say how the task ended."""
+    task_id = f"grok:scenario-{scenario}~code"
+    limit = "0.3s" if scenario == "stalls" else "30m"
+    ended = kkiai("wait", task_id, "--poll-interval", "0.02", "--timeout", limit)
+    assert ended.code == code
+    assert [row[:2] for row in ended.rows] == [[task_id, state]]
+
+
+def test_wait_for_several_exits_with_most_serious_code(kkiai: Run) -> None:
+    """A rejected key outweighs a failed task, and one bad id does not stop the others."""
+    ids = ["grok:scenario-normal~several", "grok:scenario-fails~several", "grok:scenario-http-403~several"]
+    ended = kkiai("wait", *ids, *FAST)
+    assert ended.code == 4
+    assert {row[0]: row[1] for row in ended.rows} == dict(zip(ids, ["succeeded", "failed", "error"], strict=True))
 
 
 @pytest.mark.deep
-def test_wait_for_a_hundred(kkiai: Run) -> None:
-    """Every one of a hundred ids gets its row."""
+def test_wait_for_a_hundred_prints_every_row(kkiai: Run) -> None:
+    """Each of a hundred ids gets its row."""
     ids = [f"grok:scenario-normal~hundred-{number}" for number in range(100)]
     ended = kkiai("wait", "-", *FAST, stdin="\n".join(ids))
     assert sorted(row[0] for row in ended.rows) == sorted(ids)
@@ -79,21 +110,21 @@ def test_wait_for_a_hundred(kkiai: Run) -> None:
 
 
 @pytest.mark.parametrize("options", [["--quiet"], ["-q", "--json"]])
-def test_quiet_leaves_stderr_empty(kkiai: Run, options: list[str]) -> None:
+def test_quiet_wait_leaves_stderr_empty(kkiai: Run, options: list[str]) -> None:
     """With --quiet only results are printed, for failures too."""
     ended = kkiai("wait", "grok:scenario-normal~quiet", "grok:scenario-fails~quiet", *FAST, *options)
     assert ended.err == ""
     assert len(ended.lines) == 2
 
 
-def test_verbose_logs_every_poll(kkiai: Run) -> None:
-    """With --verbose the package's log goes to stderr, and the level is put back afterwards."""
+def test_verbose_wait_logs_polls_only_this_time(kkiai: Run) -> None:
+    """With --verbose the log of the package goes to stderr, and the next command logs as before."""
     ended = kkiai("wait", "grok:scenario-normal~verbose", *FAST, "-v")
     assert "debug: " in ended.err
     assert "debug: " not in kkiai("wait", "grok:scenario-normal~verbose2", *FAST).err
 
 
-def test_watch_prints_every_change(kkiai: Run) -> None:
+def test_watch_prints_row_for_every_change(kkiai: Run) -> None:
     """`kkiai watch` prints a row per change, from the first answer to the end."""
     rows = kkiai("watch", "grok:scenario-normal~watch", *FAST).rows
     assert rows[0][1] == "pending"
@@ -101,15 +132,15 @@ def test_watch_prints_every_change(kkiai: Run) -> None:
     assert all(before != after for before, after in pairwise(rows))
 
 
-def test_watch_of_a_task_that_fails(kkiai: Run) -> None:
+def test_watch_of_failing_task_ends_with_reason(kkiai: Run) -> None:
     """The last row of a failed task holds the reason, and the exit code is 1."""
     ended = kkiai("watch", "grok:scenario-fails~watch", *FAST)
-    assert ended.rows[-1][1:] == ["failed", "the prompt was refused by the filter (content_refused)"]
+    assert ended.rows[-1][1:] == ["failed", REFUSED]
     assert ended.code == 1
 
 
 @pytest.mark.fault("S-14")
-def test_json_of_tasks_and_errors(kkiai: Run) -> None:
+def test_json_wait_prints_tasks_and_errors_as_objects(kkiai: Run) -> None:
     """With --json every id is one ASCII object: the task, or the error with its class, code and last snapshot."""
     ids = [f"grok:scenario-{name}~json" for name in ("normal", "fails", "http-401")]
     ended = kkiai("wait", *ids, "a b", *FAST, "--json")
@@ -134,23 +165,25 @@ def test_json_of_tasks_and_errors(kkiai: Run) -> None:
     ids=" ".join,
 )
 @pytest.mark.fault("S-14")
-def test_json_of_errors_about_no_task(kkiai: Run, words: list[str]) -> None:
-    """With --json a wrong configuration is an object as well."""
+def test_json_of_wrong_configuration_is_an_object(kkiai: Run, words: list[str]) -> None:
+    """With --json an error that is not about a task is an object as well."""
     ended = kkiai(*words, "--json")
     assert [(found["error"], found["exit_code"]) for found in ended.objects] == [("ConfigurationError", 2)]
 
 
-def test_download_prints_the_path(kkiai: Run, tmp_path: Path) -> None:
+def test_download_prints_path_of_finished_file(kkiai: Run, tmp_path: Path) -> None:
     """`kkiai download` waits, stores the video and prints its path and nothing else on stdout."""
     target = tmp_path / "cow.mp4"
-    ended = kkiai("download", "grok:scenario-normal~download", "-o", str(target), *FAST)
+    task_id = "grok:scenario-normal~download"
+    ended = kkiai("download", task_id, "-o", str(target), *FAST)
     assert (ended.code, ended.out) == (0, f"{target}\n")
     assert target.read_bytes()[4:8] == b"ftyp"
-    assert ended.err.splitlines()[-1] == f"grok:scenario-normal~download: saved {target} (145 kB)"
+    assert ended.err.splitlines()[-2] == f"{task_id}: downloading 0 bytes of 145.5 kB"
+    assert ended.err.splitlines()[-1] == f"{task_id}: saved 145.5 kB after 0:00:00: {target}"
 
 
-def test_download_of_many_makes_the_folder(kkiai: Run, tmp_path: Path) -> None:
-    """Several videos go to a folder, which is made; a failure is told on stderr, and the others arrive."""
+def test_download_of_several_creates_the_directory(kkiai: Run, tmp_path: Path) -> None:
+    """Several videos go to a directory, which is created; a failure is on stderr even with --quiet."""
     folder = tmp_path / "new" / "videos"
     ids = [f"grok:scenario-normal~many-{number}" for number in range(5)]
     ended = kkiai("download", *ids, "grok:scenario-html-video~many", "-o", str(folder), *FAST, "-q")
@@ -161,17 +194,15 @@ def test_download_of_many_makes_the_folder(kkiai: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("S-14")
-def test_download_json(kkiai: Run, tmp_path: Path) -> None:
+def test_json_download_prints_path_and_size(kkiai: Run, tmp_path: Path) -> None:
     """With --json a file is an object with its path and size."""
     task_id = "grok:scenario-normal~file"
     ended = kkiai("download", task_id, "-o", str(tmp_path), *FAST, "--json")
-    (found,) = ended.objects
-    assert found["task_id"] == task_id
-    assert found["bytes"] == next(tmp_path.iterdir()).stat().st_size
-    assert found["path"] == str(next(tmp_path.iterdir()))
+    (path,) = tmp_path.iterdir()
+    assert ended.objects == [{"task_id": task_id, "path": str(path), "bytes": path.stat().st_size}]
 
 
-def test_download_does_not_replace_unasked(kkiai: Run, tmp_path: Path) -> None:
+def test_download_replaces_file_only_with_overwrite(kkiai: Run, tmp_path: Path) -> None:
     """An existing file stays, and the message names the option that replaces it."""
     target = tmp_path / "cow.mp4"
     target.write_bytes(b"mine")
@@ -183,7 +214,7 @@ def test_download_does_not_replace_unasked(kkiai: Run, tmp_path: Path) -> None:
     assert target.stat().st_size > 4
 
 
-def test_download_refuses_what_is_too_large(kkiai: Run, tmp_path: Path) -> None:
+def test_download_above_size_limit_is_refused(kkiai: Run, tmp_path: Path) -> None:
     """--max-bytes ends a download that would be larger, with the code of downloads."""
     ended = kkiai("download", "grok:scenario-normal~large", "-o", f"{tmp_path}/", *FAST, "--max-bytes", "1kB")
     assert ended.code == 6

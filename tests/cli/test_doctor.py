@@ -1,4 +1,4 @@
-"""`kkiai doctor`: what it finds, and what it advises."""
+"""`kkiai doctor`: results and advice."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+def _environment_without_network_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
 
 def results(ended: Ended) -> dict[str, str]:
-    """Each check's result."""
+    """Return the result of each check."""
     return {found["check"]: found["result"] for found in ended.objects}
 
 
-def finding(ended: Ended, check: str) -> dict[str, Any]:
-    """What one check found."""
+def found_by(ended: Ended, check: str) -> dict[str, Any]:
+    """Return the object of one check."""
     return next(found for found in ended.objects if found["check"] == check)
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
-def test_all_is_well(kkiai: Run) -> None:
-    """With a key and a gateway every check is ok, a line each, in order; the key is not shown."""
+def test_working_gateway_passes_every_check(kkiai: Run) -> None:
+    """With a key and a gateway every check is ok, on a line each, in order; the key is not shown."""
     ended = kkiai("doctor")
     assert ended.code == 0
     assert [line[:4].strip() for line in ended.lines] == ["ok"] * 8
@@ -45,8 +45,10 @@ def test_all_is_well(kkiai: Run) -> None:
     assert [line[6:20].strip() for line in ended.lines] == checks
 
 
-def test_without_a_key_no_query_is_made(kkiai: Run, gateway: MockGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing key is a failure with advice; the network is checked all the same, and nothing is asked."""
+def test_missing_key_fails_and_sends_no_query(
+    kkiai: Run, gateway: MockGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing key is a failure; the network is checked all the same, and nothing is sent."""
     monkeypatch.delenv("KKIAI_API_KEY")
     before = len(gateway.requests)
     ended = kkiai("doctor", "--json")
@@ -56,25 +58,25 @@ def test_without_a_key_no_query_is_made(kkiai: Run, gateway: MockGateway, monkey
     assert len(gateway.requests) == before
 
 
-def test_a_wrong_key(kkiai: Run) -> None:
-    """A key that the gateway refuses fails the query, with the code of a refused key."""
+def test_rejected_key_fails_the_query_check(kkiai: Run) -> None:
+    """A key that the gateway rejects fails the query, with the exit code of a rejected key."""
     with MockGateway(api_key="another-key") as other:
         ended = kkiai("doctor", "--json", "--base-url", other.base_url)
     assert ended.code == 4
     assert results(ended)["query"] == "fail"
-    assert "401" in finding(ended, "query")["detail"]
+    assert "401" in found_by(ended, "query")["detail"]
 
 
 @pytest.mark.parametrize("url", ["ftp://localhost", "http://gateway.example", "nonsense", "https://u:p@localhost"])
-def test_a_wrong_address(kkiai: Run, url: str) -> None:
-    """An address that cannot work is a failure, and nothing is sent anywhere."""
+def test_invalid_address_fails_without_network_checks(kkiai: Run, url: str) -> None:
+    """An address that cannot work is a failure, and nothing is connected."""
     ended = kkiai("doctor", "--json", "--base-url", url)
     assert ended.code == 2
     assert results(ended)["base URL"] == "fail"
     assert "DNS" not in results(ended)
 
 
-def test_nobody_listens(kkiai: Run) -> None:
+def test_refused_connection_fails_and_sends_no_query(kkiai: Run) -> None:
     """A refused connection is a failure of the network, and the query is left out."""
     ended = kkiai("doctor", "--json", "--base-url", f"http://127.0.0.1:{free_port()}")
     assert ended.code == 5
@@ -82,37 +84,35 @@ def test_nobody_listens(kkiai: Run) -> None:
     assert "query" not in results(ended)
 
 
-def test_a_gateway_in_trouble(kkiai: Run) -> None:
-    """TLS that is not TLS is a failure of the connection."""
+def test_server_without_tls_fails_the_connection_check(kkiai: Run) -> None:
+    """An https address of a server that speaks plain HTTP is a failure of the connection."""
     with MockGateway() as plain:
         ended = kkiai("doctor", "--json", "--base-url", plain.base_url.replace("http:", "https:"), "--timeout", "5s")
     assert ended.code == 5
     assert results(ended)["connection"] == "fail"
 
 
-def test_a_proxy_is_named_without_its_password(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy from the environment is a warning; it is what is connected to, and its credentials are not shown."""
-    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{free_port()}")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
+def test_proxy_is_named_without_its_password(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy from the environment is a warning and is what is connected to; its credentials are not shown."""
+    port = free_port()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{port}")
     ended = kkiai("doctor", "--json", "--base-url", "https://gateway.example")
     assert results(ended).items() >= {"proxy": "warn", "connection": "fail"}.items()
+    assert f"http://127.0.0.1:{port}" in found_by(ended, "proxy")["detail"]
     assert "secret" not in ended.out
 
 
-def test_a_proxy_that_is_no_url(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy variable that makes no sense ends no check with a traceback."""
+def test_proxy_with_invalid_port_fails_without_traceback(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy variable that is no URL is reported like other network failures."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:port")
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
     ended = kkiai("doctor", "--json", "--base-url", "https://gateway.example")
     assert results(ended)["proxy"] == "warn"
     assert ended.code == 5
 
 
-def test_certificates_that_are_not_there(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable for certificates that names nothing is a warning with advice."""
+def test_missing_certificate_file_is_a_warning(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable for certificates that names a missing file is a warning with advice."""
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/ca.pem")
     ended = kkiai("doctor", "--json", "--base-url", f"http://127.0.0.1:{free_port()}")
-    assert finding(ended, "certificates")["result"] == "warn"
-    assert "SSL_CERT_FILE" in finding(ended, "certificates")["advice"]
+    assert found_by(ended, "certificates")["result"] == "warn"
+    assert "SSL_CERT_FILE" in found_by(ended, "certificates")["advice"]

@@ -1,0 +1,128 @@
+"""The live display on stderr: progress bars of rich, one row per unfinished task."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from rich import progress
+from rich.live import Live
+from rich.table import Column, Table
+from rich.text import Text
+
+from kkiai_sdk.cli.results import clock, status_of, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.console import Console
+    from rich.progress import Task, TaskID
+
+    from kkiai_sdk import VideoTask
+    from kkiai_sdk.cli.results import Received
+
+#: Rows of tasks shown at most; the others are counted.
+MAX_ROWS = 10
+
+
+class StatusColumn(progress.ProgressColumn):
+    """The status of a row, or the size, speed and remaining time of a download."""
+
+    download = progress.DownloadColumn(), progress.TransferSpeedColumn(), progress.TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        """Render a row's status."""
+        if status := task.fields["status"]:
+            return Text(f"{status}  {clock(task.elapsed or 0)}" if task.fields["has_time"] else status)
+        text = Text("  ").join(column.render(task) for column in self.download)
+        return text + " left" if task.total else text
+
+
+class Display:
+    """The unfinished tasks, and their live display, which is shown only if ``is_live``."""
+
+    def __init__(
+        self, ids: Iterable[str], console: Console, *, is_live: bool, get_time: Callable[[], float] | None = None
+    ) -> None:
+        self.unfinished = dict.fromkeys(ids)
+        self._is_live, self._console, self._live = is_live, console, Live(console=console)
+        # The default bars of rich are red, which looks like an error.
+        bar = progress.BarColumn(
+            20, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="cyan"
+        )
+        is_ascii = console.options.ascii_only
+        spinner = progress.SpinnerColumn("line" if is_ascii else "dots", style="cyan")
+        column = Column(overflow="crop" if is_ascii else "ellipsis")
+        name = progress.TextColumn("{task.description}", "bold", markup=False, table_column=column)
+        self._progress = progress.Progress(spinner, name, bar, StatusColumn(Column(no_wrap=True)), get_time=get_time)
+        self._rows: dict[str, TaskID] = {}
+        self._downloads: set[str] = set()
+        self._count, self._failed = len(self.unfinished), 0
+        status = f"0 of {self._count} done"
+        self._total = self._progress.add_task("", total=self._count, status=status, has_time=True)
+        self._fill()
+
+    def _fill(self) -> None:
+        for task_id in islice(self.unfinished, MAX_ROWS):
+            self._row(task_id)
+
+    def _row(self, task_id: str, status: str = "waiting") -> TaskID:
+        if task_id not in self._rows:
+            name, has_time = visible(task_id), self._count == 1
+            self._rows[task_id] = self._progress.add_task(name, total=None, status=status, has_time=has_time)
+        return self._rows[task_id]
+
+    def _remove_row(self, task_id: str) -> None:
+        if task_id in self._rows:
+            self._progress.remove_task(self._rows.pop(task_id))
+
+    def update(self, task: VideoTask) -> None:
+        """Show the status of a task."""
+        total = None if task.progress is None else 1.0
+        self._progress.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
+
+    def receive(self, event: Received) -> bool:
+        """Show the progress of a download. Returns whether it has just begun."""
+        is_first = event.task_id not in self._downloads
+        if is_first:
+            self._downloads.add(event.task_id)
+            self._remove_row(event.task_id)
+        self._progress.update(self._row(event.task_id, status=""), total=event.total, completed=event.count)
+        return is_first
+
+    def finish(self, task_id: str, *, is_failed: bool) -> None:
+        """Count a task as done."""
+        del self.unfinished[task_id]
+        self._remove_row(task_id)
+        self._failed += is_failed
+        failed = f", {self._failed} failed" if self._failed else ""
+        status = f"{self._count - len(self.unfinished)} of {self._count} done{failed}"
+        self._progress.update(self._total, advance=1, status=status)
+        self._fill()
+
+    def show(self) -> None:
+        """Draw the display below the cursor and keep it moving, unless there is nothing to show."""
+        if self._is_live and self.unfinished and not self._live.is_started:
+            # A Live that is started again would erase lines above it: it remembers its height.
+            self._live = Live(
+                get_renderable=self.render,
+                console=self._console,
+                refresh_per_second=10,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._live.start(refresh=True)
+
+    def erase(self) -> None:
+        """Remove the display from the terminal."""
+        self._live.stop()
+
+    def render(self) -> Table:
+        """Return the rows, downloads first, and the total of several tasks."""
+        total, *rows = self._progress.tasks
+        rows.sort(key=lambda row: bool(row.fields["status"]))
+        del rows[max(min(MAX_ROWS, self._console.height - 2), 1) :]
+        hidden = len(self.unfinished) - len(rows)
+        self._progress.update(self._total, description=f"and {hidden} more" if hidden else "")
+        return self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows)

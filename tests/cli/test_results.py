@@ -1,0 +1,142 @@
+"""The output formats of results."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from kkiai_sdk import (
+    APIConnectionError,
+    TaskFailedError,
+    TaskFailure,
+    TaskState,
+    TaskTimeoutError,
+    VideoTask,
+    WaitResult,
+)
+from kkiai_sdk.cli.results import Saved, clock, outcome_of, status_of, visible
+from tests.cli.conftest import HOSTILE
+
+ID = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
+RUNNING = VideoTask(id=ID, status="processing", state=TaskState.RUNNING, progress=0.43)
+DONE = VideoTask(id=ID, status="completed", state=TaskState.SUCCEEDED, video_url="https://cdn.example/v.mp4?sig=1")
+FAILED = VideoTask(id=ID, status="failed", state=TaskState.FAILED, failure=TaskFailure("no worker was free"))
+FAILURE = WaitResult(ID, FAILED, TaskFailedError("task failed", task_id=ID, task=FAILED))
+TIMEOUT = WaitResult(ID, RUNNING, TaskTimeoutError("too late", task_id=ID, task=RUNNING))
+TRANSIENT = WaitResult(ID, None, APIConnectionError("connection reset", transient=True))
+
+
+def printed(event: VideoTask | WaitResult | Saved, encoding: str = "utf-8") -> list[str]:
+    """Return the lines of an event on a terminal of 80 columns, 83 seconds after the start."""
+    file = io.TextIOWrapper(io.BytesIO(), encoding)
+    console = Console(file=file, width=80, force_terminal=True, no_color=True, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(outcome_of(event).as_text(83.0, console), crop=False)
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("event", "tabs", "line"),
+    [
+        (RUNNING, f"{ID}\trunning\tprocessing 43 %", f"{ID}: processing 43 % after 0:01:23"),
+        (DONE, f"{ID}\tsucceeded\t{DONE.video_url}", f"{ID}: succeeded after 0:01:23"),
+        (FAILURE, f"{ID}\tfailed\tno worker was free", f"{ID}: failed after 0:01:23: no worker was free"),
+        (Saved(ID, "v/cow.mp4", 145_486), "v/cow.mp4", f"{ID}: saved 145.5 kB after 0:01:23: v/cow.mp4"),
+        (
+            TIMEOUT,
+            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled, wait for it again",
+            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled, wait for it again",
+        ),
+        (
+            TRANSIENT,
+            f"{ID}\terror\tconnection reset; the task may still be running, wait for it again",
+            f"{ID}: error after 0:01:23: connection reset; the task may still be running, wait for it again",
+        ),
+    ],
+)
+def test_event_is_one_row_and_one_line(event: VideoTask | WaitResult | Saved, tabs: str, line: str) -> None:
+    """A result is one row for programs and one line of a log for people."""
+    assert outcome_of(event).as_tabs() == tabs
+    assert outcome_of(event).as_line(83.0) == line
+
+
+def test_text_of_ended_task_has_detail_below() -> None:
+    """On a terminal the URL, the path or the reason is below the line of the task."""
+    head = f"{ID}  {{}}  0:01:23"
+    assert printed(RUNNING) == [f"• {head.format('processing 43 %')}"]
+    assert printed(DONE) == [f"✓ {head.format('succeeded')}", f"  {DONE.video_url}"]
+    assert printed(FAILURE) == [f"✗ {head.format('failed')}", "  no worker was free"]
+    assert printed(Saved(ID, "v/cow.mp4", 5)) == [f"✓ {head.format('saved 5 bytes')}", "  v/cow.mp4"]
+
+
+def test_long_reason_wraps_and_url_does_not() -> None:
+    """A long reason is broken between words; a URL stays in one piece, so that it can be copied."""
+    failed = VideoTask(id=ID, state=TaskState.FAILED, failure=TaskFailure("word " * 40))
+    done = VideoTask(id=ID, state=TaskState.SUCCEEDED, video_url="https://cdn.example/" + "x" * 200)
+    assert max(map(len, printed(failed))) <= 80
+    assert all(line.startswith("  word") for line in printed(failed)[1:])
+    assert printed(done)[1] == f"  {done.video_url}"
+
+
+def test_text_for_ascii_terminal_is_ascii() -> None:
+    """Symbols are replaced where the terminal may lack them."""
+    assert "".join(printed(DONE, "ascii") + printed(FAILURE, "ascii") + printed(RUNNING, "ascii")).isascii()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        VideoTask(id=ID, status=HOSTILE),
+        VideoTask(id=HOSTILE, status="completed", state=TaskState.SUCCEEDED, video_url=f"https://x/{HOSTILE}"),
+        VideoTask(id=ID, status="failed", state=TaskState.FAILED, failure=TaskFailure(HOSTILE, HOSTILE)),
+        WaitResult(HOSTILE, None, TaskFailedError(HOSTILE, task_id=HOSTILE)),
+    ],
+    ids=["status", "URL", "failure", "error"],
+)
+@pytest.mark.fault("S-10", "S-11", "S-12")
+def test_hostile_text_is_shown_as_escapes(event: VideoTask | WaitResult) -> None:
+    """Text from a server is printed without control characters, marks of direction or markup taking effect."""
+    outcome = outcome_of(event)
+    shown = [outcome.as_line(0.0), *outcome.as_tabs().split("\t"), *printed(event)]
+    assert all(visible(part) == part for part in shown)
+    assert any("\\x1b" in part for part in shown)
+
+
+@pytest.mark.fault("S-12")
+def test_text_like_markup_is_printed_unchanged() -> None:
+    """Text that looks like the markup of rich is not interpreted."""
+    task = VideoTask(id="a:[bold]x[/oops]", status="[red]y[/]", state=TaskState.RUNNING)
+    assert printed(task) == ["• a:[bold]x[/oops]  [red]y[/]  0:01:23"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("Kuh mit Flügeln 牛", "Kuh mit Flügeln 牛"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\r\nb\tc", "a\\r\\nb\\tc"),
+        ("\x9b\u202e\u200b\u2028\ud800\U000e0041", "\\x9b\\u202e\\u200b\\u2028\\ud800\\U000e0041"),
+    ],
+)
+@pytest.mark.fault("S-10", "S-11")
+def test_only_characters_that_terminals_obey_are_escaped(text: str, shown: str) -> None:
+    """Exactly the characters that a terminal might interpret or hide are escaped."""
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(7.9, "0:00:07"), (754, "0:12:34"), (3723, "1:02:03")])
+def test_elapsed_seconds_are_shown_as_clock(seconds: float, text: str) -> None:
+    """Durations are hours, minutes and whole seconds."""
+    assert clock(seconds) == text
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0, "0 %"), (0.29, "29 %"), (0.999, "99 %"), (1, "100 %")])
+def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None:
+    """Only a complete task is at 100 %."""
+    assert (
+        status_of(VideoTask(id=ID, status="running", progress=fraction, state=TaskState.RUNNING)) == f"running {text}"
+    )
