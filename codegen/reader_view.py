@@ -62,11 +62,20 @@ def _drop_ignored_headers(view: Mapping[str, Any]) -> None:
     for owner in [*view.get("paths", {}).values(), *_operations(view)]:
         if "parameters" in owner:
             owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(each, shared)]
+            for parameter in owner["parameters"]:
+                _drop_date_format(parameter)
 
 
 def _is_ignored(parameter: Mapping[str, Any], shared: Mapping[str, Any]) -> bool:
     resolved = shared.get(parameter.get("$ref", "").removeprefix(_PARAMETER_REF), parameter)
     return resolved.get("in") == "header" and resolved["name"].lower() in _IGNORED_HEADERS
+
+
+def _drop_date_format(parameter: dict[str, Any]) -> None:
+    """Make a date in a header or cookie plain text: the generator leaves such operations out."""
+    schema = parameter.get("schema", {})
+    if parameter.get("in") in {"header", "cookie"} and schema.get("format") in {"date", "date-time"}:
+        parameter["schema"] = {key: value for key, value in schema.items() if key != "format"}
 
 
 def _operations(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 import tomllib
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,8 +40,9 @@ ALLOWED = {("kkiai_sdk/cli/doctor.py", "time.time")}
 
 
 def length(node: Function) -> int:
-    """Lines from `def` to the end."""
-    return (node.end_lineno or node.lineno) - node.lineno + 1
+    """Lines of the body, without a docstring."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return (node.end_lineno or node.lineno) - body[0].lineno + 1 if body else 0
 
 
 def nodes(kind: type[N], paths: list[Path]) -> Iterator[tuple[str, N]]:
@@ -53,17 +53,16 @@ def nodes(kind: type[N], paths: list[Path]) -> Iterator[tuple[str, N]]:
         )
 
 
-def test_files_are_short() -> None:
-    """No file has more than 300 lines."""
+def test_files_have_at_most_500_lines() -> None:
+    """No file has more than 500 lines."""
     lengths = {shown(path): len(path.read_text("utf-8").splitlines()) for path in CODE}
-    assert {path: lines for path, lines in lengths.items() if lines > 300} == {}
+    assert {path: lines for path, lines in lengths.items() if lines > 500} == {}
 
 
-def test_functions_are_short() -> None:
-    """No function has more than 40 lines, docstring included, and half of them have fewer than 12."""
+def test_functions_have_at_most_40_lines_of_code() -> None:
+    """No function has more than 40 lines besides its signature and its docstring."""
     lengths = {f"{shown(path)}:{node.name}": length(node) for path in CODE for node in functions(path)}
     assert {name: lines for name, lines in lengths.items() if lines > 40} == {}
-    assert statistics.median(length(node) for path in CODE for node in functions(path)) < 12
 
 
 def test_forbidden_calls() -> None:

@@ -19,6 +19,7 @@ from kkiai_sdk._http.base_session import (
     body_limit,
     file_request,
     finish_body,
+    header_texts,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
@@ -67,7 +68,8 @@ class AsyncSession(httpx.AsyncClient):
         """Build a request, also one with cookies, and send it."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
-        return await self.send(self.build_request(method, url, **options))
+        headers = header_texts(options.pop("headers", None))
+        return await self.send(self.build_request(method, url, headers=headers, **options))
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""

@@ -332,8 +332,20 @@ class SessionContext:
             log.debug("%s: attempt %d: %s after %.2f s, %s", where, before + 1, outcome, elapsed, after)
 
 
+def header_texts(headers: Any) -> Any:
+    """Return headers with values of other types, such as UUIDs and dates, as text; httpx takes text only."""
+    if not isinstance(headers, Mapping):
+        return headers
+    return {name: value if isinstance(value, str | bytes) else _text(value) for name, value in headers.items()}
+
+
+def _text(value: object) -> str:
+    # JSON has the booleans of HTTP APIs.
+    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "isoformat", value.__str__)())
+
+
 def _by_name(headers: Mapping[str, str]) -> Headers:
-    return {name.lower(): (name.encode(), value.encode()) for name, value in headers.items()}
+    return {name.lower(): (name.encode(), value.encode()) for name, value in header_texts(headers).items()}
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -16,6 +16,7 @@ from kkiai_sdk._http.base_session import (
     body_limit,
     file_request,
     finish_body,
+    header_texts,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
@@ -53,7 +54,8 @@ class Session(httpx.Client):
         """Build a request, also one with cookies, and send it."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
-        return self.send(self.build_request(method, url, **options))
+        headers = header_texts(options.pop("headers", None))
+        return self.send(self.build_request(method, url, headers=headers, **options))
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""

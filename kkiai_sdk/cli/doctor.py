@@ -37,6 +37,7 @@ MAX_CLOCK_SKEW = 60
 EXTRAS = {"cli": "click", "mock": "uvicorn", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"}
 #: Valid values, so that the key and the URL are checked one at a time. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
+NO_NETWORK = {"trust_env": False, "verify": False}
 ADVICE = {
     "DNS": "check name and network",
     "connection": "is there a firewall or proxy? for certificates see SSL_CERT_FILE",
@@ -120,7 +121,7 @@ def checks(connection: Connection, timeout: float) -> Iterator[Check]:
 def _key(connection: Connection) -> Check:
     source = "KKIAI_API_KEY" if connection.api_key is None else "--api-key-file"
     try:
-        evolve(connection, base_url=ANY_URL).client().close()
+        evolve(connection, base_url=ANY_URL).client(httpx_args=NO_NETWORK).close()
     except KkiaiError as error:
         return Check("fail", "key", error_message(error), "the gateway's console lists your keys", ExitCode.USAGE)
     return Check("ok", "key", f"present, from {source}; not shown")
@@ -130,7 +131,7 @@ def _base_url(connection: Connection) -> Check:
     from_environment = "KKIAI_BASE_URL" if os.environ.get("KKIAI_BASE_URL") else "default"
     source = "--base-url" if connection.base_url else from_environment
     try:
-        with evolve(connection, api_key=ANY_KEY).client() as client:
+        with evolve(connection, api_key=ANY_KEY).client(httpx_args=NO_NETWORK) as client:
             url = str(client.raw.get_httpx_client().base_url)
     except KkiaiError as error:
         detail = f"{error_message(error)} ({source})"

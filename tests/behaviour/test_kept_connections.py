@@ -175,9 +175,11 @@ def test_surplus_in_another_tls_record_answers_nothing_in_the_synchronous_client
     client_side = ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
-    with two_records(server_side, _bytes(task("queued")), SURPLUS["a second answer"]) as (port, answered):
-        with k.Kkiai(KEY, base_url=f"https://127.0.0.1:{port}", httpx_args={"verify": client_side}) as client:
-            assert [client.query("t", max_retries=0).status for _ in range(2)] == ["queued", "running"]
+    with (
+        two_records(server_side, _bytes(task("queued")), SURPLUS["a second answer"]) as (port, answered),
+        k.Kkiai(KEY, base_url=f"https://127.0.0.1:{port}", httpx_args={"verify": client_side}) as client,
+    ):
+        assert [client.query("t", max_retries=0).status for _ in range(2)] == ["queued", "running"]
     assert answered == [0, 1]
 
 
