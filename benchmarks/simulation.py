@@ -16,7 +16,7 @@ from kkiai_sdk import PollPolicy, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling import poll_state as _waiting
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, WaitForResponse
+from kkiai_sdk._polling.scheduler import AskAbout, Await, Finished, Fleet, Limits, TakeIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ def durations(median: float, count: int) -> list[float]:
 
 
 @dataclass(frozen=True)
-class QueryOutcome:
+class Outcome:
     """What a schedule comes to, on average per task."""
 
     requests: float
@@ -51,7 +51,7 @@ class QueryOutcome:
         return self.requests + WORTH * self.delay
 
 
-def wait(policy: PollPolicy, duration: float, chance: random.Random) -> QueryOutcome:
+def wait(policy: PollPolicy, duration: float, chance: random.Random) -> Outcome:
     """One wait for a task that takes so long, by :mod:`kkiai_sdk._polling.poll_state`."""
     now = START
     history = _waiting.begin("t", now, math.inf)
@@ -61,15 +61,15 @@ def wait(policy: PollPolicy, duration: float, chance: random.Random) -> QueryOut
             now = step.until
             continue
         if now - START >= duration:
-            return QueryOutcome(history.polls + 1, now - START - duration)
+            return Outcome(history.polls + 1, now - START - duration)
         history = _waiting.after_answer(history, RUNNING, now, policy, chance.random())
 
 
-def average(policy: PollPolicy, median: float, count: int = 31) -> QueryOutcome:
+def average(policy: PollPolicy, median: float, count: int = 31) -> Outcome:
     """What a schedule comes to when tasks take about so long."""
     chance = random.Random(7)  # noqa: S311 - the same numbers in every run
     outcomes = [wait(policy, each, chance) for each in durations(median, count)]
-    return QueryOutcome(
+    return Outcome(
         statistics.fmean(each.requests for each in outcomes), statistics.fmean(each.delay for each in outcomes)
     )
 
@@ -103,23 +103,23 @@ def sail(count: int, median: float = 240.0, per_second: float = math.inf) -> Voy
     """Many waits at once, by :mod:`kkiai_sdk._polling.scheduler`, with the SDK's defaults."""
     chance, ends = random.Random(7), durations(median, count)  # noqa: S311 - the same numbers in every run
     chance.shuffle(ends)
-    limits, policy = SchedulerLimits(concurrency=4, per_second=per_second, waiting=10**6), PollPolicy()
-    fleet = Scheduler(limits, policy, RetryBudget(100), now=START, timeout=math.inf)
+    limits, policy = Limits(concurrency=4, per_second=per_second, waiting=10**6), PollPolicy()
+    fleet = Fleet(limits, policy, RetryBudget(100), now=START, timeout=math.inf)
     ids = {f"task-{number}": end for number, end in enumerate(ends)}
     pending, now, requests = iter(ids), START, 0
     answers: list[tuple[float, str]] = []
     delays: list[float] = []
     began = time.process_time()
-    while not isinstance(step := fleet.step(now), AllDone):
-        if isinstance(step, AdmitTask):
+    while not isinstance(step := fleet.step(now), Finished):
+        if isinstance(step, TakeIn):
             if (task_id := next(pending, None)) is None:
-                fleet.close_admission()
+                fleet.no_more()
             else:
                 fleet.admit(task_id)
-        elif isinstance(step, PollTask):
+        elif isinstance(step, AskAbout):
             requests += 1
             heapq.heappush(answers, (now + LATENCY, step.task_id))
-        elif isinstance(step, Sleep) or (isinstance(step, WaitForResponse) and answers[0][0] > step.until):
+        elif isinstance(step, Sleep) or (isinstance(step, Await) and answers[0][0] > step.until):
             now = step.until
         else:
             now, task_id = heapq.heappop(answers)
@@ -131,7 +131,7 @@ def sail(count: int, median: float = 240.0, per_second: float = math.inf) -> Voy
     return Voyage(requests / count, statistics.fmean(delays), cpu)
 
 
-def front(outcomes: Sequence[tuple[QueryOutcome, PollPolicy]]) -> list[tuple[QueryOutcome, PollPolicy]]:
+def front(outcomes: Sequence[tuple[Outcome, PollPolicy]]) -> list[tuple[Outcome, PollPolicy]]:
     """Those that no other beats in both."""
     ordered = sorted(outcomes, key=lambda each: (each[0].requests, each[0].delay))
     best, kept = math.inf, []

@@ -16,7 +16,7 @@ from kkiai_sdk._http.base_session import SessionContext
 from kkiai_sdk._http.client_pool import ClientPool
 from kkiai_sdk._http.raw_client import raw_client
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.flows import WaitOptions, result_or_raise, wait_flow, wait_many_flow
+from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
 from kkiai_sdk._polling.scheduler import SchedulerLimits
 from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
 from kkiai_sdk._responses.raw_response import parse_retry_after
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._http.base_session import Success
     from kkiai_sdk._http.client_pool import TransportKinds
-    from kkiai_sdk._polling.poll_state import PollState
 
 #: The endpoint whose responses are read as tasks; a test compares it with the spec.
 QUERY_PATH = "/v1/video/query"
@@ -119,12 +118,11 @@ class BaseClient:
         on_update: Callable[[VideoTask], object] | None = None,
         *,
         every_poll: bool = False,
-    ) -> Flow[PollState]:
+        raise_on_failure: bool = True,
+    ) -> Flow[VideoTask]:
         _validators.callback("on_update", on_update)
-        return wait_flow(_validators.task_id(task_id), self._wait_options(timeout, poll), every_poll=every_poll)
-
-    def _result_or_raise(self, state: PollState, *, raise_on_failure: bool) -> VideoTask:
-        return result_or_raise(state, self._context.clock.monotonic(), raise_on_failure=raise_on_failure)
+        task_id, options = _validators.task_id(task_id), self._wait_options(timeout, poll)
+        return wait_flow(task_id, options, every_poll=every_poll, raise_on_failure=raise_on_failure)
 
     def _wait_options(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> WaitOptions:
         if poll is not None and not isinstance(poll, PollPolicy):

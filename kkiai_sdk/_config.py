@@ -74,10 +74,6 @@ class Secret:
         """Return the secret without white space around the key; a function is not called. Raises ConfigurationError."""
         return self if self._source else Secret(_validators.api_key(self._known()))
 
-    def reveal(self) -> str:
-        """Return the key, checked. Raises ConfigurationError."""
-        return self.resolved().known or ""
-
     def resolved(self) -> Secret:
         """Return the key as it is now: here, and only here, a function is called."""
         if self._source is None:

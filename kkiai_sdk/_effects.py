@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
@@ -112,83 +112,74 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 QueryOutcome: TypeAlias = QueryResult | KkiaiError
 
 
-class _Steps(Generic[E, T]):
-    """A flow as an iterator of effects; ``result`` or ``error`` is set between two."""
-
-    def __init__(self, flow: Generator[E, Any, T]) -> None:
-        self._flow = flow
-        self.result: Any = None
-        self.error: Exception | None = None
-        self.returned: T
-
-    def __iter__(self) -> Iterator[E]:
-        return self
-
-    def __next__(self) -> E:
-        result, self.result = self.result, None
-        error, self.error = self.error, None
-        try:
-            return self._flow.send(result) if error is None else self._flow.throw(error)
-        except StopIteration as stop:
-            self.returned = stop.value
-            raise
+def _advance(flow: Generator[E, Any, T], result: Any, error: Exception | None) -> E:
+    """Send the result of an effect, or throw its error; return the next effect. Raises StopIteration at the end."""
+    return flow.send(result) if error is None else flow.throw(error)
 
 
 def run(flow: Generator[E, Any, T], perform: Callable[[E], Any]) -> T:
     """Perform every effect; return the value that the flow returns, raise the error that it raises."""
-    steps = _Steps(flow)
+    result, error = None, None
     with closing(flow):
-        for step in steps:
+        while True:
             try:
-                steps.result = perform(step)
-            except Exception as error:  # the flow decides
-                steps.error = error
-    return steps.returned
+                effect = _advance(flow, result, error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                result, error = perform(effect), None
+            except Exception as exception:  # the flow decides
+                error = exception
 
 
 async def run_async(flow: Generator[E, Any, T], perform: Callable[[E], Awaitable[Any]]) -> T:
     """Run a flow whose effects are awaited; see :func:`run`."""
-    steps = _Steps(flow)
+    result, error = None, None
     with closing(flow):
-        for step in steps:
+        while True:
             try:
-                steps.result = await perform(step)
-            except Exception as error:  # the flow decides
-                steps.error = error
-    return steps.returned
+                effect = _advance(flow, result, error)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            try:
+                result, error = await perform(effect), None
+            except Exception as exception:  # the flow decides
+                error = exception
 
 
-def iterate(flow: Generator[E, Any, T], perform: Callable[[E], Any]) -> Generator[Any, None, T]:
+def iterate(flow: Generator[E, Any, object], perform: Callable[[E], Any]) -> Iterator[Any]:
     """Run a flow and yield the values that it emits."""
-    steps = _Steps(flow)
+    result, error = None, None
     with closing(flow):
-        for step in steps:
-            if isinstance(step, Emit):
-                yield step.value
+        while True:
+            try:
+                effect = _advance(flow, result, error)
+            except StopIteration:
+                return
+            result, error = None, None
+            if isinstance(effect, Emit):
+                yield effect.value
                 continue
             try:
-                steps.result = perform(step)
-            except Exception as error:
-                steps.error = error
-    return steps.returned
+                result = perform(effect)
+            except Exception as exception:  # the flow decides
+                error = exception
 
 
-class AsyncIteration(Generic[E, T]):
-    """Run a flow whose effects are awaited and yield the values that it emits; ``returned`` is set at its end."""
-
-    def __init__(self, flow: Generator[E, Any, T], perform: Callable[[E], Awaitable[Any]]) -> None:
-        self._flow, self._perform = flow, perform
-        self.returned: T
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        steps = _Steps(self._flow)
-        with closing(self._flow):
-            for step in steps:
-                if isinstance(step, Emit):
-                    yield step.value
-                    continue
-                try:
-                    steps.result = await self._perform(step)
-                except Exception as error:
-                    steps.error = error
-        self.returned = steps.returned
+async def iterate_async(flow: Generator[E, Any, object], perform: Callable[[E], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """Run a flow whose effects are awaited and yield the values that it emits."""
+    result, error = None, None
+    with closing(flow):
+        while True:
+            try:
+                effect = _advance(flow, result, error)
+            except StopIteration:
+                return
+            result, error = None, None
+            if isinstance(effect, Emit):
+                yield effect.value
+                continue
+            try:
+                result = await perform(effect)
+            except Exception as exception:  # the flow decides
+                error = exception

@@ -12,7 +12,7 @@ from kkiai_sdk._base_client import BaseClient
 from kkiai_sdk._downloads.async_transfer import AsyncTransfer, run_in_thread
 from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
-from kkiai_sdk._effects import AsyncIteration, Emit, QueryResult, QueryTask, Sleep, run_async
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish
 from kkiai_sdk._polling.async_workers import TaskWorkers
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._polling.poll_state import PollState
     from kkiai_sdk.models import WaitResult
     from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
@@ -141,9 +140,8 @@ class AsyncKkiai(BaseClient):
         :raises VideoMissingError: the task succeeded, and no video was named within the grace period.
         :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
         """
-        flow = self._wait_flow(task_id, timeout, poll, on_update)
-        state = await run_async(flow, lambda effect: self._perform(effect, on_update))
-        return self._result_or_raise(state, raise_on_failure=raise_on_failure)
+        flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
+        return await run_async(flow, lambda effect: self._perform(effect, on_update))
 
     def watch(
         self,
@@ -162,7 +160,8 @@ class AsyncKkiai(BaseClient):
         :param every_poll: yield a snapshot per poll, changed or not.
         :raises TaskTimeoutError: as :meth:`wait`; so are VideoMissingError and APIError.
         """
-        return self._watch(self._wait_flow(task_id, timeout, poll, every_poll=every_poll))
+        flow = self._wait_flow(task_id, timeout, poll, every_poll=every_poll, raise_on_failure=False)
+        return iterate_async(flow, self._perform)
 
     def as_completed(
         self,
@@ -284,15 +283,9 @@ class AsyncKkiai(BaseClient):
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
-    async def _watch(self, flow: Flow[PollState]) -> AsyncIterator[VideoTask]:
-        snapshots = AsyncIteration(flow, self._perform)
-        async for task in snapshots:
-            yield task
-        self._result_or_raise(snapshots.returned, raise_on_failure=False)
-
     async def _wait_many(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
         async with TaskWorkers(self._query, self._context.clock) as workers:
-            async for result in AsyncIteration(flow, workers.perform):
+            async for result in iterate_async(flow, workers.perform):
                 yield result
 
     async def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:

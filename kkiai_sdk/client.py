@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, Flow
-    from kkiai_sdk._polling.poll_state import PollState
     from kkiai_sdk.models import WaitResult
     from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
@@ -138,9 +137,8 @@ class Kkiai(BaseClient):
         :raises VideoMissingError: the task succeeded, and no video was named within the grace period.
         :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
         """
-        flow = self._wait_flow(task_id, timeout, poll, on_update)
-        state = run(flow, lambda effect: self._perform(effect, on_update))
-        return self._result_or_raise(state, raise_on_failure=raise_on_failure)
+        flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
+        return run(flow, lambda effect: self._perform(effect, on_update))
 
     def watch(
         self,
@@ -159,7 +157,8 @@ class Kkiai(BaseClient):
         :param every_poll: yield a snapshot per poll, changed or not.
         :raises TaskTimeoutError: as :meth:`wait`; so are VideoMissingError and APIError.
         """
-        return self._watch(self._wait_flow(task_id, timeout, poll, every_poll=every_poll))
+        flow = self._wait_flow(task_id, timeout, poll, every_poll=every_poll, raise_on_failure=False)
+        return iterate(flow, self._perform)
 
     def as_completed(
         self,
@@ -273,10 +272,6 @@ class Kkiai(BaseClient):
         adapter = session.RequestAdapter(self._session, query.options)
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
-
-    def _watch(self, flow: Flow[PollState]) -> Iterator[VideoTask]:
-        state = yield from iterate(flow, self._perform)
-        self._result_or_raise(state, raise_on_failure=False)
 
     def _wait_many(self, flow: Flow[None]) -> Iterator[WaitResult]:
         with ThreadWorkers(self._query, self._context.clock) as workers:

@@ -137,7 +137,7 @@ class RequestSpec:
 
 
 def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
-    return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.reveal()}".encode())]
+    return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
 #: Waits ask for the same URLs again and again.
@@ -281,7 +281,7 @@ class SessionContext:
         self, response: RawResponse, options: RequestOptions, judge: Judge, secret: Secret | None
     ) -> Success | NoResponse:
         response = response.decoded(body_limit(response.status, options))
-        parsed = judge(response, secret.reveal() if secret else None, self.clock.wall_clock())
+        parsed = judge(response, secret.known if secret else None, self.clock.wall_clock())
         return NoResponse(parsed, was_sent=True) if isinstance(parsed, APIError) else Success(response, parsed)
 
     def _decide(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> Verdict:

@@ -54,7 +54,18 @@ class WaitOptions:
     budget: RetryBudget
 
 
-def wait_flow(task_id: str, options: WaitOptions, *, every_poll: bool = False) -> Flow[PollState]:
+def wait_flow(
+    task_id: str, options: WaitOptions, *, every_poll: bool = False, raise_on_failure: bool = True
+) -> Flow[VideoTask]:
+    """Poll a task to its end, emitting a snapshot per change; return the task or raise the error of its end."""
+    state = yield from poll_to_end(task_id, options, every_poll=every_poll)
+    error = _error_of(state, options.clock.monotonic())
+    if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
+        raise error
+    return cast("VideoTask", state.task)
+
+
+def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow[PollState]:
     """Poll a task to its end, emitting a snapshot per change; return the state with its end."""
     clock, logger = options.clock, PollLogger()
     state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
@@ -147,14 +158,6 @@ def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: C
 def to_wait_result(state: PollState, now: float) -> WaitResult:
     """Return the result of a wait that is over."""
     return WaitResult(state.task_id, state.task, _error_of(state, now))
-
-
-def result_or_raise(state: PollState, now: float, *, raise_on_failure: bool = True) -> VideoTask:
-    """Return the task of a wait that is over. Raises the error with which it ended."""
-    error = _error_of(state, now)
-    if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
-        raise error
-    return cast("VideoTask", state.task)
 
 
 def _error_of(state: PollState, now: float) -> KkiaiError | None:

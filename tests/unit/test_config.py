@@ -43,16 +43,16 @@ def test_defaults() -> None:
     assert (made.timeout, made.max_retries, made.retry, made.poll) == (30.0, 3, RetryPolicy(), PollPolicy())
     assert (made.headers, dict(made.httpx_args)) == ((), {})
     assert made.user_agent == f"kkiai-sdk/{__version__} python/{platform.python_version()}"
-    assert made.secret.reveal() == KEY
+    assert made.secret.resolved().known == KEY
 
 
 def test_environment() -> None:
     """The key and the base URL come from the environment when they are not passed."""
     environ = {"KKIAI_API_KEY": " env-key\n", "KKIAI_BASE_URL": "https://env.example/v1/"}
     made = config(environ, api_key=None)
-    assert (made.secret.reveal(), made.base_url) == ("env-key", "https://env.example")
+    assert (made.secret.resolved().known, made.base_url) == ("env-key", "https://env.example")
     made = config(environ, base_url="https://arg.example")
-    assert (made.secret.reveal(), made.base_url) == (KEY, "https://arg.example")
+    assert (made.secret.resolved().known, made.base_url) == (KEY, "https://arg.example")
     assert config({"KKIAI_BASE_URL": ""}).base_url == DEFAULT_BASE_URL
 
 
@@ -176,9 +176,9 @@ def test_change() -> None:
     """Changing options makes another configuration and leaves the first one as it was."""
     first = config()
     second = change(first, {"timeout": 5, "api_key": "other-key", "user_agent_suffix": "x/1"})
-    assert (second.timeout, second.secret.reveal(), second.base_url) == (5.0, "other-key", first.base_url)
+    assert (second.timeout, second.secret.resolved().known, second.base_url) == (5.0, "other-key", first.base_url)
     assert second.user_agent == f"{first.user_agent} x/1"
-    assert (first.timeout, first.secret.reveal()) == (30.0, KEY)
+    assert (first.timeout, first.secret.resolved().known) == (30.0, KEY)
 
 
 @pytest.mark.parametrize("options", [{"base_url": "https://x.example"}, {"tiemout": 5, "a\nb": 1}])
@@ -232,7 +232,7 @@ def test_hiding() -> None:
     first = options["api_key"]
     wrap_secret(options)
     assert options == {"api_key": first, "timeout": 5}
-    assert (type(first), first.reveal()) == (Secret, KEY)
+    assert (type(first), first.resolved().known) == (Secret, KEY)
     wrap_secret(none := {"timeout": 5})
     assert none == {"timeout": 5}
 
@@ -250,9 +250,13 @@ def test_a_key_function_is_asked_each_time() -> None:
     """A function is asked for the key whenever one is needed, and at no other time."""
     keys = iter([" first\n", "second", "third"])
     made = config(api_key=lambda: next(keys))
-    assert made.secret.reveal() == "first"
+    assert made.secret.resolved().known == "first"
     resolved = made.secret.resolved()
-    assert [resolved.reveal(), resolved.reveal(), made.secret.reveal()] == ["second", "second", "third"]
+    assert [resolved.resolved().known, resolved.resolved().known, made.secret.resolved().known] == [
+        "second",
+        "second",
+        "third",
+    ]
 
 
 def test_the_last_known_key() -> None:
@@ -270,5 +274,5 @@ def test_a_key_function_may_give_nonsense(key: Any) -> None:
     """What a function gives is checked like a key that was passed."""
     secret = Secret(lambda: key)
     with pytest.raises(ConfigurationError, match="api_key") as caught:
-        secret.reveal()
+        secret.resolved()
     assert "Canary" not in str(caught.value)

@@ -18,7 +18,7 @@ def test_loggers_of_headers_are_silent_inside_of_a_request(caplog: pytest.LogCap
     """A logger of header fields is silent during a request of this package, and only then and there."""
     caplog.set_level(logging.DEBUG)
     logger = logging.getLogger(name)
-    assert base_session
+    assert base_session.hide_location
     logger.debug("before")
     with request_scope():
         logger.debug("authorization: not for the log")

@@ -27,7 +27,6 @@ from hypothesis.stateful import (
 from kkiai_sdk import APIError, PollPolicy, TaskFailedError, TaskTimeoutError, VideoMissingError, WaitResult
 from kkiai_sdk._clock import Clock
 from kkiai_sdk._effects import (
-    AsyncIteration,
     CollectResults,
     Emit,
     QueryResult,
@@ -36,9 +35,10 @@ from kkiai_sdk._effects import (
     Sleep,
     StartQuery,
     iterate,
+    iterate_async,
 )
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
+from kkiai_sdk._polling.flows import WaitOptions, poll_to_end, wait_many_flow
 from kkiai_sdk._polling.poll_state import End
 from kkiai_sdk._polling.scheduler import SchedulerLimits
 from tests.support.effort import examples
@@ -136,7 +136,13 @@ class World:
         )
         room = setting.room
         self.flow: Flow[Any] = (
-            wait_many_flow(setting.ids, terms, SchedulerLimits(room)) if room else wait_flow(setting.ids[0], terms)
+            wait_many_flow(setting.ids, terms, SchedulerLimits(room))
+            if room
+            else poll_to_end(setting.ids[0], terms, every_poll=False)
+        )
+            wait_many_flow(setting.ids, terms, SchedulerLimits(room))
+            if room
+            else poll_to_end(setting.ids[0], terms, every_poll=False)
         )
 
     def come(self, now: float, outcomes: Iterable[QueryOutcome]) -> None:
@@ -275,7 +281,7 @@ class Waiting(RuleBasedStateMachine):
             return perform(effect)
 
         async def main() -> None:
-            async for value in AsyncIteration(world.flow, awaited):
+            async for value in iterate_async(world.flow, awaited):
                 values.append(value)  # noqa: PERF401 (what came before an exception counts)
 
         with suppress(Over):

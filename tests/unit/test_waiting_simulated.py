@@ -26,7 +26,7 @@ from tests.unit.scripts import (
     RUNNING,
     TIMEOUTS,
     Event,
-    Poll,
+    PlayedPoll,
     Trace,
     after_them,
     apply,
@@ -45,7 +45,7 @@ WAITS = st.builds(
 )
 
 
-def gaps(trace: Trace) -> list[tuple[Poll, float]]:
+def gaps(trace: Trace) -> list[tuple[PlayedPoll, float]]:
     """Each poll but the last, with the seconds from its answer to the next poll."""
     return [(poll, after.asked - poll.answered) for poll, after in zip(trace.polls, trace.polls[1:], strict=False)]
 
