@@ -140,10 +140,6 @@ class World:
             if room
             else poll_to_end(setting.ids[0], terms, every_poll=False)
         )
-            wait_many_flow(setting.ids, terms, SchedulerLimits(room))
-            if room
-            else poll_to_end(setting.ids[0], terms, every_poll=False)
-        )
 
     def come(self, now: float, outcomes: Iterable[QueryOutcome]) -> None:
         """Let it be then, with these outcomes."""
