@@ -93,7 +93,7 @@ class AsyncSession(httpx.AsyncClient):
             with request_scope():
                 async with (
                     asyncio.timeout(step.timeout),
-                    aclosing(await self.send_once(spec.build_request(step))) as response,
+                    aclosing(await self.send_once(spec.build_request(step, has_outer_limit=True))) as response,
                 ):
                     body = await _read_body(response, body_limit(response.status_code, options))
             return to_raw_response(response, body)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import httpcore
 import httpx
 
-from kkiai_sdk._http.async_network import AsyncBackend
+from kkiai_sdk._http.async_network import AsyncBackend, finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -71,7 +71,8 @@ class CountedPool:
     async def close(self) -> None:
         """Close all connections, also those that are being opened."""
         self._backend.is_closed = True
-        await self._guard.aclose()
+        # To the end, also in a task that is cancelled.
+        await finish(self._guard.aclose())
 
     async def _release(self) -> None:
         self._in_flight -= 1

@@ -126,9 +126,10 @@ class RequestSpec:
     judge: Judge = read_status
     content: bytes | None = None
 
-    def build_request(self, step: SendRequest) -> httpx.Request:
-        """Return the request of one attempt."""
-        extensions = {"timeout": httpx_timeouts(step.timeout)}
+    def build_request(self, step: SendRequest, *, has_outer_limit: bool = False) -> httpx.Request:
+        """Return the request of one attempt; with an outer limit only connecting is limited by the transport."""
+        limits = httpx_timeouts(step.timeout)
+        extensions = {"timeout": {"connect": limits["connect"]} if has_outer_limit else limits}
         # The key is in no variable here: crash reporters show those of every frame in a traceback.
         headers = _with_key(self.headers, step.secret)
         return httpx.Request(

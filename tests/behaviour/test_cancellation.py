@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -286,3 +287,29 @@ def test_a_transport_belongs_to_one_loop(serve: Serve) -> None:
 
 def _answer(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"status": "queued"})
+
+
+@pytest.mark.fault("C-02")
+@pytest.mark.parametrize("calls", [600, pytest.param(10_000, marks=pytest.mark.deep)])
+def test_calls_cancelled_at_random_moments_leave_a_bounded_pool(serve: Serve, calls: int) -> None:
+    """However many calls are cancelled, and at whichever moment, a client holds at most 100 connections and works on."""
+    server, dice = serve(each=lambda _: task("queued")), Random(5)
+
+    async def cancelled(client: AsyncKkiai) -> None:
+        query = asyncio.create_task(client.query("t"))
+        for _ in range(dice.randrange(12)):
+            await asyncio.sleep(0)
+        query.cancel()
+        await asyncio.gather(query, return_exceptions=True)
+
+    async def main() -> int:
+        most = 0
+        async with client_of(server) as client:
+            transport: Any = client._session._transport
+            for _ in range(calls // 20):
+                await asyncio.gather(*(cancelled(client) for _ in range(20)))
+                most = max(most, len(transport._pool.connections))
+            assert (await client.query("t")).status == "queued"
+        return most
+
+    assert asyncio.run(main()) <= 100
