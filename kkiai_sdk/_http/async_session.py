@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import aclosing
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,7 +20,7 @@ from kkiai_sdk._http.base_session import (
     body_limit,
     file_request,
     finish_body,
-    header_texts,
+    merge_headers,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
@@ -29,7 +30,7 @@ from kkiai_sdk._http.network import request_scope
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable
 
     from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
@@ -68,8 +69,9 @@ class AsyncSession(httpx.AsyncClient):
         """Build a request, also one with cookies, and send it."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
-        headers = header_texts(options.pop("headers", None))
-        return await self.send(self.build_request(method, url, headers=headers, **options))
+        if isinstance(headers := options.get("headers"), Mapping):
+            options["headers"] = [*merge_headers({}, headers.items()).values()]
+        return await self.send(self.build_request(method, url, **options))
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
@@ -88,7 +90,8 @@ class AsyncSession(httpx.AsyncClient):
         if isinstance(step, Sleep):
             await self.context.clock.sleep_until_async(step.until)
             return None
-        self.context.pool.check_open()
+        if self.context.pool.has_foreign_transports:
+            self.context.pool.check_open()
         try:
             with request_scope():
                 async with (

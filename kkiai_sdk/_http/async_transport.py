@@ -10,6 +10,8 @@ import httpcore
 import httpx
 
 from kkiai_sdk._http.async_network import AsyncBackend, finish
+from kkiai_sdk._http.transport import CLOSED
+from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -113,7 +115,8 @@ class LoopPools:
         self._pools: dict[ExecutionContext, CountedPool] = {}
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        self._options.check_open()
+        if self._options.closed.is_set():
+            raise ConfigurationError(CLOSED)
         context = os.getpid(), get_running_loop()
         pool = self._pools.get(context)
         if pool is None or pool.has_lost_many:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import date
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlencode, urljoin
 
@@ -16,11 +18,12 @@ from kkiai_sdk._effects import RequestOptions, Sleep
 from kkiai_sdk._http.exceptions import TRANSLATED, translate
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
 from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, Verdict, decide_retry
+from kkiai_sdk._http.transport import CLOSED
 from kkiai_sdk._log import log
 from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
 from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
 from kkiai_sdk._responses.strict_json import parse_json
-from kkiai_sdk.errors import APIError, APIResponseError, Attempt, KkiaiError
+from kkiai_sdk.errors import APIError, APIResponseError, Attempt, ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
     from kkiai_sdk._clock import Clock
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
-    Headers: TypeAlias = dict[str, tuple[bytes, bytes]]
+    Headers: TypeAlias = dict[bytes, tuple[bytes, bytes]]
 
 #: Methods whose requests can be repeated, because they change nothing (RFC 9110, section 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD"})
@@ -177,10 +180,10 @@ def finish_body(response: httpx.Response) -> None:
 
 def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
     """Return a request for a file, with nothing that identifies the caller unless it goes to the gateway."""
-    fields = _by_name({"User-Agent": context.config.user_agent} | dict(headers))
+    merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
     secret = context.config.secret.resolved() if target.with_key else None
     extensions = {"timeout": httpx_timeouts(context.options.timeout)}
-    return httpx.Request("GET", target.url, headers=_with_key(list(fields.values()), secret), extensions=extensions)
+    return httpx.Request("GET", target.url, headers=_with_key([*merged.values()], secret), extensions=extensions)
 
 
 Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
@@ -203,7 +206,7 @@ class SessionContext:
     def __attrs_post_init__(self) -> None:
         own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
         own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
-        object.__setattr__(self, "headers", _by_name(own | dict(self.config.headers)))
+        object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
         """Return a copy whose requests have these headers, too."""
@@ -214,27 +217,24 @@ class SessionContext:
     ) -> RequestSpec:
         """Return a request without a body to a path below the base URL."""
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
-        fields = self._headers(method.upper(), self.headers, _by_name(headers), options)
-        return RequestSpec(method.upper(), url, fields, self.judges.get(path, read_status))
+        merged = self._merged(method.upper(), self.headers, headers.items(), options)
+        return RequestSpec(method.upper(), url, merged, self.judges.get(path, read_status))
 
     def spec_of(self, request: httpx.Request) -> RequestSpec:
         """Return a request that httpx has built."""
-        given = {name.lower().decode(): (name, value) for name, value in request.headers.raw}
-        headers = self._headers(request.method, {}, given, self.options)
+        merged = self._merged(request.method, {}, request.headers.raw, self.options)
         path = str(request.url).removeprefix(self.config.base_url).partition("?")[0]
         judge = self.judges.get(path, read_status)
-        return RequestSpec(request.method, str(request.url), headers, judge, request.content or None)
+        return RequestSpec(request.method, str(request.url), merged, judge, request.content or None)
 
-    def _headers(
-        self, method: str, defaults: Headers, given: Headers, options: RequestOptions
+    def _merged(
+        self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
-        headers = defaults | given
-        if method == "GET":
-            # The documentation of the gateway demands it, also without a body.
-            headers.setdefault("content-type", (b"Content-Type", b"application/json"))
-        if any(name.lower() == "accept" for name, _ in self.config.headers):
-            headers["accept"] = self.headers["accept"]
-        return list((headers | _by_name(dict(options.headers)) if options.headers else headers).values())
+        # The documentation of the gateway demands a Content-Type, also without a body. An Accept of the caller replaces
+        # that of the generated function.
+        own = (("Content-Type", "application/json"),) if method == "GET" else ()
+        accept = (each for each in self.config.headers if each[0].lower() == "accept")
+        return [*merge_headers(defaults, own, given, accept, options.headers).values()]
 
     def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
         """Send a request until it succeeds; raise the last error when it will not."""
@@ -309,12 +309,13 @@ class SessionContext:
         if not (isinstance(exception, TRANSLATED) or self.pool.has_foreign_transports):
             raise exception
         # A request that ended because another thread closed the client says so.
-        return self.pool.closed_error() or translate(exception, url, timeout)
+        closed = self.pool.closed.is_set()
+        return ConfigurationError(CLOSED) if closed else translate(exception, url, timeout)
 
     def _redirect(self, response: RawResponse, url: str) -> str | None:
         """Return the URL to go on with, if it is on the gateway's own origin."""
-        location = response.header("location")
-        if response.status not in REDIRECTS or not location:
+        location = response.header("location") if response.status in REDIRECTS else None
+        if not location:
             return None
         try:
             target = httpx.URL(urljoin(url, location))
@@ -333,20 +334,23 @@ class SessionContext:
             log.debug("%s: attempt %d: %s after %.2f s, %s", where, before + 1, outcome, elapsed, after)
 
 
-def header_texts(headers: Any) -> Any:
-    """Return headers with values of other types, such as UUIDs and dates, as text; httpx takes text only."""
-    if not isinstance(headers, Mapping):
-        return headers
-    return {name: value if isinstance(value, str | bytes) else _text(value) for name, value in headers.items()}
+def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Headers:
+    """Return headers by their names in lower case; later ones replace earlier ones of the same name."""
+    merged = dict(defaults)
+    for name, value in chain.from_iterable(groups):
+        name, value = header_bytes(name), header_bytes(value)  # noqa: PLW2901
+        merged[name.lower()] = name, value
+    return merged
 
 
-def _text(value: object) -> str:
-    # JSON has the booleans of HTTP APIs.
-    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "isoformat", value.__str__)())
-
-
-def _by_name(headers: Mapping[str, str]) -> Headers:
-    return {name.lower(): (name.encode(), value.encode()) for name, value in header_texts(headers).items()}
+def header_bytes(value: object) -> bytes:
+    """Return a name or value of a header as bytes; httpx takes neither UUIDs and dates nor numbers and booleans."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, bool):
+        # As in JSON.
+        value = str(value).lower()
+    return str(value.isoformat() if isinstance(value, date) else value).encode()
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

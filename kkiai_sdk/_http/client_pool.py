@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from inspect import iscoroutinefunction
 from ipaddress import ip_address
 from itertools import chain
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -18,7 +19,7 @@ from attrs import frozen
 
 from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import EXHAUSTED, exhausted
-from kkiai_sdk._http.transport import PoolOptions
+from kkiai_sdk._http.transport import CLOSED, PoolOptions
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._config import Config
     from kkiai_sdk._http.network import AddressPolicy
-
-
-CLOSED = "this client is closed; make a new one"
 
 
 @frozen
@@ -70,7 +68,8 @@ class ClientPool:
         self._check_arguments()
         self._transports: list[Any] = []
         self._file_client: Any = None
-        self._is_closed = False
+        #: Set once the client is closed.
+        self.closed = Event()
         #: Whether the caller supplied a transport; then the context to which it is tied.
         self.has_foreign_transports = bool(self._args.keys() & {"transport", "mounts"})
         self._context: object = None
@@ -87,7 +86,7 @@ class ClientPool:
 
     def check_open(self) -> None:
         """Raise ConfigurationError if the pool is closed, or its transports are tied to another event loop."""
-        if self._is_closed:
+        if self.closed.is_set():
             raise ConfigurationError(CLOSED)
         if self.has_foreign_transports:
             self._context = self._context or self._kinds.context()
@@ -96,13 +95,9 @@ class ClientPool:
                     "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
                 )
 
-    def closed_error(self) -> ConfigurationError | None:
-        """Return the error of a request that ended because the pool was closed."""
-        return ConfigurationError(CLOSED) if self._is_closed else None
-
     def begin_close(self) -> list[Any]:
         """Mark the pool as closed and return the transports that remain to be closed."""
-        self._is_closed = True
+        self.closed.set()
         transports, self._transports = self._transports, []
         return transports
 
@@ -154,7 +149,7 @@ class ClientPool:
         http1, http2 = self._args.get("http1", True), self._args.get("http2", False)
         if http2 and find_spec("h2") is None:
             raise ImportError('http2=True needs the package h2 (pip install "httpx[http2]")')
-        options = PoolOptions(self._tls_context(files=files), policy, self.check_open, proxy, http1, http2)
+        options = PoolOptions(self._tls_context(files=files), policy, self.closed, proxy, http1, http2)
         return self._add(self._kinds.own(options))
 
     def _add(self, transport: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -16,7 +17,7 @@ from kkiai_sdk._http.base_session import (
     body_limit,
     file_request,
     finish_body,
-    header_texts,
+    merge_headers,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
@@ -27,7 +28,7 @@ from kkiai_sdk._http.transport import Transport
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
@@ -54,8 +55,9 @@ class Session(httpx.Client):
         """Build a request, also one with cookies, and send it."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
-        headers = header_texts(options.pop("headers", None))
-        return self.send(self.build_request(method, url, headers=headers, **options))
+        if isinstance(headers := options.get("headers"), Mapping):
+            options["headers"] = [*merge_headers({}, headers.items()).values()]
+        return self.send(self.build_request(method, url, **options))
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
@@ -73,7 +75,8 @@ class Session(httpx.Client):
         if isinstance(step, Sleep):
             self.context.clock.sleep_until(step.until)
             return None
-        self.context.pool.check_open()
+        if self.context.pool.has_foreign_transports:
+            self.context.pool.check_open()
         try:
             with request_scope(step.timeout), closing(self.send_once(spec.build_request(step))) as response:
                 return to_raw_response(response, _read_body(response, body_limit(response.status_code, options)))

@@ -13,13 +13,15 @@ import httpx
 from attrs import frozen
 
 from kkiai_sdk._http.network import Backend
+from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from threading import Event
 
     from kkiai_sdk._http.network import AddressPolicy
 
+CLOSED = "this client is closed; make a new one"
 #: Seconds that an idle connection is kept, as in httpx.
 KEEPALIVE_EXPIRY = 5.0
 
@@ -30,8 +32,8 @@ class PoolOptions:
 
     ssl_context: ssl.SSLContext
     policy: AddressPolicy
-    #: Raises ConfigurationError once the client is closed.
-    check_open: Callable[[], None]
+    #: Set once the client is closed.
+    closed: Event
     proxy: httpx.Proxy | None = None
     http1: bool = True
     http2: bool = False
@@ -62,7 +64,8 @@ class ProcessPools:
         self._pools: dict[int, tuple[httpcore.ConnectionPool, Backend]] = {}
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
-        self._options.check_open()
+        if self._options.closed.is_set():
+            raise ConfigurationError(CLOSED)
         return (self._pools.get(os.getpid()) or self._open())[0].handle_request(request)
 
     def _open(self) -> tuple[httpcore.ConnectionPool, Backend]:

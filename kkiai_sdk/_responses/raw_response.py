@@ -44,7 +44,10 @@ class RawResponse:
 
     def header(self, name: str) -> str | None:
         """Return the first value of a header, or None."""
-        return next((value for header, value in self.headers if header == name), None)
+        for header, value in self.headers:
+            if header == name:
+                return value
+        return None
 
     def decoded(self, limit: int) -> RawResponse:
         """Return the response with its body decoded, of at most ``limit`` bytes; otherwise ``problem`` is set."""
@@ -62,9 +65,10 @@ class RawResponse:
     @property
     def request_id(self) -> str | None:
         """The gateway's id for the request, from the first header that carries one."""
-        found = dict(reversed(self.headers))
-        value = next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
-        return _redaction.message(value, 200) if value else None
+        for name in REQUEST_ID_HEADERS:
+            if value := self.header(name):
+                return _redaction.message(value, 200)
+        return None
 
 
 def parse_retry_after(headers: Sequence[tuple[str, str]], wall_clock: float) -> float | None:
