@@ -6,9 +6,8 @@ BIN := $(VENV)/bin
 RUN_STAMP := $(VENV)/.run
 DEV_STAMP := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-LOWEST := .venv-lowest
+LOWEST_VENV := .venv-lowest
 BENCH := .venv-bench
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,97 +33,72 @@ $(DEV_STAMP): $(VENV)/pyvenv.cfg requirements/dev.txt pyproject.toml
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@ $(RUN_STAMP)
 
-.PHONY: setup
-setup: $(DEV_STAMP) ## make the virtual environment for everything below
-
 .PHONY: demo
 demo: $(RUN_STAMP) ## wait for a video and download it, from a mock gateway (or TASK_ID=… with KKIAI_API_KEY)
 	@$(BIN)/kkiai demo $(TASK_ID)
 
 # Byte code is kept although the environment may say otherwise: without it every process compiles every test anew.
 TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
-# What is slow by nature, and what Hypothesis makes up, ten times as much of it as elsewhere.
-DEEP := --hypothesis-profile=deep
-
-.PHONY: test
-test: $(DEV_STAMP) ## run the tests (about two minutes on two cores)
-	@$(TEST) -m "not deep" $(ARGS)
-
-.PHONY: coverage
-coverage: $(DEV_STAMP) ## the tests of the pure modules; fails under 100 % of their branches (half a minute)
-	@$(TEST) -m "not deep" tests/unit --cov --cov-report=term:skip-covered $(ARGS)
-
-.PHONY: test-deep
-test-deep: $(DEV_STAMP) ## the tests that take long, and ten times the made-up examples (about 5 minutes)
-	@$(TEST) -m "deep or hypothesis" $(DEEP) $(ARGS)
-
-.PHONY: test-aiohttp
-test-aiohttp: $(DEV_STAMP) ## how the asynchronous client behaves over the extra aiohttp
-	@$(TEST) $(DEEP) tests/behaviour --transport=aiohttp $(ARGS)
-
-.PHONY: chaos
-chaos: $(DEV_STAMP) ## what needs real time: kills, stops, slow peers, storms (under 5 minutes)
-	@$(BIN)/python -m pytest tests/chaos $(ARGS)
-
-$(LOWEST)/.stamp: $(DEV_STAMP) requirements/lowest.txt requirements/dev.txt pyproject.toml
-	@echo "Setting up $(LOWEST) with the lowest versions that are allowed (once) …"
-	@$(PYTHON) -m venv --clear $(LOWEST)
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lowest.txt
-	@$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
 
 # The command line's reference is written by the locked version of click, which words it in its own way.
-.PHONY: test-lowest
-test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versions of what it needs
-	@$(LOWEST)/bin/python -m pytest --numprocesses=auto $(DEEP) tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_docs.py $(ARGS)
+.PHONY: test
+test: $(if $(LOWEST),$(LOWEST_VENV)/.stamp,$(DEV_STAMP)) ## run the tests, in 90 seconds on two cores (LOWEST=1: over the lowest versions allowed)
+ifdef LOWEST
+	@$(LOWEST_VENV)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_docs.py $(ARGS)
+else
+	@$(TEST) -m "not deep" $(ARGS)
+endif
 
-.PHONY: mutate
-mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (ten minutes; MODULES="_text models")
-	@$(if $(MODULES),rm -f mutants/mutmut-stats.json,rm -rf mutants)
-	@$(BIN)/python tools/mutate.py $(MODULES)
-	@$(BIN)/python tools/mutation_report.py $(MODULES)
+.PHONY: test-all
+test-all: $(DEV_STAMP) ## run what test leaves out: slow tests, more generated examples, coverage, chaos (12 minutes)
+	@$(TEST) -m "not deep" tests/unit --cov --cov-report=term:skip-covered
+	@$(TEST) -m "deep or hypothesis" --hypothesis-profile=deep
+	@$(BIN)/python -m pytest tests/chaos
 
-.PHONY: audit
-audit: $(DEV_STAMP) ## look the locked packages up in the list of known vulnerabilities
-	@$(BIN)/python tools/audit.py requirements/run.txt requirements/dev.txt
+$(LOWEST_VENV)/.stamp: $(DEV_STAMP) requirements/lowest.txt requirements/dev.txt pyproject.toml
+	@echo "Setting up $(LOWEST_VENV) with the lowest versions that are allowed (once) …"
+	@$(PYTHON) -m venv --clear $(LOWEST_VENV)
+	@$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lowest.txt
+	@$(LOWEST_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
 
 .PHONY: check
-check: $(DEV_STAMP) ## lint, types, spec, generated code, documents and locks
-	@$(BIN)/ruff check --quiet
-	@$(BIN)/ruff format --check --quiet
+check: $(DEV_STAMP) ## lint, types, spec, generated code, documents (FIX=1: format; AUDIT=1: known vulnerabilities)
+	@$(BIN)/ruff check --quiet $(if $(FIX),--fix)
+	@$(BIN)/ruff format --quiet $(if $(FIX),,--check)
 	@$(BIN)/mypy
 	@$(BIN)/python -m openapi_spec_validator openapi.yaml
 	@$(BIN)/python codegen/generate.py --check
 	@$(BIN)/python tools/make_cli_docs.py --check
 	@$(BIN)/zizmor --offline --persona=pedantic --no-progress --quiet .github/workflows action.yml
-
-.PHONY: format
-format: $(DEV_STAMP) ## format the hand-written code
-	@$(BIN)/ruff check --quiet --fix
-	@$(BIN)/ruff format --quiet
+	@$(if $(AUDIT),$(BIN)/python tools/audit.py requirements/run.txt requirements/dev.txt)
 
 .PHONY: generate
 generate: $(DEV_STAMP) ## regenerate generated/ from openapi.yaml
 	@$(BIN)/python codegen/generate.py
 
-.PHONY: spec-diff
-spec-diff: $(DEV_STAMP) ## classify changes of the spec since BASE=… (a git revision or a file)
-	@test -n "$$BASE" || { echo "name what to compare with: make spec-diff BASE=origin/main" >&2; exit 2; }
-	@$(BIN)/python codegen/spec_diff.py "$$BASE"
-
 .PHONY: contract
-contract: $(DEV_STAMP) ## hold the SDK and the mock gateway to the spec (or a gateway: URL=… TASK_ID=… with KKIAI_API_KEY)
+contract: $(DEV_STAMP) ## hold the SDK to the spec (URL=… TASK_ID=…: a gateway; BASE=…: the changes of the spec since)
 ifdef URL
 	@$(BIN)/kkiai contract --base-url "$$URL" $(if $(TASK_ID),--task-id "$$TASK_ID") $(ARGS)
+else ifdef BASE
+	@$(BIN)/python codegen/spec_diff.py "$$BASE"
 else
 	@$(BIN)/python -m pytest contract_tests $(ARGS)
 	@$(BIN)/kkiai contract --fail-on drift
 endif
 
+# A survivor among the changes of the pure modules must have a reason in tests/survivors.md.
 .PHONY: mutants
-mutants: $(DEV_STAMP) ## try seeded defects of gateways and of the SDK (about 5 minutes); writes docs/mutants.md
+mutants: $(DEV_STAMP) ## seed defects that tests must find; writes docs/mutants.md (MODULES=all: small changes of modules)
+ifdef MODULES
+	@$(if $(filter all,$(MODULES)),rm -rf mutants,rm -f mutants/mutmut-stats.json)
+	@$(BIN)/python tools/mutate.py $(filter-out all,$(MODULES))
+	@$(BIN)/python tools/mutation_report.py $(filter-out all,$(MODULES))
+else
 	@$(BIN)/python -m contract_tests.mutants
+endif
 
 .PHONY: docs
 docs: $(DEV_STAMP) ## make docs/ anew: the command line's reference and the pictures
@@ -140,37 +114,25 @@ $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
 	@touch $@
 
 .PHONY: bench
-bench: $(BENCH)/.stamp ## measure costs beside the peers (about 40 minutes, wants nginx); writes benchmarks/RESULTS.md
-	@$(BENCH)/bin/python -m benchmarks $(ARGS)
-
-.PHONY: bench-faults
-bench-faults: $(BENCH)/.stamp $(DEV_STAMP) ## the same faults for the SDK and its peers (about 15 minutes); writes docs/reliability.md
+bench: $(BENCH)/.stamp $(DEV_STAMP) ## measure beside the peers, in an hour, with nginx (ARGS=--own: a minute; FAULTS=1: faults)
+ifdef FAULTS
 	@rm -f $(BENCH)/faults.json
 	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
 	@$(BENCH)/bin/python -m benchmarks.faults --held $(BENCH)/faults.json $(ARGS)
-
-.PHONY: build
-build: $(DEV_STAMP) ## build the wheel and the source distribution into dist/
-	@rm -rf dist
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist
+else
+	@$(BENCH)/bin/python -m benchmarks $(ARGS)
+endif
 
 # An environment with the wheel and the locked releases of what it needs, and nothing else, is what the list is made of.
-.PHONY: sbom
-sbom: build ## list what the wheel needs at run time, as CycloneDX, into dist/
-	@rm -rf build/sbom && $(PYTHON) -m venv --without-pip build/sbom
+.PHONY: build
+build: $(DEV_STAMP) ## build the wheel, the source distribution and the list of parts (CycloneDX) into dist/
+	@rm -rf dist build/sbom
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist
+	@$(PYTHON) -m venv --without-pip build/sbom
 	@$(BIN)/python -m pip --python build/sbom install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sdk.txt
 	@$(BIN)/python -m pip --python build/sbom install --quiet --disable-pip-version-check --no-deps dist/*.whl
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml --mc-type library -o dist/kkiai-sdk.cdx.json build/sbom/bin/python
-	@echo "dist/kkiai-sdk.cdx.json"
-
-.PHONY: lock
-lock: $(DEV_STAMP) ## resolve requirements/ anew (needs the package index)
-	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) --upgrade -o requirements/dev.txt
-	@$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra cli --extra mock $(LOCK) -c requirements/dev.txt -o requirements/run.txt
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/sdk.txt
-	@$(BIN)/uv pip compile pyproject.toml benchmarks/requirements.in requirements/build.in --extra cli --extra aiohttp $(LOCK) -c requirements/dev.txt -o benchmarks/requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra mock --extra contract --extra aiohttp $(LOCK) --upgrade --resolution lowest-direct -o requirements/lowest.txt
 
 .PHONY: clean
 clean: ## remove everything that can be made again
-	@rm -rf $(VENV) $(LOWEST) $(BENCH) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST_VENV) $(BENCH) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,7 @@
 """Runs mutmut: changes the pure modules in small ways, one at a time, and sees whether a unit test notices.
 
-`make mutate` runs it for every module, `python tools/mutate.py _text models` for some; mutants named in full are
-tried again. What survives is judged by `tools/mutation_report.py`.
+`make mutants MODULES=all` runs it for every module, `python tools/mutate.py _redaction models` for some; mutants that
+are named in full are tried again. What survives is judged by `tools/mutation_report.py`.
 
 The unit tests are collected once; each of the 2,900 mutants is tried in a fork that has them, and is done with at the
 first test that notices: a tenth of a second instead of half of one, which mutmut's own way takes.

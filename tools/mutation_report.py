@@ -29,10 +29,10 @@ NOTICED = {"killed", "timeout", "segfault"}
 _HEAD = """\
 # Mutation testing
 
-`make mutate` changes the pure modules in small ways, one at a time (is `<` here, or would `<=` do?), and runs the unit
-tests of the changed function. This file is written by it; do not edit it. Every survivor is listed in
-[tests/survivors.md](../tests/survivors.md) with the reason why no test can, or should, notice it. Of mutants in the
-last column nothing is known: `make mutate` fails while there are any.
+`make mutants MODULES=all` changes the pure modules in small ways, one at a time (`<` becomes `<=`), and runs the unit
+tests of the changed function. It writes this file; do not edit it. [tests/survivors.md](../tests/survivors.md) lists
+every survivor with the reason why no test can, or should, notice it. The run fails while there are mutants in the last
+two columns.
 
 | module | mutants | noticed | survive, with a reason | survive, without one | not tried |
 |---|---|---|---|---|---|

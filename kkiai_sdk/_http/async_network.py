@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,6 @@ import httpcore
 from kkiai_sdk._http.network import READ_SIZE, StreamObserver, literal_address, share_of, unique_addresses
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable
 
     from kkiai_sdk._http.network import AddressPolicy
@@ -63,7 +63,15 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
         await self._stream.aclose()
 
     def get_extra_info(self, info: str) -> Any:
-        return self._extra_info(self._stream, info)
+        return (info == "is_readable" and self._has_buffered()) or self._extra_info(self._stream, info)
+
+    def _has_buffered(self) -> bool:
+        """Whether a TLS record beyond the last answer was received with it, and is not in the socket any more."""
+        tls = self._stream.get_extra_info("ssl_object")
+        try:
+            return tls is not None and bool(tls.read(1) or True)
+        except ssl.SSLWantReadError:
+            return False
 
 
 class AsyncBackend(httpcore.AnyIOBackend):

@@ -292,7 +292,7 @@ def _answer(request: httpx.Request) -> httpx.Response:
 @pytest.mark.fault("C-02")
 @pytest.mark.parametrize("calls", [600, pytest.param(10_000, marks=pytest.mark.deep)])
 def test_calls_cancelled_at_random_moments_leave_a_bounded_pool(serve: Serve, calls: int) -> None:
-    """However many calls are cancelled, and at whichever moment, a client holds at most 100 connections and works on."""
+    """After many cancelled calls a client holds at most 100 connections, and works on."""
     server, dice = serve(each=lambda _: task("queued")), Random(5)
 
     async def cancelled(client: AsyncKkiai) -> None:

@@ -169,17 +169,16 @@ def _bytes(act: Act) -> bytes:
 
 
 @pytest.mark.fault("B-02")
-def test_surplus_in_another_tls_record_answers_nothing_in_the_synchronous_client() -> None:
-    """Bytes that came with an answer, and are not even decrypted yet, answer nothing either."""
+def test_surplus_in_another_tls_record_is_never_read_as_a_response(make: Maker) -> None:
+    """Bytes that came with a response, in a TLS record that is not decrypted yet, answer nothing either."""
     authority, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client_side = ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
-    with (
-        two_records(server_side, _bytes(task("queued")), SURPLUS["a second answer"]) as (port, answered),
-        k.Kkiai(KEY, base_url=f"https://127.0.0.1:{port}", httpx_args={"verify": client_side}) as client,
-    ):
+    with two_records(server_side, _bytes(task("queued")), SURPLUS["a second answer"]) as (port, answered):
+        client = make(f"https://127.0.0.1:{port}", httpx_args={"verify": client_side})
         assert [client.query("t", max_retries=0).status for _ in range(2)] == ["queued", "running"]
+        client.close()
     assert answered == [0, 1]
 
 

@@ -1,6 +1,6 @@
 """The lane that needs real time: programs are interrupted, stopped and starved, and servers dawdle.
 
-Not among the `testpaths`: `make chaos` runs it. Here, and only here, tests sleep.
+Not among the `testpaths`: `make test-all` runs it. Here, and only here, tests sleep.
 """
 
 from __future__ import annotations

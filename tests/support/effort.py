@@ -1,4 +1,4 @@
-"""How much is tried: `make test` tries a part of what `make test-deep` tries."""
+"""How much is tried: `make test` tries a part of what `make test-all` tries."""
 
 from __future__ import annotations
 
