@@ -100,7 +100,7 @@ class OpenDownload:
 
 @frozen
 class WriteBody:
-    """Pass the open body to ``write`` chunk by chunk. Result: None at its end, or the APIError that cut it short."""
+    """Pass the open body to ``write`` chunk by chunk. Result: None at its end, or the error that cut it short."""
 
     write: Callable[[bytes], None]
     #: Called before the first write and after each; may be a coroutine function in the asynchronous client.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.async_session import AsyncSession
     from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import KkiaiError
 
 T = TypeVar("T")
 
@@ -57,20 +58,15 @@ class AsyncTransfer:
             return error
         return self._response.head
 
-    async def _write(self, effect: WriteBody) -> APIError | None:
-        assert self._response is not None
+    async def _write(self, effect: WriteBody) -> KkiaiError | None:
+        response = self._response
+        assert response is not None
         await _report(effect)
-        async with aclosing(self._response.chunks()) as chunks, _BatchWriter(effect) as writer:
-            while True:
-                # Errors of ``write`` and ``report`` end the download, whatever their class.
-                try:
-                    chunk, error = await anext(chunks, None), None
-                except APIError as failure:
-                    chunk, error = None, failure
-                if chunk is None:
-                    await writer.flush()
-                    return error
+        async with aclosing(response.chunks()) as chunks, _BatchWriter(effect) as writer:
+            async for chunk in chunks:
                 await writer.add(chunk)
+            await writer.flush()
+        return response.error
 
     async def aclose(self) -> None:
         """Close the response."""

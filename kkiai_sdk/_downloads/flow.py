@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk._effects import Flow, QueryResult, RequestOptions
     from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import KkiaiError
     from kkiai_sdk.models import VideoTask
     from kkiai_sdk.policies import RetryPolicy
 
@@ -162,7 +163,9 @@ class _Download:
         writer = _BodyWriter(part, save, response.header("content-type") or "", request.max_bytes, url)
         yield RunBlocking(writer.start)
         progress = request.progress
-        error: APIError | None = yield WriteBody(writer.write, lambda: progress and progress(writer.size, save.total))
+        error: KkiaiError | None = yield WriteBody(writer.write, lambda: progress and progress(writer.size, save.total))
+        if error is not None and not isinstance(error, APIError):
+            raise error
         if error is None:
             yield RunBlocking(writer.finish)
         if error is not None or (save.total is not None and part.size < save.total):

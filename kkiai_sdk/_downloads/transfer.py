@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.session import Session
     from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import KkiaiError
 
 
 class Transfer:
@@ -40,20 +41,14 @@ class Transfer:
             return error
         return self._response.head
 
-    def _write(self, effect: WriteBody) -> APIError | None:
-        assert self._response is not None
-        chunks = self._response.chunks()
+    def _write(self, effect: WriteBody) -> KkiaiError | None:
+        response = self._response
+        assert response is not None
         effect.report()
-        while True:
-            # Errors of ``write`` and ``report`` end the download, whatever their class.
-            try:
-                chunk = next(chunks, None)
-            except APIError as error:
-                return error
-            if chunk is None:
-                return None
+        for chunk in response.chunks():
             effect.write(chunk)
             effect.report()
+        return response.error
 
     def close(self) -> None:
         """Close the response."""

@@ -164,6 +164,8 @@ class AsyncRequestAdapter:
 class AsyncFileResponse:
     """The response to a request for a file, whose body is still to be read."""
 
+    error: KkiaiError | None = None
+
     def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
         self._context, self._url, self._response = context, url, response
         self.head = to_raw_response(response)
@@ -189,20 +191,14 @@ class AsyncFileResponse:
         return cls(context, target.url, response)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the body chunk by chunk. Raises APIError."""
-        timeout, error = self._context.options.timeout, None
-        async with aclosing(aread_chunks(self._response, timeout)) as chunks:
-            while True:
-                try:
-                    with request_scope():
-                        chunk = await anext(chunks, None)
-                except Exception as exception:
-                    error, chunk = self._context.to_error(exception, self._url, timeout), None
-                if error is not None:
-                    raise error
-                if chunk is None:
-                    return
-                yield chunk
+        """Yield the body chunk by chunk; ``error`` is then the failure that cut it short, or None."""
+        timeout = self._context.options.timeout
+        try:
+            async with aclosing(aread_chunks(self._response, timeout)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except Exception as exception:
+            self.error = self._context.to_error(exception, self._url, timeout)
 
     async def aclose(self) -> None:
         """Close the body."""

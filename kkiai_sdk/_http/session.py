@@ -143,6 +143,8 @@ class RequestAdapter:
 class FileResponse:
     """The response to a request for a file, whose body is still to be read."""
 
+    error: KkiaiError | None = None
+
     def __init__(self, session: Session, target: AllowedURL, headers: Mapping[str, str]) -> None:
         self._context, self._url = session.context, target.url
         client = session if target.with_key else self._context.pool.file_client()
@@ -161,19 +163,11 @@ class FileResponse:
         self.head = to_raw_response(self._response)
 
     def chunks(self) -> Generator[bytes]:
-        """Yield the body chunk by chunk. Raises APIError."""
-        chunks, error = read_chunks(self._response, self._context.options.timeout), None
-        while True:
-            try:
-                with request_scope():
-                    chunk = next(chunks, None)
-            except Exception as exception:
-                error, chunk = self._to_error(exception), None
-            if error is not None:
-                raise error
-            if chunk is None:
-                return
-            yield chunk
+        """Yield the body chunk by chunk; ``error`` is then the failure that cut it short, or None."""
+        try:
+            yield from read_chunks(self._response, self._context.options.timeout)
+        except Exception as exception:
+            self.error = self._to_error(exception)
 
     def close(self) -> None:
         """Close the body."""
