@@ -1,8 +1,4 @@
-"""Serving the video, decided in plain values: byte ranges, signed URLs and the files that misbehave.
-
-Starlette's own file response was tried and not taken: it answers 400 to a range unit that it does not know, where
-RFC 9110 section 14.2 asks to ignore it, and reads in worker threads that outlive the server.
-"""
+"""Replies that carry the video file: byte ranges, signed URLs, and folders whose files fail."""
 
 from __future__ import annotations
 
@@ -10,11 +6,12 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import cached_property
 
-from kkiai_sdk.mock._faults import FAULTS
-from kkiai_sdk.mock._messages import Headers, ReceivedRequest, Reply, nested_error
+from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, nested_error
+from kkiai_sdk.mock.wire_faults import FAULTS
 
-#: 2026-01-01T00:00:00Z: the gateway's own epoch, so that every time it tells is the same in every run.
+#: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that its times are the same in every run.
 EPOCH = 1_767_225_600
 
 # 18 digits hold every offset; the bound keeps absurd numbers away from int().
@@ -24,14 +21,14 @@ _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please s
 
 
 @dataclass(frozen=True)
-class Video:
-    """The bytes of a file and what identifies them."""
+class VideoFile:
+    """The bytes of a file and its validators."""
 
     data: bytes
 
-    @property
+    @cached_property
     def etag(self) -> str:
-        """A strong entity tag: it follows from the bytes alone."""
+        """A strong entity tag, made from the bytes alone."""
         return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
 
     @property
@@ -41,7 +38,7 @@ class Video:
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The half-open span that a ``Range`` header asks for, or None for the whole file.
+    """Parse a ``Range`` header to a half-open span of ``size`` bytes, or to None for the whole file.
 
     Several ranges and malformed ones count as none, which RFC 9110 section 14.2 allows. A span that begins at or
     after ``size`` cannot be satisfied.
@@ -57,16 +54,16 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def send_file(video: Video, request: ReceivedRequest) -> Reply:
-    """The file or the part of it that was asked for: 200, 206 or 416."""
+def send_file(video: VideoFile, request: ReceivedRequest) -> Reply:
+    """Reply with the file or the requested part of it: 200, 206 or 416."""
     size = len(video.data)
     headers: Headers = (
         ("accept-ranges", "bytes"),
         ("etag", video.etag),
         ("last-modified", video.last_modified),
     )
-    fresh = request.header("if-range") in {None, video.etag, video.last_modified}
-    span = byte_range(request.header("range"), size) if fresh and request.method == "GET" else None
+    is_fresh = request.header("if-range") in {None, video.etag, video.last_modified}
+    span = byte_range(request.header("range"), size) if is_fresh and request.method == "GET" else None
     if span is None:
         return Reply(200, video.data, "video/mp4", headers)
     start, end = span
@@ -77,17 +74,17 @@ def send_file(video: Video, request: ReceivedRequest) -> Reply:
 
 
 def signed_query(path: str) -> str:
-    """The query string that makes a signed URL of ``path``, taken exactly as written."""
+    """Make the query string of a signed URL whose path is ``path``, exactly as written."""
     signature = hashlib.sha256(f"{path}?{_EXPIRES}".encode()).hexdigest()[:32]
     return f"{_EXPIRES}&Signature={signature}"
 
 
-def send_faulty(fault: str, video: Video, request: ReceivedRequest, number: int, request_id: str) -> Reply:
-    """The ``number``-th answer (from 1) to a GET of a file in the folder ``fault``."""
-    if fault == "expired" or (fault == "signed" and request.query != signed_query(request.path)):
-        text = "this URL has expired" if fault == "expired" else "the signature does not fit this URL"
+def send_from_folder(folder: str, video: VideoFile, request: ReceivedRequest, number: int, request_id: str) -> Reply:
+    """Reply to the ``number``-th GET (from 1) of a file; ``folder`` is "", expired, signed, html or a fault."""
+    if folder == "expired" or (folder == "signed" and request.query != signed_query(request.path)):
+        text = "this URL has expired" if folder == "expired" else "the signature does not fit this URL"
         return nested_error(403, text, request_id, kind="access_denied")
-    if fault == "html":
+    if folder == "html":
         return Reply(200, _PAGE, "text/html; charset=utf-8")
     reply = send_file(video, request)
-    return replace(reply, fault=fault) if fault in FAULTS and number == 1 else reply
+    return replace(reply, fault=folder) if folder in FAULTS and number == 1 else reply

@@ -1,7 +1,6 @@
-"""What can go wrong on the wire, by name: a good reply goes in, and what is sent in its place comes out.
+"""Faults of the wire by name. Each turns a good reply into another one, or into the steps of a connection that fails.
 
-Pure. A fault either gives another reply, which is then sent as it should be, or the steps of a connection that breaks.
-To add one, add a row to :data:`FAULTS`.
+Pure. To add a fault, add a row to one of the tables.
 """
 
 from __future__ import annotations
@@ -12,51 +11,40 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from enum import Enum, auto
 from functools import cache
 from typing import TypeAlias
 
-from kkiai_sdk.mock._messages import Headers, Reply
+from kkiai_sdk.mock.messages import End, Reply
 
-
-class End(Enum):
-    """What becomes of a connection."""
-
-    CLOSE = auto()
-    RESET = auto()
-    #: Open and silent, until the other side closes it.
-    STAY = auto()
-
-
-#: Bytes to send, gateway seconds to wait, or the end.
+#: Bytes to send, gateway seconds to wait, or the end of the connection; without one it is kept.
 Step: TypeAlias = bytes | float | End
 Steps: TypeAlias = Iterable[Step]
-Play: TypeAlias = Callable[[Reply], Reply | Steps]
+Fault: TypeAlias = Callable[[Reply], Reply | Steps]
+#: One line on the fault, and the fault.
+Row: TypeAlias = tuple[str, Fault]
 
-#: Gateway seconds between two pieces of what drips.
+#: Gateway seconds between two pieces of an answer that drips.
 DRIP = 0.1
 MEGABYTE = 1 << 20
-#: Megabytes that the large faults unpack to, or send.
+#: Megabytes that gzip-bomb unpacks to, and that huge-body sends.
 BOMB, FLOOD = 100, 200
-
-
-def head(reply: Reply, *framing: tuple[str, str]) -> bytes:
-    """Status line and fields; ``framing`` says where the body ends, or what it claims."""
-    fields: Headers = (("content-type", reply.content_type), *reply.headers, *framing)
-    lines = [f"HTTP/1.1 {reply.status} Mock", *(f"{name}: {value}" for name, value in fields)]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _measured(reply: Reply, length: int | None = None) -> bytes:
-    return head(reply, ("content-length", str(len(reply.body) if length is None else length)))
-
-
-def _chunked(reply: Reply) -> bytes:
-    return head(reply, ("transfer-encoding", "chunked"))
 
 
 def _half(data: bytes) -> bytes:
     return data[: len(data) // 2]
+
+
+def _head(reply: Reply) -> bytes:
+    return reply.head(("content-length", str(len(reply.body))))
+
+
+def _cut(reply: Reply, *framing: tuple[str, str]) -> bytes:
+    """The head and half of the body."""
+    return reply.head(*(framing or [("content-length", str(len(reply.body)))])) + _half(reply.body)
+
+
+def _chunked(reply: Reply) -> bytes:
+    return reply.head(("transfer-encoding", "chunked"))
 
 
 def _drip(data: bytes) -> Iterator[Step]:
@@ -72,23 +60,26 @@ def _early_hints() -> Iterator[Step]:
 
 
 def _huge_headers(reply: Reply) -> Steps:
-    fields = [(f"x-filler-{number}", "x" * 1000) for number in range(512)]
-    return (head(reply, *fields, ("content-length", str(len(reply.body)))), reply.body, End.CLOSE)
+    return reply.encode(*((f"x-filler-{number}", "x" * 1000) for number in range(512))), End.FIN
+
+
+def _two_lengths(reply: Reply) -> Steps:
+    return reply.head(("content-length", "5"), ("content-length", "6")) + reply.body, End.FIN
 
 
 def _long_body(reply: Reply) -> Steps:
-    # What is too much is a whole answer: a client that keeps the connection takes it for that to its next request.
+    # The surplus is a whole answer: a client that keeps the connection takes it for the answer to its next request.
     surplus = replace(
         reply, status=200, body=b'{"id":"surplus","status":"failed","error":"this belongs to no request"}'
     )
-    return (_measured(reply) + reply.body + _measured(surplus) + surplus.body, End.STAY)
+    return reply.encode() + surplus.encode(), End.HANG
 
 
 def _flood(reply: Reply) -> Iterator[Step]:
-    yield _measured(reply, FLOOD * MEGABYTE) + b"{"
+    yield reply.head(("content-length", str(FLOOD * MEGABYTE))) + b"{"
     for _ in range(FLOOD):
         yield b" " * MEGABYTE
-    yield End.CLOSE
+    yield End.FIN
 
 
 def _packed(reply: Reply, body: bytes, coding: str = "gzip") -> Reply:
@@ -107,7 +98,7 @@ def _corrupt(reply: Reply) -> Reply:
 
 @cache
 def _bomb() -> bytes:
-    # A block that ends with a full flush can be repeated: only one of them has to be packed.
+    # A block that ends with a full flush can be repeated, so only one of them has to be packed.
     blank = b" " * MEGABYTE
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     block = packer.compress(blank) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -124,17 +115,17 @@ def _members(reply: Reply) -> Reply:
 
 
 def _twice(reply: Reply) -> Reply:
-    """The object with a ``status`` before its own, which a parser that keeps the first would believe."""
+    # A parser that keeps the first of two equal names would take this status for the task's.
     return replace(reply, body=reply.body.replace(b"{", b'{"status":"failed",', 1))
 
 
-def _body(body: bytes) -> Play:
-    """Another body, as JSON."""
+def _body(body: bytes) -> Fault:
+    """Send another body, as JSON."""
     return lambda reply: replace(reply, body=body, content_type="application/json")
 
 
-def _with(member: bytes) -> Play:
-    """One more member at the end of the JSON object."""
+def _with(member: bytes) -> Fault:
+    """Add a member at the end of the JSON object."""
     return lambda reply: replace(reply, body=reply.body.rstrip()[:-1] + b"," + member + b"}")
 
 
@@ -143,44 +134,39 @@ def _keys() -> bytes:
     return json.dumps(hostile | {f"key{number}": number for number in range(10_000)}).encode()[1:-1]
 
 
-Row: TypeAlias = tuple[str, Play]
-
 _CONNECTIONS: dict[str, Row] = {
-    "close": ("closes the connection without a byte", lambda _: (End.CLOSE,)),
-    "reset": ("resets the connection without a byte", lambda _: (End.RESET,)),
-    "stall": ("never answers", lambda _: (End.STAY,)),
-    "close-in-headers": ("closes in the middle of the headers", lambda r: (_half(_measured(r)), End.CLOSE)),
-    "reset-in-headers": ("resets in the middle of the headers", lambda r: (_half(_measured(r)), End.RESET)),
-    "drip-headers": ("sends one byte of the headers every 0.1 s", lambda r: (*_drip(_measured(r)), r.body)),
+    "close": ("closes the connection without a byte", lambda _: (End.FIN,)),
+    "reset": ("resets the connection without a byte", lambda _: (End.RST,)),
+    "stall": ("never answers", lambda _: (End.HANG,)),
+    "close-in-headers": ("closes in the middle of the headers", lambda r: (_half(_head(r)), End.FIN)),
+    "reset-in-headers": ("resets in the middle of the headers", lambda r: (_half(_head(r)), End.RST)),
+    "drip-headers": ("sends one byte of the headers every 0.1 s", lambda r: (*_drip(_head(r)), r.body)),
     "endless-103": ("sends 103 Early Hints every 0.1 s and nothing else", lambda _: _early_hints()),
     "huge-headers": ("sends 512 KB of headers", _huge_headers),
-    "not-http": ("speaks another protocol", lambda _: (b"SSH-2.0-\x1b]0;mock\x07\r\n", End.CLOSE)),
-    "two-lengths": (
-        "names two lengths",
-        lambda r: (head(r, ("content-length", "5"), ("content-length", "6")) + r.body, End.CLOSE),
-    ),
-    "negative-length": ("names a negative length", lambda r: (_measured(r, -5) + r.body, End.CLOSE)),
-    "close-after": ("answers well, then closes without a word", lambda r: (_measured(r) + r.body, End.CLOSE)),
+    "not-http": ("speaks another protocol", lambda _: (b"SSH-2.0-\x1b]0;mock\x07\r\n", End.FIN)),
+    "two-lengths": ("names two lengths", _two_lengths),
+    "negative-length": ("names a negative length", lambda r: (r.encode(length=-5), End.FIN)),
+    "close-after": ("answers well, then closes without a word", lambda r: (r.encode(), End.FIN)),
 }
 
 _BODIES: dict[str, Row] = {
-    "short-body": ("closes after half of the body", lambda r: (_measured(r) + _half(r.body), End.CLOSE)),
-    "reset-mid-body": ("resets after half of the body", lambda r: (_measured(r) + _half(r.body), End.RESET)),
-    "stall-mid-body": ("sends half of the body and no more", lambda r: (_measured(r) + _half(r.body), End.STAY)),
-    "drip-body": ("sends one byte of the body every 0.1 s", lambda r: (_measured(r), *_drip(r.body))),
+    "short-body": ("closes after half of the body", lambda r: (_cut(r), End.FIN)),
+    "reset-mid-body": ("resets after half of the body", lambda r: (_cut(r), End.RST)),
+    "stall-mid-body": ("sends half of the body and no more", lambda r: (_cut(r), End.HANG)),
+    "drip-body": ("sends one byte of the body every 0.1 s", lambda r: (_head(r), *_drip(r.body))),
     "long-body": ("sends more than the length it names", _long_body),
     "huge-length": (
         "names a length of 10^18 and sends half of the body",
-        lambda r: (_measured(r, 10**18) + _half(r.body), End.CLOSE),
+        lambda r: (_cut(r, ("content-length", f"{10**18}")), End.FIN),
     ),
     "cut-chunk": (
         "closes in the middle of a chunk",
-        lambda r: (_chunked(r) + b"%x\r\n" % len(r.body) + _half(r.body), End.CLOSE),
+        lambda r: (_chunked(r) + b"%x\r\n" % len(r.body) + _half(r.body), End.FIN),
     ),
-    "bad-chunk-size": ("sends a chunk whose size is no number", lambda r: (_chunked(r) + b"moo\r\n", End.CLOSE)),
+    "bad-chunk-size": ("sends a chunk whose size is no number", lambda r: (_chunked(r) + b"moo\r\n", End.FIN)),
     "cut-unframed": (
         "names no length and closes after half of the body",
-        lambda r: (head(r, ("connection", "close")) + _half(r.body), End.CLOSE),
+        lambda r: (_cut(r, ("connection", "close")), End.FIN),
     ),
     "huge-body": (f"sends {FLOOD} MB of JSON", _flood),
     "gzip-corrupt": ("packs the body, with a wrong byte", _corrupt),
@@ -216,11 +202,11 @@ FAULTS: dict[str, Row] = _CONNECTIONS | _BODIES | _CONTENTS
 
 
 def faults() -> dict[str, str]:
-    """Every fault that can be played: the name, and one line on what the server does in the place of its answer."""
+    """List every fault: the name, and one line on what the server does in the place of its answer."""
     return {name: summary for name, (summary, _) in FAULTS.items()}
 
 
 def play(reply: Reply) -> Reply | Steps:
-    """What is sent: the reply, or what its fault makes of it. What is about JSON leaves everything else as it is."""
+    """Apply the fault of a reply, if it has one. Faults of JSON leave other content unchanged."""
     is_meant = reply.fault is not None and (reply.fault not in _CONTENTS or reply.content_type == "application/json")
     return FAULTS[reply.fault or ""][1](reply) if is_meant else reply
