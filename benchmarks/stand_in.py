@@ -36,7 +36,8 @@ class StandIn:
             return Reply(200, self.file.read_bytes(), "video/mp4")
         if path == "/done/v1/video/query":
             return Reply(200, done_answer(f"http://127.0.0.1:{self.port}").encode())
-        return Reply(200, json.dumps(next((ANSWERS[start] for start in ANSWERS if path.startswith(start)), {})).encode())
+        answer = next((ANSWERS[start] for start in ANSWERS if path.startswith(start)), {})
+        return Reply(200, json.dumps(answer).encode())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Reply:
         return self.value if isinstance(self.value, bytes) else json.dumps(self.value).encode()
 
     def encode(self, method: str) -> bytes:
-        """The bytes on the wire. A mutated length must not break a later reply, so the connection ends with this one."""
+        """The bytes on the wire. The connection ends with them, so that a wrong length breaks no later reply."""
         own = {"Date": DATE, "Content-Type": self.media_type, "Content-Length": str(len(self.body))} | self.headers
         fields = (*own.items(), *self.extra, ("Connection", "close"))
         return head(self.status, fields) + (b"" if method == "HEAD" else self.body)

@@ -149,7 +149,8 @@ def _with_credential(fits: Any) -> Mutation:
 
     def let_in(request: Request, reply: Reply) -> Reply:
         good = (("Authorization", f"Bearer {KEY}"),)
-        return known(request, conforming(evolve(request, headers=good))) if reply.status == 401 and fits(request) else reply
+        is_let_in = reply.status == 401 and fits(request)
+        return known(request, conforming(evolve(request, headers=good))) if is_let_in else reply
 
     return let_in
 

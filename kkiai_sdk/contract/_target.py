@@ -93,7 +93,7 @@ def _check_id(task_id: str) -> None:
 
 @contextmanager
 def _mock() -> Iterator[tuple[str, str]]:
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (starts no server unless asked)
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
 
     ticks = itertools.count()
     with MockGateway(api_key=_MOCK_KEY, clock=lambda: next(ticks) * _MOCK_TICK) as gateway:

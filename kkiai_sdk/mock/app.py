@@ -9,10 +9,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from kkiai_sdk.mock.catalog import script_of
-from kkiai_sdk.mock.files import EPOCH, VideoFile, send_file, send_from_folder
+from kkiai_sdk.mock.catalog import BEARER, script_of
+from kkiai_sdk.mock.files import EPOCH, send_file, send_from_folder
 from kkiai_sdk.mock.messages import ReceivedRequest, Reply, nested_error
-from kkiai_sdk.mock.scripts import BEARER
 from kkiai_sdk.mock.tasks import TaskQuery
 from kkiai_sdk.mock.wire_faults import FAULTS
 
@@ -31,7 +30,8 @@ class GatewayApp:
     #: The base URL of the gateway and of the server that holds the files; the same if there is no CDN.
     url: str
     files_url: str
-    video: VideoFile
+    #: The bytes of every file.
+    video: bytes
     #: The one key that is accepted; None accepts any that begins with sk-, and the very first.
     api_key: str | None = None
     _first_key: str = ""

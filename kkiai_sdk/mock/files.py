@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import formatdate
-from functools import cached_property
+from functools import cache
 
 from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock.wire_faults import FAULTS
 
 #: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that its times are the same in every run.
 EPOCH = 1_767_225_600
+LAST_MODIFIED = formatdate(EPOCH, usegmt=True)
 
 # 18 digits hold every offset; the bound keeps absurd numbers away from int().
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.ASCII | re.IGNORECASE)
@@ -20,21 +21,10 @@ _EXPIRES = f"Expires={EPOCH + 86_400}"
 _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in to see this file.</body></html>"
 
 
-@dataclass(frozen=True)
-class VideoFile:
-    """The bytes of a file and its validators."""
-
-    data: bytes
-
-    @cached_property
-    def etag(self) -> str:
-        """A strong entity tag, made from the bytes alone."""
-        return f'"{hashlib.sha256(self.data).hexdigest()[:32]}"'
-
-    @property
-    def last_modified(self) -> str:
-        """An HTTP date."""
-        return formatdate(EPOCH, usegmt=True)
+@cache
+def etag(video: bytes) -> str:
+    """Make a strong entity tag from the bytes alone."""
+    return f'"{hashlib.sha256(video).hexdigest()[:32]}"'
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
@@ -54,23 +44,19 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(size, int(last) + 1) if last else size
 
 
-def send_file(video: VideoFile, request: ReceivedRequest) -> Reply:
+def send_file(video: bytes, request: ReceivedRequest) -> Reply:
     """Reply with the file or the requested part of it: 200, 206 or 416."""
-    size = len(video.data)
-    headers: Headers = (
-        ("accept-ranges", "bytes"),
-        ("etag", video.etag),
-        ("last-modified", video.last_modified),
-    )
-    is_fresh = request.header("if-range") in {None, video.etag, video.last_modified}
+    size = len(video)
+    headers: Headers = (("accept-ranges", "bytes"), ("etag", etag(video)), ("last-modified", LAST_MODIFIED))
+    is_fresh = request.header("if-range") in {None, etag(video), LAST_MODIFIED}
     span = byte_range(request.header("range"), size) if is_fresh and request.method == "GET" else None
     if span is None:
-        return Reply(200, video.data, "video/mp4", headers)
+        return Reply(200, video, "video/mp4", headers)
     start, end = span
     if start >= size:
         return Reply(416, b"", "text/plain", (*headers, ("content-range", f"bytes */{size}")))
     place = ("content-range", f"bytes {start}-{end - 1}/{size}")
-    return Reply(206, video.data[start:end], "video/mp4", (*headers, place))
+    return Reply(206, video[start:end], "video/mp4", (*headers, place))
 
 
 def signed_query(path: str) -> str:
@@ -79,7 +65,7 @@ def signed_query(path: str) -> str:
     return f"{_EXPIRES}&Signature={signature}"
 
 
-def send_from_folder(folder: str, video: VideoFile, request: ReceivedRequest, number: int, request_id: str) -> Reply:
+def send_from_folder(folder: str, video: bytes, request: ReceivedRequest, number: int, request_id: str) -> Reply:
     """Reply to the ``number``-th GET (from 1) of a file; ``folder`` is "", expired, signed, html or a fault."""
     if folder == "expired" or (folder == "signed" and request.query != signed_query(request.path)):
         text = "this URL has expired" if folder == "expired" else "the signature does not fit this URL"

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Self
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.mock.app import GatewayApp
-from kkiai_sdk.mock.files import VideoFile
 from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock.server import Server, listen
 from kkiai_sdk.mock.wire_faults import FAULTS, play
@@ -26,7 +25,6 @@ from kkiai_sdk.mock.wire_faults import FAULTS, play
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from types import TracebackType
 
 #: The key to use with a gateway that accepts any.
 ANY_KEY = "sk-mock"
@@ -79,20 +77,17 @@ class MockGateway:
         cdn: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        _require(_is(speed, int, float) and 0 < speed < math.inf, f"speed must be a number above 0, not {speed!r:.40}")
-        _require(
-            _is(port, int) and 0 <= port <= 65_535,
-            f"port must be a whole number from 0 (any free one) to 65535, not {port!r:.40}",
-        )
-        _require(_is_loopback(host), f"host must be a loopback address such as 127.0.0.1, not {host!r:.60}")
-        _require(
-            api_key is None or (_is(api_key, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", api_key)),
-            "api_key must be 1 to 512 visible ASCII characters, or None to accept any sk-…",
-        )
-        _require(callable(clock), f"clock must be a function that gives seconds, not {clock!r:.40}")
+        _require("speed", speed, "a number above 0", _is(speed, int, float) and 0 < speed < math.inf)
+        _require("port", port, "a whole number from 0 (any free one) to 65535", _is(port, int) and 0 <= port <= 65_535)
+        _require("host", host, "a loopback address such as 127.0.0.1", _is_loopback(host))
+        _require("clock", clock, "a function that gives seconds", callable(clock))
+        if not (api_key is None or (_is(api_key, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", api_key))):
+            raise ConfigurationError("api_key must be 1 to 512 visible ASCII characters, or None to accept any sk-…")
+        is_list = _is(faults, Iterable) and not _is(faults, str)
+        _require("faults", faults, 'names in order, such as ["close", "stall"]', is_list)
         self._speed, self._port, self._accepted, self._clock, self._has_cdn = float(speed), port, api_key, clock, cdn
         self._host = "127.0.0.1" if host == "localhost" else host
-        self._faults = iter(_checked_faults(faults))
+        self._faults = iter([_checked_fault(name) for name in faults])
         self._lock = threading.Lock()
         self._server: Server | None = None
         #: Every request that arrived, oldest first: the gateway's and the CDN's. May be cleared.
@@ -122,7 +117,7 @@ class MockGateway:
                 raise ConfigurationError("this mock gateway was started before; make a new one")
             listeners = {"gateway": self._listen(self._port)} | ({"cdn": self._listen(0)} if self._has_cdn else {})
             urls = [self._url(listener) for listener in listeners.values()]
-            self._app = GatewayApp(urls[0], urls[-1], VideoFile(_sample()), self._accepted)
+            self._app = GatewayApp(urls[0], urls[-1], _sample(), self._accepted)
             self._start_time = self._clock()
             self._server = Server(self._respond, listeners, bad_request=_BAD_REQUEST.encode(), name="kkiai-mock")
             self._server.start()
@@ -152,9 +147,7 @@ class MockGateway:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -210,9 +203,9 @@ def _sample() -> bytes:
     return resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
 
 
-def _require(is_valid: object, message: str) -> None:
+def _require(option: str, value: object, kind: str, is_valid: object) -> None:
     if not is_valid:
-        raise ConfigurationError(message)
+        raise ConfigurationError(f"{option} must be {kind}, not {value!r:.60}")
 
 
 def _is(value: object, *kinds: type) -> bool:
@@ -220,17 +213,12 @@ def _is(value: object, *kinds: type) -> bool:
 
 
 def _is_loopback(host: object) -> bool:
-    try:
+    with suppress(ValueError):
         return host == "localhost" or (isinstance(host, str) and ipaddress.ip_address(host).is_loopback)
-    except ValueError:
-        return False
+    return False
 
 
-def _checked_faults(faults: object) -> list[str | None]:
-    if isinstance(faults, str) or not isinstance(faults, Iterable):
-        raise ConfigurationError(f'faults must be names in order, such as ["close", "stall"], not {faults!r:.60}')
-    names = list(faults)
-    for name in names:
-        is_known = name is None or (isinstance(name, str) and name in FAULTS)
-        _require(is_known, f"faults must not hold {name!r:.60}; known: {', '.join(FAULTS)}")
-    return names
+def _checked_fault(name: object) -> str | None:
+    if name is None or (isinstance(name, str) and name in FAULTS):
+        return name
+    raise ConfigurationError(f"faults must not hold {name!r:.60}; known: {', '.join(FAULTS)}")

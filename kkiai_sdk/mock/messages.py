@@ -104,8 +104,3 @@ def nested_error(
     """Make an error of the form ``{"error": {…}}``, whose message ends with the request id."""
     text = f"{message} (request id: {request_id})"
     return json_reply(status, {"error": {"message": text, "type": kind, "param": "", "code": code}}, headers)
-
-
-def flat_error(status: int, code: str | int, message: str) -> Reply:
-    """Make an error of the form ``{"code", "message", "data"}``."""
-    return json_reply(status, {"code": code, "message": message, "data": None})

@@ -6,12 +6,11 @@ A task starts with its first query. Its times are gateway seconds: seconds of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from kkiai_sdk.mock.messages import Json
+from kkiai_sdk.mock.messages import Json, Reply, json_reply
 
 RUNS_AT = 2.0
 ENDS_AT = 10.0
@@ -30,11 +29,6 @@ Timeline = tuple[Phase, ...]
 NORMAL: Timeline = (Phase(0.0, "pending"), Phase(RUNS_AT, "processing"), Phase(ENDS_AT, "completed"))
 
 
-def ending(status: str) -> Timeline:
-    """Make a timeline like the normal one with another status at its end."""
-    return (*NORMAL[:-1], Phase(ENDS_AT, status))
-
-
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
     """One query for one task: everything that a script may look at."""
@@ -51,6 +45,39 @@ class TaskQuery:
     #: The base URL of the server that holds the files: the stand-in for a CDN, or the gateway.
     files: str
     request_id: str
+    timeline: Timeline = NORMAL
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that the task is in."""
+        return [each for each in self.timeline if each.starts <= self.elapsed][-1]
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the task has its video."""
+        return self.phase.status == "completed"
+
+    def ending(self, status: str) -> TaskQuery:
+        """The same query of a task that ends with another status."""
+        return replace(self, timeline=(*NORMAL[:-1], Phase(ENDS_AT, status)))
+
+    @property
+    def task(self) -> Json:
+        """The task object: the five documented fields, and ``progress`` while it runs."""
+        body: Json = {
+            "id": self.task_id,
+            "status": self.phase.status,
+            "video_url": self.file_url() if self.is_completed else None,
+            "enhanced_prompt": PROMPT,
+            "status_update_time": round((self.started + self.phase.starts) * 1000),
+        }
+        if self.phase.status == "processing":
+            body["progress"] = int(100 * (self.elapsed - RUNS_AT) / (ENDS_AT - RUNS_AT))
+        return body
+
+    def reply(self, **changes: object) -> Reply:
+        """Reply with the task object, some of its fields changed or added."""
+        return json_reply(200, self.task | changes)
 
     @property
     def file_name(self) -> str:
@@ -65,23 +92,3 @@ class TaskQuery:
     def escaped_path(self) -> str:
         """A file path in which the id keeps its percent escapes, one of them a slash."""
         return f"/files/signed/videos%2F{quote(self.task_id, safe='')}.mp4"
-
-
-def phase(query: TaskQuery, timeline: Timeline) -> Phase:
-    """Find the phase that the task is in."""
-    return [each for each in timeline if each.starts <= query.elapsed][-1]
-
-
-def task(query: TaskQuery, timeline: Timeline = NORMAL) -> Json:
-    """Make the task object: the five documented fields, and ``progress`` while it runs."""
-    now = phase(query, timeline)
-    body: Json = {
-        "id": query.task_id,
-        "status": now.status,
-        "video_url": query.file_url() if now.status == "completed" else None,
-        "enhanced_prompt": PROMPT,
-        "status_update_time": round((query.started + now.starts) * 1000),
-    }
-    if now.status == "processing":
-        body["progress"] = int(100 * (query.elapsed - RUNS_AT) / (ENDS_AT - RUNS_AT))
-    return body

@@ -69,10 +69,8 @@ def _two_lengths(reply: Reply) -> Steps:
 
 def _long_body(reply: Reply) -> Steps:
     # The surplus is a whole answer: a client that keeps the connection takes it for the answer to its next request.
-    surplus = replace(
-        reply, status=200, body=b'{"id":"surplus","status":"failed","error":"this belongs to no request"}'
-    )
-    return reply.encode() + surplus.encode(), End.HANG
+    surplus = b'{"id":"surplus","status":"failed","error":"this belongs to no request"}'
+    return reply.encode() + replace(reply, status=200, body=surplus).encode(), End.HANG
 
 
 def _flood(reply: Reply) -> Iterator[Step]:
@@ -114,14 +112,14 @@ def _members(reply: Reply) -> Reply:
     return _packed(reply, _gzip(first) + _gzip(reply.body[len(first) :]))
 
 
-def _twice(reply: Reply) -> Reply:
-    # A parser that keeps the first of two equal names would take this status for the task's.
-    return replace(reply, body=reply.body.replace(b"{", b'{"status":"failed",', 1))
-
-
 def _body(body: bytes) -> Fault:
     """Send another body, as JSON."""
     return lambda reply: replace(reply, body=body, content_type="application/json")
+
+
+def _before(member: bytes) -> Fault:
+    """Add a member at the start of the JSON object."""
+    return lambda reply: replace(reply, body=reply.body.replace(b"{", b"{" + member + b",", 1))
 
 
 def _with(member: bytes) -> Fault:
@@ -189,7 +187,7 @@ _CONTENTS: dict[str, Row] = {
     "json-nan": ("a number is NaN", _with(b'"progress":NaN')),
     "json-overflow": ("a number is 1e999", _with(b'"progress":1e999')),
     "json-digits": ("a number has 5,000 digits", _with(b'"progress":' + b"9" * 5000)),
-    "json-twice": ("the status is there twice, first a wrong one", _twice),
+    "json-twice": ("the status is there twice, first a wrong one", _before(b'"status":"failed"')),
     "json-surrogate": ("a text holds half a character", _with(b'"note":"\\ud800"')),
     "json-keys": ("10,000 more keys, some with names of Python's own", _with(_keys())),
     "json-types": ("fields have other types", _with(b'"progress":"12 %","video_url":5,"status_update_time":"now"')),

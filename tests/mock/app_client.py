@@ -9,12 +9,11 @@ from urllib.parse import urlencode
 
 from kkiai_sdk.mock import ReceivedRequest
 from kkiai_sdk.mock.app import GatewayApp
-from kkiai_sdk.mock.files import VideoFile
 
 if TYPE_CHECKING:
     from kkiai_sdk.mock.messages import Json, Reply
 
-VIDEO = VideoFile(bytes(range(256)) * 40)
+VIDEO = bytes(range(256)) * 40
 
 
 @dataclass

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kkiai_sdk.mock import ReceivedRequest
+from kkiai_sdk.mock.files import LAST_MODIFIED, etag
 from tests.mock.app_client import VIDEO, AppClient
 from tests.support.effort import examples
 
 if TYPE_CHECKING:
     from kkiai_sdk.mock.messages import Reply
 
-SIZE = len(VIDEO.data)
+SIZE = len(VIDEO)
 FILE = "/files/a.mp4"
 
 
@@ -173,7 +174,7 @@ def test_single_range_gets_exactly_its_bytes(app: AppClient, header: str, span: 
     """A single byte range gets exactly these bytes as 206, with their place."""
     reply = app.send(FILE, range=header)
     first, end = span
-    assert (reply.status, reply.body) == (206, VIDEO.data[first:end])
+    assert (reply.status, reply.body) == (206, VIDEO[first:end])
     assert ("content-range", f"bytes {first}-{end - 1}/{SIZE}") in reply.headers
 
 
@@ -197,9 +198,9 @@ def test_malformed_range_gets_whole_file(app: AppClient, header: str) -> None:
 @pytest.mark.parametrize(
     ("condition", "status"),
     [
-        (VIDEO.etag, 206),
-        (VIDEO.last_modified, 206),
-        (f"W/{VIDEO.etag}", 200),
+        (etag(VIDEO), 206),
+        (LAST_MODIFIED, 206),
+        (f"W/{etag(VIDEO)}", 200),
         ('"another"', 200),
         ("Thu, 01 Jan 2026 00:00:01 GMT", 200),
         ("", 200),
@@ -225,9 +226,9 @@ def test_faulty_file_fails_once_and_can_be_resumed(app: AppClient) -> None:
     path = "/files/short-body/a.mp4"
     head, first = app.send(path, method="HEAD"), app.send(path)
     assert (head.fault, first.fault, len(first.body)) == (None, "short-body", SIZE)
-    rest, whole = app.send(path, range=f"bytes={SIZE // 2}-", if_range=VIDEO.etag), app.send(path)
-    assert (rest.fault, VIDEO.data[: SIZE // 2] + rest.body) == (None, VIDEO.data)
-    assert (whole.fault, whole.body) == (None, VIDEO.data)
+    rest, whole = app.send(path, range=f"bytes={SIZE // 2}-", if_range=etag(VIDEO)), app.send(path)
+    assert (rest.fault, VIDEO[: SIZE // 2] + rest.body) == (None, VIDEO)
+    assert (whole.fault, whole.body) == (None, VIDEO)
 
 
 def test_altered_signed_url_is_refused(app: AppClient) -> None:
