@@ -115,10 +115,10 @@ class MockGateway:
         with self._lock:
             if self._server is not None:
                 raise ConfigurationError("this mock gateway was started before; make a new one")
+            self._start_time = self._clock()
             listeners = {"gateway": self._listen(self._port)} | ({"cdn": self._listen(0)} if self._has_cdn else {})
             urls = [self._url(listener) for listener in listeners.values()]
             self._app = GatewayApp(urls[0], urls[-1], _sample(), self._accepted)
-            self._start_time = self._clock()
             self._server = Server(self._respond, listeners, bad_request=_BAD_REQUEST.encode(), name="kkiai-mock")
             self._server.start()
         return self
@@ -176,8 +176,8 @@ class MockGateway:
                 await asyncio.sleep(reply.delay / self._speed)
         played = play(reply)
         if isinstance(played, Reply):
-            data = played.encode(("date", formatdate(usegmt=True)))
-            writer.write(data[: len(data) - len(played.body)] if request.method == "HEAD" else data)
+            sent = replace(played, body=b"") if request.method == "HEAD" else played
+            writer.write(sent.encode(("date", formatdate(usegmt=True)), length=len(played.body)))
             return End.KEEP
         for step in played:
             if isinstance(step, End):

@@ -11,9 +11,9 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import aclosing, closing, suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -36,7 +36,6 @@ BACKLOG = 1024
 GRACE = 2.0
 CHUNK = 1 << 16
 BAD_REQUEST = head(400, (("connection", "close"), ("content-length", "0")))
-
 
 Handler: TypeAlias = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[End]]
 
@@ -150,9 +149,7 @@ class Server:
             await writer.start_tls(self._tls)
         # drain() then waits until the kernel has everything. TLS never goes on writing with a limit of 0.
         writer.transport.set_write_buffer_limits(1)
-        requests, end = _Requests(server, number, reader, writer), End.KEEP
-        while end is End.KEEP:
-            end = await self._exchange(requests, writer)
+        end = await self._answer_all(server, number, reader, writer)
         if end is End.HANG:
             while await reader.read(CHUNK):
                 pass
@@ -164,37 +161,34 @@ class Server:
             writer.close()
             await writer.wait_closed()
 
-    async def _exchange(self, requests: _Requests, writer: asyncio.StreamWriter) -> End:
+    async def _answer_all(
+        self, server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> End:
         try:
-            request = await requests.read()
+            async with aclosing(_requests(reader, writer)) as requests:
+                async for request, body in requests:
+                    end = await self._handler(_received(request, body, server, number), writer)
+                    await writer.drain()
+                    if end is not End.KEEP or self._stopping.is_set():
+                        return end
         except h11.RemoteProtocolError:
             writer.write(self._bad_request)
-            if not writer.can_write_eof():
-                return End.FIN
-            # A socket that is closed before everything is read is reset, and the answer may be lost.
-            writer.write_eof()
-            return End.HANG
-        if request is None:
-            return End.FIN
-        end = await self._handler(request, writer)
-        await writer.drain()
-        return End.FIN if end is End.KEEP and (requests.is_over or self._stopping.is_set()) else end
+            if writer.can_write_eof():
+                # A socket that is closed before everything is read is reset, and the answer may be lost.
+                writer.write_eof()
+                return End.HANG
+        return End.FIN
 
 
-class _Requests:
-    """Reads the requests of one connection."""
-
-    def __init__(self, server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._server, self._number, self._reader, self._writer = server, number, reader, writer
-        self._data = b""
-        #: Whether the client asked for the connection's end.
-        self.is_over = False
-
-    async def read(self) -> ReceivedRequest | None:
-        """Read a request, or None at the end of the connection. Raises h11.RemoteProtocolError."""
+async def _requests(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncGenerator[tuple[h11.Request, bytes], None]:
+    """Read one request and its body after another, until the client ends the connection or asks for its end."""
+    data, is_last = b"", False
+    while not is_last:
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        if self._data:
-            parser.receive_data(self._data)
+        if data:
+            parser.receive_data(data)
         request, body = None, bytearray()
         while not isinstance(event := parser.next_event(), h11.EndOfMessage):
             if isinstance(event, h11.Request):
@@ -203,21 +197,25 @@ class _Requests:
                 body += event.data
                 if len(body) > MAX_BODY:
                     raise h11.RemoteProtocolError("the body is too large", 413)
-            elif not await self._receive(parser):
-                return None
-        self._data, self.is_over = parser.trailing_data[0], parser.their_state is h11.MUST_CLOSE
-        return None if request is None else self._received(request, bytes(body))
+            elif not await _receive(parser, reader, writer):
+                return
+        if request is not None:
+            yield request, bytes(body)
+        data, is_last = parser.trailing_data[0], parser.their_state is h11.MUST_CLOSE
 
-    async def _receive(self, parser: h11.Connection) -> bool:
-        if parser.they_are_waiting_for_100_continue:
-            go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
-            self._writer.write(parser.send(go_on) or b"")
-        data = await self._reader.read(CHUNK)
-        if data:
-            parser.receive_data(data)
-        return bool(data)
 
-    def _received(self, request: h11.Request, body: bytes) -> ReceivedRequest:
-        path, _, query = request.target.decode("ascii").partition("?")
-        headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
-        return ReceivedRequest(request.method.decode("ascii"), path, query, headers, self._server, body, self._number)
+async def _receive(parser: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Give the parser more bytes; false at the end of the connection."""
+    if parser.they_are_waiting_for_100_continue:
+        go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
+        writer.write(parser.send(go_on) or b"")
+    data = await reader.read(CHUNK)
+    if data:
+        parser.receive_data(data)
+    return bool(data)
+
+
+def _received(request: h11.Request, body: bytes, server: str, number: int) -> ReceivedRequest:
+    path, _, query = request.target.decode("ascii").partition("?")
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
+    return ReceivedRequest(request.method.decode("ascii"), path, query, headers, server, body, number)
