@@ -1,4 +1,4 @@
-"""A gateway that keeps the contract, and a way to change what it replies."""
+"""A gateway that keeps the contract, and a way to change its replies."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Reply:
         return head(self.status, fields) + (b"" if method == "HEAD" else self.body)
 
 
-#: What a faulty gateway makes of a request and the reply that the contract asks for.
+#: The reply of a faulty gateway, from a request and the reply that the contract asks for.
 Mutation = Callable[[Request, Reply], Reply]
 
 

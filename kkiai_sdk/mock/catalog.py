@@ -153,7 +153,7 @@ _TASKS: dict[str, Row] = {
     "cancelled": ("ends as cancelled", _ends("cancelled")),
     "expires": ("ends as expired, the reason in fail_reason", _ends("expired", fail_reason="no worker was free")),
     "stalls": ("runs for ever and never gets past 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
-    "slow": ("lives normally, but every answer takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
+    "slow": ("a normal task whose every answer takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
 }
 
 _FIELDS: dict[str, Row] = {
@@ -163,17 +163,17 @@ _FIELDS: dict[str, Row] = {
         lambda q: q.reply(status_update_time=int(q.started + q.phase.starts)),
     ),
     "wrapped": ("the task inside an envelope inside an envelope", _wrapped),
-    "wrapped-fails": ("an envelope that tells of a failure", lambda q: _wrapped(q.ending("failed"))),
+    "wrapped-fails": ("a failed task in an envelope", lambda q: _wrapped(q.ending("failed"))),
     "wrapped-null": ("an envelope without data for 4 s, then normal", _early(lambda _: json_reply(200, _ENVELOPE))),
-    "bare-id": ("answers the id without its prefix", lambda q: q.reply(id=q.task_id.partition(":")[2])),
-    "other-id": ("answers another id altogether", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
-    "task-id": ("says task_id instead of id", _task_id),
+    "bare-id": ("the id without its prefix", lambda q: q.reply(id=q.task_id.partition(":")[2])),
+    "other-id": ("another id than that of the query", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
+    "task-id": ("the id under task_id instead of id", _task_id),
     "odd-case": (
         "the status in capitals, with spaces around it",
         lambda q: q.reply(status=f" {q.phase.status.upper()} "),
     ),
     "new-status": (
-        "a status that nobody has heard of for 4 s, then normal",
+        "a status that no client knows for 4 s, then normal",
         lambda q: replace(q, timeline=_NEW_STATUS).reply(),
     ),
     "unknown-status": ("status unknown for the first 4 s, then normal", _early(lambda q: q.reply(status="unknown"))),
@@ -201,7 +201,7 @@ _URLS: dict[str, Row] = {
     ),
     "spaced-url": ("a URL with spaces and back-ticks around it", _url(lambda q: f" `{q.file_url()}` ")),
     "expired-url": ("completed at once; the first URL has expired, a new query gives a good one", _expired_url),
-    "html-video": ("the URL answers a web page", _url(lambda q: q.file_url("html"))),
+    "html-video": ("the URL serves a web page", _url(lambda q: q.file_url("html"))),
     "truncated-video": ("the first download is cut in the middle", _url(lambda q: q.file_url("short-body"))),
     "other-url": ("the URL in detail.video_url", _url_at("detail.video_url")),
     **{

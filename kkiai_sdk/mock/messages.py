@@ -52,7 +52,7 @@ class ReceivedRequest:
 
 
 class End(Enum):
-    """What happens to a connection once a handler has returned and its bytes are sent."""
+    """The end of a connection, chosen by the handler of its last request."""
 
     #: It waits for the next request, unless this one asked for its end.
     KEEP = auto()

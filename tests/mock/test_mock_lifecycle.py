@@ -1,4 +1,4 @@
-"""The gateway as an object: start and close, options, banner and repr, and what it needs installed."""
+"""The gateway as an object: start and close, options, banner and repr, and the packages that it needs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_second_start_is_refused_even_after_close() -> None:
 
 @pytest.mark.parametrize("use", [lambda g: g.base_url, lambda g: g.cdn_url, lambda g: g.banner(), lambda g: g.wait()])
 def test_use_before_start_is_refused(use: Callable[[MockGateway], object]) -> None:
-    """What needs a running gateway says so when there is none."""
+    """A property or method that needs a running gateway raises an error that says so."""
     with pytest.raises(ConfigurationError, match=r"start\(\)"):
         use(MockGateway())
 

@@ -31,7 +31,7 @@ def _nothing_left_behind() -> Iterator[None]:
 
 
 class Running:
-    """A running server, what it received, and how it answers: bytes and an end for each path."""
+    """A running server, the requests it received, and an answer for each path."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[ReceivedRequest] = []

@@ -20,7 +20,7 @@ __all__ = ["Act", "End", "RawServer", "Received"]
 
 @dataclass(frozen=True)
 class Act:
-    """What to send for one request, and what happens to the connection then."""
+    """The bytes that answer one request, and the end of the connection."""
 
     head: bytes = b""
     #: In one piece or in several, each sent by itself. A generator may block.
@@ -34,7 +34,7 @@ class Act:
 
     @property
     def pieces(self) -> Iterable[bytes]:
-        """What to send, piece by piece."""
+        """The bytes piece by piece."""
         return [self.head + self.body] if isinstance(self.body, bytes) else chain([self.head], self.body)
 
 
@@ -83,7 +83,7 @@ class RawServer:
     ) -> None:
         self._script = iter(script)
         self._clock, self._tls = clock, tls
-        #: Everything that arrived.
+        #: Every request, in order of arrival.
         self.requests: list[Received] = []
 
     @property
@@ -93,7 +93,7 @@ class RawServer:
 
     @property
     def targets(self) -> list[str]:
-        """Paths and queries of what arrived."""
+        """The targets of all requests."""
         return [request.target for request in self.requests]
 
     def __enter__(self) -> Self:
