@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from kkiai_sdk import ConfigurationError
+from kkiai_sdk import ConfigurationError, mock
 from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:
@@ -213,3 +213,10 @@ with MockGateway() as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "pending\n"
+
+
+def test_door_exports_exactly_the_public_names() -> None:
+    """`kkiai_sdk.mock` exports the gateway, its record of a request and the two listings."""
+    assert mock.__all__ == ["MockGateway", "ReceivedRequest", "faults", "scenarios"]
+    assert all(getattr(mock, name).__module__.startswith("kkiai_sdk.mock.") for name in mock.__all__)
+    assert all(callable(getattr(mock, name)) for name in mock.__all__)
