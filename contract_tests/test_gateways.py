@@ -15,7 +15,7 @@ import pytest
 from attrs import evolve
 
 from contract_tests.conftest import LIVE_URL, LOOPBACK
-from contract_tests.crooked import KEY, Crook, gateway
+from contract_tests.faulty_gateway import KEY, Mutation, gateway
 from contract_tests.wire import TASK_ID, task
 from kkiai_sdk.contract._fuzz import NASTY_IDS, Outcome, Target, run
 from kkiai_sdk.contract._messages import values_of
@@ -107,17 +107,17 @@ def test_a_gateway_that_is_not_there_is_no_finding(spec: Spec) -> None:
 def test_any_key_is_too_many(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that accepts every key breaks the contract."""
     with MockGateway(speed=10) as running:
-        monkeypatch.setattr(running._gateway, "_is_accepted", lambda _key: True)  # noqa: SLF001 (the mock has no such fault)
+        monkeypatch.setattr(running._app, "_is_accepted", lambda _key: True)  # noqa: SLF001 (the mock has no such fault)
         outcome = run(spec, Target(running.base_url, running.api_key, MOCK_IDS), max_examples=5)
     assert {finding.rule.id for finding in outcome.findings} == {"ignored-auth"}
 
 
-def good(facts: dict[str, object]) -> Crook:
+def good(facts: dict[str, object]) -> Mutation:
     """Other fields in every task."""
     return lambda _, reply: reply.but(value=reply.value | facts) if reply.status == 200 else reply
 
 
-CROOKED: dict[str, tuple[Crook, set[str]]] = {
+CROOKED: dict[str, tuple[Mutation, set[str]]] = {
     "honest": (lambda _, reply: reply, set()),
     "a field has no value": (good({"id": None}), {"response-schema"}),
     "seconds": (good({"status_update_time": 1_767_603_612}), {"epoch-unit"}),
@@ -179,7 +179,7 @@ BY_SCHEMATHESIS = {
         for name, row in CROOKED.items()
     ],
 )
-def test_a_crooked_gateway_is_caught(spec: Spec, crook: Crook, rules: set[str]) -> None:
+def test_a_crooked_gateway_is_caught(spec: Spec, crook: Mutation, rules: set[str]) -> None:
     """One thing done wrong is found under the rules that speak of it; the honest gateway is cleared."""
     with gateway(crook) as base_url:
         outcome = run(spec, Target(base_url, KEY, (TASK_ID,)), max_examples=10)

@@ -23,8 +23,8 @@ COLUMNS = "98"
 TEXT = """\
 # The command line
 
-`pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same. `kkiai mock` and
-`kkiai demo` without an id need the extra `mock` as well, `kkiai contract` the extra `contract`.
+`pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
+`kkiai contract` needs the extra `contract` as well.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 

@@ -1,6 +1,6 @@
 """Draws `docs/kkiai-wait.svg`, an animation of `kkiai wait` in a terminal.
 
-Run it from anywhere with `python tools/make_terminal_picture.py [TARGET]`; it needs the extras `cli` and `mock`.
+Run it from anywhere with `python tools/make_terminal_picture.py [TARGET]`; it needs the extra `cli`.
 
 The tasks come from the mock gateway through the real client, and the command line's own code renders them. The clock is
 set by hand, so that every run draws the same frames. A viewer that plays no animation shows one of them.

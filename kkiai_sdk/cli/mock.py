@@ -50,9 +50,9 @@ SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How m
 def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> ExitCode:
     """Run a mock gateway on this machine until Ctrl-C.
 
-    Its tasks follow scripts. Prints its address and a command to try. Needs the extra `mock`.
+    Its tasks follow scripts. Prints its address and a command to try.
     """
-    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (--help needs no server)
 
     if is_list:
         found = {f"grok:scenario-{name}": summary for name, summary in gateways.scenarios().items()}
@@ -81,8 +81,8 @@ def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> Ex
 def demo(task_id: str | None, directory: Path, speed: float, timeout: float, connection: Connection) -> ExitCode:
     """Wait for a task and download its video.
 
-    Without an id it runs against a mock gateway (extra `mock`) and takes about ten seconds; with one, against the
-    real gateway. An existing video of the same name is replaced.
+    Without an id it runs against a mock gateway and takes about ten seconds; with one, against the real gateway. An
+    existing video of the same name is replaced.
     """
     directory.mkdir(parents=True, exist_ok=True)
     ids = [task_id or DEMO_TASK]
@@ -103,7 +103,7 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
 
 @contextmanager
 def _mock_connection(speed: float) -> Iterator[Connection]:
-    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk import mock as gateways  # noqa: PLC0415 (--help needs no server)
 
     with gateways.MockGateway(speed=speed) as gateway:
         sys.stderr.write(f"A mock gateway runs at {gateway.base_url}; it needs no key and no network.\n")

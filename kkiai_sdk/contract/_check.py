@@ -48,7 +48,7 @@ def check(
 ) -> Report:
     """Hold a gateway to the spec. Only asks: nothing is made, changed or downloaded there.
 
-    :param base_url: the gateway; None checks the built-in mock gateway (extra ``mock``).
+    :param base_url: the gateway; None checks the built-in mock gateway.
     :param api_key: its key; None takes it from KKIAI_API_KEY.
     :param task_ids: ids of tasks that it knows, best in several states. None given: the example id of the spec.
     :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
-import logging
 import math
 import os
 from contextlib import contextmanager
@@ -94,10 +93,8 @@ def _check_id(task_id: str) -> None:
 
 @contextmanager
 def _mock() -> Iterator[tuple[str, str]]:
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
 
-    # What it logs about odd requests is not the caller's concern.
-    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
     ticks = itertools.count()
     with MockGateway(api_key=_MOCK_KEY, clock=lambda: next(ticks) * _MOCK_TICK) as gateway:
         yield gateway.base_url, gateway.api_key

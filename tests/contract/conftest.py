@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract_tests.crooked import gateway
+from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk.cli.main import main
 from kkiai_sdk.contract import Report, check
@@ -16,7 +16,7 @@ from tests.support.canary import KEY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract_tests.crooked import Crook
+    from contract_tests.faulty_gateway import Mutation
 
 #: The key that the crooked gateways take.
 CROOKED_KEY = "sk-honest"
@@ -29,7 +29,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KKIAI_API_KEY", CROOKED_KEY)
 
 
-def held(crook: Crook, **options: Any) -> Report:
+def held(crook: Mutation, **options: Any) -> Report:
     """The gentle check of a gateway whose every reply went through ``crook``."""
     with gateway(serve(crook)) as base_url:
         defaults: dict[str, Any] = {"task_ids": IDS, "fuzz": False}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract_tests.crooked import BEARER, Reply, gateway
+from contract_tests.faulty_gateway import BEARER, Reply, gateway
 from contract_tests.mutants.gateways import DEFECTS, IDS, serve
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import Severity, _probes, check
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from contract_tests.crooked import Crook
+    from contract_tests.faulty_gateway import Mutation
     from kkiai_sdk.contract._messages import Request
 
 
@@ -201,7 +201,7 @@ def test_a_refused_key_is_no_breach() -> None:
 
 def test_a_breach_counts_even_if_the_key_is_refused() -> None:
     """What is broken is broken, although the rest could not be checked."""
-    crook: Crook = lambda _, reply: reply.but(value=b"<html>") if reply.status == 401 else reply  # noqa: E731
+    crook: Mutation = lambda _, reply: reply.but(value=b"<html>") if reply.status == 401 else reply  # noqa: E731
     report = held(crook, api_key="sk-expired")
     assert (report.exit_code(), rules(report)) == (1, {"response-body"})
     assert "refuses the key" in report.verdict()
@@ -216,7 +216,7 @@ def test_an_ever_busy_gateway_is_not_judged() -> None:
 
 def test_a_known_task_must_be_known() -> None:
     """An id that the caller names must be answered with 200; one that is only guessed need not be."""
-    crook: Crook = lambda _, reply: reply  # noqa: E731
+    crook: Mutation = lambda _, reply: reply  # noqa: E731
     assert rules(held(crook, task_ids=["grok:gone"])) == {"task-known"}
     report = held(crook, task_ids=[])
     assert (report.findings, report.exit_code()) == ((), 0)
@@ -272,7 +272,7 @@ def test_a_broken_answer_is_a_finding() -> None:
 @pytest.mark.deep
 def test_a_full_check_finds_what_a_gentle_one_does_not() -> None:
     """Other methods and odd ids are part of the full check alone."""
-    crook: Crook = lambda q, r: r.but(status=200, headers=BEARER) if q.method == "POST" else r  # noqa: E731
+    crook: Mutation = lambda q, r: r.but(status=200, headers=BEARER) if q.method == "POST" else r  # noqa: E731
     assert rules(held(crook)) == set()
     assert rules(held(crook, fuzz=True)) == {"unsupported-method"}
 
@@ -287,7 +287,7 @@ def test_a_crash_that_stays_is_more_than_trouble() -> None:
         failed.append(request.query)
         return reply.but(status=500, value={"error": "oops"}) if is_new else reply
 
-    always: Crook = lambda q, r: r.but(status=500, value={"error": "oops"}) if "%C3%A9" in q.query else r  # noqa: E731
+    always: Mutation = lambda q, r: r.but(status=500, value={"error": "oops"}) if "%C3%A9" in q.query else r  # noqa: E731
     assert rules(held(always, fuzz=True)) == {"server-error-again"}
     passing = held(once, fuzz=True)
     assert (rules(passing), passing.exit_code(Severity.DRIFT)) == ({"server-error"}, 0)

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from contract_tests.crooked import gateway
+from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import Report, Severity, baseline_text, check, html, junit, sarif, workflow_commands
@@ -21,7 +21,7 @@ from tests.support.canary import KEY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from contract_tests.crooked import Crook, Reply
+    from contract_tests.faulty_gateway import Mutation, Reply
     from kkiai_sdk.contract._messages import Request
 
 NASTY = "<b>&\x00\x1b[31m\u202e]]>%,:\n🐄\ud800"
@@ -48,7 +48,7 @@ def clean() -> Report:
         return check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
 
 
-def without(*names: str) -> Crook:
+def without(*names: str) -> Mutation:
     """A gateway whose tasks lack these fields."""
 
     def drop(_: Request, reply: Reply) -> Reply:
@@ -187,17 +187,17 @@ def test_a_baseline_makes_known_findings_pass(report: Report, tmp_path: Path) ->
     assert list(workflow_commands(again)) == []
 
 
-def value(**facts: Any) -> Crook:
+def value(**facts: Any) -> Mutation:
     """A gateway whose tasks have these members."""
     return lambda _, reply: reply.but(value=reply.value | facts) if reply.status == 200 else reply
 
 
-def body(text: bytes) -> Crook:
+def body(text: bytes) -> Mutation:
     """A gateway that answers this in place of tasks."""
     return lambda _, reply: reply.but(value=text) if reply.status == 200 else reply
 
 
-PAIRS: dict[str, tuple[Crook, Crook]] = {
+PAIRS: dict[str, tuple[Mutation, Mutation]] = {
     "another missing field": (without("enhanced_prompt"), without("enhanced_prompt", "video_url")),
     "another type": (
         lambda _, r: r.but(value=r.value | {"id": 7}) if r.status == 200 else r,
@@ -253,7 +253,7 @@ SHORT = {"another missing field", "another new status", "another wrong status", 
     ("first", "second"),
     [pytest.param(*pair, id=name, marks=() if name in SHORT else pytest.mark.deep) for name, pair in PAIRS.items()],
 )
-def test_a_baseline_hides_nothing_else(tmp_path: Path, first: Crook, second: Crook) -> None:
+def test_a_baseline_hides_nothing_else(tmp_path: Path, first: Mutation, second: Mutation) -> None:
     """An entry for one breach does not hide another of the same rule."""
     path = tmp_path / "known.json"
     path.write_text(baseline_text(held(first).findings), "utf-8")
@@ -261,7 +261,7 @@ def test_a_baseline_hides_nothing_else(tmp_path: Path, first: Crook, second: Cro
     assert held(second, baseline=path).exit_code(Severity.DRIFT) == 1
 
 
-ALIKE: dict[str, tuple[Crook, Crook]] = {
+ALIKE: dict[str, tuple[Mutation, Mutation]] = {
     "fractions": (value(id=1.5), value(id=2.5)),
     "seconds": (value(status_update_time=1_767_603_612), value(status_update_time=1_767_603_999)),
     "relative URLs": (value(video_url="/v1/a/7.mp4"), value(video_url="/v1/b1c/0.mp4")),
@@ -280,7 +280,7 @@ ALIKE: dict[str, tuple[Crook, Crook]] = {
 
 
 @pytest.mark.parametrize(("first", "second"), ALIKE.values(), ids=ALIKE.keys())
-def test_other_values_are_the_same_finding(first: Crook, second: Crook) -> None:
+def test_other_values_are_the_same_finding(first: Mutation, second: Mutation) -> None:
     """A breach keeps its fingerprint when only the values differ."""
     marks = [{finding.fingerprint for finding in held(crook).findings} for crook in (first, second)]
     assert marks[0] == marks[1] != set()

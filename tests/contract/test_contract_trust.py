@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from contract_tests.crooked import KEY as CROOKED_KEY
-from contract_tests.crooked import Reply, gateway
+from contract_tests.faulty_gateway import KEY as CROOKED_KEY
+from contract_tests.faulty_gateway import Reply, gateway
 from contract_tests.mutants.gateways import DEFECTS, IDS, serve
 from kkiai_sdk.contract import _asking, _repeats, check, html, junit, sarif
 from tests.contract.conftest import held
@@ -21,7 +21,7 @@ from tests.contract.conftest import held
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from contract_tests.crooked import Crook
+    from contract_tests.faulty_gateway import Mutation
     from kkiai_sdk.contract import Report
     from kkiai_sdk.contract._messages import Request
 
@@ -33,7 +33,7 @@ def rules(report: Report) -> set[str]:
     return {finding.rule for finding in report.findings}
 
 
-def first(count: int, reply: Reply, fits: Any = lambda _request, reply: reply.status == 200) -> Crook:
+def first(count: int, reply: Reply, fits: Any = lambda _request, reply: reply.status == 200) -> Mutation:
     """The first answers that fit, for each query, are another."""
     seen: Counter[str] = Counter()
 
@@ -58,7 +58,7 @@ def test_a_busy_gateway_is_asked_again(count: int) -> None:
 
 def test_haste_that_stays_is_not_praised() -> None:
     """A rule whose question is always answered 429 was not checked: exit code 3, and the reports say which rule."""
-    no_key: Any = lambda request, _: "Authorization" not in dict(request.headers)  # noqa: E731
+    no_key: Any = lambda request, _: "authorization" not in dict(request.headers)  # noqa: E731
     report = held(first(99, BUSY, no_key), task_ids=IDS[2:3])
     assert (report.exit_code(), report.findings, list(report.unchecked)) == (3, (), ["key-missing"])
     assert "key-missing was not checked" in report.verdict()
@@ -101,7 +101,7 @@ def test_a_wait_beyond_the_time_limit_is_not_waited() -> None:
 )
 def test_an_account_without_credit_is_not_judged(reply: Reply) -> None:
     """Without credit nothing is known of the gateway, and asking again does not help."""
-    crook: Crook = lambda _, honest: honest if honest.status == 401 else reply  # noqa: E731
+    crook: Mutation = lambda _, honest: honest if honest.status == 401 else reply  # noqa: E731
     report = held(crook, task_ids=IDS[:1])
     assert (report.exit_code(), report.findings, len(report.exchanges)) == (3, (), 7)
     assert "no credit left" in (report.problem or "")
