@@ -1,0 +1,131 @@
+"""Time to start: imports, the command line, and the first answer of a fresh process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from benchmarks.harness import ROOT, Bench, Group, Samples, environment
+from benchmarks.peers import HEADERS, KEY, LIBRARIES, PATH, TASK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Starts per round: a start is short, and its time varies.
+STARTS = 4
+BARE = "nothing (bare Python)"
+HELP = "import sys; sys.argv = ['kkiai', '--help']; from kkiai_sdk.cli.main import main; main()"
+_SDK = LIBRARIES["kkiai"].packages
+_CLI = (*_SDK, "typer", "rich")
+#: The code to run, and the packages that it sees.
+IMPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    BARE: ("pass", ()),
+    "`import httpx`": ("import httpx", ("httpx",)),
+    "`import kkiai_sdk`": ("import kkiai_sdk", _SDK),
+    "`from kkiai_sdk import Kkiai`": ("from kkiai_sdk import Kkiai", _SDK),
+    "`from kkiai_sdk import AsyncKkiai`": ("from kkiai_sdk import AsyncKkiai", _SDK),
+    "`import typer`": ("import typer", _CLI),
+    "`kkiai --help`": (HELP, _CLI),
+    "`import aiohttp`": ("import aiohttp", ("aiohttp",)),
+} | {
+    f"`import {name.replace('-', '_')}`": (f"import {name.replace('-', '_')}", (name,))
+    for name in ("openai", "runwayml", "lumaai", "replicate", "fal-client")
+}
+
+#: Scripts as a user would write them.
+SCRIPTS = {
+    "httpx": f"""
+import httpx
+headers = {HEADERS!r}
+with httpx.Client(base_url=URL, headers=headers, timeout=30.0) as client:
+    response = client.get({PATH!r}, params={{"id": {TASK!r}}})
+    response.raise_for_status()
+    task = response.json()
+    print(task["id"])
+    print(task["status"])
+    print(task.get("video_url"))
+""",
+    "kkiai": f"""
+from kkiai_sdk import Kkiai
+with Kkiai({KEY!r}, base_url=URL) as client:
+    task = client.query({TASK!r})
+    print(task.id)
+    print(task.status)
+    print(task.video_url)
+""",
+} | {
+    name: f"""
+import sys, warnings
+warnings.simplefilter("ignore")
+sys.path.append({str(ROOT)!r})
+from benchmarks.peers import connect
+print(connect({name!r}, URL, asynchronous=False)({TASK!r}))
+"""
+    for name in ("openai", "runwayml", "lumaai", "replicate", "fal-client")
+}
+
+
+def run(bench: Bench) -> Group:
+    """Start everything in turn, over and over."""
+    repeated = Bench(bench.folder, bench.rounds * STARTS, bench.own)
+    address = f"URL = {bench.server.url!r}\n"
+    imports = repeated.sample(
+        "imports", IMPORTS, lambda name: _start(bench, IMPORTS[name][0], bench.site(*IMPORTS[name][1]))
+    )
+    first = repeated.sample(
+        "first answers",
+        SCRIPTS,
+        lambda name: _start(bench, address + SCRIPTS[name], bench.site(*LIBRARIES[name].packages)),
+    )
+    for rounds in imports.rounds.values():
+        for figures, bare in zip(rounds, imports.rounds[BARE], strict=True):
+            figures |= {f"{name} over bare": figures[name] - bare[name] for name in ("wall", "cpu")}
+    reached = {
+        "import_package": imports.median("`import kkiai_sdk`", "wall over bare"),
+        "import_client": imports.ratio("`from kkiai_sdk import Kkiai`", "wall", "`import httpx`"),
+        "import_help": imports.ratio("`kkiai --help`", "wall", "`import typer`"),
+        "first": first.ratio("kkiai", "wall"),
+    }
+    return Group("Startup", [_imports_table(imports), _first_table(first)], reached)
+
+
+def _start(bench: Bench, code: str, site: Path) -> dict[str, float]:
+    """Milliseconds of real time and of CPU that a Python process takes to run some code."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", code], cwd=bench.folder, env=environment(site), stdout=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode} of: {code}")
+    return {"wall": wall * 1000, "cpu": (used.ru_utime + used.ru_stime) * 1000}
+
+
+def _imports_table(samples: Samples) -> str:
+    return samples.table(
+        "Imports",
+        {
+            "ms of real time (lowest-highest)": lambda name: samples.spread(name, "wall"),
+            "ms over bare Python": lambda name: samples.median(name, "wall over bare"),
+            "of CPU": lambda name: samples.median(name, "cpu over bare"),
+            "ratio to import httpx": lambda name: samples.ratio(name, "wall", "`import httpx`"),
+        },
+        "Whole processes, with the start of Python. Each sees its own packages only, as after a fresh `pip install`.",
+    )
+
+
+def _first_table(samples: Samples) -> str:
+    return samples.table(
+        "First answer of a fresh process",
+        {
+            "ms of real time (lowest-highest)": lambda name: samples.spread(name, "wall"),
+            "ms of CPU": lambda name: samples.median(name, "cpu"),
+            "ratio to httpx, real time": lambda name: samples.ratio(name, "wall"),
+            "CPU": lambda name: samples.ratio(name, "cpu"),
+        },
+        "httpx is a script of ten lines that does the same.",
+    )
