@@ -80,7 +80,7 @@ test-lowest: $(LOWEST)/.stamp ## the tests of the package, with the lowest versi
 	@$(LOWEST)/bin/python -m pytest --numprocesses=auto $(DEEP) tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_cli_docs.py $(ARGS)
 
 .PHONY: mutate
-mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (ten minutes; MODULES="_text models")
+mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test notices must have a reason (MODULES="_responses.strict_json models" for some)
 	@$(if $(MODULES),rm -f mutants/mutmut-stats.json,rm -rf mutants)
 	@$(BIN)/python tools/mutate.py $(MODULES)
 	@$(BIN)/python tools/mutation_report.py $(MODULES)
@@ -140,14 +140,14 @@ $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
 	@touch $@
 
 .PHONY: bench
-bench: $(BENCH)/.stamp ## measure costs beside the peers (about 40 minutes, wants nginx); writes benchmarks/RESULTS.md
+bench: $(BENCH)/.stamp ## measure costs beside the peers (about 40 minutes, wants nginx; ARGS="calls --own --rounds 2" for some)
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 .PHONY: bench-faults
 bench-faults: $(BENCH)/.stamp $(DEV_STAMP) ## the same faults for the SDK and its peers (about 15 minutes); writes docs/reliability.md
 	@rm -f $(BENCH)/faults.json
-	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
-	@$(BENCH)/bin/python -m benchmarks.faults --held $(BENCH)/faults.json $(ARGS)
+	@-$(BIN)/python -m pytest -p benchmarks.faults.recorder --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
+	@$(BENCH)/bin/python -m benchmarks.faults --outcomes $(BENCH)/faults.json $(ARGS)
 
 .PHONY: build
 build: $(DEV_STAMP) ## build the wheel and the source distribution into dist/

@@ -6,14 +6,20 @@ import argparse
 import signal
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import calls, downloads, fleets, journey, results, schedules, startup
-from benchmarks.harness import Bench, log
+from benchmarks.harness import Bench, Group, log
 
-GROUPS = {
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUPS: dict[str, Callable[[Bench], Group]] = {
     "calls": calls.run,
-    "fleets": fleets.run,
+    "fleets": partial(fleets.run, tasks=1000),
+    "fleets-10k": partial(fleets.run, tasks=10_000),
     "startup": startup.run,
     "downloads": downloads.run,
     "schedules": schedules.run,

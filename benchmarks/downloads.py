@@ -15,55 +15,43 @@ from typing import Any
 
 from benchmarks.fleets import Lag
 from benchmarks.harness import Bench, Group, Samples, environment, meter, spread
-from benchmarks.peers import make_client
+from benchmarks.peers import LIBRARIES, TASK, make_client
 from benchmarks.server import FILE_SIZE
 
 
-def _httpx(client: Any, url: str, dest: Path) -> None:
-    with client.stream("GET", f"{url}/video.mp4") as response, dest.open("wb") as file:
+def _httpx(client: Any, _task_id: str, dest: Path, url: str) -> None:
+    with client.stream("GET", url) as response, dest.open("wb") as file:
         for chunk in response.iter_raw():
             file.write(chunk)
 
 
-def _kkiai(client: Any, _url: str, dest: Path) -> Any:
-    return client.download("t", dest)
-
-
-def _openai(client: Any, _url: str, dest: Path) -> None:
-    with client.videos.with_streaming_response.download_content("t") as response:
-        response.stream_to_file(dest)
-
-
-def _replicate(client: Any, url: str, dest: Path) -> None:
+def _replicate(client: Any, _task_id: str, dest: Path, url: str) -> None:
     from replicate.helpers import FileOutput
 
     with dest.open("wb") as file:
-        for chunk in FileOutput(f"{url}/video.mp4", client):
+        for chunk in FileOutput(url, client):
             file.write(chunk)
 
 
-def _huggingface(client: Any, _url: str, dest: Path) -> None:
-    folder = dest.parent / "hub"
-    client.hf_hub_download("owner/repo", "video.mp4", local_dir=folder)
-    (folder / "video.mp4").rename(dest)
-
-
-async def _httpx_async(client: Any, url: str, dest: Path) -> None:
-    async with client.stream("GET", f"{url}/video.mp4") as response:
+async def _httpx_async(client: Any, _task_id: str, dest: Path, url: str) -> None:
+    async with client.stream("GET", url) as response:
         with dest.open("wb") as file:
             async for chunk in response.aiter_raw():
                 file.write(chunk)
 
 
-async def _aiohttp(session: Any, url: str, dest: Path) -> None:
-    async with session.get(f"{url}/video.mp4") as response:
+async def _aiohttp(session: Any, _task_id: str, dest: Path, url: str) -> None:
+    async with session.get(url) as response:
         with dest.open("wb") as file:
             async for chunk in response.content.iter_any():
                 file.write(chunk)
 
 
-SYNC = {"httpx": _httpx, "kkiai": _kkiai, "openai": _openai, "replicate": _replicate, "huggingface_hub": _huggingface}
-ASYNC = {"httpx": _httpx_async, "kkiai": _kkiai, "aiohttp": _aiohttp}
+#: Downloads by libraries that have none, or whose own one keeps the whole file in memory.
+LOOPS = {"httpx": _httpx, "replicate": _replicate}
+ASYNC_LOOPS = {"httpx": _httpx_async, "aiohttp": _aiohttp}
+SYNC = ("httpx", "kkiai", "openai", "replicate", "huggingface_hub")
+ASYNC = ("httpx", "kkiai", "aiohttp")
 
 
 def measure(runner: str, url: str, dest: str, *, asynchronous: bool) -> dict[str, float]:
@@ -73,7 +61,9 @@ def measure(runner: str, url: str, dest: str, *, asynchronous: bool) -> dict[str
         cpu, wall = asyncio.run(_measure_async(runner, url, Path(dest), lag))
     else:
         client, spent = _client(runner, url, asynchronous=False), meter()
-        SYNC[runner](client, url, Path(dest))
+        download = LOOPS.get(runner) or LIBRARIES[runner].download
+        assert download is not None
+        download(client, TASK, Path(dest), f"{url}/video.mp4")
         cpu, wall = spent()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"seconds": wall, "cpu": cpu, "memory": memory} | ({"lag": lag.p99()} if asynchronous else {})
@@ -82,7 +72,8 @@ def measure(runner: str, url: str, dest: str, *, asynchronous: bool) -> dict[str
 async def _measure_async(runner: str, url: str, dest: Path, lag: Lag) -> tuple[float, float]:
     client, spent = _client(runner, url, asynchronous=True), meter()
     watcher = asyncio.create_task(lag.watch())
-    await ASYNC[runner](client, url, dest)
+    download: Any = ASYNC_LOOPS.get(runner) or LIBRARIES[runner].download
+    await download(client, TASK, dest, f"{url}/video.mp4")
     watcher.cancel()
     return spent()
 
@@ -105,7 +96,7 @@ def run(bench: Bench) -> Group:
             if figures and not filecmp.cmp(dest, bench.folder / "www" / "video.mp4", shallow=False):
                 raise SystemExit(f"{label}: the file differs from what was sent")
             dest.unlink(missing_ok=True)
-            shutil.rmtree(dest.parent / "hub", ignore_errors=True)
+            shutil.rmtree(dest.parent / ".cache", ignore_errors=True)  # of huggingface_hub
             return figures
 
         runners = [*(["curl"] if shutil.which("curl") else []), *SYNC, *(f"{runner}, async" for runner in ASYNC)]

@@ -16,17 +16,41 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from benchmarks.harness import Bench, Group, Samples, log, meter, short
-from benchmarks.peers import PATH, connect, make_client
+from benchmarks.peers import LIBRARIES, PATH, connect, make_client
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
 #: Polls per second of all tasks together.
 RATE = 200
 OWN = ("kkiai", "kkiai over aiohttp")
 
 
-async def _httpx(client: Any, task_id: str, interval: float) -> Any:
+async def _wait_for_all(runner: str, client: Any, task_ids: list[str], interval: float, spread: float) -> Any:
+    """Wait for all tasks; without a scheduler, the last one starts `spread` seconds after the first."""
+    if runner in OWN:
+        from kkiai_sdk import PollPolicy
+
+        policy = PollPolicy(min_interval=interval, max_interval=interval, growth=0.0)
+        return await client.with_options(poll=policy).wait_many(task_ids, timeout=None, max_requests_per_second=None)
+    options: dict[str, Any] = {}
+    if runner == "openai":
+        options["poll_interval_ms"] = int(interval * 1000)
+    elif runner == "runwayml":
+        from runwayml.lib import polling
+
+        options["timeout"] = None
+        polling.POLL_TIME = interval  # there is no option for it
+    wait = LIBRARIES[runner].async_wait or partial(_wait_with_httpx, interval=interval)
+
+    async def start_later(number: int, task_id: str) -> Any:
+        await asyncio.sleep(spread * number / len(task_ids))
+        return await wait(client, task_id, **options)
+
+    return await asyncio.gather(*[start_later(*each) for each in enumerate(task_ids)], return_exceptions=True)
+
+
+async def _wait_with_httpx(client: Any, task_id: str, interval: float) -> Any:
     """Wait as a loop written by hand does."""
     import httpx
 
@@ -38,40 +62,6 @@ async def _httpx(client: Any, task_id: str, interval: float) -> Any:
         except httpx.HTTPError:
             pass
         await asyncio.sleep(interval)
-
-
-async def _openai(client: Any, task_id: str, interval: float) -> Any:
-    return await client.videos.poll(task_id, poll_interval_ms=int(interval * 1000))
-
-
-async def _runwayml(client: Any, task_id: str, interval: float) -> Any:
-    from runwayml.lib import polling
-
-    polling.POLL_TIME = interval  # there is no option for it
-    return await (await client.tasks.retrieve(task_id)).wait_for_task_output(timeout=None)
-
-
-#: Waits of one task, by libraries that cannot wait for many.
-WAITS: dict[str, Callable[[Any, str, float], Awaitable[Any]]] = {
-    "httpx": _httpx,
-    "openai": _openai,
-    "runwayml": _runwayml,
-}
-
-
-async def _wait_for_all(runner: str, client: Any, task_ids: list[str], interval: float, spread: float) -> Any:
-    """Wait for all tasks; without a scheduler, the last one starts `spread` seconds after the first."""
-    if runner in OWN:
-        from kkiai_sdk import PollPolicy
-
-        policy = PollPolicy(min_interval=interval, max_interval=interval, growth=0.0)
-        return await client.with_options(poll=policy).wait_many(task_ids, timeout=None, max_requests_per_second=None)
-
-    async def start_later(number: int, task_id: str) -> Any:
-        await asyncio.sleep(spread * number / len(task_ids))
-        return await WAITS[runner](client, task_id, interval)
-
-    return await asyncio.gather(*[start_later(*each) for each in enumerate(task_ids)], return_exceptions=True)
 
 
 class Lag:
@@ -108,21 +98,15 @@ class Counter:
         self._reads = 0
 
     def read(self) -> tuple[int, int]:
-        """Connections accepted and requests answered, those of this object left out."""
+        """Requests answered and connections accepted, those of this object left out."""
         self._reads += 1
         self._connection.request("GET", "/count")
         numbers = self._connection.getresponse().read().split(b"\n")[2].split()
-        return int(numbers[0]), int(numbers[2]) - self._reads
+        return int(numbers[2]) - self._reads, int(numbers[0])
 
-    def requests(self) -> int:
-        """Requests answered."""
-        return self.read()[1]
-
-    def wait_for(self, requests: int, timeout: float) -> None:
-        """Return once so many requests were answered, or after `timeout` seconds."""
-        end = time.perf_counter() + timeout
-        while self.requests() < requests and time.perf_counter() < end:
-            time.sleep(0.1)
+    def since(self, requests: int) -> int:
+        """Requests answered since there were so many."""
+        return self.read()[0] - requests
 
 
 class Fleet:
@@ -130,35 +114,36 @@ class Fleet:
 
     def __init__(self, runner: str, url: str, tasks: int, timeout: float) -> None:
         self._runner, self._url, self._interval = runner, url, tasks / RATE
-        self.tasks, self.timeout, self.lag = tasks, timeout, Lag()
-        self.counter = Counter(url)
+        self.tasks, self._timeout, self.lag, self.counter = tasks, timeout, Lag(), Counter(url)
         self._ready, self._start = threading.Event(), threading.Event()
 
     def launch(self, *, spread: bool) -> None:
-        """Make the client, and let 64 tasks wait for a moment, so that later figures are those of further tasks."""
-        seconds = self._interval if spread else 0.0
-        threading.Thread(target=asyncio.run, args=(self._run(seconds, warm=spread),), daemon=True).start()
+        """Make the client. Before tasks that start one after another, 64 others show what a client takes by itself."""
+        threading.Thread(target=asyncio.run, args=(self._run(spread=spread),), daemon=True).start()
         self._ready.wait()
 
-    def start(self) -> None:
-        """Start all tasks."""
+    def start(self) -> tuple[int, int]:
+        """Start all tasks, and return once each was polled or time is up: polls and new connections."""
+        requests, connections = self.counter.read()
         self._start.set()
+        end = time.perf_counter() + self._timeout
+        while self.counter.since(requests) < self.tasks and time.perf_counter() < end:
+            time.sleep(0.1)
+        requests_then, connections_then = self.counter.read()
+        return requests_then - requests, connections_then - connections
 
-    async def _run(self, spread: float, *, warm: bool) -> None:
+    async def _run(self, *, spread: bool) -> None:
         client = make_client(self._runner, self._url, asynchronous=True)
-
-        def wait(name: str, count: int, seconds: float) -> Any:
-            ids = [f"{name}-{number:06}" for number in range(count)]
-            return _wait_for_all(self._runner, client, ids, self._interval, seconds)
-
-        if warm:
-            warming = asyncio.ensure_future(wait("warm", 64, 1.0))
+        wait = partial(_wait_for_all, self._runner, client)
+        if spread:
+            warming = asyncio.ensure_future(wait([f"warm-{number}" for number in range(64)], self._interval, 1.0))
             await asyncio.sleep(3.0)
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
         self._ready.set()
         await asyncio.to_thread(self._start.wait)
-        await asyncio.gather(self.lag.watch(), wait("task", self.tasks, spread))
+        ids = [f"task-{number:06}" for number in range(self.tasks)]
+        await asyncio.gather(self.lag.watch(), wait(ids, self._interval, self._interval * spread))
 
 
 def measure(runner: str, url: str, *, pid: int, phase: str, tasks: int, timeout: float) -> dict[str, float]:
@@ -167,94 +152,86 @@ def measure(runner: str, url: str, *, pid: int, phase: str, tasks: int, timeout:
         return asyncio.run(_lone(runner, url, tasks))
     fleet = Fleet(runner, url, tasks, timeout)
     fleet.launch(spread=phase != "burst")
-    return {"burst": _burst, "objects": _objects, "memory": _memory, "steady": _steady}[phase](fleet, pid)
+    if phase == "burst":
+        return _burst(fleet)
+    if phase == "objects":
+        tracemalloc.start()
+        return {"objects": _growth(fleet, lambda: tracemalloc.get_traced_memory()[0])}
+    page = os.sysconf("SC_PAGE_SIZE")
+    memory = _growth(fleet, lambda: int(Path("/proc/self/statm").read_text("ascii").split()[1]) * page)
+    return {"memory": memory} | (_steady(fleet.counter, pid) if phase == "steady" else {})
 
 
-def _burst(fleet: Fleet, _pid: int) -> dict[str, float]:
-    """Start all tasks at once, until each was polled or time is up."""
-    (connections, requests), spent = fleet.counter.read(), meter()
-    fleet.start()
-    fleet.counter.wait_for(requests + fleet.tasks, fleet.timeout)
-    (cpu, wall), (connections_then, requests_then) = spent(), fleet.counter.read()
-    polls = requests_then - requests
+def _burst(fleet: Fleet) -> dict[str, float]:
+    """Start all tasks at once."""
+    spent = meter()
+    polls, connections = fleet.start()
+    cpu, wall = spent()
     return {
         "polled": polls / fleet.tasks, "burst": wall, "burst cpu": cpu / max(polls, 1) * 1e6,
-        "lag": fleet.lag.p99(), "connections": connections_then - connections,
+        "lag": fleet.lag.p99(), "connections": connections,
     }  # fmt: skip
 
 
 def _growth(fleet: Fleet, size: Callable[[], float]) -> float:
-    """Start the tasks; KiB by which the process has grown for each of them once all were polled."""
-    # The first read of the counter loads what its connection needs.
-    requests = fleet.counter.requests()
+    """KiB by which the process grows for each task that waits."""
+    fleet.counter.read()  # loads what its connection needs
     gc.collect()
     before = size()
     fleet.start()
-    fleet.counter.wait_for(requests + fleet.tasks, fleet.timeout)
     time.sleep(0.5)
     gc.collect()
     return (size() - before) / 1024 / fleet.tasks
 
 
-def _objects(fleet: Fleet, _pid: int) -> dict[str, float]:
-    """KiB of Python objects per task."""
-    tracemalloc.start()
-    return {"objects": _growth(fleet, lambda: tracemalloc.get_traced_memory()[0])}
-
-
-def _memory(fleet: Fleet, _pid: int) -> dict[str, float]:
-    """KiB of the process per task."""
-    page = os.sysconf("SC_PAGE_SIZE")
-    return {"memory": _growth(fleet, lambda: int(Path("/proc/self/statm").read_text("ascii").split()[1]) * page)}
-
-
-def _steady(fleet: Fleet, pid: int) -> dict[str, float]:
-    """Memory, then CPU of polls for ten seconds, then the polls served in the ten seconds after a stop of three."""
-    figures = _memory(fleet, pid)
-    requests, spent = fleet.counter.requests(), meter()
+def _steady(counter: Counter, pid: int) -> dict[str, float]:
+    """CPU of polls for ten seconds, then the polls served in the ten seconds after a stop of three."""
+    (requests, _), spent = counter.read(), meter()
     time.sleep(10.0)
-    polls = fleet.counter.requests() - requests
-    cpu, wall = spent()
+    polls, (cpu, wall) = counter.since(requests), spent()
     os.kill(pid, signal.SIGSTOP)
     try:
         time.sleep(3.0)
     finally:
         os.kill(pid, signal.SIGCONT)
-    requests, spent = fleet.counter.requests(), meter()
+    (requests, _), spent = counter.read(), meter()
     time.sleep(10.0)
-    served = (fleet.counter.requests() - requests) / (RATE * spent()[1])
-    return figures | {"cpu": cpu / max(polls, 1) * 1e6, "rate": polls / wall, "served": served}
+    served = counter.since(requests) / (RATE * spent()[1])
+    return {"cpu": cpu / max(polls, 1) * 1e6, "rate": polls / wall, "served": served}
 
 
-async def _lone(runner: str, url: str, tasks: int) -> dict[str, float]:
+async def _lone(runner: str, url: str, calls: int) -> dict[str, float]:
     """CPU in µs of a lone caller's calls: one after another, and at the pace of the fleet's polls."""
     query, figures = connect(runner, url, asynchronous=True), {}
     await query("warm")
     for name, gap in (("lone", 0.0), ("lone paced", 1 / RATE)):
         spent, due = meter(), time.perf_counter()
-        for number in range(tasks):
+        for number in range(calls):
             due += gap
             await asyncio.sleep(max(due - time.perf_counter(), 0.0) if gap else 0.0)
             await query(f"task-{number:06}")
-        figures[name] = spent()[0] / tasks * 1e6
+        figures[name] = spent()[0] / calls * 1e6
     return figures
 
 
-def run(bench: Bench) -> Group:
-    """Measure 1,000 tasks of all libraries, and 10,000 of the SDK."""
-    title = "Fleets"
+def run(bench: Bench, tasks: int) -> Group:
+    """Measure 1,000 tasks of all libraries, or more of the SDK alone."""
+    title = f"Fleets of {tasks:,}"
     if bench.server.name == "stand-in":
         log("fleets: left out, for they need nginx, which counts what it serves")
         return Group(title, [])
-    thousand, many = (
-        bench.sample(f"{tasks:,} waiting tasks", runners, partial(_all_phases, bench, tasks, set()))
-        for tasks, runners in ((1000, ("httpx", *OWN, "openai", "runwayml")), (10_000, OWN))
-    )
-    tables = [
-        _table("1,000 waiting tasks, each polled every 5 s", thousand),
-        _table("10,000 waiting tasks, each polled every 50 s", many),
-    ]
-    return Group(title, tables, _reached(thousand, many))
+    sdk, aiohttp = OWN
+    runners = OWN if tasks > 1000 else ("httpx", *OWN, "openai", "runwayml")
+    samples = bench.sample(title, runners, partial(_all_phases, bench, tasks, set()))
+    suffix = "" if tasks == 1000 else "_many"
+    figures = ("memory", "objects", "lag", "connections", "served")
+    reached = {f"wait_{figure}{suffix}": samples.median(sdk, figure) for figure in figures} | {
+        f"wait_served_aiohttp{suffix}": samples.median(aiohttp, "served"),
+        f"wait_cpu_lone{suffix}": samples.ratio(sdk, "cpu", sdk, "lone"),
+        f"wait_cpu_lone_paced{suffix}": samples.ratio(sdk, "cpu", sdk, "lone paced"),
+        f"wait_cpu_lone_aiohttp{suffix}": samples.ratio(aiohttp, "cpu", aiohttp, "lone"),
+    }
+    return Group(title, [_table(f"{tasks:,} waiting tasks, each polled every {tasks // RATE} s", samples)], reached)
 
 
 def _all_phases(bench: Bench, tasks: int, seen: set[str], runner: str) -> dict[str, float]:
@@ -297,17 +274,3 @@ def _table(title: str, samples: Samples) -> str:
         "Lag, connections and the first polls are of tasks that all start at once. Memory (growth from 64 tasks on), "
         "CPU and the stop are of waiting tasks, which start one after another; the SDK's scheduler spreads its own.",
     )
-
-
-def _reached(thousand: Samples, many: Samples) -> dict[str, float]:
-    sdk, aiohttp = OWN
-    reached = {
-        f"wait_{name}": thousand.median(sdk, name) for name in ("memory", "objects", "lag", "connections", "served")
-    }
-    reached |= {f"wait_{name}_many": many.median(sdk, name) for name in ("memory", "objects", "lag")}
-    return reached | {
-        "wait_served_aiohttp": thousand.median(aiohttp, "served"),
-        "wait_cpu_lone": thousand.ratio(sdk, "cpu", sdk, "lone"),
-        "wait_cpu_lone_paced": thousand.ratio(sdk, "cpu", sdk, "lone paced"),
-        "wait_cpu_lone_aiohttp": thousand.ratio(aiohttp, "cpu", aiohttp, "lone"),
-    }

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.harness import ROOT, Bench, Group, Samples, environment
-from benchmarks.peers import HEADERS, KEY, LIBRARIES, PATH, TASK
+from benchmarks.peers import KEY, LIBRARIES, PATH, TASK, headers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ IMPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
 SCRIPTS = {
     "httpx": f"""
 import httpx
-headers = {HEADERS!r}
+headers = {headers()!r}
 with httpx.Client(base_url=URL, headers=headers, timeout=30.0) as client:
     response = client.get({PATH!r}, params={{"id": {TASK!r}}})
     response.raise_for_status()

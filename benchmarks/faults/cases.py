@@ -141,8 +141,8 @@ FAMILIES = {
         Case("B-05", "cut, without a length", _refuses, script(then=_half)),
         Case("B-06", "dripped body, one-second timeout", _within(8), script(then=_drip_body)),
         Case("B-09", "gzip without its end", _refuses, script(then=_short_gzip)),
-        Case("B-10", "gzip bomb of 300 MB", rules.small(32), script(then=_bomb)),
-        Case("B-12", "200 MB of JSON", rules.small(32), script(then=_flood), limit=60.0),
+        Case("B-10", "gzip bomb of 300 MB", rules.grows(32), script(then=_bomb)),
+        Case("B-12", "200 MB of JSON", rules.grows(32), script(then=_flood), limit=60.0),
     ],
     "JSON": [
         Case("J-01", "HTML with status 200", _refuses, _ok(b"<html>Log in</html>", "Content-Type: text/html")),

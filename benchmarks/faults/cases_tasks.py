@@ -6,9 +6,23 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.faults import rules
-from benchmarks.faults.libraries import ALL, QUERYING
 from benchmarks.faults.observe import Case
-from benchmarks.faults.wire import CANCELLED, DONE, HALF, KEY, OLD, World, answer, file_act, files, head, script, video
+from benchmarks.faults.wire import (
+    ALL,
+    CANCELLED,
+    DONE,
+    HALF,
+    KEY,
+    OLD,
+    QUERYING,
+    World,
+    answer,
+    file_act,
+    files,
+    head,
+    script,
+    video,
+)
 from tests.support.rawserver import Act, End, Received
 
 if TYPE_CHECKING:
@@ -69,7 +83,7 @@ def _always_cut(_number: int, start: int) -> Act:
 
 HONEST = files(lambda _number, start: file_act(start))
 CUT = file_act().cut(HALF)
-_whole, _sound = rules.whole, rules.nothing_short
+_whole, _sound = rules.saves_whole, rules.saves_soundly
 
 
 def _id(task_id: str, title: str, libraries: tuple[str, ...] = ALL) -> Case:
@@ -82,24 +96,24 @@ FAMILIES = {
         Case("T-03", "an endless wait without options", rules.ends, script(), "wait", limit=45.0),
         Case("T-01", "the wall clock jumps a day ahead", rules.recovers,
              script(*[World.running] * 3, then=World.done), "wait", options={"jump": 86400.0}),
-        Case("T-07", "the task is done already", rules.immediate, script(then=World.done), "wait"),
+        Case("T-07", "the task is done already", rules.returns_at_once, script(then=World.done), "wait"),
         Case("T-08", "the task was cancelled", rules.ends_soon, script(then=_cancelled), "wait"),
+        Case("T-08", "the same for both clients", rules.ends_alike, script(then=_cancelled), "wait_both", limit=40.0),
         Case("T-09", "a hint of nan seconds", rules.recovers, script(_invalid_hint, World.running, then=World.done),
              "wait", ("kkiai", "openai")),
         Case("T-10", "five answers of 500 during a wait", rules.recovers,
              script(World.running, *[OOPS] * 5, then=World.done), "wait"),
         Case("J-12", "an unknown status, three times", rules.waits_on,
              script(World.running, *[_unknown] * 3, then=World.done), "wait"),
-        Case("T-12", "polls of a task that is running", rules.paced(30),
+        Case("T-12", "polls of a task that is running", rules.polls(30),
              script(*[World.running] * 20, then=World.done), "wait"),
-        Case("T-08", "cancelled: both clients alike", rules.alike, script(then=_cancelled), "wait_both", limit=40.0),
     ],
     "concurrency and processes": [
-        Case("C-05", "fork after use", rules.no_swaps, _echo, "fork", options={"times": 150}),
+        Case("C-05", "fork after use", rules.swaps_nothing, _echo, "fork", options={"times": 150}),
         Case("C-04", "one client in two event loops", rules.ends, script(), "two_loops"),
         Case("C-09", "the process ends after a timeout", rules.exits(12), _queued, "wait", LIMITED,
              {"timeout": 2.0, "real_time": True}, 20.0),
-        Case("C-13", "an error comes back from another process", rules.round_trip, REFUSED),
+        Case("C-13", "an error comes back from another process", rules.unpickles, REFUSED),
     ],
     "downloads": [
         Case("D-11", "closed in the middle, once", _whole, _interrupted(CUT), "download", LOADING),
@@ -113,23 +127,23 @@ FAMILIES = {
         Case("D-16", "a web page for a video", _sound, files(lambda *_: PAGE), "download", LOADING),
     ],
     "file system": [
-        Case("F-02", "a download that fails over an old file", rules.old_survives, files(_always_cut), "download",
+        Case("F-02", "a download that fails over an old file", rules.keeps_old, files(_always_cut), "download",
              SAVING, {"old": OLD.decode()}, 60.0),
-        Case("F-04", "a folder that is not there", rules.nothing_sent, HONEST, "download", SAVING[:2],
+        Case("F-04", "a folder that is not there", rules.sends_nothing, HONEST, "download", SAVING[:2],
              {"no_folder": True}),
-        Case("F-07", "a link under the final name", rules.victim_survives, HONEST, "download", SAVING, {"link": True}),
+        Case("F-07", "a link under the final name", rules.keeps_victim, HONEST, "download", SAVING, {"link": True}),
     ],
     "secrets": [
-        Case("K-01", "a client in a debugger", rules.not_in_value("key", "sight"), script(), "show", ALL),
-        Case("K-02", "attributes and causes of an error", rules.hides("key_in_graph", "error"), REFUSED, "query", ALL),
-        Case("K-03", "a key that ends in a newline", rules.hides("key_in_traceback", "traceback"), script(), "query",
-             ALL, {"key": f"{KEY}\n"}),
-        Case("K-03", "a key with a curly quote", rules.refused_unsent, script(), "query", ALL, {"key": f"{KEY}\u201d"}),
-        Case("K-04", "a pickled error", rules.hides("key_in_pickle", "pickle"), REFUSED, "query", ALL),
-        Case("K-04", "a pickled client", rules.not_in_value("key", "the pickle"), script(), "store", ALL),
+        Case("K-01", "a client in a debugger", rules.conceals, script(), "show", ALL),
+        Case("K-02", "an error and its causes", rules.hides("attributes"), REFUSED, "query", ALL),
+        Case("K-03", "a key that ends in a newline", rules.hides("traceback"), script(), "query", ALL,
+             {"key": f"{KEY}\n"}),
+        Case("K-03", "a key with a curly quote", rules.refuses_unsent, script(), "query", ALL, {"key": f"{KEY}\u201d"}),
+        Case("K-04", "a pickled error", rules.hides("pickle"), REFUSED, "query", ALL),
+        Case("K-04", "a pickled client", rules.conceals, script(), "store", ALL),
         Case("K-11", "an answer that points to another origin", rules.keeps_the_key, _elsewhere, "follow",
              ("kkiai", "replicate", "fal-client"), other=_file_or_task),
-        Case("K-14", "a base URL without TLS", rules.refused_unsent, script(), "build",
+        Case("K-14", "a base URL without TLS", rules.refuses_unsent, script(), "build",
              tuple(name for name in ALL if name != "fal-client"), {"url": "http://gateway.example"}),
     ],
     "injection": [
@@ -137,6 +151,6 @@ FAMILIES = {
         _id("a/b?x=1#y", "an id with a path and a query"),
         _id("%2e%2e", "an id that is quoted already"),
         _id("", "an empty id", QUERYING),
-        Case("S-10", "control characters in a message", rules.clean_text, script(then=ESCAPES)),
+        Case("S-10", "control characters in a message", rules.prints_clean, script(then=ESCAPES)),
     ],
 }  # fmt: skip

@@ -20,7 +20,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.libraries import OPERATIONS
 from benchmarks.faults.wire import KEY, TASK
 from benchmarks.peers import LIBRARIES, make_client
 
@@ -62,32 +61,31 @@ class Actions:
     def __init__(self, spec: dict[str, Any]) -> None:
         self._spec, self._name, self._base = spec, spec["library"], spec["base"]
         self._key, self._task_id = spec.get("key", KEY), spec.get("id", TASK)
-        self._operations, library = OPERATIONS[self._name], LIBRARIES[self._name]
-        self._query, self._async_query = library.query, library.async_query or library.query
+        self._library: Any = LIBRARIES[self._name]
 
     def _client(self, *, asynchronous: bool = False) -> Any:
         return make_client(self._name, self._base, asynchronous=asynchronous, key=self._key, timeout=1.0)
 
     def query(self) -> Any:
         """Query once; gives the type of the answer."""
-        return {"type": type(self._query(self._client(), self._task_id)).__name__}
+        return {"type": type(self._library.query(self._client(), self._task_id)).__name__}
 
     def queries(self) -> Any:
         """Query many times; gives how many failed."""
         client, times = self._client(), self._spec["times"]
-        failed = sum(_end(lambda: self._query(client, self._task_id)) != "returned" for _ in range(times))
-        return {"asked": times, "failed": failed}
+        failed = sum(_end(lambda: self._library.query(client, self._task_id)) != "returned" for _ in range(times))
+        return {"failed": failed}
 
     def wait(self) -> Any:
         """Wait for the end of the task."""
         options = {"timeout": self._spec["timeout"]} if "timeout" in self._spec else {}
-        self._operations.wait(self._client(), **options)
+        self._library.wait(self._client(), TASK, **options)
 
     def wait_both(self) -> Any:
         """Wait by each of the two clients; gives how each ended."""
 
         async def wait() -> None:
-            await self._operations.async_wait(self._client(asynchronous=True))
+            await self._library.async_wait(self._client(asynchronous=True), TASK)
 
         return {"async": _end(lambda: asyncio.run(wait())), "sync": _end(self.wait)}
 
@@ -104,31 +102,31 @@ class Actions:
             dest = folder / "missing" / "video.mp4"
         problem = None
         try:
-            self._operations.download(self._client(), dest, f"{self._base}/file/video.mp4")
+            self._library.download(self._client(), TASK, dest, f"{self._base}/file/video.mp4")
         except Exception as error:  # noqa: BLE001 - the observation
-            problem = f"{type(error).__module__}.{type(error).__qualname__}: {error}"[:200]
+            problem = type(error).__qualname__
         content = dest.read_bytes() if dest.exists() else None
         return {
             "problem": problem,
             "sha": None if content is None else hashlib.sha256(content).hexdigest(),
             "size": None if content is None else len(content),
-            "victim": victim.read_bytes()[:20].decode("latin-1") if victim.exists() else None,
+            "link target": victim.read_bytes()[:20].decode("latin-1") if victim.exists() else None,
         }
 
     def create(self) -> Any:
         """Send a request that costs money."""
-        self._operations.create(self._client())
+        self._library.create(self._client())
 
     def follow(self) -> Any:
         """Fetch what an answer points to."""
-        self._operations.follow(self._client())
+        self._library.follow(self._client(), TASK)
 
     def two_loops(self) -> Any:
         """Use one asynchronous client in two event loops, one after the other."""
-        client = self._client(asynchronous=True)
+        client, query = self._client(asynchronous=True), self._library.async_query or self._library.query
 
         async def ask() -> None:
-            await self._async_query(client, self._task_id)
+            await query(client, self._task_id)
 
         asyncio.run(ask())
         asyncio.run(ask())
@@ -139,13 +137,13 @@ class Actions:
         self._client()
 
     def show(self) -> Any:
-        """Print a client as a debugger does."""
+        """Print a client as a debugger does; gives whether the key shows."""
         client = self._client()
         shown = f"{client!r}{client}" + "".join(f"{value!r}" for value in getattr(client, "__dict__", {}).values())
         return {"key": self._key in shown}
 
     def store(self) -> Any:
-        """Pickle a client; one that refuses is fine."""
+        """Pickle a client; gives whether the key is in it. One that refuses is fine."""
         try:
             return {"key": self._key.encode() in pickle.dumps(self._client())}
         except Exception:  # noqa: BLE001 - whatever the reason
@@ -154,7 +152,7 @@ class Actions:
     def fork(self) -> Any:
         """Use a client, fork, and query in both processes; gives how many answers were those of the other one."""
         client, times = self._client(), self._spec["times"]
-        ask = self._operations.identify or self._query
+        ask = self._library.identify or self._library.query
         ask(client, "warm-up")
         reader, writer = os.pipe()
         child = os.fork()
@@ -162,7 +160,7 @@ class Actions:
         for number in range(times):
             mine = f"{'parent' if child else 'child'}-{number}"
             try:
-                swapped += str(self._operations.identity(ask(client, mine))) != mine
+                swapped += str(self._library.identity(ask(client, mine))) != mine
             except Exception:  # noqa: BLE001 - counted
                 failed += 1
         if not child:
@@ -171,7 +169,7 @@ class Actions:
         os.waitpid(child, 0)
         os.close(writer)
         theirs = [int(number) for number in os.read(reader, 20).split()] or [0, times]
-        return {"swapped": swapped + theirs[0], "failed": failed + theirs[1], "asked": 2 * times}
+        return {"swapped": swapped + theirs[0], "failed": failed + theirs[1]}
 
 
 def _end(action: Any) -> str:
@@ -185,38 +183,34 @@ def _end(action: Any) -> str:
 
 
 def describe(error: BaseException, key: str) -> dict[str, Any]:
-    """The class and text of an exception, and whether the key is in what could be printed or stored of it."""
-    seen: dict[str, Any] = {
-        "type": f"{type(error).__module__}.{type(error).__qualname__}",
-        "text": str(error)[:400],
-        "key_in_traceback": key in "".join(traceback.format_exception(error)),
-        "key_in_graph": _holds(error, key),
-        "pickles": False,
-    }
+    """The class of an exception, what became of its text and of a pickle, and the forms of it that hold the key."""
+    stored, pickles = b"", False
     try:
         stored = pickle.dumps(error)
-        seen["key_in_pickle"] = key.encode() in stored
-        seen["pickles"] = type(pickle.loads(stored)) is type(error)  # noqa: S301 - of the line before
+        pickles = type(pickle.loads(stored)) is type(error)  # noqa: S301 - of the line before
     except Exception:  # noqa: BLE001, S110 - then it does not pickle
         pass
-    return seen
+    return {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "clean": all(char >= " " or char in "\n\t" for char in str(error)),
+        "pickles": pickles,
+        "keys": {
+            "traceback": key in "".join(traceback.format_exception(error)),
+            "attributes": key in _texts(error),
+            "pickle": key.encode() in stored,
+        },
+    }
 
 
-def _holds(error: BaseException, key: str) -> bool:
-    """Whether the key is in an attribute of an exception, of its request, or of its causes."""
+def _texts(error: BaseException) -> str:
+    """All text in the attributes of an exception, of its request, and of its causes."""
     level: list[Any] = [error]
     known: dict[int, Any] = {}
     for _ in range(6):
+        known |= {id(thing): thing for thing in level}
         parts = {id(part): part for thing in level for part in _parts(thing)}
-        if any(
-            key in (part.decode("latin-1") if isinstance(part, bytes) else str(part))
-            for part in parts.values()
-            if isinstance(part, str | bytes)
-        ):
-            return True
         level = [part for number, part in parts.items() if number not in known]
-        known |= parts
-    return False
+    return "\n".join(str(thing) for thing in known.values() if isinstance(thing, str | bytes))
 
 
 def _parts(thing: Any) -> list[Any]:
@@ -224,8 +218,7 @@ def _parts(thing: Any) -> list[Any]:
         return list(dict(thing).values())
     if isinstance(thing, list | tuple):
         return list(thing)
-    causes = [getattr(thing, name, None) for name in ("__cause__", "__context__")]
-    return [*getattr(thing, "__dict__", {}).values(), *causes]
+    return [getattr(thing, name, None) for name in ("__cause__", "__context__", *getattr(thing, "__dict__", {}))]
 
 
 def main() -> None:
@@ -236,14 +229,15 @@ def main() -> None:
         clock.install()
     warnings.simplefilter("ignore")
     # Imports are no part of a case: its time limit begins now.
-    importlib.import_module(OPERATIONS[spec["library"]].preload)
+    library = LIBRARIES[spec["library"]]
+    importlib.import_module(library.preload or library.module)
     action = getattr(Actions(spec), spec["action"])
     print("ready", flush=True)  # noqa: T201 - to the parent
     os.chdir(spec["folder"])
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seen: dict[str, Any] = {"outcome": "returned"}
     try:
-        seen["value"] = action()
+        seen["value"] = action() or {}
     except SleptOnError:
         seen["outcome"] = "slept on"
     except BaseException as error:  # noqa: BLE001 - the observation

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, field, frozen
 
-from benchmarks.faults.libraries import QUERYING
 from benchmarks.faults.rules import Seen
-from benchmarks.faults.wire import KEY, World, script
+from benchmarks.faults.wire import KEY, QUERYING, World, script
 from benchmarks.harness import ROOT, environment
 from tests.support.rawserver import RawServer
 
@@ -59,11 +58,11 @@ def observe(case: Case, library: str) -> Seen:
         spec = case.options | {"library": library, "action": case.action, "base": base, "folder": folder}
         seen = _run(spec, case.limit)
         log = [
-            (request.method, request.target, where, any(KEY in value for _, value in request.headers))
-            for where, server in zip(("main", "other"), servers, strict=True)
+            (request.method, request.target, any(KEY in value for _, value in request.headers), server is servers[1])
+            for server in servers
             for request in server.requests
         ]
-    return Seen(library=library, limit=case.limit, log=log, **seen)
+    return Seen(library=library, log=log, **seen)
 
 
 def _closed_port() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from benchmarks.faults.libraries import ALL, PEERS
+from benchmarks.faults.wire import ALL, PEERS
 from benchmarks.harness import ROOT, table
 from tests.support.faults import read_families
 

@@ -11,7 +11,7 @@ from attrs import Factory, frozen
 from benchmarks.faults.wire import LENGTH, OLD, video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 #: Packages whose exceptions a caller can expect: the library's own, or those of its HTTP library.
 EXPECTED = ("kkiai_sdk.", "openai.", "runwayml.", "replicate.", "fal_client.", "huggingface_hub.", "httpx.", "httpx2.")
@@ -23,8 +23,9 @@ PREFIXES = {
     "fal-client": "/owner/app/requests/",
     "huggingface_hub": "/api/models/owner/",
 }
-HASHES = {hashlib.sha256(video(version)).hexdigest() for version in (1, 2)}
-OLD_HASH = hashlib.sha256(OLD).hexdigest()
+FILES = {hashlib.sha256(video(version)).hexdigest(): "whole" for version in (1, 2)} | {
+    hashlib.sha256(OLD).hexdigest(): "old file kept"
+}
 
 
 @frozen
@@ -34,12 +35,12 @@ class Seen:
     library: str
     #: returned, raised, slept on, hung or died.
     outcome: str
-    #: Seconds after which the process is killed, and those that it took, or None when it was killed.
-    limit: float
+    #: Seconds until the process ended, or None when it was killed.
     exited: float | None
-    #: Method, target, server ("main" or "other") and whether it held the key, of every request.
-    log: list[tuple[str, str, str, bool]]
-    value: Any = None
+    #: Method, target, whether it held the key, and whether it went to the other server, of every request.
+    log: list[tuple[str, str, bool, bool]]
+    #: Result of the action, by name.
+    value: dict[str, Any] = Factory(dict)
     error: dict[str, Any] = Factory(dict)
     seconds: float = 0.0
     #: Seconds of the first and of the last sleeps.
@@ -59,170 +60,137 @@ class Seen:
         return self.outcome == "returned"
 
     @property
-    def expected(self) -> bool:
+    def raised(self) -> bool:
         """Whether an error was raised that a caller can expect."""
         return self.outcome == "raised" and str(self.error["type"]).startswith(EXPECTED)
 
     @property
-    def sleep(self) -> float:
+    def gap(self) -> float:
         """Seconds of the mean sleep."""
         return sum(self.sleeps) / max(len(self.sleeps), 1)
 
     @property
-    def first(self) -> float:
-        """Seconds of the first sleep."""
-        return self.sleeps[0] if self.sleeps else 0.0
+    def file(self) -> str:
+        """State of the target of a download."""
+        problem, size = self.value["problem"], self.value["size"]
+        if size is None:
+            return f"{problem}, no file"
+        wrong = f"{problem}, **leaves {size} of {LENGTH} bytes**" if problem else "**accepts wrong bytes**"
+        return FILES.get(self.value["sha"], wrong)
 
-    @property
-    def posts(self) -> int:
-        """Number of POSTs that arrived."""
-        return sum(method == "POST" for method, *_ in self.log)
+    def __str__(self) -> str:
+        """Everything of note in a few words."""
+        return ", ".join(self._words())
 
-    @property
-    def shown(self) -> str:
-        """The outcome in a few words."""
+    def _words(self) -> Iterator[str]:
         if self.outcome == "raised":
             name = str(self.error["type"]).rsplit(".", 1)[-1]
-            return name if self.expected else f"bare `{name}`"
-        if self.outcome == "slept on":
-            last = self.sleeps[-1]
-            return f"sleeps {last / 86400:.0f} days" if last > 86400 else f"never ends ({self.requests} requests)"
-        if self.returned and isinstance(self.value, dict) and "type" in self.value:
-            return f"returns a `{self.value['type']}`"
-        return f"still running after {self.limit:.0f} s" if self.outcome == "hung" else self.outcome
-
-    @property
-    def saved(self) -> str:
-        """The state of the downloaded file in a few words."""
-        value = self.value
-        if value["sha"] in HASHES:
-            return "whole"
-        problem = str(value["problem"] or "").split(":")[0].rsplit(".", 1)[-1]
-        if value["size"] is None:
-            return f"{problem}, no file"
-        left = f"**leaves {value['size']} of {LENGTH} bytes**" if problem else "**accepts wrong bytes**"
-        return f"{problem}, {left}" if problem else left
+            yield name if self.raised else f"bare `{name}`"
+            yield from (f"**key in its {form}**" for form, has_key in self.error["keys"].items() if has_key)
+        elif "sha" in self.value:
+            yield self.file
+        else:
+            yield from [self.outcome, *(f"{name}: {value}" for name, value in self.value.items())]
+        if self.requests != 1:
+            yield f"{self.requests} requests"
+        if self.gap >= 0.05:
+            yield f"{self.gap / 86400:.0f} days apart" if self.gap > 86400 else f"{self.gap:.1f} s apart"
+        if self.seconds >= 1:
+            yield f"{self.seconds:.0f} s"
+        if self.grown >= 10:
+            yield f"+{self.grown:.0f} MiB"
 
 
 @frozen
 class Rule:
-    """A sentence that says when a case is held, the judgement, and words for what was seen."""
+    """A sentence that says when a case is held, and the judgement."""
 
     sentence: str
     holds: Callable[[Seen], object]
-    #: Formats of `s`, the observation; the second one for a case that is not held, where it differs.
-    words: str = "{s.shown}"
-    otherwise: str = ""
-    #: The outcome without which no case is held.
-    needs: str = ""
+    #: Whether the target of the first request is of note.
+    shows_target: bool = False
 
     def judge(self, seen: Seen) -> tuple[bool, str]:
-        """Whether the case is held, and what was seen."""
-        if self.needs and seen.outcome != self.needs:
-            return False, seen.shown
-        held = bool(self.holds(seen))
-        return held, (self.words if held or not self.otherwise else self.otherwise).format(s=seen)
+        """Whether the case is held, and what was seen in a few words."""
+        target = f", asks for `{seen.log[0][1]}`" if self.shows_target and seen.log else ""
+        return bool(self.holds(seen)), f"{seen}{target}"
 
 
-_ERROR = "raises an error that a caller can expect"
-_RETURNED = "returned"
+def _returns(sentence: str, holds: Callable[[Seen], object] = lambda _: True) -> Rule:
+    return Rule(sentence, lambda s: s.returned and holds(s))
 
-refuses = Rule(_ERROR, lambda s: s.expected)
-recovers = Rule("returns the answer all the same", lambda s: s.returned)
-answers_all = Rule(
-    "every query is answered", lambda s: not s.value["failed"], "all answered",
-    "{s.value[failed]} of {s.value[asked]} fail", _RETURNED,
-)  # fmt: skip
-ends = Rule(f"returns, or {_ERROR}", lambda s: s.returned or s.expected)
-ends_soon = Rule(
-    f"returns, or {_ERROR}, after at most 4 requests", lambda s: (s.returned or s.expected) and s.requests <= 4,
-    "{s.shown} after {s.requests}",
-)  # fmt: skip
-posts_once = Rule("a request that costs money is sent once", lambda s: s.posts == 1, "sent {s.posts} times")
-immediate = Rule(
-    "returns without sleeping", lambda s: s.returned and not s.sleep, "{s.shown}", "sleeps {s.sleep:.1f} s"
-)
-alike = Rule(
-    "both clients end alike", lambda s: s.value["sync"] == s.value["async"] != "never ends",
-    "sync: {s.value[sync]}, async: {s.value[async]}", needs=_RETURNED,
-)  # fmt: skip
-waits_on = Rule(
-    "an unknown status is not taken for the end", lambda s: s.requests >= 4, "waits on", "takes it for the end",
-    _RETURNED,
-)  # fmt: skip
-no_swaps = Rule(
-    "each process gets its own answers", lambda s: not s.value["swapped"] and not s.value["failed"], "none swapped",
-    "**{s.value[swapped]} of {s.value[asked]} swapped**, {s.value[failed]} fail", _RETURNED,
-)  # fmt: skip
+
+def _raises(sentence: str = "", holds: Callable[[Seen], object] = lambda _: True) -> Rule:
+    return Rule(f"raises an error that a caller can expect{sentence}", lambda s: s.raised and holds(s))
+
+
+refuses = _raises()
+refuses_unsent = _raises(" and sends nothing", lambda s: not s.requests)
+recovers = _returns("returns the answer all the same")
+returns_at_once = _returns("returns without sleeping", lambda s: not s.gap)
+answers_all = _returns("answers every query", lambda s: not s.value["failed"])
+waits_on = _returns("does not take an unknown status for the end", lambda s: s.requests >= 4)
+ends_alike = _returns("ends both clients alike", lambda s: s.value["sync"] == s.value["async"] != "never ends")
+swaps_nothing = _returns("gives each process its own answers", lambda s: not any(s.value.values()))
+saves_whole = _returns("saves a whole version of the file", lambda s: s.file == "whole")
+saves_soundly = _returns("the same, or an error and no file", lambda s: s.file == "whole" or s.file.endswith("no file"))
+keeps_old = _returns("keeps the old file or saves a whole one", lambda s: s.file in FILES.values())
+keeps_victim = _returns("leaves the target of the link alone", lambda s: s.value["link target"] == "precious")
+conceals = _returns("does not show the key", lambda s: not s.value["key"])
+ends = Rule("returns, or raises an error that a caller can expect", lambda s: s.returned or s.raised)
+ends_soon = Rule("the same after at most 4 requests", lambda s: (s.returned or s.raised) and s.requests <= 4)
+sends_nothing = Rule("refuses before any request", lambda s: not s.requests)
+posts_once = Rule("sends a request that costs money once", lambda s: [m for m, *_ in s.log].count("POST") == 1)
+keeps_the_key = Rule("sends the key to no other origin", lambda s: not any(key and other for _, _, key, other in s.log))
+unpickles = Rule("unpickles its error as it was", lambda s: s.outcome == "raised" and s.error["pickles"])
+prints_clean = Rule("raises an error without control characters", lambda s: s.outcome == "raised" and s.error["clean"])
 
 
 def within(seconds: float) -> Rule:
     """An error within so many seconds of real time."""
-    return Rule(
-        f"{_ERROR} within {seconds:g} s", lambda s: s.expected and s.seconds <= seconds,
-        "{s.shown} after {s.seconds:.1f} s",
-    )  # fmt: skip
+    return _raises(f" within {seconds:g} s", lambda s: s.seconds <= seconds)
 
 
 def tries(most: int) -> Rule:
     """An error after few requests."""
-    return Rule(
-        f"{_ERROR}, requests: at most {most}", lambda s: s.expected and s.requests <= most, "{s.shown}, {s.requests}"
-    )
+    return _raises(f", requests: at most {most}", lambda s: s.requests <= most)
 
 
-def small(mebibytes: float) -> Rule:
+def grows(mebibytes: float) -> Rule:
     """An error, and flat memory."""
-    return Rule(
-        f"{_ERROR}, memory grows by less than {mebibytes:g} MiB", lambda s: s.expected and s.grown < mebibytes,
-        "{s.shown}, +{s.grown:.0f} MiB",
-    )  # fmt: skip
+    return _raises(f" and takes less than {mebibytes:g} MiB", lambda s: s.grown < mebibytes)
 
 
 def exits(seconds: float) -> Rule:
     """An error, and the end of the process."""
-    return Rule(
-        f"{_ERROR}, and the process ends within {seconds:g} s",
-        lambda s: s.expected and s.exited is not None and s.exited <= seconds,
-        "{s.shown}, over in {s.exited:.0f} s", "**{s.shown}**",
-    )  # fmt: skip
+    return _raises(f" and exits within {seconds:g} s", lambda s: s.exited is not None and s.exited <= seconds)
 
 
-def paced(most: int) -> Rule:
+def polls(most: int) -> Rule:
     """Few polls a minute."""
-    return Rule(f"at most {most} polls a minute", lambda s: s.sleep >= 60 / most, "a poll every {s.sleep:.1f} s")
+    return Rule(f"polls at most {most} times a minute", lambda s: s.gap >= 60 / most)
 
 
 def rests(seconds: float) -> Rule:
     """The delay that the server asks for."""
     return Rule(
-        "the next request comes no sooner than asked, or none and an error",
-        lambda s: (s.expected and s.requests == 1) or ((s.returned or s.expected) and s.first >= seconds * 0.95),
-        "{s.shown}, first delay {s.first:.1f} s",
+        "sends no request sooner than asked",
+        lambda s: (s.raised and s.requests == 1) or (ends.holds(s) and s.sleeps and s.sleeps[0] >= seconds * 0.95),
     )
 
 
 def pauses(seconds: float) -> Rule:
     """A delay before each retry, whatever the server asks for."""
-    return Rule(
-        f"waits {seconds:g} s or more before each retry, and {_ERROR}",
-        lambda s: s.expected and len(s.sleeps) >= s.requests - 1 and min(s.sleeps, default=seconds) >= seconds,
-        "{s.shown}, {s.requests} requests, {s.sleep:.1f} s between them",
+    return _raises(
+        f" after delays of {seconds:g} s or more",
+        lambda s: len(s.sleeps) >= s.requests - 1 and min(s.sleeps, default=seconds) >= seconds,
     )
 
 
-def hides(what: str, where: str) -> Rule:
+def hides(form: str) -> Rule:
     """The key is not in a form of the error."""
-    return Rule(
-        "the key is not in the error, if there is one",
-        lambda s: s.returned or (s.outcome == "raised" and not s.error.get(what)),
-        "{s.shown}", f"**key in the {where}**",
-    )  # fmt: skip
-
-
-def not_in_value(what: str, where: str) -> Rule:
-    """The key is not in a form of the client."""
-    return Rule("the key does not show", lambda s: not s.value[what], "hidden", f"**key in {where}**", _RETURNED)
+    sentence = f"has no key in the {form} of an error"
+    return Rule(sentence, lambda s: s.returned or (s.outcome == "raised" and not s.error["keys"][form]))
 
 
 def asks_about(task_id: str) -> Rule:
@@ -237,38 +205,4 @@ def asks_about(task_id: str) -> Rule:
         rest = parts.path.removeprefix(prefix).removesuffix("/status" if seen.library == "fal-client" else "")
         return parts.path.startswith(prefix) and "/" not in rest and unquote(rest) == task_id != ""
 
-    return Rule("sends the id as an id, or nothing", holds, "{s.shown}", "**asks for `{s.log[0][1]}`**")
-
-
-round_trip = Rule(
-    "the error is unpickled as what it was", lambda s: s.error["pickles"], "comes back", "does not come back", "raised"
-)
-clean_text = Rule(
-    "the text of the error holds no control characters",
-    lambda s: all(ord(char) >= 32 or char in "\n\t" for char in s.error["text"]), "clean", "passes them on", "raised",
-)  # fmt: skip
-keeps_the_key = Rule(
-    "the key is sent to no other origin", lambda s: not any(key and where == "other" for _, _, where, key in s.log),
-    "{s.shown}", "**sends the key**",
-)  # fmt: skip
-refused_unsent = Rule(
-    f"{_ERROR} before anything is sent", lambda s: s.expected and not s.requests, "{s.shown}",
-    "{s.shown}, {s.requests} requests",
-)  # fmt: skip
-whole = Rule("a version of the file is whole", lambda s: s.value["sha"] in HASHES, "{s.saved}", needs=_RETURNED)
-nothing_short = Rule(
-    "a version of the file is whole, or none and an error",
-    lambda s: s.value["sha"] in HASHES or (s.value["problem"] and s.value["size"] is None),
-    "{s.saved}", needs=_RETURNED,
-)  # fmt: skip
-old_survives = Rule(
-    "the old file is kept, or replaced by the whole new one", lambda s: s.value["sha"] in {OLD_HASH, *HASHES},
-    "old file kept", "**old file destroyed**", _RETURNED,
-)  # fmt: skip
-victim_survives = Rule(
-    "the target of the link is left alone", lambda s: s.value["victim"] == "precious",
-    "left alone", "**written through the link**", _RETURNED,
-)  # fmt: skip
-nothing_sent = Rule(
-    "refuses before any request", lambda s: not s.requests, "{s.saved}", "{s.requests} requests first", _RETURNED
-)
+    return Rule("sends the id as an id, or nothing", holds, shows_target=True)

@@ -32,6 +32,10 @@ STATUS = {
     "huggingface_hub": ("running", "done", "cancelled"),
 }
 RUNNING, DONE, CANCELLED = range(3)
+ALL = tuple(STATUS)
+PEERS = ALL[1:]
+#: Those that have tasks.
+QUERYING = ALL[:-1]
 #: Size of the video, and where it is cut: huggingface_hub writes ten megabytes at a time.
 LENGTH, HALF = 12_000_000, 11_000_000
 #: Content of a file that a download replaces.
@@ -70,7 +74,7 @@ class World:
     other: str = ""
     count: itertools.count[int] = field(default_factory=itertools.count)
 
-    def task(self, status: int, *, url: str = "", **fields: Any) -> dict[str, Any]:
+    def task(self, status: int, /, *, url: str = "", **fields: Any) -> dict[str, Any]:
         """A task in the form of every library."""
         stamp = "2026-01-01T00:00:00Z"
         return {
