@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import filecmp
-import os
 import resource
 import shutil
-import subprocess
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.fleets import Lag
-from benchmarks.harness import Bench, Group, Samples, environment, meter, spread
+from benchmarks.harness import Bench, Group, Samples, meter, spawn, spread
 from benchmarks.peers import LIBRARIES, TASK, make_client
 from benchmarks.server import FILE_SIZE
 
@@ -92,7 +90,8 @@ def run(bench: Bench) -> Group:
         def fetch(label: str) -> dict[str, float]:
             runner, _, is_async = label.partition(", ")
             measure = partial(bench.measure, "downloads", runner, url=bench.server.url, dest=str(dest))
-            figures = _curl(bench, dest) if label == "curl" else measure(asynchronous=bool(is_async))
+            curl = ["curl", "-s", "-o", str(dest), f"{bench.server.url}/video.mp4"]
+            figures = spawn(curl, None, bench.folder) if label == "curl" else measure(asynchronous=bool(is_async))
             if figures and not filecmp.cmp(dest, bench.folder / "www" / "video.mp4", shallow=False):
                 raise SystemExit(f"{label}: the file differs from what was sent")
             dest.unlink(missing_ok=True)
@@ -104,15 +103,6 @@ def run(bench: Bench) -> Group:
     return Group(
         "Downloads", [_table(samples, "a file system in memory" if in_memory else "the disk")], _reached(samples)
     )
-
-
-def _curl(bench: Bench, dest: Path) -> dict[str, float]:
-    spent = meter()
-    command = ["curl", "-s", "-o", str(dest), f"{bench.server.url}/video.mp4"]
-    process = subprocess.Popen(command, env=environment(None))
-    _, _, used = os.wait4(process.pid, 0)
-    process.returncode = 0
-    return {"seconds": spent()[1], "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}
 
 
 def _speed(samples: Samples, runner: str, base: str) -> float:

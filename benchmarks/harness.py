@@ -189,6 +189,17 @@ class Bench:
         return folder
 
 
+def spawn(command: list[str], site: Path | None, folder: Path) -> dict[str, float]:
+    """Run a command: its real time and CPU in seconds, and its peak memory in MiB. Raises SystemExit if it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment(site), stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode} of: {command}")
+    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}
+
+
 def environment(site: Path | None) -> dict[str, str]:
     """Environment variables without proxies and keys, with `site` as the only folder of packages."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "LC_ALL", "SSL_CERT_FILE"}}

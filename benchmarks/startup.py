@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING
 
-from benchmarks.harness import ROOT, Bench, Group, Samples, environment
+from benchmarks.harness import ROOT, Bench, Group, Samples, spawn
 from benchmarks.peers import KEY, LIBRARIES, PATH, TASK, headers
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Starts per round: a start is short, and its time varies.
 STARTS = 4
@@ -72,13 +65,9 @@ def run(bench: Bench) -> Group:
     """Start everything in turn, over and over."""
     repeated = Bench(bench.folder, bench.rounds * STARTS, bench.own)
     address = f"URL = {bench.server.url!r}\n"
-    imports = repeated.sample(
-        "imports", IMPORTS, lambda name: _start(bench, IMPORTS[name][0], bench.site(*IMPORTS[name][1]))
-    )
+    imports = repeated.sample("imports", IMPORTS, lambda name: _start(bench, *IMPORTS[name]))
     first = repeated.sample(
-        "first answers",
-        SCRIPTS,
-        lambda name: _start(bench, address + SCRIPTS[name], bench.site(*LIBRARIES[name].packages)),
+        "first answers", SCRIPTS, lambda name: _start(bench, address + SCRIPTS[name], LIBRARIES[name].packages)
     )
     for rounds in imports.rounds.values():
         for figures, bare in zip(rounds, imports.rounds[BARE], strict=True):
@@ -92,17 +81,10 @@ def run(bench: Bench) -> Group:
     return Group("Startup", [_imports_table(imports), _first_table(first)], reached)
 
 
-def _start(bench: Bench, code: str, site: Path) -> dict[str, float]:
+def _start(bench: Bench, code: str, packages: tuple[str, ...]) -> dict[str, float]:
     """Milliseconds of real time and of CPU that a Python process takes to run some code."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-S", "-c", code], cwd=bench.folder, env=environment(site), stdout=subprocess.DEVNULL
-    )
-    _, status, used = os.wait4(process.pid, 0)
-    wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"exit code {process.returncode} of: {code}")
-    return {"wall": wall * 1000, "cpu": (used.ru_utime + used.ru_stime) * 1000}
+    used = spawn([sys.executable, "-S", "-c", code], bench.site(*packages), bench.folder)
+    return {"wall": used["seconds"] * 1000, "cpu": used["cpu"] * 1000}
 
 
 def _imports_table(samples: Samples) -> str:
