@@ -97,11 +97,11 @@ class Samples:
 
 
 def table(title: str, header: list[str], rows: list[list[Any]], note: str = "") -> str:
-    """A Markdown table; numbers get three significant digits."""
-    cells = [[short(cell) if isinstance(cell, int | float) else cell for cell in row] for row in rows]
+    """A Markdown table; floating-point numbers get three significant digits."""
+    cells = [[short(cell) if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in [header, *cells]]
     lines.insert(1, "|" + "---|" * len(header))
-    return "\n".join([f"### {title}", "", *lines, *(["", note] if note else []), ""])
+    return "\n".join([*([f"### {title}", ""] if title else []), *lines, *(["", note] if note else []), ""])
 
 
 @dataclass

@@ -92,7 +92,8 @@ def document(groups: list[Group], server: str, rounds: int) -> str:
 def summary(groups: list[Group]) -> str:
     """The tables of the groups, and the goals of which something was measured."""
     measured = {figure for group in groups for figure, value in group.reached.items() if value == value}  # noqa: PLR0124 - nan
-    return f"{tables(groups)}\n{goals(groups, [goal for goal in GOALS if goal.figure in measured])}"
+    rows = [goal for goal in GOALS if goal.figure in measured]
+    return tables(groups) + (f"\n{goals(groups, rows)}" if rows else "")
 
 
 def goals(groups: list[Group], rows: Iterable[Goal]) -> str:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Exit code that mutmut reports as "suspicious".
 SUSPICIOUS = 35
+#: Functions that run while their module is imported, which was before the fork.
+AT_IMPORT = {"_config.x__policy", "policies.x__count", "policies.x__within"}
 
 
 @cache
@@ -45,11 +47,16 @@ def collected() -> pytest.Session:
     return session
 
 
+def _file_name(module: str) -> str:
+    """The start of the names of a module's own test files."""
+    return f"test_{module.rpartition('.')[2].removeprefix('_')}"
+
+
 def chosen(module: str, tests: Iterable[str]) -> set[str]:
     """Of the tests that call a function of a module, those in files named after it, or all; as names of functions."""
     functions = {test.partition("[")[0] for test in tests}
-    own = f"test_{module.rpartition('.')[2].removeprefix('_')}"
-    return {test for test in functions if PurePath(test.partition("::")[0]).name.startswith(own)} or functions
+    own = {test for test in functions if PurePath(test.partition("::")[0]).name.startswith(_file_name(module))}
+    return own or functions
 
 
 def run_in_turn(items: list[pytest.Item], failed_before: Path) -> int:
@@ -68,9 +75,10 @@ def run_in_turn(items: list[pytest.Item], failed_before: Path) -> int:
     return 0 if items else 5
 
 
-def run_in_new_process(tests: Iterable[str]) -> int:
-    """Run tests in a process that imports the mutant, as some functions run only while their module is imported."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *config().pytest_add_cli_args, *sorted(tests)]
+def run_in_new_process(module: str) -> int:
+    """Run a module's own test files in a process that imports the mutant."""
+    files = sorted(str(path) for path in Path("tests/unit").rglob(f"{_file_name(module)}*.py"))
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *config().pytest_add_cli_args, *files]
     code = subprocess.run(command, check=False, capture_output=True).returncode
     return {0: 0, 1: 1, 2: 1}.get(code, SUSPICIOUS)  # 2: the mutant could not be imported
 
@@ -78,10 +86,13 @@ def run_in_new_process(tests: Iterable[str]) -> int:
 def try_mutant(mutant: str, tests: Iterable[str]) -> int:
     """Try one mutant, in a fork of its own; returns the exit code for mutmut."""
     function = mutant.removeprefix("kkiai_sdk.").partition("__mutmut_")[0]
-    mine = chosen(function.rpartition(".")[0], tests)
+    module = function.rpartition(".")[0]
     try:
+        if function in AT_IMPORT:
+            return run_in_new_process(module)
+        mine = chosen(module, tests)
         items = [item for item in collected().items if item.nodeid.partition("[")[0] in mine]
-        return run_in_turn(items, Path(f"{function}.failed")) or run_in_new_process(mine)
+        return run_in_turn(items, Path(f"{function}.failed"))
     except BaseException:  # noqa: BLE001 (the mutant was not tried, whatever the reason)
         return SUSPICIOUS
 
