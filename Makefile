@@ -86,8 +86,8 @@ mutate: $(DEV_STAMP) ## change the pure modules in small ways: what no test noti
 	@$(BIN)/python tools/mutation_report.py $(MODULES)
 
 .PHONY: audit
-audit: $(DEV_STAMP) ## look the locked packages up in the list of known vulnerabilities
-	@$(BIN)/python tools/audit.py requirements/run.txt requirements/dev.txt
+audit: $(DEV_STAMP) ## look up the locked packages in the list of known vulnerabilities; fails if one cannot be looked up
+	@$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/run.txt -r requirements/dev.txt
 
 .PHONY: check
 check: $(DEV_STAMP) ## lint, types, spec, generated code, documents and locks

@@ -60,6 +60,15 @@ def test_release_is_published_without_a_token() -> None:
     assert "secrets." not in str(release)
 
 
+@pytest.mark.fault("P-06")
+def test_locked_packages_are_audited_on_schedule_and_none_is_skipped() -> None:
+    """A workflow audits the locks by the week, and a package that cannot be looked up fails the audit."""
+    assert "schedule" in WORKFLOWS["audit.yml"]["on"]
+    assert {"run": "make audit"} in steps("audit.yml")
+    audit = re.findall(r"-m pip_audit (.*)", (ROOT / "Makefile").read_text("utf-8"))
+    assert [("--strict" in options, "-r requirements/run.txt" in options) for options in audit] == [(True, True)]
+
+
 @pytest.mark.parametrize("lock", sorted((ROOT / "requirements").glob("*.txt")), ids=lambda lock: lock.name)
 @pytest.mark.fault("P-02")
 def test_locked_packages_have_versions_and_hashes(lock: Path) -> None:
