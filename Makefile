@@ -72,7 +72,7 @@ check: $(DEV_STAMP) ## lint, types, spec, generated code, documents (FIX=1: form
 	@$(BIN)/python codegen/generate.py --check
 	@$(BIN)/python tools/make_cli_docs.py --check
 	@$(BIN)/zizmor --offline --persona=pedantic --no-progress --quiet .github/workflows action.yml
-	@$(if $(AUDIT),$(BIN)/python tools/audit.py requirements/run.txt requirements/dev.txt)
+	@$(if $(AUDIT),$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off -r requirements/run.txt -r requirements/dev.txt)
 
 .PHONY: generate
 generate: $(DEV_STAMP) ## regenerate generated/ from openapi.yaml
@@ -117,8 +117,8 @@ $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
 bench: $(BENCH)/.stamp $(DEV_STAMP) ## measure beside the peers, in an hour, with nginx (ARGS=--own: a minute; FAULTS=1: faults)
 ifdef FAULTS
 	@rm -f $(BENCH)/faults.json
-	@-$(BIN)/python -m pytest -p benchmarks.faults.witness --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
-	@$(BENCH)/bin/python -m benchmarks.faults --held $(BENCH)/faults.json $(ARGS)
+	@-$(BIN)/python -m pytest -p benchmarks.faults.recorder --fault-report=$(BENCH)/faults.json -m fault --numprocesses=0 --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
+	@$(BENCH)/bin/python -m benchmarks.faults --outcomes $(BENCH)/faults.json $(ARGS)
 else
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 endif

@@ -1,1 +1,1 @@
-"""What the SDK costs and what it withstands, beside what a user would pick instead."""
+"""Benchmarks of the SDK beside raw httpx and comparable libraries."""

@@ -1,108 +1,138 @@
-"""How fast a file arrives on disk, and what that costs."""
+"""Throughput, CPU and memory of one download, and the lag of the event loop during it."""
 
 from __future__ import annotations
 
+import asyncio
 import filecmp
-import os
+import resource
 import shutil
-import subprocess
 import tempfile
-import time
-from collections import defaultdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from benchmarks.calls import PACKAGES
-from benchmarks.lab import Section, Table, environment, median, ratio, say, short, spread
+from benchmarks.fleets import Lag
+from benchmarks.harness import Bench, Group, Samples, meter, spawn, spread
+from benchmarks.peers import LIBRARIES, TASK, make_client
 from benchmarks.server import FILE_SIZE
-from benchmarks.workers.downloads import ASYNC, SYNC
-
-if TYPE_CHECKING:
-    from benchmarks.lab import Lab
-
-Found = dict[str, list[dict[str, float]]]
 
 
-def place() -> str | None:
-    """A file system in memory, if there is one: the disk is not what is measured."""
-    memory = Path("/dev/shm")  # noqa: S108 - only its presence is used, files are made by tempfile
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 3 * FILE_SIZE else None
+def _httpx(client: Any, _task_id: str, dest: Path, url: str) -> None:
+    with client.stream("GET", url) as response, dest.open("wb") as file:
+        for chunk in response.iter_raw():
+            file.write(chunk)
 
 
-def run(lab: Lab) -> Section:
-    """Fetch the file by each, in turn, round after round."""
-    found: Found = defaultdict(list)
-    with tempfile.TemporaryDirectory(dir=place()) as folder:
-        for number in range(lab.rounds):
-            say(f"downloads: round {number + 1} of {lab.rounds}")
-            for who in ("curl", *SYNC, *ASYNC):
-                dest = Path(folder) / "video.mp4"
-                numbers = _curl(lab, dest) if who == "curl" else _fetch(lab, who, dest)
-                if numbers and not filecmp.cmp(dest, lab.folder / "www" / "video.mp4", shallow=False):
-                    raise SystemExit(f"{who} has fetched something else")
-                dest.unlink(missing_ok=True)
-                shutil.rmtree(Path(folder) / "hub", ignore_errors=True)
-                if numbers:
-                    found[who].append(numbers)
-    where = "a file system in memory" if place() else "the disk"
-    return Section("Downloads", [_table(found, where)], _reached(found))
+def _replicate(client: Any, _task_id: str, dest: Path, url: str) -> None:
+    from replicate.helpers import FileOutput
+
+    with dest.open("wb") as file:
+        for chunk in FileOutput(url, client):
+            file.write(chunk)
 
 
-def _fetch(lab: Lab, who: str, dest: Path) -> dict[str, float]:
-    package = who.removesuffix(", async")
-    packages = PACKAGES.get(package, ("huggingface-hub",))
-    site = lab.site(package.replace("_", "-"), *packages, sdk=package == "kkiai")
-    return lab.work("downloads", {"who": who, "url": lab.server.url, "dest": str(dest)}, site)
+async def _httpx_async(client: Any, _task_id: str, dest: Path, url: str) -> None:
+    async with client.stream("GET", url) as response:
+        with dest.open("wb") as file:
+            async for chunk in response.aiter_raw():
+                file.write(chunk)
 
 
-def _curl(lab: Lab, dest: Path) -> dict[str, float]:
-    curl = shutil.which("curl")
-    if curl is None:
-        return {}
-    began = time.perf_counter()
-    command = [curl, "-s", "-o", str(dest), f"{lab.server.url}/video.mp4"]
-    process = subprocess.Popen(command, env=environment(None))
-    _, _, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = 0
-    return {"seconds": seconds, "cpu": used.ru_utime + used.ru_stime, "memory": used.ru_maxrss / 1024}
+async def _aiohttp(session: Any, _task_id: str, dest: Path, url: str) -> None:
+    async with session.get(url) as response:
+        with dest.open("wb") as file:
+            async for chunk in response.content.iter_any():
+                file.write(chunk)
 
 
-def _of(found: Found, who: str, name: str) -> list[float]:
-    return [each[name] for each in found[who] if name in each]
+#: Downloads by libraries that have none, or whose own one keeps the whole file in memory.
+LOOPS = {"httpx": _httpx, "replicate": _replicate}
+ASYNC_LOOPS = {"httpx": _httpx_async, "aiohttp": _aiohttp}
+SYNC = ("httpx", "kkiai", "openai", "replicate", "huggingface_hub")
+ASYNC = ("httpx", "kkiai", "aiohttp")
 
 
-def _table(found: Found, where: str) -> Table:
-    header = [
-        "", "MB/s (lowest-highest)", "ratio to httpx", "ratio to curl", "CPU, ratio to httpx", "peak memory, MiB",
-        "lag of the loop, p99, ms",
-    ]  # fmt: skip
-    rows = []
-    for who in found:
-        seconds = _of(found, who, "seconds")
-        speeds = [FILE_SIZE / 1e6 / each for each in seconds]
-        shares = [f"{ratio(_of(found, base, 'seconds'), seconds):.2f}" for base in ("httpx", "curl")]
-        cpu = f"{ratio(_of(found, who, 'cpu'), _of(found, 'httpx', 'cpu')):.2f}"
-        memory, lag = short(median(_of(found, who, "memory"))), _of(found, who, "lag")
-        rows.append([who, spread(speeds), *shares, cpu, memory, short(median(lag)) if lag else "-"])
-    note = (
-        f"200 MiB over HTTP/1.1 from nginx into {where}; httpx is a bare loop over `iter_raw()`. The SDK's figures "
-        "hold the query that names the file, the check that it is a video, and the flush before it gets its name. "
-        "What arrived was compared with what was sent."
+def measure(runner: str, url: str, dest: str, *, asynchronous: bool) -> dict[str, float]:
+    """Real time and CPU in seconds, peak memory in MiB, lag in ms. Runs in a process of its own."""
+    lag = Lag()
+    if asynchronous:
+        cpu, wall = asyncio.run(_measure_async(runner, url, Path(dest), lag))
+    else:
+        client, spent = _client(runner, url, asynchronous=False), meter()
+        download = LOOPS.get(runner) or LIBRARIES[runner].download
+        assert download is not None
+        download(client, TASK, Path(dest), f"{url}/video.mp4")
+        cpu, wall = spent()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": wall, "cpu": cpu, "memory": memory} | ({"lag": lag.p99()} if asynchronous else {})
+
+
+async def _measure_async(runner: str, url: str, dest: Path, lag: Lag) -> tuple[float, float]:
+    client, spent = _client(runner, url, asynchronous=True), meter()
+    watcher = asyncio.create_task(lag.watch())
+    download: Any = ASYNC_LOOPS.get(runner) or LIBRARIES[runner].download
+    await download(client, TASK, dest, f"{url}/video.mp4")
+    watcher.cancel()
+    return spent()
+
+
+def _client(runner: str, url: str, *, asynchronous: bool) -> Any:
+    return make_client(runner, f"{url}/done" if runner == "kkiai" else url, asynchronous=asynchronous)
+
+
+def run(bench: Bench) -> Group:
+    """Fetch the file by every library, and compare what arrived with what was sent."""
+    memory = Path("/dev/shm")  # noqa: S108 - only its presence matters, tempfile makes the files
+    in_memory = memory.is_dir() and shutil.disk_usage(memory).free > 3 * FILE_SIZE
+    with tempfile.TemporaryDirectory(dir=memory if in_memory else None) as folder:
+        dest = Path(folder) / "video.mp4"
+
+        def fetch(label: str) -> dict[str, float]:
+            runner, _, is_async = label.partition(", ")
+            measure = partial(bench.measure, "downloads", runner, url=bench.server.url, dest=str(dest))
+            curl = ["curl", "-s", "-o", str(dest), f"{bench.server.url}/video.mp4"]
+            figures = spawn(curl, None, bench.folder) if label == "curl" else measure(asynchronous=bool(is_async))
+            if figures and not filecmp.cmp(dest, bench.folder / "www" / "video.mp4", shallow=False):
+                raise SystemExit(f"{label}: the file differs from what was sent")
+            dest.unlink(missing_ok=True)
+            shutil.rmtree(dest.parent / ".cache", ignore_errors=True)  # of huggingface_hub
+            return figures
+
+        runners = [*(["curl"] if shutil.which("curl") else []), *SYNC, *(f"{runner}, async" for runner in ASYNC)]
+        samples = bench.sample("downloads", runners, fetch)
+    return Group(
+        "Downloads", [_table(samples, "a file system in memory" if in_memory else "the disk")], _reached(samples)
     )
-    return Table("A file of 200 MiB", header, rows, note)
 
 
-def _reached(found: Found) -> dict[str, float]:
-    def speed(who: str, base: str) -> float:
-        return ratio(_of(found, base, "seconds"), _of(found, who, "seconds"))
+def _speed(samples: Samples, runner: str, base: str) -> float:
+    return 1 / samples.ratio(runner, "seconds", base)
 
+
+def _table(samples: Samples, place: str) -> str:
+    def speeds(runner: str) -> str:
+        return spread([FILE_SIZE / 1e6 / seconds for seconds in samples.values(runner, "seconds")])
+
+    return samples.table(
+        "A file of 200 MiB",
+        {
+            "MB/s (lowest-highest)": speeds,
+            "ratio to httpx": lambda runner: _speed(samples, runner, "httpx"),
+            "ratio to curl": lambda runner: _speed(samples, runner, "curl"),
+            "CPU, ratio to httpx": lambda runner: samples.ratio(runner, "cpu"),
+            "peak memory, MiB": lambda runner: samples.median(runner, "memory"),
+            "lag of the loop, p99, ms": lambda runner: samples.median(runner, "lag"),
+        },
+        f"200 MiB over HTTP/1.1 into {place}; httpx is a bare loop over `iter_raw()`. The SDK's figures include the "
+        "query that names the file, the check that it is a video, and the flush before it gets its name.",
+    )
+
+
+def _reached(samples: Samples) -> dict[str, float]:
     return {
-        "download_speed": speed("kkiai", "httpx"),
-        "download_curl": speed("kkiai", "curl"),
-        "download_cpu": ratio(_of(found, "kkiai", "cpu"), _of(found, "httpx", "cpu")),
-        "download_memory": median(_of(found, "kkiai", "memory")) - median(_of(found, "httpx", "memory")),
-        "download_async": speed("kkiai, async", "kkiai"),
-        "download_lag": median(_of(found, "kkiai, async", "lag")),
-        "download_openai": speed("kkiai", "openai"),
+        "download_speed": _speed(samples, "kkiai", "httpx"),
+        "download_cpu": samples.ratio("kkiai", "cpu"),
+        "download_memory": samples.median("kkiai", "memory") - samples.median("httpx", "memory"),
+        "download_async": _speed(samples, "kkiai, async", "kkiai"),
+        "download_lag": samples.median("kkiai, async", "lag"),
     }

@@ -1,4 +1,4 @@
-"""The document: what was measured, and every goal beside what was reached."""
+"""The document: every goal beside what was reached, and the tables of all groups."""
 
 from __future__ import annotations
 
@@ -7,101 +7,114 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from attrs import frozen
-
-from benchmarks.lab import short
+from benchmarks.harness import short, table
 
 if TYPE_CHECKING:
-    from benchmarks.lab import Section
+    from collections.abc import Iterable
 
-FILE = Path(__file__).parent / "RESULTS.md"
-LIBRARIES = (
+    from benchmarks.harness import Group
+
+FILE = Path(__file__).with_name("RESULTS.md")
+VERSIONS = (
     "httpx", "httpcore", "sniffio", "attrs", "aiohttp", "httpx-aiohttp", "click", "openai", "runwayml", "lumaai",
-    "replicate", "fal-client", "huggingface-hub", "httpx2", "matplotlib",
+    "replicate", "fal-client", "huggingface-hub",
 )  # fmt: skip
 
 
-@frozen
-class Goal:
-    """A number that was to be reached: at most so much, or at least."""
+class Goal(NamedTuple):
+    """A limit of a figure: the most that it may be, or the least."""
 
-    what: str
-    key: str
+    text: str
+    figure: str
     limit: float
-    is_least: bool = False
     unit: str = ""
+    is_least: bool = False
 
     def is_met(self, value: float) -> bool:
-        """Whether it was reached."""
+        """Whether the figure is within the limit."""
         return value >= self.limit if self.is_least else value <= self.limit
 
-    @property
-    def wanted(self) -> str:
-        """The goal in words."""
-        return f"at {'least' if self.is_least else 'most'} {self.limit:g}{self.unit}"
+    def row(self, value: float) -> list[str]:
+        """The row of the table."""
+        wanted = f"at {'least' if self.is_least else 'most'} {self.limit:g}{self.unit}"
+        if value != value:  # noqa: PLR0124 - nan
+            return [self.text, wanted, "not measured", ""]
+        return [self.text, wanted, f"{short(value)}{self.unit}", "✓" if self.is_met(value) else "✗"]
 
 
-_AIOHTTP = "with the extra aiohttp"
 GOALS = (
     Goal("CPU of a synchronous call, by raw `httpx.Client`", "call_sync", 1.10),
     Goal("CPU of an asynchronous call, by raw `httpx.AsyncClient` as installed by default", "call_async", 0.90),
-    Goal(f"the same {_AIOHTTP}", "call_aiohttp", 0.50),
-    Goal("memory of a waiting task, of 1,000: Python objects", "wait_objects", 1.0, unit=" KiB"),
-    Goal("the same, what the process grows by", "wait_memory", 1.0, unit=" KiB"),
-    Goal("memory of a waiting task, of 10,000: Python objects", "wait_objects_many", 1.0, unit=" KiB"),
-    Goal("the same, what the process grows by", "wait_memory_many", 1.0, unit=" KiB"),
-    Goal("CPU of a poll of a fleet, by a lone call: one after another, as fast as they go", "wait_cpu_lone", 1.10),
-    Goal("the same, by lone calls at the pace of the fleet", "wait_cpu_lone_paced", 1.10),
-    Goal(f"the first {_AIOHTTP}", "wait_cpu_lone_aiohttp", 1.10),
-    Goal("lag of the event loop at p99, 1,000 tasks that start at once", "wait_lag", 50.0, unit=" ms"),
-    Goal("lag of the event loop at p99, 10,000 tasks that start at once", "wait_lag_many", 50.0, unit=" ms"),
+    Goal("the same over aiohttp", "call_aiohttp", 0.50),
+    Goal("memory of a waiting task, of 1,000: Python objects", "wait_objects", 1.0, " KiB"),
+    Goal("the same, growth of the process", "wait_memory", 1.0, " KiB"),
+    Goal("memory of a waiting task, of 10,000: Python objects", "wait_objects_many", 1.0, " KiB"),
+    Goal("the same, growth of the process", "wait_memory_many", 1.0, " KiB"),
+    Goal("CPU of a poll of a fleet, by sequential calls of a lone caller", "wait_cpu_lone", 1.10),
+    Goal("the same, by calls of a lone caller at the pace of the fleet", "wait_cpu_lone_paced", 1.10),
+    Goal("the first over aiohttp", "wait_cpu_lone_aiohttp", 1.10),
+    Goal("lag of the event loop at p99, 1,000 tasks that start at once", "wait_lag", 50.0, " ms"),
+    Goal("lag of the event loop at p99, 10,000 tasks that start at once", "wait_lag_many", 50.0, " ms"),
     Goal("new connections for a burst of 1,000", "wait_connections", 16),
-    Goal("polls served in the 10 s after the server has stopped for 3 s", "wait_served", 0.95, is_least=True),
-    Goal(f"the same {_AIOHTTP}", "wait_served_aiohttp", 0.95, is_least=True),
-    Goal("`import kkiai_sdk`, over bare Python", "import_package", 15.0, unit=" ms"),
+    Goal("polls served in 10 s after the server stopped for 3 s, by those due", "wait_served", 0.95, is_least=True),
+    Goal("the same over aiohttp", "wait_served_aiohttp", 0.95, is_least=True),
+    Goal("`import kkiai_sdk`, over bare Python", "import_package", 15.0, " ms"),
     Goal("`from kkiai_sdk import Kkiai`, by `import httpx`", "import_client", 1.15),
     Goal("`kkiai --help`, by `import click`", "import_help", 2.0),
     Goal("first answer of a fresh process, by a script with httpx", "first", 1.10),
     Goal("throughput of a download, by a bare httpx loop", "download_speed", 0.95, is_least=True),
     Goal("CPU of a download, by a bare httpx loop", "download_cpu", 1.10),
-    Goal("memory of a download beyond that of a bare httpx loop", "download_memory", 8.0, unit=" MiB"),
+    Goal("memory of a download beyond that of a bare httpx loop", "download_memory", 8.0, " MiB"),
     Goal("throughput of an asynchronous download, by the synchronous one", "download_async", 0.75, is_least=True),
-    Goal("lag of the event loop at p99 during a download", "download_lag", 50.0, unit=" ms"),
+    Goal("lag of the event loop at p99 during a download", "download_lag", 50.0, " ms"),
     Goal("largest regret of the poll schedule", "regret", 1.77),
 )
 
-
-def render(sections: list[Section], server: str, rounds: int, remarks: str) -> str:
-    """The whole document."""
-    reached: dict[str, float] = {}
-    for section in sections:
-        reached |= section.reached
-    parts = [_HEAD, _machine(server, rounds), "## Goals\n\n", *_goals(reached), "\n", remarks]
-    for section in sections:
-        parts += [f"## {section.name}\n\n", *(f"{table.render()}\n" for table in section.tables)]
-    return "".join(parts).rstrip() + "\n"
-
-
 _HEAD = """# Results
 
-<!-- Written by `make bench`, all but the remarks; those are in benchmarks/remarks.md. -->
+<!-- Written by `make bench`, except the remarks; those are in benchmarks/remarks.md. -->
 
-Everything was measured in one run, contestants in turn, each in a process of its own with nothing but its own packages.
-Figures are medians over the rounds, with the lowest and the highest in brackets; ratios are medians of the ratios of
-each round. Absolute times say little about another machine: look at the ratios.
+All figures are of one run: libraries in turn, each in a process of its own that sees only its own packages. Figures are
+medians over the rounds, with the lowest and the highest in brackets; ratios are medians of the ratios of each round.
+Absolute times say little about another machine; compare the ratios.
 
 """
 
 
+def document(groups: list[Group], server: str, rounds: int) -> str:
+    """The whole document."""
+    remarks = Path(__file__).with_name("remarks.md").read_text("utf-8")
+    return f"{_HEAD}{_machine(server, rounds)}{goals(groups, GOALS)}\n{remarks}\n{tables(groups)}"
+
+
+def summary(groups: list[Group]) -> str:
+    """The tables of the groups, and the goals of which something was measured."""
+    measured = {figure for group in groups for figure, value in group.reached.items() if value == value}  # noqa: PLR0124 - nan
+    rows = [goal for goal in GOALS if goal.figure in measured]
+    return tables(groups) + (f"\n{goals(groups, rows)}" if rows else "")
+
+
+def goals(groups: list[Group], rows: Iterable[Goal]) -> str:
+    """The table of goals."""
+    reached = {figure: value for group in groups for figure, value in group.reached.items()}
+    cells = [goal.row(reached.get(goal.figure, float("nan"))) for goal in rows]
+    return table("Goals", ["", "goal", "reached", ""], cells).replace("###", "##", 1)
+
+
+def tables(groups: list[Group]) -> str:
+    """The tables of all groups."""
+    return "\n".join("\n".join([f"## {group.title}\n", *group.tables]) for group in groups)
+
+
 def _machine(server: str, rounds: int) -> str:
-    libraries = ", ".join(f"{each} {importlib.metadata.version(each)}" for each in LIBRARIES)
+    versions = ", ".join(f"{each} {importlib.metadata.version(each)}" for each in VERSIONS)
     system = f"{platform.system()} {platform.release().split('-')[0]}"
     return (
         f"Machine: {os.cpu_count()} cores of {_processor()}, {system}, {platform.python_implementation()} "
         f"{platform.python_version()}; {rounds} rounds; server: {server}, HTTP/1.1 over loopback, without TLS.\n\n"
-        f"Versions: {libraries}.\n\n"
+        f"Versions: {versions}.\n\n"
     )
 
 
@@ -112,16 +125,3 @@ def _processor() -> str:
         text = ""
     found = re.search(r"model name\s*: (.*)", text)
     return found[1] if found else platform.machine()
-
-
-def _goals(reached: dict[str, float]) -> list[str]:
-    rows = ["| | goal | reached | |\n|---|---|---|---|\n"]
-    for goal in GOALS:
-        value = reached.get(goal.key, float("nan"))
-        if value != value:  # noqa: PLR0124 - nan
-            rows.append(f"| {goal.what} | {goal.wanted} | not measured | |\n")
-        else:
-            rows.append(
-                f"| {goal.what} | {goal.wanted} | {short(value)}{goal.unit} | {'✓' if goal.is_met(value) else '✗'} |\n"
-            )
-    return rows

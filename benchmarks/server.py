@@ -1,4 +1,4 @@
-"""The server that is measured against: nginx with answers of its own, or a slower stand-in where there is none."""
+"""The server to measure against: nginx with canned answers, or a slower server in Python where nginx is missing."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from benchmarks.lab import ROOT, say
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-#: Bytes of the file that downloads fetch.
+#: Size of the file to download, in bytes.
 FILE_SIZE = 200 * 1024 * 1024
 
 _PROMPT = "A pond in the morning, mist over the water, a heron that takes off slowly; the camera follows it."
-#: What each library asks for, and what it takes for "still running". Paths end in the task's id.
+#: The answer to a query of a running task, by the path that a library asks; a path that ends in a slash is a prefix.
 ANSWERS = {
     "/v1/video/query": {
         "id": "t", "status": "processing", "video_url": None, "enhanced_prompt": _PROMPT, "status_update_time": 1,
@@ -65,68 +59,58 @@ http {{
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server, in a process of its own."""
 
     url: str
     process: subprocess.Popen[bytes]
     name: str
 
-    @property
-    def pid(self) -> int:
-        """Its only process."""
-        return self.process.pid
-
     def stop(self) -> None:
-        """End it."""
+        """Terminate the process."""
         self.process.terminate()
         self.process.wait()
 
 
-def find_nginx() -> str | None:
-    """Where nginx is; Debian keeps it out of an ordinary user's path."""
-    return shutil.which("nginx") or next((path for path in ("/usr/sbin/nginx",) if os.access(path, os.X_OK)), None)
-
-
 def start(folder: Path) -> Server:
-    """Start one in the folder, with the file for downloads in it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    (folder / "www").mkdir()
-    for each in (folder, folder / "www"):
+    """Start the server in a folder, after writing the file to download."""
+    file, port = folder / "www" / "video.mp4", _free_port()
+    file.parent.mkdir()
+    for each in (folder, file.parent):
         each.chmod(0o755)
-    _write_file(folder / "www" / "video.mp4")
-    nginx = find_nginx()
+    _write_file(file)
+    # Debian keeps it out of the path of ordinary users.
+    nginx = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
     if nginx is None:
-        say("nginx is not installed (Debian: apt-get install nginx-light). A server in Python answers instead, itself")
-        say("the bottleneck of what is fast, so ratios come out nearer to 1, and nothing is told of connections.")
-        command = [sys.executable, "-m", "benchmarks.stand_in", str(port), str(folder / "www" / "video.mp4")]
-        return _await(Server(url, subprocess.Popen(command, cwd=ROOT), "stand-in"))
-    conf = folder / "nginx.conf"
-    conf.write_text(
-        _CONF.format(folder=folder, port=port, answers="".join(_locations()), done=done_answer(url)), "utf-8"
+        return start_stand_in(file)
+    url = f"http://127.0.0.1:{port}"
+    answers = "".join(
+        f"    location {'' if path.endswith('/') else '= '}{path} "
+        f"{{ default_type application/json; return 200 '{json.dumps(answer)}'; }}\n"
+        for path, answer in ANSWERS.items()
     )
-    command = [nginx, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log")]
-    return _await(Server(url, subprocess.Popen(command), _version(nginx)))
+    conf = folder / "nginx.conf"
+    conf.write_text(_CONF.format(folder=folder, port=port, answers=answers, done=done_answer(url)), "utf-8")
+    process = subprocess.Popen([nginx, "-p", str(folder), "-c", str(conf), "-e", str(folder / "error.log")])
+    version = subprocess.run([nginx, "-v"], stderr=subprocess.PIPE, check=True, text=True).stderr
+    name = version.strip().removeprefix("nginx version: ").replace("/", " ")
+    return _wait_until_up(Server(url, process, name))
+
+
+def start_stand_in(file: Path, latency: float = 0.0) -> Server:
+    """Start the server in Python, which answers after `latency` seconds."""
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks.stand_in", str(port), str(file), str(latency)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+    return _wait_until_up(Server(f"http://127.0.0.1:{port}", process, "stand-in"))
 
 
 def done_answer(url: str) -> str:
-    """The answer that names the file."""
+    """The answer to a query of a finished task, which names the file."""
     return json.dumps({"id": "t", "status": "completed", "video_url": f"{url}/video.mp4", "status_update_time": 1})
 
 
-def _locations() -> Iterator[str]:
-    for path, answer in ANSWERS.items():
-        match = f"= {path}" if not path.endswith("/") else path
-        yield f"    location {match} {{ default_type application/json; return 200 '{json.dumps(answer)}'; }}\n"
-
-
-def _version(nginx: str) -> str:
-    told = subprocess.run([nginx, "-v"], stderr=subprocess.PIPE, check=True).stderr.decode()
-    return told.strip().removeprefix("nginx version: ").replace("/", " ")
-
-
 def _write_file(path: Path) -> None:
-    """An MP4's first box, and then blocks that differ."""
+    """Write the first box of an MP4, and blocks that all differ."""
     block = os.urandom((1 << 20) - 32)
     with path.open("wb") as file:
         for number in range(FILE_SIZE >> 20):
@@ -134,13 +118,12 @@ def _write_file(path: Path) -> None:
             file.write(lead + number.to_bytes(8, "big") + block)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _await(server: Server) -> Server:
+def _wait_until_up(server: Server) -> Server:
     port = int(server.url.rsplit(":", 1)[1])
     for _ in range(200):
         try:
@@ -149,4 +132,4 @@ def _await(server: Server) -> Server:
         except OSError:
             time.sleep(0.05)
     server.process.kill()
-    raise SystemExit(f"the server ({server.name}) does not come up")
+    raise SystemExit(f"the server ({server.name}) does not accept connections")

@@ -1,4 +1,7 @@
-"""Waits and fleets on a virtual clock, by the SDK's own code; and the best one could do who knew the durations."""
+"""Waits and fleets on a virtual clock, run by the SDK's own scheduling; and the least cost of any schedule.
+
+The only module of the benchmarks that imports private modules of the SDK.
+"""
 
 from __future__ import annotations
 
@@ -6,137 +9,109 @@ import heapq
 import math
 import random
 import statistics
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import accumulate, pairwise
+from typing import NamedTuple
 
-import numpy as np
-
+from benchmarks.harness import meter
 from kkiai_sdk import PollPolicy, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling import poll_state as _waiting
-from kkiai_sdk._polling.scheduler import AskAbout, Await, Finished, Fleet, Limits, TakeIn
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from kkiai_sdk._polling import poll_state
+from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 
 START = 1000.25
 RUNNING = VideoTask(id="t", status="processing", state=TaskState.RUNNING)
 DONE = VideoTask(id="t", status="completed", state=TaskState.SUCCEEDED, video_url="https://videos.example/t.mp4")
-#: How much the logarithms of durations vary: most tasks take between two thirds and one and a half of the median.
+#: Standard deviation of the logarithms of durations: most tasks take two thirds to one and a half of the median.
 SIGMA = 0.5
-#: What a second of delay is worth, in requests.
-WORTH = 10.0
-#: Seconds that an answer takes.
+#: Cost of a second of delay, in requests.
+DELAY_COST = 10.0
+#: Seconds until an answer arrives.
 LATENCY = 0.05
+_NORMAL = statistics.NormalDist()
 
 
-def durations(median: float, count: int) -> list[float]:
-    """Seconds that tasks take: a lognormal distribution, cut into slices of equal probability."""
-    normal = statistics.NormalDist()
-    return [median * math.exp(SIGMA * normal.inv_cdf((n + 0.5) / count)) for n in range(count)]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a schedule comes to, on average per task."""
+class Outcome(NamedTuple):
+    """Mean requests and mean seconds of delay per task; for fleets also the scheduler's own CPU per request, in µs."""
 
     requests: float
     delay: float
+    cpu: float = math.nan
 
     @property
     def cost(self) -> float:
-        """Requests, and delay at its worth."""
-        return self.requests + WORTH * self.delay
+        """Requests plus the cost of the delay."""
+        return self.requests + DELAY_COST * self.delay
 
 
-def wait(policy: PollPolicy, duration: float, chance: random.Random) -> Outcome:
-    """One wait for a task that takes so long, by :mod:`kkiai_sdk._polling.poll_state`."""
+def durations(median: float, count: int) -> list[float]:
+    """Durations in seconds: the middles of slices of equal probability of a lognormal distribution."""
+    return [median * math.exp(SIGMA * _NORMAL.inv_cdf((number + 0.5) / count)) for number in range(count)]
+
+
+def wait(policy: PollPolicy, median: float, count: int = 31) -> Outcome:
+    """Mean outcome of single waits for tasks of such a median duration."""
+    chance = random.Random(7)  # noqa: S311 - the same numbers in every run
+    waits = [_wait_once(policy, duration, chance) for duration in durations(median, count)]
+    return Outcome(*(statistics.fmean(values) for values in zip(*waits, strict=True)))
+
+
+def _wait_once(policy: PollPolicy, duration: float, chance: random.Random) -> tuple[int, float]:
     now = START
-    history = _waiting.begin("t", now, math.inf)
+    state = poll_state.begin("t", now, math.inf)
     while True:
-        step = _waiting.decide(history, now)
+        step = poll_state.decide(state, now)
         if isinstance(step, Sleep):
             now = step.until
-            continue
-        if now - START >= duration:
-            return Outcome(history.polls + 1, now - START - duration)
-        history = _waiting.after_answer(history, RUNNING, now, policy, chance.random())
+        elif now - START >= duration:
+            return state.polls + 1, now - START - duration
+        else:
+            state = poll_state.after_answer(state, RUNNING, now, policy, chance.random())
 
 
-def average(policy: PollPolicy, median: float, count: int = 31) -> Outcome:
-    """What a schedule comes to when tasks take about so long."""
-    chance = random.Random(7)  # noqa: S311 - the same numbers in every run
-    outcomes = [wait(policy, each, chance) for each in durations(median, count)]
-    return Outcome(
-        statistics.fmean(each.requests for each in outcomes), statistics.fmean(each.delay for each in outcomes)
-    )
-
-
-def best_cost(median: float) -> float:
-    """The least cost of any schedule, for one who knows how durations are distributed: by dynamic programming."""
-    normal = statistics.NormalDist()
-    times = np.array([0.0, *(median * math.exp(SIGMA * z) for z in np.linspace(-3.5, 4.5, 1400))])
-    later = np.array([1.0, *(1 - normal.cdf(z) for z in np.linspace(-3.5, 4.5, 1400))])
-    # The sum up to each time of duration * probability: what is between two of them gives the delay of one poll.
-    mass = np.concatenate([[0.0], np.cumsum(-np.diff(later) * (times[1:] + times[:-1]) / 2)])
-    cost = np.zeros(len(times))
-    for i in range(len(times) - 2, -1, -1):
-        j = np.arange(i + 1, len(times))
-        delay = times[j] * (later[i] - later[j]) - (mass[j] - mass[i])
-        cost[i] = (later[i] + WORTH * delay + cost[j]).min()
-    return float(cost[0]) + 1.0  # the first poll, at once, which all schedules make
-
-
-@dataclass(frozen=True)
-class Voyage:
-    """What a fleet came to."""
-
-    requests: float
-    delay: float
-    #: Microseconds of real CPU that the queue took for each request.
-    cpu: float
-
-
-def sail(count: int, median: float = 240.0, per_second: float = math.inf) -> Voyage:
-    """Many waits at once, by :mod:`kkiai_sdk._polling.scheduler`, with the SDK's defaults."""
+def fleet(count: int, median: float, per_second: float) -> Outcome:
+    """Outcome of waits that all start at once, with the SDK's defaults and four requests in flight."""
     chance, ends = random.Random(7), durations(median, count)  # noqa: S311 - the same numbers in every run
     chance.shuffle(ends)
-    limits, policy = Limits(concurrency=4, per_second=per_second, waiting=10**6), PollPolicy()
-    fleet = Fleet(limits, policy, RetryBudget(100), now=START, timeout=math.inf)
-    ids = {f"task-{number}": end for number, end in enumerate(ends)}
-    pending, now, requests = iter(ids), START, 0
+    limits = SchedulerLimits(concurrency=4, per_second=per_second, waiting=10**6)
+    scheduler = Scheduler(limits, PollPolicy(), RetryBudget(100), now=START, timeout=math.inf)
+    remaining = {f"task-{number}": end for number, end in enumerate(ends)}
+    pending, now, requests = iter(list(remaining)), START, 0
     answers: list[tuple[float, str]] = []
     delays: list[float] = []
-    began = time.process_time()
-    while not isinstance(step := fleet.step(now), Finished):
-        if isinstance(step, TakeIn):
+    spent = meter()
+    while not isinstance(step := scheduler.step(now), AllDone):
+        if isinstance(step, AdmitTask):
             if (task_id := next(pending, None)) is None:
-                fleet.no_more()
+                scheduler.close_admission()
             else:
-                fleet.admit(task_id)
-        elif isinstance(step, AskAbout):
+                scheduler.admit(task_id)
+        elif isinstance(step, PollTask):
             requests += 1
             heapq.heappush(answers, (now + LATENCY, step.task_id))
-        elif isinstance(step, Sleep) or (isinstance(step, Await) and answers[0][0] > step.until):
+        elif isinstance(step, Sleep) or (isinstance(step, WaitForResponse) and answers[0][0] > step.until):
             now = step.until
         else:
             now, task_id = heapq.heappop(answers)
-            is_over = now - LATENCY - START >= ids[task_id]
-            fleet.answered(task_id, DONE if is_over else RUNNING, now, chance.random())
+            is_over = now - LATENCY - START >= remaining[task_id]
+            scheduler.answered(task_id, DONE if is_over else RUNNING, now, chance.random())
             if is_over:
-                delays.append(now - START - ids[task_id])
-    cpu = (time.process_time() - began) / requests * 1e6
-    return Voyage(requests / count, statistics.fmean(delays), cpu)
+                delays.append(now - START - remaining[task_id])
+    return Outcome(requests / count, statistics.fmean(delays), spent()[0] / requests * 1e6)
 
 
-def front(outcomes: Sequence[tuple[Outcome, PollPolicy]]) -> list[tuple[Outcome, PollPolicy]]:
-    """Those that no other beats in both."""
-    ordered = sorted(outcomes, key=lambda each: (each[0].requests, each[0].delay))
-    best, kept = math.inf, []
-    for each in ordered:
-        if each[0].delay < best:
-            best = each[0].delay
-            kept.append(each)
-    return kept
+def least_cost(median: float, points: int = 1400) -> float:
+    """The least mean cost of any schedule that knows the distribution of durations, by dynamic programming."""
+    scores = [-3.5 + 8.0 * number / (points - 1) for number in range(points)]
+    times = [0.0, *(median * math.exp(SIGMA * score) for score in scores)]
+    # Probability that a task takes longer than each time.
+    later = [1.0, *(1 - _NORMAL.cdf(score) for score in scores)]
+    # Sum of duration times probability up to each time; its differences give the delay of one poll.
+    steps = [(p - q) * (a + b) / 2 for (p, q), (a, b) in zip(pairwise(later), pairwise(times), strict=True)]
+    mass = list(accumulate(steps, initial=0.0))
+    cost = [0.0] * len(times)
+    for i in reversed(range(points)):
+        after = range(i + 1, points + 1)
+        delays = (times[j] * (later[i] - later[j]) - (mass[j] - mass[i]) for j in after)
+        cost[i] = later[i] + min(DELAY_COST * delay + cost[j] for j, delay in zip(after, delays, strict=True))
+    return cost[0] + 1.0  # every schedule begins with a poll at once

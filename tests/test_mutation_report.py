@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tools.mutation_report import REASONS, Judgement, Survivor, reasons, survivor
+from tools.mutation_report import REASONS, Change, Report, read_reasons
 
 DIFF = """\
 --- kkiai_sdk/_redaction.py
@@ -16,67 +16,62 @@ DIFF = """\
 -    return a | `b`
 +    return a & `b`
 """
-CHANGE = Survivor("_redaction.f", "return a ¦ ´b´", "return a & ´b´")
+CHANGE = Change("_redaction.f", "return a ¦ ´b´", "return a & ´b´")
 
 
-def judged(changes: dict[Survivor, int], given: set[Survivor], **statuses: int) -> list[str]:
-    """What is wrong with these results."""
+def report(survivors: list[Change], excused: set[Change], **statuses: int) -> Report:
+    """A report of results."""
     counted = Counter({name.replace("_", " "): count for name, count in statuses.items()})
-    return list(Judgement("_text", counted, changes, frozenset(given)).problems())
+    return Report("_redaction", counted, Counter(survivors), excused)
 
 
 @pytest.mark.parametrize(
-    ("mutant", "where"),
+    ("mutant", "function"),
     [
         ("kkiai_sdk._redaction.x_f__mutmut_12", "_redaction.f"),
-        ("kkiai_sdk._redaction.x__shown__mutmut_1", "_redaction._shown"),
+        ("kkiai_sdk._polling.scheduler.x__shown__mutmut_1", "_polling.scheduler._shown"),
         ("kkiai_sdk.models.xǁVideoTaskǁto_dict__mutmut_3", "models.VideoTask.to_dict"),
     ],
 )
-def test_a_survivor_is_known_by_its_change(mutant: str, where: str) -> None:
-    """A survivor is named by function, old line and new line, in a form that fits into a table."""
-    assert survivor(mutant, DIFF) == Survivor(where, CHANGE.was, CHANGE.becomes)
+def test_change_of_a_mutant_is_named_by_its_text(mutant: str, function: str) -> None:
+    """A change is named by function, old line and new line, in a form that fits into a table."""
+    assert Change.from_diff(mutant, DIFF) == CHANGE._replace(function=function)
 
 
-def test_a_survivor_needs_a_reason() -> None:
-    """Without a reason a survivor is wrong; with one it is not, and what was noticed never is."""
-    assert judged({CHANGE: 1}, set(), killed=5, timeout=1, survived=1) == [
-        f"_text: survives without a reason: {CHANGE}"
-    ]
-    assert judged({CHANGE: 1}, {CHANGE}, killed=5, survived=1) == []
+@pytest.mark.parametrize(
+    ("results", "problem"),
+    [
+        (report([CHANGE], {CHANGE}, killed=5, timeout=1, survived=1), None),
+        (report([CHANGE], set(), killed=5, survived=1), f"survives without a reason: {CHANGE}"),
+        (report([], {CHANGE}, killed=5), f"a reason without a survivor: {CHANGE}"),
+        (report([], {CHANGE}, killed=5, not_checked=1), "1 mutants: not checked"),
+        (report([], set(), no_tests=2), "2 mutants: no tests"),
+        (report([], set(), suspicious=2), "2 mutants: suspicious"),
+        (report([], set(), skipped=2), "2 mutants: skipped"),
+    ],
+)
+def test_survivors_and_reasons_that_do_not_match_are_problems(results: Report, problem: str | None) -> None:
+    """A survivor needs a reason; a reason needs a survivor, once all was tried; a mutant not tried is a problem."""
+    assert list(results.problems()) == ([f"_redaction: {problem}"] if problem else [])
 
 
-def test_a_reason_needs_a_survivor() -> None:
-    """A reason for what does not survive any more is wrong, unless not everything has been tried."""
-    assert judged({}, {CHANGE}, killed=5) == [f"_text: a reason without a survivor: {CHANGE}"]
-    assert judged({}, {CHANGE}, killed=5, not_checked=1) == ["_text: 1 mutants: not checked"]
-
-
-@pytest.mark.parametrize("status", ["no tests", "not checked", "suspicious", "skipped"])
-def test_what_was_not_tried_is_no_success(status: str) -> None:
-    """A mutant that no test ran for, or that came to no result, is wrong."""
-    assert judged({}, set(), **{status.replace(" ", "_"): 2}) == [f"_text: 2 mutants: {status}"]
-
-
-def test_the_figures() -> None:
-    """The row says how many there were, were noticed, survive with and without a reason, and were not tried."""
-    other = Survivor("_text.g", "a", "b")
-    counted = Counter({"killed": 4, "timeout": 1, "survived": 3, "no tests": 2})
-    assert (
-        Judgement("_text", counted, {CHANGE: 2, other: 1}, frozenset({CHANGE})).row()
-        == "| `_text` | 10 | 5 | 2 | 1 | 2 |\n"
+def test_row_of_a_module_counts_its_mutants() -> None:
+    """The row has all mutants, those noticed, surviving with and without a reason, and those not tried."""
+    results = report(
+        [CHANGE, CHANGE, CHANGE._replace(function="g")], {CHANGE}, killed=4, timeout=1, survived=3, no_tests=2
     )
+    assert results.row() == "| `_redaction` | 10 | 5 | 2 | 1 | 2 |\n"
 
 
-def test_the_table_is_read_back() -> None:
-    """A row of the table is the reason of its change; what looks like a row and is none is refused."""
-    assert reasons(f"text\n{CHANGE} the same |\n") == {CHANGE: "the same"}
+def test_reasons_of_a_table_are_read_by_change() -> None:
+    """A row of the table is the reason of its change; a line that looks like a row and is none is refused."""
+    assert read_reasons(f"text\n{CHANGE} the same |\n") == {CHANGE: "the same"}
     with pytest.raises(ValueError, match="not a row"):
-        reasons("| `_text.f` | no ticks | `b` | why |")
+        read_reasons("| `_redaction.f` | no ticks | `b` | why |")
 
 
-def test_every_survivor_has_a_reason_that_says_something() -> None:
-    """The reasons of the project are rows with words in them."""
-    given = reasons(REASONS.read_text("utf-8"))
+def test_reasons_of_the_project_have_words() -> None:
+    """Every row of `tests/survivors.md` gives a reason of three words or more."""
+    given = read_reasons(REASONS.read_text("utf-8"))
     assert given
     assert [change for change, why in given.items() if len(why.split()) < 3] == []

@@ -1,7 +1,7 @@
-"""Judges what `tools/mutate.py` found: every mutant that no test notices must have its reason in `tests/survivors.md`.
+"""Judge the results of `tools/mutate.py`: each surviving mutant needs a reason in `tests/survivors.md`.
 
 Writes the figures of every module to `docs/mutation.md`, and fails for a survivor without a reason, a reason without
-a survivor, and a mutant that was not tried. `python tools/mutation_report.py _text` judges one.
+a survivor, and a mutant that was not tried. `python tools/mutation_report.py _responses.strict_json` judges one module.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from attrs import frozen
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 REASONS = ROOT / "tests" / "survivors.md"
 TARGET = ROOT / "docs" / "mutation.md"
-#: What counts as noticed. A mutant that never ends is noticed by whoever waits for it.
-NOTICED = {"killed", "timeout", "segfault"}
+#: A mutant that never ends would be noticed too.
+NOTICED = ("killed", "timeout", "segfault")
 
 _HEAD = """\
 # Mutation testing
@@ -37,107 +36,98 @@ two columns.
 | module | mutants | noticed | survive, with a reason | survive, without one | not tried |
 |---|---|---|---|---|---|
 """
-_ROW = re.compile(r"\| `(?P<where>[\w.]+)` \| `(?P<was>.*?)` \| `(?P<becomes>.*?)` \| (?P<why>[^|`].*) \|")
+_ROW = re.compile(r"\| `([\w.]+)` \| `(.*?)` \| `(.*?)` \| ([^|`].*) \|")
 
 
-@frozen
-class Survivor:
-    """A change that no test noticed. Named by its text: numbers of mutants change with every edit of a function."""
+class Change(NamedTuple):
+    """A change that no test noticed, by its text: numbers of mutants change with every edit of a function."""
 
-    where: str
-    was: str
+    function: str
+    line: str
     becomes: str
 
     def __str__(self) -> str:
-        return f"| `{self.where}` | `{self.was}` | `{self.becomes}` |"
+        return f"| `{self.function}` | `{self.line}` | `{self.becomes}` |"
+
+    @classmethod
+    def from_diff(cls, mutant: str, diff: str) -> Change:
+        """The change of a mutant, in a form that fits into a table."""
+        module, _, function = mutant.removeprefix("kkiai_sdk.").rpartition(".")
+        name = re.sub(r"__mutmut_\d+$", "", function).removeprefix("x_").replace("xǁ", "").replace("ǁ", ".")
+        return cls(f"{module}.{name}", _changed(diff, "-"), _changed(diff, "+"))
 
 
-def results(folder: Path) -> dict[str, dict[str, str]]:
-    """Module by module, what became of each mutant."""
-    found = {}
-    for file in sorted(folder.glob("kkiai_sdk/*.py.meta")):
-        codes = json.loads(file.read_text("utf-8"))["exit_code_by_key"]
-        found[file.name.removesuffix(".py.meta")] = {key: status_by_exit_code[code] for key, code in codes.items()}
-    return found
-
-
-def survivor(mutant: str, diff: str) -> Survivor:
-    """The change behind the name of a mutant, from its diff."""
-    lines = diff.splitlines()
-    old = [line[1:].strip() for line in lines if line.startswith("-") and not line.startswith("---")]
-    new = [line[1:].strip() for line in lines if line.startswith("+") and not line.startswith("+++")]
-    module, _, function = mutant.removeprefix("kkiai_sdk.").rpartition(".")
-    name = re.sub(r"__mutmut_\d+$", "", function).removeprefix("x_").replace("xǁ", "").replace("ǁ", ".")
-    return Survivor(f"{module}.{name}", _cell(old), _cell(new))
-
-
-def _cell(lines: list[str]) -> str:
+def _changed(diff: str, sign: str) -> str:
+    lines = [line[1:].strip() for line in diff.splitlines() if line.startswith(sign) and not line.startswith(sign * 3)]
     return " ".join(lines).replace("|", "¦").replace("`", "´")
 
 
-def reasons(text: str) -> dict[Survivor, str]:
-    """The reasons of the table, by the change that they are for. Raises ValueError for a line that is no row."""
-    found = {}
+def read_reasons(text: str) -> dict[Change, str]:
+    """The reasons of a table, by change. Raises ValueError for a line that should be a row and is none."""
+    reasons = {}
     for line in text.splitlines():
         if line.startswith("| `"):
             match = _ROW.fullmatch(line)
             if match is None:
                 raise ValueError(f"not a row with a change and a reason: {line}")
-            found[Survivor(match["where"], match["was"], match["becomes"])] = match["why"]
-    return found
+            reasons[Change(*match.groups()[:3])] = match[4]
+    return reasons
 
 
-@frozen
-class Judgement:
-    """What came out for one module."""
+class Report(NamedTuple):
+    """The results of one module."""
 
     module: str
     statuses: Counter[str]
-    #: Its survivors, by the change.
-    changes: dict[Survivor, int]
-    #: The changes for which there is a reason.
-    given: frozenset[Survivor]
+    #: Survivors, by change, and the changes that have a reason.
+    survivors: Counter[Change]
+    excused: set[Change]
 
     def problems(self) -> Iterator[str]:
-        """What is wrong."""
+        """Everything that is wrong."""
         for status, count in self.statuses.items():
-            if status not in NOTICED | {"survived"}:
+            if status not in {*NOTICED, "survived"}:
                 yield f"{self.module}: {count} mutants: {status}"
-        for each in sorted(self.changes.keys() - self.given, key=str):
-            yield f"{self.module}: survives without a reason: {each}"
-        # A reason may be idle only when it cannot be told yet.
-        if not self.statuses["not checked"]:
-            for each in sorted(self.given - self.changes.keys(), key=str):
-                yield f"{self.module}: a reason without a survivor: {each}"
+        for change in sorted(self.survivors.keys() - self.excused):
+            yield f"{self.module}: survives without a reason: {change}"
+        # A reason is known to be idle only when every mutant was tried.
+        for change in sorted(self.excused - self.survivors.keys()) if not self.statuses["not checked"] else ():
+            yield f"{self.module}: a reason without a survivor: {change}"
 
     def row(self) -> str:
         """The row of the table."""
-        explained = sum(count for change, count in self.changes.items() if change in self.given)
+        excused = sum(count for change, count in self.survivors.items() if change in self.excused)
         noticed = sum(self.statuses[status] for status in NOTICED)
         survived, total = self.statuses["survived"], self.statuses.total()
-        cells = (total, noticed, explained, survived - explained, total - noticed - survived)
+        cells = (total, noticed, excused, survived - excused, total - noticed - survived)
         return f"| `{self.module}` | {' | '.join(map(str, cells))} |\n"
 
 
-def judge(module: str, statuses: dict[str, str], reasons_given: dict[Survivor, str]) -> Judgement:
-    """Look at one module's mutants."""
-    path = Path("kkiai_sdk") / f"{module}.py"
-    names = [name for name, status in statuses.items() if status == "survived"]
-    changes = Counter(survivor(name, get_diff_for_mutant(name, path=path)) for name in names)
-    mine = frozenset(each for each in reasons_given if each.where.split(".")[0] == module)
-    return Judgement(module, Counter(statuses.values()), changes, mine)
+def read_report(file: Path, reasons: dict[Change, str]) -> Report:
+    """Read the results that mutmut has left for one module."""
+    path = file.relative_to(ROOT / "mutants").with_suffix("")
+    module = ".".join(path.with_suffix("").parts[1:])
+    codes = json.loads(file.read_text("utf-8"))["exit_code_by_key"]
+    statuses = {mutant: status_by_exit_code[code] for mutant, code in codes.items()}
+    survivors = Counter(
+        Change.from_diff(mutant, get_diff_for_mutant(mutant, path=path))
+        for mutant, status in statuses.items()
+        if status == "survived"
+    )
+    excused = {change for change in reasons if change.function.startswith(f"{module}.")}
+    return Report(module, Counter(statuses.values()), survivors, excused)
 
 
 def main() -> int:
-    """Judge the modules named on the command line, or all."""
-    found = results(ROOT / "mutants")
-    given = reasons(REASONS.read_text("utf-8"))
-    judged = {module: judge(module, statuses, given) for module, statuses in found.items()}
-    TARGET.write_text(_HEAD + "".join(each.row() for each in judged.values()), encoding="utf-8")
-    named = sys.argv[1:] or list(judged)
-    wrong = [problem for module in named for problem in judged[module].problems()]
-    print("\n".join(wrong) or f"every survivor has a reason: {', '.join(named)}")
-    return 1 if wrong else 0
+    """Judge the modules on the command line, or all."""
+    reasons = read_reasons(REASONS.read_text("utf-8"))
+    files = sorted((ROOT / "mutants" / "kkiai_sdk").rglob("*.py.meta"))
+    reports = {report.module: report for report in (read_report(file, reasons) for file in files)}
+    TARGET.write_text(_HEAD + "".join(report.row() for report in reports.values()), encoding="utf-8")
+    named = sys.argv[1:] or list(reports)
+    problems = [problem for module in named for problem in reports[module].problems()]
+    print("\n".join(problems) or f"every survivor has a reason: {', '.join(named)}")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

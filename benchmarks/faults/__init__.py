@@ -1,5 +1,5 @@
-"""The same faults for the SDK and for its peers, each in a process of its own against servers on loopback.
+"""The same faults for the SDK and its peers, each in a process of its own against servers on loopback.
 
-A *case* is a script for a raw-socket server, something that a *contestant* does against it, and one rule by which what
-was seen is judged, the same for all. Run by ``python -m benchmarks.faults``, which writes ``docs/reliability.md``.
+A case is a fault that a raw-socket server plays, an action of a library against it, and one rule by which the
+observation is judged, the same for all libraries.
 """

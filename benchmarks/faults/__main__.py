@@ -1,61 +1,51 @@
-"""Runs the cases and writes ``docs/reliability.md``."""
+"""Run the cases and write docs/reliability.md, or print the verdicts of some cases."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.faults import cases, cases_tasks
-from benchmarks.faults.report import Met, render
-from benchmarks.faults.run import ROOT, observe
-
-if TYPE_CHECKING:
-    from benchmarks.faults.cases import Case
-
-CASES: list[Case] = [
-    *cases.NETWORK, *cases.BODIES, *cases.JSON, *cases.STATUSES, *cases.RETRY_AFTER,
-    *cases_tasks.TIME, *cases_tasks.CONCURRENCY, *cases_tasks.DOWNLOADS, *cases_tasks.FILES, *cases_tasks.SECRETS,
-    *cases_tasks.INJECTION,
-]  # fmt: skip
+from benchmarks.faults.observe import Case, observe
+from benchmarks.faults.report import Result, document
+from benchmarks.harness import ROOT
 
 
-def meet(pair: tuple[Case, str]) -> Met:
-    """One contestant in one case."""
-    case, who = pair
-    seen = observe(case, who)
-    if seen["outcome"] in {"hung", "died"}:
-        # Once more: a machine that is busy with other things can hang a process, too.
-        seen = observe(case, who)
-    verdict = case.rule(seen)
-    sys.stderr.write(f"{'held' if verdict.held else '-':5}{who:16}{case.ids:11}{case.title}: {verdict.words}\n")
-    return Met(case, who, verdict, seen)
+def judge(family: str, case: Case, library: str) -> Result:
+    """Observe one library in one case, and judge it."""
+    seen = observe(case, library)
+    if seen.outcome in {"hung", "died"}:
+        # A busy machine can cause this too.
+        seen = observe(case, library)
+    held, words = case.rule.judge(seen)
+    sys.stderr.write(f"{'held' if held else '-':5}{library:16}{case.ids:11}{case.title}: {words}\n")
+    sys.stderr.write(f"{seen.stderr}\n" if seen.outcome == "died" else "")
+    return Result(family, case, library, held, words)
 
 
 def main() -> None:
-    """Run what is asked for; write the document when it was everything."""
+    """Run the chosen cases; write the document only when all were run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose id, family or title holds this text")
-    parser.add_argument("--who", default="", help="one contestant")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--held", type=Path, help="what the tests' own run reported (benchmarks/faults/witness.py)")
-    parser.add_argument("--dump", type=Path, help="write everything that was seen, as JSON")
-    chosen = parser.parse_args()
-    pairs = [
-        (case, who)
-        for case in CASES
-        for who in case.who
-        if chosen.only in f"{case.ids} {case.family} {case.title}" and chosen.who in {"", who}
+    parser.add_argument("--only", default="", help="cases with this text in their id, family or title")
+    parser.add_argument("--library", default="", help="one library")
+    parser.add_argument("--jobs", type=int, default=2, help="libraries to observe at once (default 2)")
+    parser.add_argument(
+        "--outcomes", type=Path, help="outcomes of the SDK's own tests, from benchmarks.faults.recorder"
+    )
+    options = parser.parse_args()
+    chosen = [
+        (family, case, library)
+        for family, of_family in {**cases.FAMILIES, **cases_tasks.FAMILIES}.items()
+        for case in of_family
+        for library in case.libraries
+        if options.only in f"{case.ids} {family} {case.title}" and options.library in {"", library}
     ]
-    with ThreadPoolExecutor(chosen.jobs) as pool:
-        met = list(pool.map(meet, pairs))
-    if chosen.dump:
-        chosen.dump.write_text(json.dumps([each.plain for each in met], indent=1), "utf-8")
-    if not chosen.only and not chosen.who:
-        (ROOT / "docs" / "reliability.md").write_text(render(met, chosen.held, ROOT / "tests" / "faults.md"), "utf-8")
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda each: judge(*each), chosen))
+    if not options.only and not options.library:
+        (ROOT / "docs" / "reliability.md").write_text(document(results, options.outcomes), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,225 +1,178 @@
-"""The cases about requests and answers: network, bodies, JSON, statuses, Retry-After."""
+"""The cases of requests and answers: network, bodies, JSON, statuses, Retry-After."""
 
 from __future__ import annotations
 
 import gzip
 import itertools
 import json
+import struct
 import time
 import zlib
 from email.utils import formatdate
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-from attrs import Factory, frozen
+from functools import reduce
+from typing import TYPE_CHECKING
 
 from benchmarks.faults import rules
-from benchmarks.faults.rules import refuses, tries, within
-from benchmarks.faults.words import RUNNING, answer, head, task
-from benchmarks.faults.world import Handler, World, always, then_good
-from tests.support.rawserver import Act, End, Received
+from benchmarks.faults.observe import Case
+from benchmarks.faults.wire import RUNNING, World, answer, head, script
+from tests.support.rawserver import Act, End
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from benchmarks.faults.rules import Rule
-    from benchmarks.faults.world import Script
+    from benchmarks.faults.wire import Answer, Server
 
-QUERYING = ("kkiai", "openai", "runwayml", "replicate", "fal-client")
-LOADING = ("kkiai", "openai", "replicate", "huggingface_hub")
+_JSON = "Content-Type: application/json"
 
 
-@frozen
-class Case:
-    """One fault, what is done against it, and by what rule it is judged."""
-
-    #: The rows of the catalogue that it belongs to.
-    ids: str
-    family: str
-    title: str
-    action: str
-    serve: Script
-    rule: Rule
-    who: tuple[str, ...] = QUERYING
-    options: dict[str, Any] = Factory(dict)
-    #: Seconds after which the process is stopped; that is then the outcome.
-    limit: float = 15.0
-    #: The server behind "other".
-    serve_other: Script | None = None
+def _body(world: World) -> bytes:
+    return json.dumps(world.task(RUNNING)).encode()
 
 
-def _dripped(pieces: bytes, gap: float) -> Iterator[bytes]:
-    for byte in pieces:
+def _dripped(data: bytes, gap: float, size: int = 1) -> Iterator[bytes]:
+    for start in range(0, len(data), size):
         time.sleep(gap)
-        yield bytes([byte])
+        yield data[start : start + size]
 
 
 def _drip_head(_world: World) -> Act:
-    return Act(b"", _dripped(head("200 OK", "Content-Type: application/json", "Content-Length: 2") + b"{}", 0.1))
+    return Act(b"", _dripped(head("200 OK", _JSON, "Content-Length: 2") + b"{}", 0.1))
 
 
 def _drip_body(world: World) -> Act:
-    body = json.dumps(task(world.who, RUNNING)).encode()
-    return Act(head("200 OK", "Content-Type: application/json", f"Content-Length: {len(body)}"), _dripped(body, 0.1))
+    body = _body(world)
+    return Act(head("200 OK", _JSON, f"Content-Length: {len(body)}"), _dripped(body, 0.1))
 
 
-def _early_hints() -> Iterator[bytes]:
-    for _ in range(60):
-        time.sleep(0.2)
-        yield b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+def _early_hints(_world: World) -> Act:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+    return Act(b"", _dripped(hint * 60, 0.2, len(hint)))
 
 
-def _hints(_world: World) -> Act:
-    return Act(b"", _early_hints())
+def _stale(world: World) -> Act:
+    """Promise to keep the connection, and close it."""
+    act = world.running()
+    return Act(act.head, act.body, End.FIN)
 
 
-def _stale(world: World) -> Handler:
-    """Closes a connection right after an answer that promised to keep it."""
-
-    def handle(_received: Received) -> Act:
-        act = world.running()
-        return Act(act.head, act.body, End.FIN)
-
-    return handle
-
-
-def _text(body: bytes, *headers: str, status: str = "200 OK") -> Script:
-    return always(answer(body, *headers, status=status))
-
-
-def _nan(world: World) -> Act:
-    text = json.dumps(task(world.who, RUNNING))
+def _nan_id(world: World) -> Act:
     return answer(
-        text.replace('"progress": 0.5', '"progress": NaN').replace('"id": "task-', '"id": NaN, "x": "').encode()
+        _body(world).replace(b'"progress": 0.5', b'"progress": NaN').replace(b'"id": "task-', b'"id": NaN, "x": "')
     )
 
 
 def _short_gzip(world: World) -> Act:
-    """All of the data, but not the sum at its end by which it could be checked."""
-    return answer(gzip.compress(json.dumps(task(world.who, RUNNING)).encode())[:-8], "Content-Encoding: gzip")
+    """All of the data without the checksum at its end."""
+    return answer(gzip.compress(_body(world))[:-8], "Content-Encoding: gzip")
 
 
-@cache
-def _packed(who: str) -> bytes:
+def _bomb(world: World) -> Act:
     """Three hundred megabytes in three hundred kilobytes."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    text = json.dumps(task(who, RUNNING)).encode()[:-1] + b', "pad": "'
-    zeros = b"0" * 1_000_000
-    packed = packer.compress(text) + b"".join(packer.compress(zeros) for _ in range(300)) + packer.compress(b'"}')
-    return packed + packer.flush()
-
-
-def _bomb(world: World) -> Handler:
-    act = answer(_packed(world.who), "Content-Encoding: gzip")
-    return lambda _received: act
+    text, zeros, end = _body(world)[:-1] + b', "pad": "', b"0" * 1_000_000, b'"}'
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    # After a full flush, what follows does not depend on what was before, so the same bytes can be repeated.
+    first, many = (packer.compress(part) + packer.flush(zlib.Z_FULL_FLUSH) for part in (text, zeros))
+    packed = first + many * 300 + packer.compress(end) + packer.flush()
+    checksum = zlib.crc32(end, reduce(lambda crc, part: zlib.crc32(part, crc), [zeros] * 300, zlib.crc32(text)))
+    trailer = struct.pack("<II", checksum, len(text) + 300 * len(zeros) + len(end))
+    return answer(b"\x1f\x8b\x08" + b"\0" * 6 + b"\xff" + packed + trailer, "Content-Encoding: gzip")
 
 
 def _flood(world: World) -> Act:
-    text = json.dumps(task(world.who, RUNNING)).encode()[:-1] + b', "pad": "'
-    size = len(text) + 200_000_000 + 2
+    text = _body(world)[:-1] + b', "pad": "'
     body = itertools.chain([text], itertools.repeat(b"0" * 1_000_000, 200), [b'"}'])
-    return Act(head("200 OK", "Content-Type: application/json", f"Content-Length: {size}"), body, End.FIN)
+    return Act(head("200 OK", _JSON, f"Content-Length: {len(text) + 200_000_002}"), body, End.FIN)
 
 
 def _half(world: World) -> Act:
-    """Cut off, and nothing says so but the JSON itself."""
-    body = json.dumps(task(world.who, RUNNING)).encode()
-    return Act(head("200 OK", "Content-Type: application/json"), body[: len(body) // 2], End.FIN)
+    """Half of the body, and no length to tell."""
+    body = _body(world)
+    return Act(head("200 OK", _JSON), body[: len(body) // 2], End.FIN)
 
 
-def _away(world: World) -> Act:
-    return answer(b"{}", f"Location: {world.other}/elsewhere", status="302 Found")
+def _redirect(location: str) -> Answer:
+    return lambda world: answer(b"{}", f"Location: {location.format(world=world)}", status="302 Found")
 
 
-def _wait_first(value: str | None) -> Script:
-    """Too many requests once, with this Retry-After (or a date in 20 seconds); honest answers then."""
-
-    def script(world: World) -> Handler:
-        def handle(_received: Received) -> Act:
-            if next(world.count):
-                return world.running()
-            said = value or formatdate(time.time() + 20.999, usegmt=True)
-            return answer(b'{"error": {"message": "slow down"}}', f"Retry-After: {said}", status="429 Slow")
-
-        return handle
-
-    return script
+def _limited(value: str) -> Act:
+    return answer(b'{"error": {"message": "slow down"}}', f"Retry-After: {value}", status="429 Slow")
 
 
-SHORT = answer({"id": "x", "status": "y"}).cut(9)
+def _date_in_20_seconds(_world: World) -> Act:
+    return _limited(formatdate(time.time() + 20.999, usegmt=True))
+
+
+def _ok(body: bytes, *headers: str) -> Server:
+    return script(then=answer(body, *headers))
+
+
+def _status(status: str, body: bytes = b"{}") -> Server:
+    return script(then=answer(body, status=status))
+
+
+def _closing(data: bytes, end: End = End.FIN) -> Act:
+    return Act(data, end=end)
+
+
+SHORT = answer({"id": "x", "status": "y"})
 DEEP = b"[" * 200_000 + b"]" * 200_000
+LARGE_HEAD = Act(head("200 OK", "X-Pad: " + "a" * 200_000, "Content-Length: 2"), b"{}")
+TWO_LENGTHS = Act(head("200 OK", "Content-Length: 2", "Content-Length: 3"), b"{}", End.FIN)
+_refuses, _recovers, _within, _tries, _rests = rules.refuses, rules.recovers, rules.within, rules.tries, rules.rests
 
-NETWORK = [
-    Case("N-01", "network", "connection refused", "query", always(Act()), refuses, options={"closed": True}),
-    Case("N-05", "network", "accepts and never answers", "query", always(Act(end=End.HANG)), within(12.0)),
-    Case("N-06", "network", "closes without a byte, once", "query", then_good(Act(end=End.FIN)), rules.recovers),
-    Case("N-07", "network", "reset inside the head, once", "query", then_good(Act(b"HTTP/1.1 200 O", end=End.RST)),
-         rules.recovers),
-    Case("N-09", "network", "closes a kept connection after each answer", "queries", _stale, rules.answers_all,
-         options={"times": 60}),
-    Case("N-10", "network", "dripped head, one-second timeout", "query", always(_drip_head), within(8.0)),
-    Case("N-11", "network", "endless 103, one-second timeout", "query", always(_hints), within(8.0)),
-    Case("N-12", "network", "head of 200 kB", "query",
-         always(Act(head("200 OK", "X-Pad: " + "a" * 200_000, "Content-Length: 2"), b"{}")), refuses),
-    Case("N-13", "network", "not HTTP at all", "query", always(Act(b"SSH-2.0-OpenSSH_9.2\r\n", end=End.FIN)), refuses),
-    Case("N-14", "network", "two unequal lengths", "query",
-         always(Act(head("200 OK", "Content-Length: 2", "Content-Length: 3"), b"{}", End.FIN)), refuses),
-    Case("N-06", "network", "a reset while paying", "create", always(Act(end=End.RST)), rules.posts_once),
-]  # fmt: skip
-
-BODIES = [
-    Case("B-01", "bodies", "shorter than its length, once", "query", then_good(SHORT), rules.recovers),
-    Case("B-03", "bodies", "reset inside the body, once", "query",
-         then_good(answer({"id": "x", "status": "y"}).cut(9, End.RST)), rules.recovers),
-    Case("B-05", "bodies", "cut, with no length to tell", "query", always(_half), refuses),
-    Case("B-06", "bodies", "dripped body, one-second timeout", "query", always(_drip_body), within(8.0)),
-    Case("B-09", "bodies", "gzip without its end", "query", always(_short_gzip), refuses),
-    Case("B-10", "bodies", "gzip bomb of 300 MB", "query", _bomb, rules.small(32)),
-    Case("B-12", "bodies", "200 MB of JSON", "query", always(_flood), rules.small(32), limit=60.0),
-]  # fmt: skip
-
-JSON = [
-    Case("J-01", "JSON", "HTML with status 200", "query", _text(b"<html>Log in</html>", "Content-Type: text/html"),
-         refuses),
-    Case("J-02", "JSON", "nothing with status 200", "query", _text(b""), refuses),
-    Case("J-04", "JSON", "a list", "query", _text(b"[]"), refuses),
-    Case("J-04", "JSON", "null", "query", _text(b"null"), refuses),
-    Case("J-05", "JSON", "200,000 nested lists", "query", _text(DEEP), refuses),
-    Case("J-05, J-17", "JSON", "the same with status 500", "query", _text(DEEP, status="500 Oops"), refuses),
-    Case("J-06", "JSON", "invalid UTF-8", "query", _text(b'{"id": "\xff\xfe", "status": "\xff"}'), refuses),
-    Case("J-08", "JSON", "NaN for an id", "query", always(_nan), refuses),
-    Case("J-10", "JSON", "a number of 5,000 digits", "query", _text(b'{"id": ' + b"9" * 5000 + b"}"), refuses),
-    Case("J-17", "JSON", "a list as the body of a 400", "query", _text(b'["no"]', status="400 Bad Request"), refuses),
-]  # fmt: skip
-
-STATUSES = [
-    Case("H-02", "status and redirects", "520, once", "query", then_good(answer(b"oops", status="520 Oops")),
-         rules.recovers),
-    Case("H-02", "status and redirects", "500, once", "query", then_good(answer(b"oops", status="500 Oops")),
-         rules.recovers),
-    Case("H-03", "status and redirects", "501, which will not change", "query",
-         _text(b"{}", status="501 Not Implemented"), tries(1)),
-    Case("H-04", "status and redirects", "999", "query", _text(b"{}", status="999 Odd"), tries(1)),
-    Case("H-05", "status and redirects", "redirect to another origin", "query", always(_away), rules.refuses,
-         serve_other=always(World.running)),
-    Case("H-08", "status and redirects", "redirects in a circle", "query",
-         always(lambda world: answer(b"{}", f"Location: {world.url}/v1/video/query", status="302 Found")), tries(25)),
-    Case("H-09", "status and redirects", "redirect to a file", "query",
-         always(answer(b"{}", "Location: file:///etc/hostname", status="302 Found")), tries(1)),
-]  # fmt: skip
-
-
-def _many(value: str) -> Script:
-    return always(answer(b"{}", f"Retry-After: {value}", status="429 Slow"))
-
-
-RETRY_AFTER = [
-    Case("R-08", "Retry-After", "99999999 seconds", "query", _many("99999999"), rules.tries(1)),
-    Case("R-07", "Retry-After", "100 seconds", "query", _wait_first("100"), rules.rests(100)),
-    Case("R-06", "Retry-After", "20 seconds", "query", _wait_first("20"), rules.rests(20)),
-    Case("R-03", "Retry-After", "1.5 seconds", "query", _wait_first("1.5"), rules.rests(1.5)),
-    Case("R-11", "Retry-After", "a date in 20 seconds", "query", _wait_first(None), rules.rests(19)),
-    Case("R-09", "Retry-After", "²", "query", _wait_first("\u00b2"), rules.recovers),
-    Case("R-04", "Retry-After", "nan", "query", _wait_first("nan"), rules.recovers),
-    Case("R-01", "Retry-After", "0, ten times over", "query", _many("0"), rules.pauses(0.1)),
-]  # fmt: skip
+FAMILIES = {
+    "network": [
+        Case("N-01", "connection refused", _refuses, script(), options={"closed": True}),
+        Case("N-05", "accepts and never answers", _within(12), script(then=_closing(b"", End.HANG))),
+        Case("N-06", "closes without a byte, once", _recovers, script(_closing(b""))),
+        Case("N-07", "reset inside the head, once", _recovers, script(_closing(b"HTTP/1.1 200 O", End.RST))),
+        Case("N-09", "closes a kept connection after each answer", rules.answers_all, script(then=_stale), "queries",
+             options={"times": 60}),
+        Case("N-10", "dripped head, one-second timeout", _within(8), script(then=_drip_head)),
+        Case("N-11", "endless 103, one-second timeout", _within(8), script(then=_early_hints)),
+        Case("N-12", "head of 200 kB", _refuses, script(then=LARGE_HEAD)),
+        Case("N-13", "not HTTP at all", _refuses, script(then=_closing(b"SSH-2.0-OpenSSH_9.2\r\n"))),
+        Case("N-14", "two unequal lengths", _refuses, script(then=TWO_LENGTHS)),
+        Case("N-06", "a reset while paying", rules.posts_once, script(then=_closing(b"", End.RST)), "create"),
+    ],
+    "bodies": [
+        Case("B-01", "shorter than its length, once", _recovers, script(SHORT.cut(9))),
+        Case("B-03", "reset inside the body, once", _recovers, script(SHORT.cut(9, End.RST))),
+        Case("B-05", "cut, without a length", _refuses, script(then=_half)),
+        Case("B-06", "dripped body, one-second timeout", _within(8), script(then=_drip_body)),
+        Case("B-09", "gzip without its end", _refuses, script(then=_short_gzip)),
+        Case("B-10", "gzip bomb of 300 MB", rules.grows(32), script(then=_bomb)),
+        Case("B-12", "200 MB of JSON", rules.grows(32), script(then=_flood), limit=60.0),
+    ],
+    "JSON": [
+        Case("J-01", "HTML with status 200", _refuses, _ok(b"<html>Log in</html>", "Content-Type: text/html")),
+        Case("J-02", "nothing with status 200", _refuses, _ok(b"")),
+        Case("J-04", "a list", _refuses, _ok(b"[]")),
+        Case("J-04", "null", _refuses, _ok(b"null")),
+        Case("J-05", "200,000 nested lists", _refuses, _ok(DEEP)),
+        Case("J-05, J-17", "the same with status 500", _refuses, _status("500 Oops", DEEP)),
+        Case("J-06", "invalid UTF-8", _refuses, _ok(b'{"id": "\xff\xfe", "status": "\xff"}')),
+        Case("J-08", "NaN for an id", _refuses, script(then=_nan_id)),
+        Case("J-10", "a number of 5,000 digits", _refuses, _ok(b'{"id": ' + b"9" * 5000 + b"}")),
+        Case("J-17", "a list as the body of a 400", _refuses, _status("400 Bad Request", b'["no"]')),
+    ],
+    "status and redirects": [
+        Case("H-02", "520, once", _recovers, script(answer(b"oops", status="520 Oops"))),
+        Case("H-02", "500, once", _recovers, script(answer(b"oops", status="500 Oops"))),
+        Case("H-03", "501, which is permanent", _tries(1), _status("501 Not Implemented")),
+        Case("H-04", "999", _tries(1), _status("999 Odd")),
+        Case("H-05", "redirect to another origin", _refuses, script(then=_redirect("{world.other}/elsewhere"))),
+        Case("H-08", "circular redirects", _tries(25), script(then=_redirect("{world.url}/v1/video/query"))),
+        Case("H-09", "redirect to a file", _tries(1), script(then=_redirect("file:///etc/hostname"))),
+    ],
+    "Retry-After": [
+        Case("R-08", "99999999 seconds", _tries(1), script(then=_limited("99999999"))),
+        Case("R-07", "100 seconds", _rests(100), script(_limited("100"))),
+        Case("R-06", "20 seconds", _rests(20), script(_limited("20"))),
+        Case("R-03", "1.5 seconds", _rests(1.5), script(_limited("1.5"))),
+        Case("R-11", "a date in 20 seconds", _rests(19), script(_date_in_20_seconds)),
+        Case("R-09", "²", _recovers, script(_limited("²"))),
+        Case("R-04", "nan", _recovers, script(_limited("nan"))),
+        Case("R-01", "0, ten times over", rules.pauses(0.1), script(then=_limited("0"))),
+    ],
+}  # fmt: skip

@@ -1,144 +1,249 @@
-"""One contestant does one thing, and what comes of it is written to stdout as JSON.
+"""One library does one thing in a process of its own, and the observation is written to stdout as JSON.
 
-Sleeping costs nothing here: every ``time.sleep`` moves a clock that the libraries take for the real one, so that a wait
-of an hour, or a sleep of three years, is over at once and is counted. Sockets keep real time.
+Sleeping takes no time: `time.sleep` moves the clock that the libraries read, so that a wait of an hour or a sleep of
+three years is over at once and is counted. Sockets keep real time.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import importlib
 import json
 import os
+import pickle
 import resource
 import sys
 import time
+import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
-#: Seconds of the libraries' clock after which a thing that sleeps on and on is stopped.
-PATIENCE = 3600.0
-#: What is said when all is imported.
-READY = "ready"
+from benchmarks.faults.wire import KEY, TASK
+from benchmarks.peers import LIBRARIES, make_client
+
+#: Seconds of the libraries' clock after which an action that sleeps on is stopped.
+LONGEST = 3600.0
 
 
-class Enough(BaseException):
-    """The contestant has slept for longer than anybody would wait."""
+class SleptOnError(BaseException):
+    """The action has slept for longer than a user would wait."""
 
 
 class Clock:
-    """Real time plus all that was slept."""
+    """Real time plus everything slept."""
 
-    def __init__(self) -> None:
+    def __init__(self, jump: float) -> None:
         self.slept: list[float] = []
-        self._ahead = 0.0
+        self._ahead = self._jumped = 0.0
         self._monotonic, self._time = time.monotonic, time.time
         #: Seconds by which the wall clock jumps at the first sleep.
-        self.jump = 0.0
-        self._jumped = 0.0
+        self._jump = jump
 
     def install(self) -> None:
-        """Take the place of the clock, before any library has looked at it."""
+        """Replace the clock, before any library has read it."""
         time.sleep = self._sleep  # type: ignore[assignment]
         time.monotonic = lambda: self._monotonic() + self._ahead
         time.time = lambda: self._time() + self._ahead + self._jumped
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._jumped = self.jump
-        if not 0 <= seconds < PATIENCE or self._ahead + seconds > PATIENCE:
-            raise Enough
+        self._jumped = self._jump
+        if not 0 <= seconds < LONGEST or self._ahead + seconds > LONGEST:
+            raise SleptOnError
         self._ahead += seconds
 
-    @property
-    def seconds(self) -> float:
-        """Seconds slept."""
-        return self._ahead
+
+class Actions:
+    """The actions of a case, by name."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec, self._name, self._base = spec, spec["library"], spec["base"]
+        self._key, self._task_id = spec.get("key", KEY), spec.get("id", TASK)
+        self._library: Any = LIBRARIES[self._name]
+
+    def _client(self, *, asynchronous: bool = False) -> Any:
+        return make_client(self._name, self._base, asynchronous=asynchronous, key=self._key, timeout=1.0)
+
+    def query(self) -> Any:
+        """Query once; gives the type of the answer."""
+        return {"type": type(self._library.query(self._client(), self._task_id)).__name__}
+
+    def queries(self) -> Any:
+        """Query many times; gives how many failed."""
+        client, times = self._client(), self._spec["times"]
+        failed = sum(_end(lambda: self._library.query(client, self._task_id)) != "returned" for _ in range(times))
+        return {"failed": failed}
+
+    def wait(self) -> Any:
+        """Wait for the end of the task."""
+        options = {"timeout": self._spec["timeout"]} if "timeout" in self._spec else {}
+        self._library.wait(self._client(), TASK, **options)
+
+    def wait_both(self) -> Any:
+        """Wait by each of the two clients; gives how each ended."""
+
+        async def wait() -> None:
+            await self._library.async_wait(self._client(asynchronous=True), TASK)
+
+        return {"async": _end(lambda: asyncio.run(wait())), "sync": _end(self.wait)}
+
+    def download(self) -> Any:
+        """Download the video; gives the state of the target, whatever the end."""
+        folder = Path(self._spec["folder"])
+        dest, victim = folder / "video.mp4", folder / "victim"
+        if "old" in self._spec:
+            dest.write_text(self._spec["old"])
+        if "link" in self._spec:
+            victim.write_text("precious")
+            dest.symlink_to(victim)
+        if "no_folder" in self._spec:
+            dest = folder / "missing" / "video.mp4"
+        problem = None
+        try:
+            self._library.download(self._client(), TASK, dest, f"{self._base}/file/video.mp4")
+        except Exception as error:  # noqa: BLE001 - the observation
+            problem = type(error).__qualname__
+        content = dest.read_bytes() if dest.exists() else None
+        return {
+            "problem": problem,
+            "sha": None if content is None else hashlib.sha256(content).hexdigest(),
+            "size": None if content is None else len(content),
+            "link target": victim.read_bytes()[:20].decode("latin-1") if victim.exists() else None,
+        }
+
+    def create(self) -> Any:
+        """Send a request that costs money."""
+        self._library.create(self._client())
+
+    def follow(self) -> Any:
+        """Fetch what an answer points to."""
+        self._library.follow(self._client(), TASK)
+
+    def two_loops(self) -> Any:
+        """Use one asynchronous client in two event loops, one after the other."""
+        client, query = self._client(asynchronous=True), self._library.async_query or self._library.query
+
+        async def ask() -> None:
+            await query(client, self._task_id)
+
+        asyncio.run(ask())
+        asyncio.run(ask())
+
+    def build(self) -> Any:
+        """Make a client and send nothing."""
+        self._base = self._spec["url"]
+        self._client()
+
+    def show(self) -> Any:
+        """Print a client as a debugger does; gives whether the key shows."""
+        client = self._client()
+        shown = f"{client!r}{client}" + "".join(f"{value!r}" for value in getattr(client, "__dict__", {}).values())
+        return {"key": self._key in shown}
+
+    def store(self) -> Any:
+        """Pickle a client; gives whether the key is in it. One that refuses is fine."""
+        try:
+            return {"key": self._key.encode() in pickle.dumps(self._client())}
+        except Exception:  # noqa: BLE001 - whatever the reason
+            return {"key": False}
+
+    def fork(self) -> Any:
+        """Use a client, fork, and query in both processes; gives how many answers were those of the other one."""
+        client, times = self._client(), self._spec["times"]
+        ask = self._library.identify or self._library.query
+        ask(client, "warm-up")
+        reader, writer = os.pipe()
+        child = os.fork()
+        swapped = failed = 0
+        for number in range(times):
+            mine = f"{'parent' if child else 'child'}-{number}"
+            try:
+                swapped += str(self._library.identity(ask(client, mine))) != mine
+            except Exception:  # noqa: BLE001 - counted
+                failed += 1
+        if not child:
+            os.write(writer, f"{swapped} {failed}".encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writer)
+        theirs = [int(number) for number in os.read(reader, 20).split()] or [0, times]
+        return {"swapped": swapped + theirs[0], "failed": failed + theirs[1]}
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """An exception, and whether the key is in what would be printed or stored of it."""
-    import pickle
-    import traceback
+def _end(action: Any) -> str:
+    try:
+        action()
+    except Exception as error:  # noqa: BLE001 - the observation
+        return type(error).__name__
+    except SleptOnError:
+        return "never ends"
+    return "returned"
 
-    from benchmarks.faults.words import KEY
 
-    seen: dict[str, Any] = {
-        "type": f"{type(error).__module__}.{type(error).__qualname__}",
-        "bases": [f"{base.__module__}.{base.__qualname__}" for base in type(error).__mro__],
-        "text": str(error)[:400],
-        "key_in_traceback": KEY in "".join(traceback.format_exception(error)),
-    }
+def describe(error: BaseException, key: str) -> dict[str, Any]:
+    """The class of an exception, what became of its text and of a pickle, and the forms of it that hold the key."""
+    stored, pickles = b"", False
     try:
         stored = pickle.dumps(error)
-        seen["key_in_pickle"] = KEY.encode() in stored
-        seen["pickles"] = type(pickle.loads(stored)) is type(error)  # noqa: S301 - our own, from the line before
-    except Exception as problem:  # noqa: BLE001 - whatever it is, it does not pickle
-        seen["pickles"], seen["pickle_problem"] = False, f"{type(problem).__name__}: {problem}"[:200]
-    seen["key_in_graph"] = _reachable(error, KEY)
-    return seen
+        pickles = type(pickle.loads(stored)) is type(error)  # noqa: S301 - of the line before
+    except Exception:  # noqa: BLE001, S110 - then it does not pickle
+        pass
+    return {
+        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "clean": all(char >= " " or char in "\n\t" for char in str(error)),
+        "pickles": pickles,
+        "keys": {
+            "traceback": key in "".join(traceback.format_exception(error)),
+            "attributes": key in _texts(error),
+            "pickle": key.encode() in stored,
+        },
+    }
 
 
-def _reachable(error: BaseException, key: str) -> bool:
-    """Whether the key is in an attribute of the exception, of its request, or of what caused it."""
-    pending: list[tuple[Any, int]] = [(error, 0)]
-    seen: set[int] = set()
-    while pending:
-        thing, depth = pending.pop()
-        if id(thing) in seen or depth > 4:
-            continue
-        seen.add(id(thing))
-        if isinstance(thing, str | bytes):
-            if key in (thing if isinstance(thing, str) else thing.decode("latin-1")):
-                return True
-            continue
-        if type(thing).__name__ == "Headers":
-            pending += [(value, depth) for value in dict(thing).values()]
-        elif isinstance(thing, dict):
-            pending += [(value, depth + 1) for value in thing.values()]
-        elif isinstance(thing, list | tuple):
-            pending += [(value, depth + 1) for value in thing]
-        else:
-            pending += [(value, depth + 1) for value in getattr(thing, "__dict__", {}).values()]
-            pending += [
-                (each, depth) for each in (getattr(thing, "__cause__", None), getattr(thing, "__context__", None))
-            ]
-    return False
+def _texts(error: BaseException) -> str:
+    """All text in the attributes of an exception, of its request, and of its causes."""
+    level: list[Any] = [error]
+    known: dict[int, Any] = {}
+    for _ in range(6):
+        known |= {id(thing): thing for thing in level}
+        parts = {id(part): part for thing in level for part in _parts(thing)}
+        level = [part for number, part in parts.items() if number not in known]
+    return "\n".join(str(thing) for thing in known.values() if isinstance(thing, str | bytes))
+
+
+def _parts(thing: Any) -> list[Any]:
+    if type(thing).__name__ == "Headers" or isinstance(thing, dict):
+        return list(dict(thing).values())
+    if isinstance(thing, list | tuple):
+        return list(thing)
+    return [getattr(thing, name, None) for name in ("__cause__", "__context__", *getattr(thing, "__dict__", {}))]
 
 
 def main() -> None:
-    """Do what the specification in ``argv`` says."""
+    """Run the action that the specification in `argv` names."""
     spec = json.loads(sys.argv[1])
-    clock = Clock()
-    clock.jump = spec.get("jump", 0.0)
+    clock = Clock(spec.get("jump", 0.0))
     if not spec.get("real_time"):
         clock.install()
-    import warnings
-
     warnings.simplefilter("ignore")
-    from benchmarks.faults.actions import ACTIONS
-    from benchmarks.faults.contestants import CONTESTANTS, MODULES
-
-    # Importing is no part of a case: the time that a case may take begins now.
-    importlib.import_module(MODULES[spec["who"]])
-    print(READY, flush=True)  # noqa: T201 - to the parent
+    # Imports are no part of a case: its time limit begins now.
+    library = LIBRARIES[spec["library"]]
+    importlib.import_module(library.preload or library.module)
+    action = getattr(Actions(spec), spec["action"])
+    print("ready", flush=True)  # noqa: T201 - to the parent
     os.chdir(spec["folder"])
-    seen: dict[str, Any] = {}
-    began = 0.0
-    before = 0
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seen: dict[str, Any] = {"outcome": "returned"}
     try:
-        make = CONTESTANTS[spec["who"]]
-        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        value = ACTIONS[spec["action"]](make, spec, Path(spec["folder"]))
-        seen["outcome"] = "returned"
-        seen["value"] = value if isinstance(value, dict | str | int | float | bool) else repr(value)[:400]
-    except Enough:
+        seen["value"] = action() or {}
+    except SleptOnError:
         seen["outcome"] = "slept on"
-    except BaseException as error:  # noqa: BLE001 - the very thing to observe
-        seen["outcome"] = "raised"
-        seen["error"] = describe(error)
+    except BaseException as error:  # noqa: BLE001 - the observation
+        seen |= {"outcome": "raised", "error": describe(error, KEY)}
     seen["seconds"] = time.perf_counter() - began
-    seen["slept"] = clock.seconds
-    seen["sleeps"] = clock.slept[-50:]
+    seen["sleeps"] = [*clock.slept[:1], *clock.slept[1:][-50:]]
     seen["grown"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(json.dumps(seen), flush=True)  # noqa: T201 - to the parent
 

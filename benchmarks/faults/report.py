@@ -1,158 +1,114 @@
-"""The document made of what was seen."""
+"""The document: the SDK's own tests by family of faults, and the cases of the SDK beside its peers."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import inspect
+import json
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from benchmarks.faults import own
+from benchmarks.faults.wire import ALL, PEERS
+from benchmarks.harness import ROOT, table
+from tests.support.faults import read_families
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from benchmarks.faults.cases import Case
-    from benchmarks.faults.rules import Seen, Verdict
-
-PEERS = ("openai", "runwayml", "replicate", "fal-client", "huggingface_hub")
-WHO = ("kkiai", *PEERS)
+    from benchmarks.faults.observe import Case
 
 _HEAD = """# Reliability
 
-<!-- Written by `make bench-faults`; do not edit. -->
+<!-- Written by `make bench FAULTS=1`; do not edit. -->
 
-What goes wrong between a program, this SDK, a gateway and a disk, and what comes of it: first as the SDK's own tests
-see it, then beside what else one might use for such tasks. Everything below was observed by that command.
+Faults between a program, this SDK, a gateway and a disk: the SDK's own tests of them, and the same faults for other
+libraries that one could use for such tasks. Everything below was observed by that command.
+
+## The SDK's own tests
+
+The rows are those of `tests/faults.md`; a row is held when tests carry its id and all of them passed.
 
 """
-
 _PEERS = """
 ## The same faults for others
 
-Each case is a script for a server on a bare socket, something that a library does against it in a process of its own,
-and one rule by which what was seen is judged, the same for all (`benchmarks/faults/`). A dash: the library has nothing
-that the case could be about. Libraries have been left at their defaults, except for the key, the address and, where
-there is such an option, a timeout of one second. Sleeping was skipped, by a clock that runs ahead. An error counts as
-one to expect when its class is the library's own, or of the HTTP library that it lets show through; a bare `TypeError`
-does not.
+Each case is a script for a server on a bare socket, an action of a library against it in a process of its own, and one
+rule by which the observation is judged, the same for all (`benchmarks/faults/`). A dash: the library has nothing that
+the case could be about. Libraries are left at their defaults, except for the key, the address and, where there is such
+an option, a timeout of one second. Sleeps are skipped by a clock that runs ahead. A caller can expect an error whose
+class is the library's own, or of the HTTP library that it lets through; a bare `TypeError` is none.
 
 """
 
 
 @frozen
-class Met:
-    """One contestant in one case, and how it went."""
+class Result:
+    """One library in one case."""
 
+    family: str
     case: Case
-    who: str
-    verdict: Verdict
-    seen: Seen
-
-    @property
-    def plain(self) -> dict[str, Any]:
-        """Everything, as JSON."""
-        told = {"case": f"{self.case.ids} {self.case.title}", "who": self.who}
-        return told | {"held": self.verdict.held, "words": self.verdict.words, "seen": self.seen}
+    library: str
+    held: bool
+    words: str
 
 
-def render(met: list[Met], held: Path | None, table: Path) -> str:
-    """The whole document. Without a report of the tests it says so."""
-    parts = [_HEAD]
-    if held is None:
-        parts.append("The SDK's own tests were not run for this document.\n")
-    else:
-        parts += _own(list(own.read(table, held)))
-    parts += [_PEERS, _versions(), *_scores(met), *_details(met)]
-    return "".join(parts)
-
-
-def _row(*cells: object) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |\n"
-
-
-def _own(families: list[own.Family]) -> Iterator[str]:
-    yield "## The SDK's own tests\n\nThe rows are those of `tests/faults.md`; a row is held when tests carry its id "
-    yield "and all of them passed.\n\n"
-    yield _row("family", "cases", "out of scope", "tried", "held", "tests run") + "|---|---|---|---|---|---|\n"
-    for each in families:
-        scope = len(each.ids) - len(each.excused)
-        yield _row(f"{each.letter}: {each.name}", len(each.ids), len(each.excused), scope, len(each.held), each.tests)
-    cases, excused = sum(len(each.ids) for each in families), sum(len(each.excused) for each in families)
-    held, tests = sum(len(each.held) for each in families), sum(each.tests for each in families)
-    yield _row("**all**", cases, excused, cases - excused, f"**{held}**", tests) + "\n"
-    missing = [one for each in families for one in each.not_held]
-    yield f"Not held: {', '.join(missing)}.\n\n" if missing else "Every case in scope is held.\n\n"
-    if not excused:
-        return
-    yield "Out of scope:\n\n" + "".join(f"- {one}: {why}\n" for each in families for one, why in each.excused)
-
-
-def _versions() -> str:
-    named = [f"{who} {importlib.metadata.version(who.replace('_', '-'))}" for who in PEERS]
-    return f"Python {platform.python_version()}; {', '.join(named)}.\n\n"
-
-
-def _families(met: list[Met]) -> list[str]:
-    return list(dict.fromkeys(each.case.family for each in met))
-
-
-def _scores(met: list[Met]) -> Iterator[str]:
-    yield (
-        _row("family", "cases", *WHO, "does worse in a case that the SDK holds")
-        + "|---|"
-        + "---|" * (len(WHO) + 2)
-        + "\n"
+def document(results: list[Result], outcomes: Path | None) -> str:
+    """The whole document; `outcomes` is the file of the recorder."""
+    own = (
+        "They were not run for this document.\n" if outcomes is None else _own(json.loads(outcomes.read_text("utf-8")))
     )
-    for family in _families(met):
-        mine = [each for each in met if each.case.family == family]
-        yield _row(family, len(_titles(mine)), *[_score(mine, who) for who in WHO], _beaten(mine))
-    yield _row("**all**", len(_titles(met)), *[f"**{_score(met, who)}**" for who in WHO], "") + "\n"
+    versions = [f"{peer} {importlib.metadata.version(peer.replace('_', '-'))}" for peer in PEERS]
+    peers = f"{_PEERS}Python {platform.python_version()}; {', '.join(versions)}.\n\n"
+    families = {result.family: [each for each in results if each.family == result.family] for result in results}
+    details = [_details(family, of_family) for family, of_family in families.items()]
+    return "\n".join([f"{_HEAD}{own}{peers}{_scores(families, results)}", *details])
 
 
-def _titles(met: list[Met]) -> list[str]:
-    return list(dict.fromkeys(each.case.title for each in met))
+def _own(outcomes: dict[str, dict[str, int]]) -> str:
+    rows: list[list[str | int]] = []
+    missing, excused = [], []
+    for letter, name, faults in read_families((ROOT / "tests" / "faults.md").read_text("utf-8")):
+        in_scope = [row.id for row in faults if row.held_by == "test"]
+        excused += [
+            f"- {row.id}: {row.held_by.removeprefix('out of scope: ')}" for row in faults if row.id not in in_scope
+        ]
+        counts = {one: outcomes.get(one, {}) for one in in_scope}
+        held = [one for one, count in counts.items() if count.get("passed") and not count.get("failed")]
+        missing += [one for one in in_scope if one not in held]
+        tests = sum(sum(count.values()) for count in counts.values())
+        rows.append([f"{letter}: {name}", len(faults), len(in_scope), len(held), tests])
+    rows.append(["**all**", *(sum(int(row[column]) for row in rows) for column in range(1, 5))])
+    verdict = f"Not held: {', '.join(missing)}." if missing else "Every case in scope is held."
+    lines = table("", ["family", "cases", "in scope", "held", "tests run"], rows)
+    return "\n".join([lines, verdict, "\nOut of scope:\n", *excused, ""])
 
 
-def _score(met: list[Met], who: str) -> str:
-    mine = [each.verdict.held for each in met if each.who == who]
-    return f"{sum(mine)} of {len(mine)}" if mine else "-"
+def _scores(families: dict[str, list[Result]], results: list[Result]) -> str:
+    header = ["family", "cases", *ALL, "does worse in a case that the SDK holds"]
+    rows = [[family, _count(own), *_row(own), _worse(own)] for family, own in families.items()]
+    return table("", header, [*rows, ["**all**", _count(results), *_row(results), ""]])
 
 
-def _beaten(met: list[Met]) -> str:
-    held = {each.case.title for each in met if each.who == "kkiai" and each.verdict.held}
-    worse = {each.who for each in met if not each.verdict.held and each.case.title in held}
-    return ", ".join(who for who in PEERS if who in worse) or "nobody"
+def _count(results: list[Result]) -> int:
+    return len({result.case for result in results})
 
 
-def _details(met: list[Met]) -> Iterator[str]:
-    for family in _families(met):
-        yield (
-            f"### {family[:1].upper()}{family[1:]}\n\n"
-            + _row("case", "held when", *WHO)
-            + "|---|"
-            + "---|" * (len(WHO) + 1)
-            + "\n"
-        )
-        mine = [each for each in met if each.case.family == family]
-        for title in _titles(mine):
-            row = {each.who: each for each in mine if each.case.title == title}
-            case = next(iter(row.values())).case
-            yield _row(f"{title} ({case.ids})", _rule(case), *[_cell(row.get(who)) for who in WHO])
-        yield "\n"
+def _row(results: list[Result]) -> list[str]:
+    held = {library: [result.held for result in results if result.library == library] for library in ALL}
+    return [f"{sum(each)} of {len(each)}" if each else "-" for each in held.values()]
 
 
-def _rule(case: Case) -> str:
-    """The first line of the docstring of the rule, or of the function that makes rules with numbers in them."""
-    name = case.rule.__qualname__.split(".")[0]
-    made_by = getattr(inspect.getmodule(case.rule), name)
-    return str(inspect.getdoc(made_by)).split("\n")[0].rstrip(".")
+def _worse(results: list[Result]) -> str:
+    held = {result.case for result in results if result.library == "kkiai" and result.held}
+    worse = {result.library for result in results if not result.held and result.case in held}
+    return ", ".join(peer for peer in PEERS if peer in worse) or "nobody"
 
 
-def _cell(met: Met | None) -> str:
-    if met is None:
-        return "-"
-    return f"{'✓' if met.verdict.held else '✗'} {met.verdict.words}".replace("|", "\\|")
+def _details(family: str, results: list[Result]) -> str:
+    rows = []
+    for case in dict.fromkeys(result.case for result in results):
+        own = {result.library: result for result in results if result.case == case}
+        cells = [f"{'✓' if own[name].held else '✗'} {own[name].words}" if name in own else "-" for name in ALL]
+        rows.append([f"{case.title} ({case.ids})", case.rule.sentence, *(cell.replace("|", "\\|") for cell in cells)])
+    return table(f"{family[:1].upper()}{family[1:]}", ["case", "held when the library", *ALL], rows)

@@ -1,200 +1,208 @@
-"""By what a case is judged held: one rule for the SDK and its peers alike. What was seen comes as plain data."""
+"""The rules by which observations are judged, the same for the SDK and its peers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import hashlib
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from attrs import frozen
+from attrs import Factory, frozen
+
+from benchmarks.faults.wire import LENGTH, OLD, video
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-Seen: TypeAlias = dict[str, Any]
-
-#: Where an error class has to come from to count as one that a caller can expect: the library, or the HTTP library
-#: whose exceptions it documents to let through.
-OWN = ("kkiai_sdk.", "openai.", "runwayml.", "replicate.", "fal_client.", "huggingface_hub.", "httpx.", "httpx2.")
+#: Packages whose exceptions a caller can expect: the library's own, or those of its HTTP library.
+EXPECTED = ("kkiai_sdk.", "openai.", "runwayml.", "replicate.", "fal_client.", "huggingface_hub.", "httpx.", "httpx2.")
+#: Start of the path of a query; the SDK has the id in a parameter.
+PREFIXES = {
+    "openai": "/v1/videos/",
+    "runwayml": "/v1/tasks/",
+    "replicate": "/v1/predictions/",
+    "fal-client": "/owner/app/requests/",
+    "huggingface_hub": "/api/models/owner/",
+}
+FILES = {hashlib.sha256(video(version)).hexdigest(): "whole" for version in (1, 2)} | {
+    hashlib.sha256(OLD).hexdigest(): "old file kept"
+}
 
 
 @frozen
-class Verdict:
-    """Whether a case is held, and what was seen, in a few words."""
+class Seen:
+    """The observation of one library in one case."""
 
-    held: bool
-    words: str
+    library: str
+    #: returned, raised, slept on, hung or died.
+    outcome: str
+    #: Seconds until the process ended, or None when it was killed.
+    exited: float | None
+    #: Method, target, whether it held the key, and whether it went to the other server, of every request.
+    log: list[tuple[str, str, bool, bool]]
+    #: Result of the action, by name.
+    value: dict[str, Any] = Factory(dict)
+    error: dict[str, Any] = Factory(dict)
+    seconds: float = 0.0
+    #: Seconds of the first and of the last sleeps.
+    sleeps: list[float] = Factory(list)
+    #: Growth of memory, in MiB.
+    grown: float = 0.0
+    stderr: str = ""
+
+    @property
+    def requests(self) -> int:
+        """Number of requests that arrived."""
+        return len(self.log)
+
+    @property
+    def returned(self) -> bool:
+        """Whether the action returned."""
+        return self.outcome == "returned"
+
+    @property
+    def raised(self) -> bool:
+        """Whether an error was raised that a caller can expect."""
+        return self.outcome == "raised" and str(self.error["type"]).startswith(EXPECTED)
+
+    @property
+    def gap(self) -> float:
+        """Seconds of the mean sleep."""
+        return sum(self.sleeps) / max(len(self.sleeps), 1)
+
+    @property
+    def file(self) -> str:
+        """State of the target of a download."""
+        problem, size = self.value["problem"], self.value["size"]
+        if size is None:
+            return f"{problem}, no file"
+        wrong = f"{problem}, **leaves {size} of {LENGTH} bytes**" if problem else "**accepts wrong bytes**"
+        return FILES.get(self.value["sha"], wrong)
+
+    def __str__(self) -> str:
+        """Everything of note in a few words."""
+        return ", ".join(self._words())
+
+    def _words(self) -> Iterator[str]:
+        if self.outcome == "raised":
+            name = str(self.error["type"]).rsplit(".", 1)[-1]
+            yield name if self.raised else f"bare `{name}`"
+            yield from (f"**key in its {form}**" for form, has_key in self.error["keys"].items() if has_key)
+        elif "sha" in self.value:
+            yield self.file
+        else:
+            yield from [self.outcome, *(f"{name}: {value}" for name, value in self.value.items())]
+        if self.requests != 1:
+            yield f"{self.requests} requests"
+        if self.gap >= 0.05:
+            yield f"{self.gap / 86400:.0f} days apart" if self.gap > 86400 else f"{self.gap:.1f} s apart"
+        if self.seconds >= 1:
+            yield f"{self.seconds:.0f} s"
+        if self.grown >= 10:
+            yield f"+{self.grown:.0f} MiB"
 
 
-Rule: TypeAlias = "Callable[[Seen], Verdict]"
+@frozen
+class Rule:
+    """A sentence that says when a case is held, and the judgement."""
+
+    sentence: str
+    holds: Callable[[Seen], object]
+    #: Whether the target of the first request is of note.
+    shows_target: bool = False
+
+    def judge(self, seen: Seen) -> tuple[bool, str]:
+        """Whether the case is held, and what was seen in a few words."""
+        target = f", asks for `{seen.log[0][1]}`" if self.shows_target and seen.log else ""
+        return bool(self.holds(seen)), f"{seen}{target}"
 
 
-def name_of(seen: Seen) -> str:
-    """The class of the error, as it is usually written."""
-    return str(seen["error"]["type"]).rsplit(".", 1)[-1]
+def _returns(sentence: str, holds: Callable[[Seen], object] = lambda _: True) -> Rule:
+    return Rule(sentence, lambda s: s.returned and holds(s))
 
 
-def is_typed(seen: Seen) -> bool:
-    """Whether an error was raised that a caller can expect."""
-    return seen["outcome"] == "raised" and str(seen["error"]["type"]).startswith(OWN)
+def _raises(sentence: str = "", holds: Callable[[Seen], object] = lambda _: True) -> Rule:
+    return Rule(f"raises an error that a caller can expect{sentence}", lambda s: s.raised and holds(s))
 
 
-def shown(seen: Seen) -> str:
-    """How it ended, in a few words."""
-    outcome = seen["outcome"]
-    if outcome == "raised":
-        return name_of(seen) if is_typed(seen) else f"bare `{name_of(seen)}`"
-    if outcome == "slept on":
-        last = seen["sleeps"][-1]
-        return f"sleeps {last / 86400:.0f} days" if last > 86400 else f"never ends ({seen['requests']} requests)"
-    return f"still at it after {seen['limit']:.0f} s" if outcome == "hung" else str(outcome)
-
-
-def refuses(seen: Seen) -> Verdict:
-    """An error that a caller can expect, and nothing else, comes out."""
-    if seen["outcome"] == "returned":
-        return Verdict(held=False, words=f"accepts it ({_value(seen)})")
-    return Verdict(is_typed(seen), shown(seen))
-
-
-def _value(seen: Seen) -> str:
-    value = seen.get("value")
-    return f"gives a `{value['type']}`" if isinstance(value, dict) and "type" in value else str(value)
-
-
-def recovers(seen: Seen) -> Verdict:
-    """The fault passes unnoticed: the answer comes."""
-    return Verdict(seen["outcome"] == "returned", "recovers" if seen["outcome"] == "returned" else shown(seen))
-
-
-def answers_all(seen: Seen) -> Verdict:
-    """Every one of many questions is answered."""
-    if seen["outcome"] != "returned":
-        return Verdict(held=False, words=shown(seen))
-    failed = seen["value"]["failed"]
-    return Verdict(not failed, f"{failed} of {seen['value']['asked']} fail" if failed else "all answered")
+refuses = _raises()
+refuses_unsent = _raises(" and sends nothing", lambda s: not s.requests)
+recovers = _returns("returns the answer all the same")
+returns_at_once = _returns("returns without sleeping", lambda s: not s.gap)
+answers_all = _returns("answers every query", lambda s: not s.value["failed"])
+waits_on = _returns("does not take an unknown status for the end", lambda s: s.requests >= 4)
+ends_alike = _returns("ends both clients alike", lambda s: s.value["sync"] == s.value["async"] != "never ends")
+swaps_nothing = _returns("gives each process its own answers", lambda s: not any(s.value.values()))
+saves_whole = _returns("saves a whole version of the file", lambda s: s.file == "whole")
+saves_soundly = _returns("the same, or an error and no file", lambda s: s.file == "whole" or s.file.endswith("no file"))
+keeps_old = _returns("keeps the old file or saves a whole one", lambda s: s.file in FILES.values())
+keeps_victim = _returns("leaves the target of the link alone", lambda s: s.value["link target"] == "precious")
+conceals = _returns("does not show the key", lambda s: not s.value["key"])
+ends = Rule("returns, or raises an error that a caller can expect", lambda s: s.returned or s.raised)
+ends_soon = Rule("the same after at most 4 requests", lambda s: (s.returned or s.raised) and s.requests <= 4)
+sends_nothing = Rule("refuses before any request", lambda s: not s.requests)
+posts_once = Rule("sends a request that costs money once", lambda s: [m for m, *_ in s.log].count("POST") == 1)
+keeps_the_key = Rule("sends the key to no other origin", lambda s: not any(key and other for _, _, key, other in s.log))
+unpickles = Rule("unpickles its error as it was", lambda s: s.outcome == "raised" and s.error["pickles"])
+prints_clean = Rule("raises an error without control characters", lambda s: s.outcome == "raised" and s.error["clean"])
 
 
 def within(seconds: float) -> Rule:
-    """It is over, with an error to expect, in so many seconds of real time."""
-
-    def rule(seen: Seen) -> Verdict:
-        took = shown(seen) if seen["outcome"] == "hung" else f"{shown(seen)} after {seen['seconds']:.1f} s"
-        return Verdict(is_typed(seen) and seen["seconds"] <= seconds, took)
-
-    return rule
-
-
-def ends(seen: Seen) -> Verdict:
-    """It is over at some time, one way or the other, and not by a bare exception."""
-    if seen["outcome"] == "returned":
-        return Verdict(held=True, words="ends")
-    return Verdict(is_typed(seen), shown(seen))
-
-
-def ends_soon(seen: Seen) -> Verdict:
-    """An end is taken for one, and not polled until a time limit."""
-    verdict = ends(seen)
-    late = seen["requests"] > 4
-    return Verdict(
-        verdict.held and not late, f"{verdict.words} after {seen['requests']} requests" if late else verdict.words
-    )
+    """An error within so many seconds of real time."""
+    return _raises(f" within {seconds:g} s", lambda s: s.seconds <= seconds)
 
 
 def tries(most: int) -> Rule:
-    """At most so many requests are made, and an error to expect comes out."""
-
-    def rule(seen: Seen) -> Verdict:
-        made = seen["requests"]
-        outcome = "accepts it" if seen["outcome"] == "returned" else shown(seen)
-        return Verdict(is_typed(seen) and made <= most, f"{outcome}, {made} request{'s' * (made != 1)}")
-
-    return rule
+    """An error after few requests."""
+    return _raises(f", requests: at most {most}", lambda s: s.requests <= most)
 
 
-def posts_once(seen: Seen) -> Verdict:
-    """What costs money is sent once."""
-    sent = sum(method == "POST" for method, *_ in seen["log"])
-    return Verdict(sent == 1, f"sent {sent} time{'s' * (sent != 1)}")
-
-
-def rests(seconds: float) -> Rule:
-    """The next request comes no sooner than asked; or there is none, and an error says so."""
-
-    def rule(seen: Seen) -> Verdict:
-        if seen["requests"] == 1 and is_typed(seen):
-            return Verdict(held=True, words=f"{name_of(seen)} at once")
-        first = seen["sleeps"][0] if seen["sleeps"] else 0.0
-        if seen["outcome"] == "slept on":
-            return Verdict(held=False, words=shown(seen))
-        if seen["outcome"] == "raised" and not is_typed(seen):
-            return Verdict(held=False, words=shown(seen))
-        return Verdict(first >= seconds * 0.95, f"asks again after {first:.1f} s")
-
-    return rule
-
-
-def pauses(seconds: float) -> Rule:
-    """There is a pause before each further request, whatever the server says; and it ends."""
-
-    def rule(seen: Seen) -> Verdict:
-        made = seen["requests"]
-        least = min(seen["sleeps"], default=0.0) if len(seen["sleeps"]) >= made - 1 else 0.0
-        return Verdict(is_typed(seen) and (made == 1 or least >= seconds), f"{made} requests, {least:.1f} s between")
-
-    return rule
+def grows(mebibytes: float) -> Rule:
+    """An error, and flat memory."""
+    return _raises(f" and takes less than {mebibytes:g} MiB", lambda s: s.grown < mebibytes)
 
 
 def exits(seconds: float) -> Rule:
-    """The error comes out, and then the process ends too."""
-
-    def rule(seen: Seen) -> Verdict:
-        if seen["exited"] is None:
-            return Verdict(held=False, words="**the process never ends**")
-        return Verdict(is_typed(seen) and seen["exited"] <= seconds, f"{shown(seen)}, over in {seen['exited']:.0f} s")
-
-    return rule
+    """An error, and the end of the process."""
+    return _raises(f" and exits within {seconds:g} s", lambda s: s.exited is not None and s.exited <= seconds)
 
 
-def small(mebibytes: float) -> Rule:
-    """An error to expect comes out, and memory has grown by less."""
-
-    def rule(seen: Seen) -> Verdict:
-        outcome = "accepts it" if seen["outcome"] == "returned" else shown(seen)
-        held = is_typed(seen) and seen["grown"] < mebibytes
-        return Verdict(held, outcome if seen["outcome"] == "hung" else f"{outcome}, +{seen['grown']:.0f} MiB")
-
-    return rule
+def polls(most: int) -> Rule:
+    """Few polls a minute."""
+    return Rule(f"polls at most {most} times a minute", lambda s: s.gap >= 60 / most)
 
 
-def paced(most: int) -> Rule:
-    """At most so many polls in the first minute of a wait."""
-
-    def rule(seen: Seen) -> Verdict:
-        gap = sum(seen["sleeps"]) / max(len(seen["sleeps"]), 1)
-        polls = 60 / gap if gap else float("inf")
-        return Verdict(polls <= most, f"{polls:.0f} polls a minute")
-
-    return rule
-
-
-def no_first_sleep(seen: Seen) -> Verdict:
-    """A task that is done is given back without sleeping."""
-    first = sum(seen["sleeps"])
-    return Verdict(
-        seen["outcome"] == "returned" and first == 0, f"sleeps {first:.1f} s first" if first else shown(seen)
+def rests(seconds: float) -> Rule:
+    """The delay that the server asks for."""
+    return Rule(
+        "sends no request sooner than asked",
+        lambda s: (s.raised and s.requests == 1) or (ends.holds(s) and s.sleeps and s.sleeps[0] >= seconds * 0.95),
     )
 
 
-def alike(seen: Seen) -> Verdict:
-    """The two clients end alike."""
-    if seen["outcome"] != "returned":
-        return Verdict(held=False, words=shown(seen))
-    sync, other = seen["value"]["sync"], seen["value"]["async"]
-    return Verdict(sync == other != "never ends", f"sync: {sync}, async: {other}")
+def pauses(seconds: float) -> Rule:
+    """A delay before each retry, whatever the server asks for."""
+    return _raises(
+        f" after delays of {seconds:g} s or more",
+        lambda s: len(s.sleeps) >= s.requests - 1 and min(s.sleeps, default=seconds) >= seconds,
+    )
 
 
-def waits_on(seen: Seen) -> Verdict:
-    """A word that it does not know is not taken for the end."""
-    if seen["outcome"] != "returned":
-        return Verdict(held=False, words=shown(seen))
-    early = seen["requests"] < 4
-    return Verdict(not early, "takes it for the end" if early else "waits on")
+def hides(form: str) -> Rule:
+    """The key is not in a form of the error."""
+    sentence = f"has no key in the {form} of an error"
+    return Rule(sentence, lambda s: s.returned or (s.outcome == "raised" and not s.error["keys"][form]))
+
+
+def asks_about(task_id: str) -> Rule:
+    """The id is sent as an id."""
+
+    def holds(seen: Seen) -> bool:
+        if not seen.log:
+            return seen.outcome == "raised"
+        parts, prefix = urlsplit(seen.log[0][1]), PREFIXES.get(seen.library)
+        if prefix is None:
+            return parts.path == "/v1/video/query" and parse_qs(parts.query).get("id") == [task_id]
+        rest = parts.path.removeprefix(prefix).removesuffix("/status" if seen.library == "fal-client" else "")
+        return parts.path.startswith(prefix) and "/" not in rest and unquote(rest) == task_id != ""
+
+    return Rule("sends the id as an id, or nothing", holds, shows_target=True)

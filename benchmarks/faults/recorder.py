@@ -1,6 +1,6 @@
-"""A pytest plugin: which rows of ``tests/faults.md`` the tests that were run stand for, and how those tests ended.
+"""A pytest plugin that records, for each row of `tests/faults.md`, how the tests that carry its id ended.
 
-``python -m pytest -p benchmarks.faults.witness --fault-report=FILE -m fault`` writes ``{id: {outcome: number}}``.
+`python -m pytest -p benchmarks.faults.recorder --fault-report=FILE -m fault` writes `{id: {outcome: count}}`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_SEEN: defaultdict[str, Counter[str]] = defaultdict(Counter)
+_OUTCOMES: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where to write."""
+    """Add the option for the file to write."""
     parser.addoption("--fault-report", type=Path, required=True)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how a test ended, under each of its ids."""
+    """Record the outcome of a test under each of its ids."""
     report = yield
     if report.when == "call" or not report.passed:
         for mark in item.iter_markers("fault"):
-            for one in mark.args:
-                _SEEN[one][report.outcome] += 1
+            for fault in mark.args:
+                _OUTCOMES[fault][report.outcome] += 1
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write it down."""
-    session.config.getoption("--fault-report").write_text(json.dumps(_SEEN, sort_keys=True), "utf-8")
+    """Write the file."""
+    session.config.getoption("--fault-report").write_text(json.dumps(_OUTCOMES, sort_keys=True), "utf-8")
