@@ -1,4 +1,4 @@
-"""Gateways with one defect each: functions from a request and its honest reply to the reply that is sent."""
+"""Gateways with one defect each: functions from a request and its correct reply to the reply that is sent."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from contract_tests.crooked import BEARER, KEY, Crook, Reply, honest
+from contract_tests.crooked import BEARER, KEY, Reply
+from contract_tests.crooked import Crook as Mutation
+from contract_tests.crooked import honest as conforming
 from contract_tests.wire import VIDEO_URL, task
 from kkiai_sdk.contract._messages import values_of
 
 if TYPE_CHECKING:
     from kkiai_sdk.contract._messages import Request
 
-#: The tasks that these gateways know, by what has become of them.
+#: The tasks that these gateways know.
 TASKS: dict[str, dict[str, Any]] = {
     "grok:1b0d9a52-3f2e-4c0b-9a76-2f6f0f8a1c41": {"status": "pending"},
     "grok:2b0d9a52-3f2e-4c0b-9a76-2f6f0f8a1c42": {"status": "processing", "progress": 40},
@@ -28,13 +30,13 @@ MILLISECONDS = 1_767_603_612_345
 SECONDS = MILLISECONDS // 1000
 
 
-def serve(defect: Crook) -> Crook:
-    """The crook of an otherwise honest gateway that knows the four tasks."""
+def serve(defect: Mutation) -> Mutation:
+    """The replies of a gateway that knows the four tasks and has one defect."""
     return lambda request, reply: defect(request, known(request, reply))
 
 
 def known(request: Request, reply: Reply) -> Reply:
-    """The honest reply of a gateway that knows the four tasks."""
+    """The correct reply of a gateway that knows the four tasks."""
     task_id = request.parameter("id") or ""
     is_asked = b"task_not_exist" in reply.body and task_id in TASKS
     return Reply(200, task(id=task_id, **TASKS[task_id])) if is_asked else reply
@@ -42,20 +44,20 @@ def known(request: Request, reply: Reply) -> Reply:
 
 @frozen
 class Defect:
-    """What one gateway does wrong. It may lie below a path."""
+    """The defect of one gateway, which may lie below a path."""
 
     group: str
     name: str
-    crook: Crook
+    mutation: Mutation
     prefix: str = ""
 
 
-def _good(**facts: Any) -> Crook:
+def _good(**facts: Any) -> Mutation:
     """Other fields in every task."""
     return _when(lambda _: True, **facts)
 
 
-def _when(fits: Any, **facts: Any) -> Crook:
+def _when(fits: Any, **facts: Any) -> Mutation:
     return lambda _, reply: reply.but(value=reply.value | facts) if reply.status == 200 and fits(reply.value) else reply
 
 
@@ -63,7 +65,7 @@ def _is(status: str) -> Any:
     return lambda value: value["status"] == status
 
 
-def _without(name: str, fits: Any = lambda _: True) -> Crook:
+def _without(name: str, fits: Any = lambda _: True) -> Mutation:
     def drop(_: Request, reply: Reply) -> Reply:
         if reply.status != 200 or not fits(reply.value):
             return reply
@@ -72,37 +74,37 @@ def _without(name: str, fits: Any = lambda _: True) -> Crook:
     return drop
 
 
-def _on(which: int, /, **facts: Any) -> Crook:
+def _on(which: int, /, **facts: Any) -> Mutation:
     """Other facts of every reply that has this status."""
     return lambda _, reply: reply.but(**facts) if reply.status == which else reply
 
 
-def _unknown(**facts: Any) -> Crook:
+def _unknown(**facts: Any) -> Mutation:
     """Other facts of every reply about a task that does not exist."""
     return lambda _, reply: reply.but(**facts) if b"task_not_exist" in reply.body else reply
 
 
-def _bad_id(**facts: Any) -> Crook:
+def _bad_id(**facts: Any) -> Mutation:
     """Other facts of every reply that refuses an id."""
     return lambda _, reply: reply.but(**facts) if b"bad_id" in reply.body else reply
 
 
-def _body(change: Any) -> Crook:
+def _body(change: Any) -> Mutation:
     """Other bytes in place of every task."""
     return lambda _, reply: reply.but(value=change(reply.body)) if reply.status == 200 else reply
 
 
-def _value(change: Any) -> Crook:
+def _value(change: Any) -> Mutation:
     """Another JSON value in place of every task."""
     return lambda _, reply: reply.but(value=change(reply.value)) if reply.status == 200 else reply
 
 
-def _with_key(answer: Crook) -> Crook:
-    """As if every key were good; ``answer`` may look at the request still."""
+def _with_key(answer: Mutation) -> Mutation:
+    """The reply as if every key were good, if ``answer`` leaves it unchanged."""
 
     def let_in(request: Request, reply: Reply) -> Reply:
         good = (("Authorization", f"Bearer {KEY}"),)
-        return known(request, honest(evolve(request, headers=good))) if answer(request, reply) is reply else reply
+        return known(request, conforming(evolve(request, headers=good))) if answer(request, reply) is reply else reply
 
     return let_in
 
@@ -129,11 +131,11 @@ def _on_quotes(request: Request, reply: Reply) -> Reply:
     return reply.but(status=200, value=task()) if is_injected and reply.status == 400 else reply
 
 
-def _on_method(method: str, **facts: Any) -> Crook:
+def _on_method(method: str, **facts: Any) -> Mutation:
     return lambda request, reply: reply.but(**facts) if request.method == method else reply
 
 
-def _every_second(change: Any) -> Crook:
+def _every_second(change: Any) -> Mutation:
     """Another JSON value in place of every second task; ``change`` gets the number of the answer, too."""
     numbers = count(1)
 
@@ -144,12 +146,13 @@ def _every_second(change: Any) -> Crook:
     return turn
 
 
-def _with_credential(fits: Any) -> Crook:
+def _with_credential(fits: Any) -> Mutation:
     """As if the key were good where ``fits`` says so of the request."""
 
     def let_in(request: Request, reply: Reply) -> Reply:
         good = (("Authorization", f"Bearer {KEY}"),)
-        return known(request, honest(evolve(request, headers=good))) if reply.status == 401 and fits(request) else reply
+        is_let_in = reply.status == 401 and fits(request)
+        return known(request, conforming(evolve(request, headers=good))) if is_let_in else reply
 
     return let_in
 
@@ -158,7 +161,7 @@ def _credential(request: Request) -> str:
     return "".join(values_of(request.headers, "authorization"))
 
 
-def _forwarded(change: Any) -> Crook:
+def _forwarded(change: Any) -> Mutation:
     """Another JSON value in place of every task that is asked for with X-Forwarded-Host."""
 
     def pass_on(request: Request, reply: Reply) -> Reply:
@@ -181,7 +184,7 @@ HTML = b"<!doctype html><title>Sign in</title>"
 NO_TASK = {"code": "task_not_exist", "message": "no such task", "data": None}
 _TIME, _ID, _URL = "status_update_time", "id", "video_url"
 
-_TABLE: dict[str, dict[str, Crook]] = {
+_TABLE: dict[str, dict[str, Mutation]] = {
     "fields": {
         **{f"no {name}": _without(name) for name in task()},
         "an undocumented field": _good(model="veo"),
@@ -396,11 +399,11 @@ _BELOW = frozenset(
     {"over time: times go back", "keys: the bare key does", "methods: POST does the same", "ids: another id"}
     | {"values: seconds", "ids: crashes on letters beyond ASCII", "only when completed: no URL", "framing: NaN"}
 )
-_AT_THE_TOP = tuple(Defect(group, name, crook) for group, rows in _TABLE.items() for name, crook in rows.items())
+_AT_THE_TOP = tuple(Defect(group, name, mutation) for group, rows in _TABLE.items() for name, mutation in rows.items())
 DEFECTS = (
     *_AT_THE_TOP,
     *(
-        Defect("below a path", each.name, each.crook, "/proxy/video")
+        Defect("below a path", each.name, each.mutation, "/proxy/video")
         for each in _AT_THE_TOP
         if f"{each.group}: {each.name}" in _BELOW
     ),
