@@ -166,10 +166,10 @@ sbom: build ## list what the wheel needs at run time, as CycloneDX, into dist/
 .PHONY: lock
 lock: $(DEV_STAMP) ## resolve requirements/ anew (needs the package index)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev $(LOCK) --upgrade -o requirements/dev.txt
-	@$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra cli --extra mock $(LOCK) -c requirements/dev.txt -o requirements/run.txt
+	@$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra cli $(LOCK) -c requirements/dev.txt -o requirements/run.txt
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -c requirements/dev.txt -o requirements/sdk.txt
 	@$(BIN)/uv pip compile pyproject.toml benchmarks/requirements.in requirements/build.in --extra cli --extra aiohttp $(LOCK) -c requirements/dev.txt -o benchmarks/requirements.txt
-	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra mock --extra contract --extra aiohttp $(LOCK) --upgrade --resolution lowest-direct -o requirements/lowest.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra cli --extra contract --extra aiohttp $(LOCK) --upgrade --resolution lowest-direct -o requirements/lowest.txt
 
 .PHONY: clean
 clean: ## remove everything that can be made again

@@ -1,4 +1,4 @@
-"""A server in Python: for where there is no nginx, and for answers that take their time.
+"""A server in Python, for machines without nginx and for answers that take their time.
 
 ``python -m benchmarks.stand_in PORT FILE [SECONDS]``
 """
@@ -8,59 +8,39 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.server import ANSWERS, done_answer
+from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply
+from kkiai_sdk.mock.server import Server, listen
 
 
-class Answering(asyncio.Protocol):
-    """Answers each request of a connection, after a while."""
+@dataclass
+class StandIn:
+    """The handler of every request."""
 
     port: int
     file: Path
-    seconds: float
-    transport: asyncio.Transport
+    seconds: float = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.buffer = transport, b""
+    async def __call__(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> End:
+        """Answer after a while."""
+        await asyncio.sleep(self.seconds)
+        writer.write(self.reply(request.path).encode())
+        return End.KEEP
 
-    def data_received(self, data: bytes) -> None:
-        """Take requests as they come; none has a body to speak of."""
-        self.buffer += data
-        while b"\r\n\r\n" in self.buffer:
-            request, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-            if request == b"0":
-                continue  # the end of a chunked body of nothing, which aiohttp's transport sends along
-            path = request.split(b" ")[1].decode().split("?")[0]
-            asyncio.get_running_loop().call_later(self.seconds, self.answer, path)
-
-    def answer(self, path: str) -> None:
-        """Answer as nginx is told to."""
-        if self.transport.is_closing():
-            return
+    def reply(self, path: str) -> Reply:
+        """Answer as nginx is configured to."""
         if path.endswith(("/content", "/video.mp4")):
-            self.send(self.file.read_bytes(), "video/mp4")
-        elif path == "/done/v1/video/query":
-            self.send(done_answer(f"http://127.0.0.1:{self.port}").encode(), "application/json")
-        else:
-            found = next((answer for start, answer in ANSWERS.items() if path.startswith(start)), {})
-            self.send(json.dumps(found).encode(), "application/json")
-
-    def send(self, body: bytes, kind: str) -> None:
-        """One answer."""
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self.transport.write(head.encode() + body)
-
-
-async def serve(port: int) -> None:
-    """Answer for ever."""
-    server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+            return Reply(200, self.file.read_bytes(), "video/mp4")
+        if path == "/done/v1/video/query":
+            return Reply(200, done_answer(f"http://127.0.0.1:{self.port}").encode())
+        answer = next((ANSWERS[start] for start in ANSWERS if path.startswith(start)), {})
+        return Reply(200, json.dumps(answer).encode())
 
 
 if __name__ == "__main__":
-    Answering.port, Answering.file = int(sys.argv[1]), Path(sys.argv[2])
-    Answering.seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
-    asyncio.run(serve(Answering.port))
+    stand_in = StandIn(int(sys.argv[1]), Path(sys.argv[2]), *map(float, sys.argv[3:4]))
+    with Server(stand_in, {"stand-in": listen(port=stand_in.port)}) as server:
+        server.wait()

@@ -15,8 +15,7 @@ import pytest
 from attrs import evolve
 
 from contract_tests.conftest import LIVE_URL
-from contract_tests.crooked import KEY, gateway
-from contract_tests.crooked import Crook as Mutation
+from contract_tests.faulty_gateway import KEY, Mutation, gateway
 from contract_tests.wire import TASK_ID, task
 from kkiai_sdk.contract import Report, Severity, _fuzz, check
 from kkiai_sdk.contract._messages import values_of

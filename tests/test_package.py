@@ -114,8 +114,8 @@ def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def full(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the wheel and the extras cli and mock."""
-    return install(wheel, tmp_path_factory.mktemp("full"), "cli", "mock")
+    """A Python with the wheel and the extra cli."""
+    return install(wheel, tmp_path_factory.mktemp("full"), "cli")
 
 
 @pytest.fixture
@@ -234,10 +234,10 @@ def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
     """Without its extra, an optional part of the package names it instead of failing with an ImportError."""
     code = (
         "from kkiai_sdk import ConfigurationError\n"
-        "try:\n    from kkiai_sdk.mock import MockGateway; MockGateway()\n"
+        "try:\n    from kkiai_sdk.contract import check; check()\n"
         "except ConfigurationError as error: print(error)"
     )
-    assert 'pip install "kkiai-sdk[mock]"' in run(bare, "-c", code)[1]
+    assert 'pip install "kkiai-sdk[contract]"' in run(bare, "-c", code)[1]
 
 
 @pytest.mark.deep

@@ -21,8 +21,7 @@ WIDTH = 96
 _HEAD = """\
 # The command line
 
-`pip install "kkiai-sdk[cli]"` brings the command `kkiai`; `python -m kkiai_sdk` is the same. `kkiai mock` and
-`kkiai demo` without an id need the extra `mock` as well.
+`pip install "kkiai-sdk[cli]"` brings the command `kkiai`; `python -m kkiai_sdk` is the same.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 

@@ -1,6 +1,6 @@
 """Draws `docs/kkiai-wait.svg`: what `kkiai wait` looks like in a terminal, moving.
 
-Run it from anywhere with `python tools/make_terminal_picture.py [TARGET]`; it needs the extras `cli` and `mock`.
+Run it from anywhere with `python tools/make_terminal_picture.py [TARGET]`; it needs the extra `cli`.
 
 The snapshots come from the mock gateway by way of the real client, and the code of the command line draws them. The
 clock is set by hand, so every run shows the same moments. Viewers that play no animation show one frame of it.

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from contract_tests.crooked import BEARER, KEY, Reply
-from contract_tests.crooked import Crook as Mutation
-from contract_tests.crooked import honest as conforming
+from contract_tests.faulty_gateway import BEARER, KEY, Mutation, Reply, conforming
 from contract_tests.wire import VIDEO_URL, task
 from kkiai_sdk.contract._messages import values_of
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from contract_tests.crooked import KEY, gateway
+from contract_tests.faulty_gateway import KEY, gateway
 from contract_tests.mutants.gateways import DEFECTS, IDS, Defect, serve
 from contract_tests.mutants.sdk import MISTAKES, Mistake
 from kkiai_sdk.contract import check

@@ -197,7 +197,7 @@ def mock(
 ) -> Code:
     """Run a mock gateway on this machine until Ctrl-C.
 
-    Its tasks follow scripts. Prints its address and a command to try. Needs the extra `mock`.
+    Its tasks follow scripts. Prints its address and a command to try.
     """
     from kkiai_sdk.cli import parts as p
 
@@ -218,8 +218,8 @@ def demo(
 ) -> Code:
     """Wait for a task, fetch its video and say where it lies.
 
-    Without an id it plays against a mock gateway (extra `mock`), in about ten seconds; with one, against the
-    real gateway. A video of the same name is replaced.
+    Without an id it plays against a mock gateway, in about ten seconds; with one, against the real gateway. A video of
+    the same name is replaced.
     """
     from kkiai_sdk.cli import parts as p
 

@@ -41,7 +41,7 @@ NO_TASK = "kkiai-doctor:no-such-task"
 #: Seconds between two clocks from which something that is signed for minutes begins to fail.
 MAX_SKEW = 60
 #: The module that shows that an extra is installed.
-EXTRAS = {"cli": "typer", "mock": "uvicorn", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"}
+EXTRAS = {"cli": "typer", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"}
 #: Stand-ins, to check one of the two when the other may be wrong. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
 CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -38,7 +38,7 @@ _MORE = (
 
 def list_scenarios() -> Code:
     """Print the scripted tasks, and those whose answers break."""
-    from kkiai_sdk.mock import faults, scenarios  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk.mock import faults, scenarios  # noqa: PLC0415 (--help needs no server)
 
     found = {f"grok:scenario-{name}": summary for name, summary in scenarios().items()}
     found |= {f"grok:fault-{name}": summary for name, summary in faults().items()}
@@ -50,7 +50,7 @@ def list_scenarios() -> Code:
 
 def serve(*, port: int, host: str, speed: float, faults: Sequence[str], cdn: bool, api_key: str | None) -> Code:
     """Run the mock gateway until Ctrl-C."""
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (--help needs no server)
 
     try:
         with MockGateway(port=port, host=host, speed=speed, faults=faults, cdn=cdn, api_key=api_key) as gateway:
@@ -68,7 +68,7 @@ def gateway_for_demo(connection: Connection, task_id: str | None, speed: float) 
     if task_id is not None:
         yield connection
         return
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (--help needs no server)
 
     with MockGateway(speed=speed) as gateway:
         sys.stderr.write(f"A mock gateway runs at {gateway.base_url}; no key and no network is needed.\n")

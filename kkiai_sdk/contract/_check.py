@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import time
 from contextlib import contextmanager, nullcontext
@@ -56,7 +55,7 @@ def check(
 ) -> Report:
     """Check a gateway against ``openapi.yaml``. Only reads: nothing is created, changed or downloaded there.
 
-    :param base_url: the gateway; None checks the built-in mock gateway (extra ``mock``).
+    :param base_url: the gateway; None checks the built-in mock gateway.
     :param api_key: its key; None takes it from KKIAI_API_KEY.
     :param task_ids: ids of tasks that it knows, best in several states. By default, the example id of the document.
     :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.
@@ -113,10 +112,8 @@ def target(
 
 
 def _mock() -> MockGateway:
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (needs the extra)
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
 
-    # Its log about odd requests is not the caller's concern.
-    logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
     ticks = itertools.count()
     return MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK)
 

@@ -1,4 +1,4 @@
-"""Every fault of the mock gateway comes to the end that it should, with both clients."""
+"""The end of a query and of a download under every fault of the mock gateway, with both clients."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
-#: Seconds for one request: what never ends costs a test so much.
+#: Seconds for one request: the time that a test needs for an answer that never ends.
 PATIENCE = 0.5
 SAMPLE = resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
 
-#: Faults that are none: the answer is understood.
+#: Faults that do no harm: the answer is understood.
 HARMLESS = {
     "bom",
     "close-after",
@@ -33,22 +33,22 @@ HARMLESS = {
     "long-body",
 }
 SLOW = {"stall", "drip-headers", "endless-103", "stall-mid-body", "drip-body"}
-#: What is no HTTP is not asked for again.
+#: Answers that break HTTP are not asked for again.
 FOREIGN = {"not-http", "two-lengths", "negative-length", "huge-headers"}
 BROKEN = {
     *("close", "reset", "close-in-headers", "reset-in-headers"),
     *("short-body", "reset-mid-body", "huge-length", "cut-chunk", "bad-chunk-size"),
 }
-#: What a query of a task with the fault comes to.
+#: The error of a query of a task with the fault, or None.
 QUERIES: dict[str, type[k.APIError] | None] = {
     **dict.fromkeys(HARMLESS),
     **dict.fromkeys(SLOW, k.APITimeoutError),
     **dict.fromkeys(BROKEN, k.APIConnectionError),
     **dict.fromkeys(faults().keys() - HARMLESS - SLOW - BROKEN, k.APIResponseError),
 }
-#: Content codings of a video: not asked for, and not undone.
+#: Content codings of a video, which the client did not ask for and does not undo.
 PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-members", "gzip-chain", "gzip-bomb"}
-#: What a download of a video comes to whose first try has the fault. One that drips would go on for hours, rightly.
+#: The error of a download whose first try has the fault, or None. One that drips would rightly go on for hours.
 VIDEOS: dict[str, type[k.DownloadError] | None] = {
     **dict.fromkeys(faults().keys() - {"drip-body"}),
     **dict.fromkeys(PACKED | FOREIGN, k.DownloadError),
@@ -63,8 +63,8 @@ VIDEOS: dict[str, type[k.DownloadError] | None] = {
 )
 @pytest.mark.fault("J-03", "J-04", "J-05", "J-06", "J-07", "J-08", "J-09", "J-10", "J-11", "J-13", "J-14")
 @pytest.mark.parametrize("name", faults())
-def test_a_query(make: Maker, clock: FakeTime, name: str) -> None:
-    """A query of a task with the fault is an answer, or exactly its error; the next query is fine."""
+def test_query_of_fault_task_is_answer_or_its_error(make: Maker, clock: FakeTime, name: str) -> None:
+    """A query of a task with the fault is an answer, or exactly its error; the next query is answered well."""
     error = QUERIES[name]
     with MockGateway(api_key=KEY, clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE, max_retries=0)
@@ -78,8 +78,8 @@ def test_a_query(make: Maker, clock: FakeTime, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["close", "reset-in-headers", "short-body", "stall", "gzip-truncated", "json-cut"])
-def test_a_passing_fault(make: Maker, clock: FakeTime, name: str) -> None:
-    """A fault that befalls the first request alone is got over by the second, unseen."""
+def test_fault_of_first_request_is_retried_once(make: Maker, clock: FakeTime, name: str) -> None:
+    """After a fault of the first request alone, the second one succeeds and the caller sees no error."""
     with MockGateway(api_key=KEY, faults=[name], clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE, max_retries=1)
         assert client.query("grok:scenario-normal").state is k.TaskState.PENDING
@@ -88,8 +88,8 @@ def test_a_passing_fault(make: Maker, clock: FakeTime, name: str) -> None:
 
 @pytest.mark.fault("B-01", "B-03", "B-04", "B-05", "B-07", "B-13", "N-10", "N-11", "D-11", "D-12", "D-18", "D-20")
 @pytest.mark.parametrize("name", sorted(VIDEOS))
-def test_a_video(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
-    """A video whose first download has the fault is whole in the end, or the error says what happened."""
+def test_video_with_fault_is_whole_or_its_error(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
+    """A video whose first download has the fault is whole in the end, or raises exactly its error."""
     error, target = VIDEOS[name], tmp_path / "v.mp4"
     with MockGateway(api_key=KEY, clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE)

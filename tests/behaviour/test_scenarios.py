@@ -1,4 +1,4 @@
-"""Every script of the mock gateway comes to the end that it should, with both clients."""
+"""The end of every scripted task of the mock gateway, with both clients."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "not-json-200": k.APIResponseError,
     "error-200": VIDEO,
 }
-#: The gateway takes its time over these in earnest, so it must be a fast one.
+#: The gateway really waits before each answer of these, so it must be a fast one.
 REALLY_SLOW = {"slow": 500}
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_scenario(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
+def test_scenario_ends_with_video_or_its_error(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
     """The scenario ends with the sample on disk, or with exactly its error and nothing on disk."""
     target = tmp_path / "v.mp4"
     speed = REALLY_SLOW.get(name, 1)
@@ -104,6 +104,6 @@ def test_scenario(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> No
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([sample] if end == VIDEO else [])
 
 
-def test_the_table_is_complete() -> None:
+def test_table_of_ends_has_every_scenario() -> None:
     """Every scenario has a row, and every row a scenario."""
     assert set(ENDS) == set(scenarios())

@@ -197,7 +197,7 @@ def test_help_is_light() -> None:
     """Help comes without loading the HTTP library and the mock gateway's server."""
     code = (
         "import sys; from kkiai_sdk.cli.main import main; main(['wait', '--help']);"
-        "print([name for name in ('httpx', 'starlette', 'uvicorn', 'asyncio') if name in sys.modules])"
+        "print([name for name in ('httpx', 'h11', 'asyncio') if name in sys.modules])"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -235,14 +235,3 @@ def test_without_the_extra(package: str, monkeypatch: pytest.MonkeyPatch, capsys
     assert main(["wait", "grok:x"]) == 2
     out, err = capsys.readouterr()
     assert (out, err) == ("", f'kkiai: the command line needs {package}: pip install "kkiai-sdk[cli]"\n')
-
-
-@pytest.mark.parametrize("words", [["mock"], ["mock", "--list"], ["demo"]], ids=" ".join)
-def test_without_the_mock_extra(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    """Without the extra mock the commands that need it say what to install."""
-    monkeypatch.chdir(tmp_path)
-    without("uvicorn", monkeypatch)
-    assert main(words) == 2
-    assert 'pip install "kkiai-sdk[mock]"' in capsys.readouterr().err

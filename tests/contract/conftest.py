@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract_tests.crooked import gateway
+from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk.cli.main import main
 from kkiai_sdk.contract import Report, check
@@ -16,7 +16,7 @@ from tests.support.canary import KEY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from contract_tests.crooked import Crook as Mutation
+    from contract_tests.faulty_gateway import Mutation
 
 #: The key that the faulty gateways accept.
 GATEWAY_KEY = "sk-honest"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from contract_tests.crooked import BEARER, Reply, gateway
+from contract_tests.faulty_gateway import BEARER, Reply, gateway
 from contract_tests.mutants.gateways import DEFECTS, IDS, serve
 from kkiai_sdk import ConfigurationError, contract
 from kkiai_sdk.contract import Severity, _probes, check
@@ -23,7 +23,7 @@ from tests.support.canary import KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from contract_tests.crooked import Crook as Mutation
+    from contract_tests.faulty_gateway import Mutation
     from kkiai_sdk.contract._messages import Request
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from contract_tests.crooked import gateway
+from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk.mock import MockGateway
 from tests.contract.conftest import GATEWAY_KEY, Ended

@@ -16,7 +16,7 @@ from kkiai_sdk.contract import Severity
 from tests.contract.conftest import gentle_check
 
 if TYPE_CHECKING:
-    from contract_tests.crooked import Reply
+    from contract_tests.faulty_gateway import Reply
     from kkiai_sdk.contract._messages import Request
 
 #: What only a full check finds.

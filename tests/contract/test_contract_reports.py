@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import evolve
 
-from contract_tests.crooked import gateway
+from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import Report, Severity, baseline_text, check, html, junit, sarif, workflow_commands
@@ -21,8 +21,7 @@ from tests.support.canary import KEY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from contract_tests.crooked import Crook as Mutation
-    from contract_tests.crooked import Reply
+    from contract_tests.faulty_gateway import Mutation, Reply
     from kkiai_sdk.contract._messages import Request
 
 NASTY = "<b>&\x00\x1b[31m\u202e]]>%,:\n🐄\ud800"

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from contract_tests.crooked import KEY as GATEWAY_KEY
-from contract_tests.crooked import Reply, gateway
+from contract_tests.faulty_gateway import KEY as GATEWAY_KEY
+from contract_tests.faulty_gateway import Reply, gateway
 from contract_tests.mutants.gateways import DEFECTS, IDS, serve
 from kkiai_sdk.contract import _http_runner, check, html, junit, sarif
 from kkiai_sdk.contract._messages import values_of
@@ -22,7 +22,7 @@ from tests.contract.conftest import gentle_check
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from contract_tests.crooked import Crook as Mutation
+    from contract_tests.faulty_gateway import Mutation
     from kkiai_sdk.contract import Report
     from kkiai_sdk.contract._messages import Request
 

@@ -1,4 +1,4 @@
-"""The gateway without a network, and on one, with a clock that the test moves."""
+"""The gateway without a network, and a running one with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kkiai_sdk.mock import MockGateway
-from tests.mock.mock_bench import Bench, Clock
+from tests.mock.app_client import AppClient
+from tests.support.clock import FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def bench() -> Bench:
+def app() -> AppClient:
     """The gateway without a network."""
-    return Bench()
+    return AppClient()
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> FakeTime:
     """A clock that the test moves."""
-    return Clock()
+    return FakeTime()
 
 
 @pytest.fixture
-def gateway(clock: Clock) -> Iterator[MockGateway]:
+def gateway(clock: FakeTime) -> Iterator[MockGateway]:
     """A gateway with a key, a CDN and the test's clock, at double speed."""
-    with MockGateway(api_key="sk-good", cdn=True, clock=clock, speed=2) as running:
+    with MockGateway(api_key="sk-good", cdn=True, clock=clock.monotonic, speed=2) as running:
         yield running

@@ -14,8 +14,8 @@ from jsonschema_rs import Draft202012Validator
 from kkiai_sdk.mock import scenarios
 
 if TYPE_CHECKING:
-    from kkiai_sdk.mock._messages import Reply
-    from tests.mock.mock_bench import Bench
+    from kkiai_sdk.mock.messages import Reply
+    from tests.mock.app_client import AppClient
 
 SPEC = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
 RESPONSES: dict[str, Any] = SPEC["paths"]["/v1/video/query"]["get"]["responses"]
@@ -48,22 +48,22 @@ def conforms(reply: Reply) -> bool:
     return Draft202012Validator(schema, validate_formats=True, formats={"uri": is_uri}).is_valid(body)
 
 
-def play(bench: Bench, name: str) -> list[Reply]:
+def play(app: AppClient, name: str) -> list[Reply]:
     """The answers of a scenario from its beginning to after its end."""
-    return [bench.ask(f"grok:scenario-{name}", time) for time in (0.5, 3.5, 7.5, 11.5, 16.5)]
+    return [app.query(f"grok:scenario-{name}", time) for time in (0.5, 3.5, 7.5, 11.5, 16.5)]
 
 
 @pytest.mark.parametrize("name", [name for name in scenarios() if name not in DEVIANT])
 @pytest.mark.fault("M-02")
-def test_scenario_conforms(bench: Bench, name: str) -> None:
+def test_scenario_within_contract_conforms_to_openapi(app: AppClient, name: str) -> None:
     """Every answer of a scenario that is not a breach of contract conforms to openapi.yaml."""
-    assert all(conforms(reply) for reply in play(bench, name))
+    assert all(conforms(reply) for reply in play(app, name))
 
 
 @pytest.mark.parametrize("name", sorted(DEVIANT))
-def test_breach_is_a_breach(bench: Bench, name: str) -> None:
+def test_deviant_scenario_has_answer_that_does_not_conform(app: AppClient, name: str) -> None:
     """A scenario that is listed as a breach of contract has an answer that does not conform."""
-    assert not all(conforms(reply) for reply in play(bench, name))
+    assert not all(conforms(reply) for reply in play(app, name))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_breach_is_a_breach(bench: Bench, name: str) -> None:
         ("id=cow", "Bearer sk-bad", 401),
     ],
 )
-def test_own_answers_conform(bench: Bench, query: str, key: str, status: int) -> None:
-    """What the gateway says of its own accord conforms to openapi.yaml."""
-    reply = bench.send("/v1/video/query", query, authorization=key)
+def test_answer_without_script_conforms_to_openapi(app: AppClient, query: str, key: str, status: int) -> None:
+    """An answer that no script gives conforms to openapi.yaml."""
+    reply = app.send("/v1/video/query", query, authorization=key)
     assert (reply.status, conforms(reply)) == (status, True)

@@ -1,4 +1,4 @@
-"""The gateway over sockets and the same gateway behind respx are one to a client."""
+"""A client sees no difference between the gateway over sockets and the same gateway behind respx."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from importlib.metadata import distribution
+from itertools import count
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,7 +15,7 @@ import respx
 
 from kkiai_sdk import Kkiai, PollPolicy, TaskFailedError, TaskNotFoundError, TaskState
 from kkiai_sdk.mock import MockGateway
-from tests.mock.mock_bench import Bench
+from tests.mock.app_client import AppClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     from kkiai_sdk import Kkiai as Client
 
 
-def behind_respx(bench: Bench, request: httpx.Request) -> httpx.Response:
-    """What the gateway without a network says to a request of the SDK; for it every second is a tenth."""
-    seconds = 0.1 * len(bench.gateway._polls) + 50.5 + 5.0 * sum(bench.gateway._polls.values())
+def behind_respx(app: AppClient, request: httpx.Request, now: float) -> httpx.Response:
+    """The answer of the gateway without a network to a request of the SDK."""
     fields = {name.lower(): value for name, value in request.headers.items()}
-    reply = bench.send(request.url.path, request.url.query.decode(), now=seconds, method=request.method, **fields)
+    reply = app.send(request.url.path, request.url.query.decode(), now=now, method=request.method, **fields)
     return httpx.Response(
         reply.status, headers={"content-type": reply.content_type, **dict(reply.headers)}, content=reply.body
     )
@@ -43,29 +43,29 @@ def client(request: pytest.FixtureRequest) -> Iterator[Client]:
         ):
             yield made
     else:
-        bench = Bench()
+        app, times = AppClient(), count(50.5, 5.0)
         with respx.mock(base_url="http://127.0.0.1:9") as router:
-            router.route().mock(side_effect=lambda sent: behind_respx(bench, sent))
+            router.route().mock(side_effect=lambda sent: behind_respx(app, sent, next(times)))
             with Kkiai("sk-good", base_url="http://127.0.0.1:9", poll=poll, max_retries=0) as made:
                 yield made
 
 
 @pytest.mark.fault("M-03")
-def test_a_life(client: Client) -> None:
+def test_task_over_mock_and_respx_completes_with_url(client: Client) -> None:
     """A task is pending, and done in the end, with a URL of the gateway's."""
     assert client.query("grok:scenario-normal").state is TaskState.PENDING
     assert (client.wait("grok:scenario-normal").video_url or "").endswith("/files/grok-scenario-normal.mp4")
 
 
 @pytest.mark.fault("M-03")
-def test_a_failure(client: Client) -> None:
-    """A task that fails says why."""
+def test_failed_task_over_mock_and_respx_raises_its_reason(client: Client) -> None:
+    """A task that fails raises an error with the reason."""
     with pytest.raises(TaskFailedError, match="refused by the filter"):
         client.wait("grok:scenario-fails")
 
 
 @pytest.mark.fault("M-03")
-def test_an_unknown_task(client: Client) -> None:
+def test_unknown_task_over_mock_and_respx_is_not_found(client: Client) -> None:
     """A task that does not exist is not found."""
     with pytest.raises(TaskNotFoundError):
         client.query("nothing")
@@ -73,7 +73,7 @@ def test_an_unknown_task(client: Client) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("M-05")
-def test_pytest_loads_nothing_of_the_sdk() -> None:
+def test_pytest_in_empty_folder_loads_nothing_of_sdk() -> None:
     """The SDK hooks into nothing: a run of pytest in an empty folder has not imported it."""
     assert [entry.group for entry in distribution("kkiai-sdk").entry_points] == ["console_scripts"]
     run = "pytest.main(['-q', '--co', '-p', 'no:cacheprovider', '/dev/null'])"
@@ -84,7 +84,7 @@ def test_pytest_loads_nothing_of_the_sdk() -> None:
 
 @pytest.mark.fault("M-08")
 @pytest.mark.parametrize("address", [("192.0.2.7", 80), ("203.0.113.1", 443)])
-def test_no_test_reaches_the_network(address: tuple[str, int]) -> None:
+def test_connection_beyond_loopback_fails_at_once(address: tuple[str, int]) -> None:
     """An attempt of a test to connect to another machine fails at once."""
     with socket.socket() as one, pytest.raises(AssertionError, match="tried to reach"):
         one.connect(address)

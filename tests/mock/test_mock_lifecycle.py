@@ -1,4 +1,4 @@
-"""The gateway as an object: starting, closing, options, what it says of itself, and a missing extra."""
+"""The gateway as an object: start and close, options, banner and repr, and the packages that it needs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import httpx
 import pytest
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.mock import MockGateway, scenarios
+from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.mock.mock_bench import Clock
+    from tests.support.clock import FakeTime
 
 KEY = {"authorization": "Bearer sk-good"}
 
@@ -32,11 +32,11 @@ def threads() -> set[threading.Thread]:
 
 
 @pytest.mark.fault("M-06")
-def test_close_leaves_nothing(clock: Clock) -> None:
+def test_closed_gateway_leaves_no_thread_or_socket(clock: FakeTime) -> None:
     """After the block there is no thread and nobody listens, even with a client still connected."""
     before = threads()
     with httpx.Client() as client:
-        with MockGateway(clock=clock, cdn=True) as gateway:
+        with MockGateway(clock=clock.monotonic, cdn=True) as gateway:
             urls = [gateway.base_url, str(gateway.cdn_url)]
             assert [client.get(url).status_code for url in urls] == [404, 404]
             assert len(threads() - before) == 1
@@ -47,7 +47,7 @@ def test_close_leaves_nothing(clock: Clock) -> None:
     gc.collect()  # a socket that was left open would warn here, and warnings are errors
 
 
-def test_closing_at_once_and_twice() -> None:
+def test_gateway_closed_at_once_and_twice_ends() -> None:
     """A gateway that is closed before it answered anything ends, and closing it again does nothing."""
     before = threads()
     gateway = MockGateway()
@@ -58,7 +58,7 @@ def test_closing_at_once_and_twice() -> None:
     assert threads() == before
 
 
-def test_close_cuts_a_slow_answer_short() -> None:
+def test_close_during_delayed_answer_sends_it_at_once() -> None:
     """Closing does not wait for the delay of an answer that is under way; the answer is sent."""
     arrived = threading.Event()
 
@@ -76,38 +76,38 @@ def test_close_cuts_a_slow_answer_short() -> None:
 
 
 @pytest.mark.fault("M-07")
-def test_two_gateways_are_two_worlds(clock: Clock) -> None:
+def test_two_gateways_share_no_tasks_or_records(clock: FakeTime) -> None:
     """Two gateways at once have their own addresses, tasks and records."""
-    with MockGateway(clock=clock) as one, MockGateway(clock=clock) as two:
+    with MockGateway(clock=clock.monotonic) as one, MockGateway(clock=clock.monotonic) as two:
         for gateway, asked in ((one, 1), (two, 1), (one, 2)):
             url = f"{gateway.base_url}/v1/video/query?id=grok:scenario-flaky"
             assert httpx.get(url, headers=KEY).status_code == (503 if asked == 2 else 200)
         assert (len(one.requests), len(two.requests)) == (2, 1)
 
 
-def test_use_from_another_thread(clock: Clock) -> None:
+def test_gateway_in_other_thread_serves_requests(clock: FakeTime) -> None:
     """A gateway can be started, asked and closed away from the main thread."""
 
     def visit() -> int:
-        with MockGateway(clock=clock) as gateway:
+        with MockGateway(clock=clock.monotonic) as gateway:
             return httpx.get(gateway.base_url).status_code
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(visit).result(60) == 404
 
 
-def test_use_inside_an_event_loop(clock: Clock) -> None:
+def test_gateway_in_event_loop_serves_its_coroutines(clock: FakeTime) -> None:
     """A gateway serves the coroutines of the thread that started it."""
 
     async def visit() -> int:
-        with MockGateway(clock=clock) as gateway:
+        with MockGateway(clock=clock.monotonic) as gateway:
             async with httpx.AsyncClient() as client:
                 return (await client.get(gateway.base_url)).status_code
 
     assert asyncio.run(visit()) == 404
 
 
-def test_wait_ends_when_the_gateway_is_closed() -> None:
+def test_wait_ends_when_gateway_is_closed() -> None:
     """wait() blocks for as long as the gateway serves."""
     with ThreadPoolExecutor(1) as pool, MockGateway() as gateway:
         waiting = pool.submit(gateway.wait)
@@ -116,7 +116,7 @@ def test_wait_ends_when_the_gateway_is_closed() -> None:
         waiting.result(60)
 
 
-def test_started_once() -> None:
+def test_second_start_is_refused_even_after_close() -> None:
     """A gateway that was started cannot be started again, not even after it was closed."""
     with MockGateway() as gateway, pytest.raises(ConfigurationError, match="make a new one"):
         gateway.start()
@@ -125,8 +125,8 @@ def test_started_once() -> None:
 
 
 @pytest.mark.parametrize("use", [lambda g: g.base_url, lambda g: g.cdn_url, lambda g: g.banner(), lambda g: g.wait()])
-def test_not_started(use: Callable[[MockGateway], object]) -> None:
-    """What needs a running gateway says so when there is none."""
+def test_use_before_start_is_refused(use: Callable[[MockGateway], object]) -> None:
+    """A property or method that needs a running gateway raises an error that says so."""
     with pytest.raises(ConfigurationError, match=r"start\(\)"):
         use(MockGateway())
 
@@ -142,14 +142,14 @@ def test_not_started(use: Callable[[MockGateway], object]) -> None:
     ],
 )
 @pytest.mark.fault("M-01")
-def test_bad_option(option: str, value: Any) -> None:
+def test_option_out_of_range_is_named(option: str, value: Any) -> None:
     """An option out of its range is named, and a key is never repeated."""
     with pytest.raises(ConfigurationError, match=option) as caught:
         MockGateway(**{option: value})
     assert option != "api_key" or not value or str(value) not in str(caught.value).replace("512", "")
 
 
-def test_port_in_use(gateway: MockGateway) -> None:
+def test_port_in_use_is_named(gateway: MockGateway) -> None:
     """A port that is taken is named, and nothing is left behind."""
     port = httpx.URL(gateway.base_url).port or 0
     with pytest.raises(ConfigurationError, match=f"port {port} of 127.0.0.1 cannot be used"):
@@ -161,8 +161,8 @@ def test_port_in_use(gateway: MockGateway) -> None:
     [("localhost", "http://127.0.0.1:"), ("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")],
 )
 @pytest.mark.fault("M-01")
-def test_loopback_hosts(host: str, start: str) -> None:
-    """The gateway listens where it was told to, if that is this machine."""
+def test_gateway_listens_on_named_loopback_host(host: str, start: str) -> None:
+    """The gateway listens on the host that is named, if that is this machine."""
     if host == "::1" and not _has_ipv6():
         pytest.skip("this machine has no IPv6 loopback address")
     with MockGateway(host=host) as gateway:
@@ -178,48 +178,38 @@ def _has_ipv6() -> bool:
     return True
 
 
-def test_banner_can_be_pasted(clock: Clock) -> None:
+def test_banner_has_command_that_can_be_pasted(clock: FakeTime) -> None:
     """The banner holds the address, the speed and a command line with a key that works."""
-    with MockGateway(clock=clock, speed=10) as gateway:
+    with MockGateway(clock=clock.monotonic, speed=10) as gateway:
         lines = gateway.banner().splitlines()
     command = f"  KKIAI_BASE_URL={gateway.base_url} KKIAI_API_KEY=sk-mock kkiai wait grok:scenario-normal"
     assert lines[0] == f"Mock gateway: {gateway.base_url} (speed 10)"
     assert command in lines
 
 
-def test_speed_is_that_of_the_clock_unless_told() -> None:
-    """A gateway lives at the speed of its clock by default."""
+def test_default_speed_is_that_of_clock() -> None:
+    """By default a gateway second is a second of the clock."""
     assert repr(MockGateway()) == "MockGateway(not started, speed=1)"
 
 
-def test_own_key_is_not_shown(gateway: MockGateway) -> None:
-    """A key of one's own is in neither the banner nor the repr; the CDN's address is in the banner."""
+def test_own_key_is_in_neither_banner_nor_repr(gateway: MockGateway) -> None:
+    """A key of the caller's own is in neither the banner nor the repr; the CDN's address is in the banner."""
     assert gateway.api_key == "sk-good"
     assert "sk-good" not in gateway.banner() + repr(gateway) + repr(MockGateway(api_key="sk-good"))
     assert f"Video files:  {gateway.cdn_url}" in gateway.banner()
 
 
-@pytest.mark.parametrize("missing", ["uvicorn", "starlette"])
-def test_without_the_extra(missing: str) -> None:
-    """Without the extra, the import says what to install."""
+def test_gateway_without_any_extra_serves_requests() -> None:
+    """The gateway needs no package but those that the SDK itself needs."""
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
-sys.modules[{missing!r}] = None
-from kkiai_sdk import ConfigurationError
-try:
-    import kkiai_sdk.mock
-except ConfigurationError as error:
-    print(error)
+for name in ("aiohttp", "click", "rich", "schemathesis", "starlette", "typer", "uvicorn", "yaml"):
+    sys.modules[name] = None
+from kkiai_sdk import Kkiai
+from kkiai_sdk.mock import MockGateway
+with MockGateway() as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
+    print(client.query("grok:scenario-normal").status)
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert missing in told
-    assert 'pip install "kkiai-sdk[mock]"' in told
-
-
-def test_scenarios_can_be_listed() -> None:
-    """The listing gives names that can be put into an id, with what they do."""
-    listing = scenarios()
-    assert listing["fails"] == "ends as failed, with a message and a code"
-    assert listing["other-url-data-0-url"] == "the URL in data[0].url"
-    assert all(name == name.strip().lower() and " " not in name for name in listing)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "pending\n"

@@ -1,221 +1,262 @@
-"""The running gateway, over sockets of this machine."""
+"""The server below the gateway and below the raw servers of the tests: connections, requests, and how both end."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import struct
-from importlib import resources
+import ssl
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
+import trustme
 
-from kkiai_sdk.mock import MockGateway
+from kkiai_sdk.mock import server as server_module
+from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply
+from kkiai_sdk.mock.server import Server, listen
+from tests.support.leaks import Belongings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from tests.mock.mock_bench import Clock
-
-    Ask = Callable[[str], httpx.Response]
-
-KEY = {"authorization": "Bearer sk-good"}
+GOOD = Reply(200, b"good").encode()
 
 
-@pytest.fixture
-def client(gateway: MockGateway) -> Iterator[httpx.Client]:
-    """A client of the gateway that sends the key."""
-    with httpx.Client(base_url=gateway.base_url, headers={"authorization": "Bearer sk-good"}) as opened:
-        yield opened
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    before = Belongings()
+    yield
+    before.assert_unchanged()
 
 
-@pytest.fixture
-def ask(client: httpx.Client) -> Ask:
-    """Query one task over HTTP."""
-    return lambda task_id: client.get("/v1/video/query", params={"id": task_id})
+class Running:
+    """A running server, the requests it received, and an answer for each path."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[ReceivedRequest] = []
+        self.released = threading.Event()
+        self._listener = listen()
+        self.address: tuple[str, int] = self._listener.getsockname()
+        self.server = Server(self._answer, {"one": self._listener}, tls=tls)
+
+    async def _answer(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> End:
+        self.requests.append(request)
+        if request.path == "/error":
+            raise LookupError("the handler failed")
+        if request.path == "/block":
+            await asyncio.to_thread(self.released.wait)
+        if request.path in {"/fin", "/rst", "/hang"}:
+            writer.write(b"HTTP/1.1 200 half a he")
+            return End[request.path[1:].upper()]
+        if request.path == "/flood":
+            while True:
+                writer.write(bytes(1 << 20))
+                await writer.drain()
+        writer.write(GOOD if request.path != "/path" else request.target.encode())
+        return End.KEEP
+
+    def connect(self, tls: ssl.SSLContext | None = None) -> socket.socket:
+        """Connect, with TLS if its client side is given."""
+        connection = socket.create_connection(self.address)
+        return tls.wrap_socket(connection, server_hostname="127.0.0.1") if tls else connection
 
 
-def sample() -> bytes:
-    """The bytes of the sample video."""
-    return resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
+@contextmanager
+def serving(tls: ssl.SSLContext | None = None) -> Iterator[Running]:
+    """A server for as long as the context."""
+    running = Running(tls)
+    with running.server:
+        yield running
 
 
-def video_url(ask: Ask, clock: Clock, task_id: str) -> str:
-    """Let a task live to its end and give its URL."""
-    ask(task_id)
-    clock.now += 30
-    return str(ask(task_id).json()["video_url"])
+def request(path: str = "/", *fields: str, method: str = "GET") -> bytes:
+    """The bytes of a request without a body."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", "host: here", *fields, "", ""]).encode()
 
 
-def test_tasks_live_by_the_clock_times_the_speed(ask: Ask, clock: Clock) -> None:
-    """At double speed a task runs after one second of the clock and is completed after five."""
-    told = []
-    for seconds in (0.0, 0.9, 0.2, 3.8, 0.2):
-        clock.now += seconds
-        told.append(ask("grok:scenario-normal").json()["status"])
-    assert told == ["pending", "pending", "processing", "processing", "completed"]
+def receive(connection: socket.socket, size: int) -> bytes:
+    """Exactly so many bytes, or fewer at the end of the connection."""
+    data = b""
+    while len(data) < size and (more := connection.recv(size - len(data))):
+        data += more
+    return data
 
 
-def test_time_begins_with_the_gateway(ask: Ask, clock: Clock) -> None:
-    """The gateway's calendar starts with 2026 when it is started, so that times are the same in every run."""
-    clock.now += 3
-    assert ask("grok:scenario-normal").json()["status_update_time"] == 1_767_225_600_000 + 6_000
+def test_kept_connection_answers_one_request_after_another() -> None:
+    """Requests over one connection have its number; another connection has the next one."""
+    with serving() as running:
+        for _ in range(2):
+            with running.connect() as connection:
+                for _ in range(2):
+                    connection.sendall(request())
+                    assert receive(connection, len(GOOD)) == GOOD
+    assert [(each.connection, each.server) for each in running.requests] == [(0, "one")] * 2 + [(1, "one")] * 2
 
 
-def test_headers_of_an_answer(ask: Ask) -> None:
-    """An answer is JSON with a length and a request id."""
-    response = ask("grok:scenario-normal")
-    assert response.headers["content-type"] == "application/json"
-    assert int(response.headers["content-length"]) == len(response.content)
-    assert response.headers["x-oneapi-request-id"] == "mock-00000001"
+def test_pipelined_requests_are_answered_in_order() -> None:
+    """Requests that arrive in one piece, the last one cut, are answered one by one as they are complete."""
+    whole = request("/path?a") + request("/path?b", "content-length: 3", method="POST") + b"xyz" + request("/path?c")
+    with serving() as running, running.connect() as connection:
+        connection.sendall(whole[:-1])
+        assert receive(connection, 14) == b"/path?a/path?b"
+        connection.sendall(whole[-1:])
+        assert receive(connection, 7) == b"/path?c"
+    assert [(each.method, each.query, each.body) for each in running.requests] == [
+        ("GET", "a", b""),
+        ("POST", "b", b"xyz"),
+        ("GET", "c", b""),
+    ]
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS", "TRACE"])
-def test_other_methods(client: httpx.Client, method: str) -> None:
-    """Other methods than GET are refused over the network too."""
-    response = client.request(method, "/v1/video/query")
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+@pytest.mark.parametrize(
+    "target", ["/%ff/..//a?b=%00&c", "*", "http://other.test/a?b", "other.test:443", "/" + "a" * 9000]
+)
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "CONNECT", "TRACE", "COW", "delete"])
+def test_any_method_and_target_reach_the_handler(method: str, target: str) -> None:
+    """Whatever the method and the target, the request is handled as sent and the connection is kept."""
+    with serving() as running, running.connect() as connection:
+        for _ in range(2):
+            connection.sendall(request(target, method=method))
+            assert receive(connection, len(GOOD)) == GOOD
+    assert [(each.method, each.target) for each in running.requests] == [(method, target)] * 2
 
 
-def test_wrong_key(gateway: MockGateway) -> None:
-    """A wrong key is told to authenticate."""
-    response = httpx.get(f"{gateway.base_url}/v1/video/query?id=cow", headers={"authorization": "Bearer sk-bad"})
-    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+@pytest.mark.parametrize(("version", "field"), [("1.1", "connection: close"), ("1.0", "connection: keep-alive")])
+def test_request_for_one_answer_ends_connection(version: str, field: str) -> None:
+    """A connection ends after the answer if the client said so, or speaks HTTP/1.0."""
+    with serving() as running, running.connect() as connection:
+        connection.sendall(request("/", field).replace(b"HTTP/1.1", f"HTTP/{version}".encode()))
+        assert receive(connection, 1000) == GOOD
 
 
-@pytest.mark.parametrize("status", [401, 429, 500, 520, 529])
-def test_scripted_status(ask: Ask, status: int) -> None:
-    """Scripted statuses arrive as they are, also those that no standard knows."""
-    assert ask(f"grok:scenario-http-{status}").status_code == status
+def test_expected_continue_is_sent_before_body() -> None:
+    """A client that waits for 100 Continue gets it, and its body is read then."""
+    with serving() as running, running.connect() as connection:
+        connection.sendall(request("/", "content-length: 4", "expect: 100-continue", method="PUT"))
+        assert receive(connection, 25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"body")
+        assert receive(connection, len(GOOD)) == GOOD
+    assert [each.body for each in running.requests] == [b"body"]
 
 
-def test_finished_video_is_on_the_cdn(ask: Ask, clock: Clock, gateway: MockGateway) -> None:
-    """The URL of a finished task leads to the CDN, which gives the whole video to anyone."""
-    url = video_url(ask, clock, "grok:scenario-normal")
-    assert url.startswith(f"{gateway.cdn_url}/files/")
-    response = httpx.get(url)
-    assert (response.status_code, response.headers["content-type"]) == (200, "video/mp4")
-    assert response.content == sample()
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"moo\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: here\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        request("/", "content-length: -1"),
+        request("/", "content-length: 11", method="POST") + bytes(11),
+        request("/", "x: " + "a" * (1 << 20)),
+    ],
+)
+def test_malformed_or_large_request_is_refused(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is malformed, or whose head or body is too large, gets a 400 and no handler."""
+    monkeypatch.setattr(server_module, "MAX_BODY", 10)
+    with serving() as running, running.connect() as connection:
+        connection.sendall(sent)
+        assert receive(connection, 1000) == server_module.BAD_REQUEST
+    assert running.requests == []
 
 
-def test_range_over_the_network(gateway: MockGateway) -> None:
-    """A part of the video arrives with its place and length."""
-    response = httpx.get(f"{gateway.base_url}/files/a.mp4", headers={"range": "bytes=100-299"})
-    assert (response.status_code, response.headers["content-length"]) == (206, "200")
-    assert response.headers["content-range"] == f"bytes 100-299/{len(sample())}"
-    assert response.content == sample()[100:300]
+def test_connection_ended_inside_request_is_not_handled() -> None:
+    """A client that leaves in the middle of a request gets nothing, and the next client is served."""
+    with serving() as running:
+        with running.connect() as connection:
+            connection.sendall(request()[:-1])
+            connection.shutdown(socket.SHUT_WR)
+            assert receive(connection, 1) == b""
+        with running.connect() as connection:
+            connection.sendall(request())
+            connection.shutdown(socket.SHUT_WR)
+            assert receive(connection, 1000) == GOOD
+    assert len(running.requests) == 1
 
 
-def test_head_of_a_file(gateway: MockGateway) -> None:
-    """HEAD tells the length of the video and sends none of it."""
-    response = httpx.head(f"{gateway.cdn_url}/files/a.mp4")
-    assert (response.headers["content-length"], response.content) == (str(len(sample())), b"")
+@pytest.fixture(params=["plain", "TLS"])
+def sides(request: pytest.FixtureRequest) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """The two sides of TLS, or none."""
+    if request.param == "plain":
+        return None, None
+    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    return server_side, client_side
 
 
-def test_cdn_refuses_and_records_a_key(gateway: MockGateway) -> None:
-    """A key that leaks to the CDN is refused, and the test can see it."""
-    response = httpx.get(f"{gateway.cdn_url}/files/a.mp4", headers=KEY)
-    assert response.status_code == 400
-    assert [(each.server, each.header("Authorization")) for each in gateway.requests] == [("cdn", "Bearer sk-good")]
-
-
-def test_cdn_answers_no_queries(gateway: MockGateway) -> None:
-    """The CDN knows files only."""
-    assert httpx.get(f"{gateway.cdn_url}/v1/video/query?id=cow").status_code == 404
-
-
-def test_truncated_video_is_cut_once(ask: Ask, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    """The first download breaks off in the middle, the rest can be fetched from there, and no server complains."""
-    url, half = video_url(ask, clock, "grok:scenario-truncated-video"), len(sample()) // 2
-    with httpx.stream("GET", url) as response, pytest.raises(httpx.RemoteProtocolError, match=f"received {half} bytes"):
-        response.read()
-    headers = {"range": f"bytes={half}-", "if-range": response.headers["etag"]}
-    assert httpx.get(url, headers=headers).content == sample()[half:]
-    assert httpx.get(url).content == sample()
-    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
-
-
-def test_signed_url_survives_a_client(ask: Ask, clock: Clock) -> None:
-    """A client that leaves the URL as it is gets the video."""
-    assert httpx.get(video_url(ask, clock, "grok:scenario-signed-url")).content == sample()
-
-
-def test_redirect_to_the_cdn(ask: Ask, clock: Clock, client: httpx.Client, gateway: MockGateway) -> None:
-    """The redirecting URL needs the key and leads to the CDN."""
-    url = video_url(ask, clock, "grok:scenario-redirect-url")
-    assert httpx.get(url).status_code == 401
-    assert client.get(url).headers["location"] == f"{gateway.cdn_url}/files/grok-scenario-redirect-url.mp4"
-
-
-def test_requests_are_recorded_as_sent(client: httpx.Client, gateway: MockGateway) -> None:
-    """Requests are recorded with method, raw path, query and headers, and the key is not in their repr."""
-    client.get("/a%2Fb?id=x%20y&z", headers={"X-Cow": "moo"})
-    (received,) = gateway.requests
-    assert (received.method, received.path, received.query, received.server) == (
-        "GET",
-        "/a%2Fb",
-        "id=x%20y&z",
-        "gateway",
-    )
-    assert (received.header("x-cow"), received.parameter("id"), received.parameter("cow")) == ("moo", "x y", None)
-    assert "sk-good" not in repr(received)
-
-
-def test_old_requests_are_forgotten(
-    client: httpx.Client, gateway: MockGateway, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["/fin", "/rst", "/hang"])
+def test_end_of_handler_decides_end_of_connection(
+    sides: tuple[ssl.SSLContext | None, ssl.SSLContext | None], path: str
 ) -> None:
-    """A gateway that runs for long remembers the latest requests only."""
-    monkeypatch.setattr("kkiai_sdk.mock._server.REMEMBERED", 2)
-    seen = []
-    for number in range(6):
-        client.get(f"/{number}")
-        seen.append([request.path for request in gateway.requests])
-    assert seen[3:] == [["/0", "/1", "/2", "/3"], ["/2", "/3", "/4"], ["/2", "/3", "/4", "/5"]]
+    """After bytes that are not HTTP the connection is closed, reset, or kept in silence, over TLS as well."""
+    server_side, client_side = sides
+    with serving(server_side) as running, running.connect(client_side) as connection:
+        connection.sendall(request(path))
+        assert receive(connection, 22) == b"HTTP/1.1 200 half a he"
+        if path == "/rst" and client_side is None:
+            with pytest.raises(ConnectionResetError):
+                connection.recv(1)
+        elif path == "/rst":  # OpenSSL may take a reset for the end
+            with suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+        elif path == "/fin":
+            assert connection.recv(1) == b""
+        else:
+            connection.setblocking(False)
+            with pytest.raises((BlockingIOError, ssl.SSLWantReadError)):
+                connection.recv(1)
 
 
-def test_without_cdn_the_gateway_serves_the_files(clock: Clock) -> None:
-    """Without a CDN there is no second address, and the URL of a task leads to the gateway."""
-    with MockGateway(clock=clock) as gateway:
-        assert gateway.cdn_url is None
-        headers = {"authorization": f"Bearer {gateway.api_key}"}
-        task = f"{gateway.base_url}/v1/video/query?id=grok:scenario-expired-url"
-        url = httpx.get(task, headers=headers).json()["video_url"]
-        assert url.startswith(gateway.base_url)
-        assert httpx.get(url).status_code == 403
-        assert httpx.get(httpx.get(task, headers=headers).json()["video_url"]).content == sample()
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", request()])
+def test_close_ends_tls_handshake_that_goes_nowhere(sent: bytes) -> None:
+    """A server that is closed ends connections whose handshake has not begun, has stopped, or is none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with serving(context) as running, running.connect() as connection:
+        connection.sendall(sent)
+        running.server.close()
+    assert running.requests == []
 
 
-@pytest.mark.parametrize("rubbish", [b"moo\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"a" * 70_000 + b"\r\n\r\n"])
-def test_broken_http_is_answered_in_json(gateway: MockGateway, rubbish: bytes) -> None:
-    """What is not HTTP, or has a header without end, is told so in JSON with a request id."""
-    address = httpx.URL(gateway.base_url)
-    answer = b""
-    with socket.create_connection((address.host, address.port or 0)) as connection:
-        connection.sendall(rubbish)
-        while chunk := connection.recv(65_536):
-            answer += chunk
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
-    assert b"x-oneapi-request-id: " in head
-    assert body.startswith(b'{"error":{"message":')
+@pytest.mark.parametrize("path", ["/", "/hang", "/flood"])
+def test_close_ends_connections_in_every_state(path: str) -> None:
+    """A server that is closed ends connections that are new, idle, silent, or full."""
+    with serving() as running, running.connect() as connection, running.connect():
+        connection.sendall(request(path))
+        assert connection.recv(1)
+        running.server.close()
 
 
-def boxes(data: bytes) -> list[tuple[str, int]]:
-    """The top-level boxes of an MP4 file and their lengths in bytes."""
-    found, place = [], 0
-    while place < len(data):
-        length, name = struct.unpack_from(">I4s", data, place)
-        found.append((name.decode("ascii"), length))
-        place += max(length, 8)
-    return found
+def test_blocking_handler_leaves_other_connections_alone() -> None:
+    """A handler that blocks in a thread does not stop other connections."""
+    with serving() as running, running.connect() as blocked, running.connect() as other:
+        blocked.sendall(request("/block"))
+        other.sendall(request())
+        assert receive(other, len(GOOD)) == GOOD
+        running.released.set()
+        assert receive(blocked, len(GOOD)) == GOOD
 
 
-def test_sample_is_a_small_whole_video() -> None:
-    """The sample is an H.264 MP4 of at most 300 KB whose index comes before its pictures."""
-    data = sample()
-    found = boxes(data)
-    assert sum(length for _, length in found) == len(data) <= 300_000
-    names = [name for name, _ in found]
-    assert names[0] == "ftyp"
-    assert names.index("moov") < names.index("mdat")
-    assert b"avc1" in data[: sum(length for name, length in found if name in {"ftyp", "moov"})]
+def test_client_that_leaves_while_sent_to_is_forgotten() -> None:
+    """A client that goes away in the middle of an answer is no error."""
+    with serving() as running:
+        with running.connect() as connection:
+            connection.sendall(request("/flood"))
+            assert connection.recv(1)
+        with running.connect() as connection:
+            connection.sendall(request())
+            assert receive(connection, len(GOOD)) == GOOD
+
+
+def test_error_of_handler_is_raised_by_close_once() -> None:
+    """An error of a handler ends its connection and is raised when the server is closed, and not again."""
+    running = Running()
+    running.server.start()
+    with running.connect() as connection:
+        connection.sendall(request("/error"))
+        assert receive(connection, 1) == b""
+    with pytest.raises(LookupError, match="the handler failed"):
+        running.server.close()
+    running.server.close()

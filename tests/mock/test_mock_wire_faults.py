@@ -1,4 +1,4 @@
-"""The faults that the mock gateway can play: which there are, what is sent, and what they stand for."""
+"""The faults of the mock gateway: their names, the bytes they send, and the rows of tests/faults.md they stand for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kkiai_sdk.mock import MockGateway, faults, scenarios
 from tests.sources import ROOT
 
 if TYPE_CHECKING:
-    from tests.mock.mock_bench import Clock
+    from tests.support.clock import FakeTime
 
-#: What the mock plays for a row of tests/faults.md: faults and scenarios.
+#: The faults and scenarios of the mock for a row of tests/faults.md.
 SERVED: dict[str, tuple[str, ...]] = {
     "N-05": ("stall",),
     "N-06": ("close", "reset"),
@@ -87,8 +87,8 @@ def rows(families: str) -> set[str]:
 
 
 @pytest.mark.fault("M-04")
-def test_every_fault_that_a_server_plays_has_a_name() -> None:
-    """Each row about an answer names what the mock plays for it, or why it plays nothing; no name is left over."""
+def test_every_fault_of_servers_has_a_name() -> None:
+    """Each row about an answer has names of the mock, or a reason for none; no name is left over."""
     assert rows("NBJH") - SERVED.keys() - UNSERVED.keys() == set()
     assert SERVED.keys() & UNSERVED.keys() == set()
     assert (SERVED.keys() | UNSERVED.keys()) - rows("NBJHD") == set()
@@ -97,14 +97,14 @@ def test_every_fault_that_a_server_plays_has_a_name() -> None:
     assert faults().keys() - named == set()
 
 
-def test_names_and_summaries() -> None:
+def test_fault_names_and_summaries_are_well_formed() -> None:
     """A name is words joined by hyphens, different from every scenario's; a summary is one line."""
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in faults())
     assert all("\n" not in text and len(text) < 80 for text in faults().values())
     assert faults().keys() & scenarios().keys() == set()
 
 
-def ask(gateway: MockGateway, target: str) -> bytes:
+def send(gateway: MockGateway, target: str) -> bytes:
     """Everything that comes back for one request, until the server closes or resets the connection."""
     parts, answer = urlsplit(gateway.base_url), b""
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
@@ -119,46 +119,46 @@ def ask(gateway: MockGateway, target: str) -> bytes:
 
 
 def query(task_id: str) -> str:
-    """What asks about a task."""
+    """The target of a query."""
     return f"/v1/video/query?id={task_id}"
 
 
-def test_faults_befall_the_first_requests(clock: Clock) -> None:
+def test_faults_option_applies_to_first_requests_in_order(clock: FakeTime) -> None:
     """The faults of the option are played one after the other, a None is a good answer, and then service is normal."""
-    with MockGateway(faults=["close", None, "reset", "not-http"], clock=clock) as gateway:
-        answers = [ask(gateway, query("grok:scenario-normal")) for _ in range(5)]
+    with MockGateway(faults=["close", None, "reset", "not-http"], clock=clock.monotonic) as gateway:
+        answers = [send(gateway, query("grok:scenario-normal")) for _ in range(5)]
         assert len(gateway.requests) == 5
     starts = [answer[:12] for answer in answers]
     assert starts == [b"", b"HTTP/1.1 200", b"RESET", b"SSH-2.0-\x1b]0;", b"HTTP/1.1 200"]
 
 
-def test_a_task_may_break_every_answer(gateway: MockGateway) -> None:
+def test_fault_task_has_fault_in_every_answer(gateway: MockGateway) -> None:
     """Every answer about `grok:fault-<name>` has the fault, with the task's own life below it."""
-    answers = [ask(gateway, query("grok:fault-bom")).partition(b"\r\n\r\n")[2] for _ in range(2)]
+    answers = [send(gateway, query("grok:fault-bom")).partition(b"\r\n\r\n")[2] for _ in range(2)]
     assert [answer[:21] for answer in answers] == [b'\xef\xbb\xbf{"id":"grok:fault-'] * 2
 
 
-def test_an_unknown_fault_of_a_task(gateway: MockGateway) -> None:
-    """A task whose fault has no name that is known answers with an error that says so."""
-    assert b"no fault has this name" in ask(gateway, query("grok:fault-earthquake"))
+def test_unknown_fault_of_task_is_named_in_error(gateway: MockGateway) -> None:
+    """A task with an unknown fault is answered with an error that says so."""
+    assert b"no fault has this name" in send(gateway, query("grok:fault-earthquake"))
 
 
-def test_a_video_breaks_once(gateway: MockGateway) -> None:
+def test_video_fault_applies_to_first_download_only(gateway: MockGateway) -> None:
     """The first download of the video of `grok:video-fault-<name>` has the fault; the next one is whole."""
-    first, second = (ask(gateway, "/files/reset-mid-body/a.mp4") for _ in range(2))
+    first, second = (send(gateway, "/files/reset-mid-body/a.mp4") for _ in range(2))
     assert first.endswith(b"RESET")
     assert len(first) < len(second)
     assert b"ftyp" in second
 
 
-def test_faults_of_json_leave_videos_alone(gateway: MockGateway) -> None:
-    """A fault that is about JSON does nothing to what is no JSON."""
-    first, second = (ask(gateway, "/files/json-null/a.mp4").partition(b"\r\n\r\n")[2] for _ in range(2))
+def test_json_fault_of_video_changes_nothing(gateway: MockGateway) -> None:
+    """A fault of JSON leaves a video unchanged."""
+    first, second = (send(gateway, "/files/json-null/a.mp4").partition(b"\r\n\r\n")[2] for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize("name", ["stall", "stall-mid-body", "endless-103", "drip-headers", "long-body", "huge-body"])
-def test_closing_ends_a_fault(name: str) -> None:
+def test_close_during_fault_ends_at_once(name: str) -> None:
     """A gateway that is closed while a fault goes on is closed at once, and leaves nothing."""
     with MockGateway(faults=[name], speed=0.001) as gateway:
         parts = urlsplit(gateway.base_url)
@@ -170,8 +170,8 @@ def test_closing_ends_a_fault(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["close", ["earthquake"], ["close", 5], [["close"]], 5, None])
-def test_faults_that_are_none(value: Any) -> None:
-    """What is no list of known names is refused before anything is started; for a wrong name all are told."""
+def test_invalid_faults_option_is_refused(value: Any) -> None:
+    """Anything but a list of known names is refused at once; the message for a wrong name lists all."""
     with pytest.raises(ConfigurationError, match="faults must") as caught:
         MockGateway(faults=value)
     assert not isinstance(value, list) or "reset-mid-body" in str(caught.value)

@@ -1,26 +1,26 @@
-"""The table of scripts: what each says early and late, without a network."""
+"""The catalog of scripted tasks, without a network: the answers of each, early and late."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kkiai_sdk.mock import scenarios
-from kkiai_sdk.mock._errors import STATUS_FAULTS
-from kkiai_sdk.mock._scenarios import URL_PLACES
+from kkiai_sdk.mock.catalog import STATUS_ERRORS, URL_PLACES
 
 if TYPE_CHECKING:
-    from kkiai_sdk.mock._messages import Reply
-    from tests.mock.mock_bench import Bench
+    from kkiai_sdk.mock.messages import Reply
+    from tests.mock.app_client import AppClient
 
 FILES = "http://files.test/files"
 TIMES = (0.0, 3.0, 5.0, 11.0, 15.0)
 HAPPY = ["pending", "processing", "processing", "completed+url", "completed+url"]
 
 
-def tell(reply: Reply) -> str:
+def summary_of(reply: Reply) -> str:
     """An answer in a word or two: the status of a task, or the HTTP status with the error's code or text."""
     if reply.status == 200 and reply.content_type != "application/json":
         return "200 page"
@@ -45,7 +45,7 @@ def ended(word: str) -> list[str]:
     return [*HAPPY[:3], word, word]
 
 
-#: What a task says when it is asked at each of TIMES.
+#: The answers about a task at each of TIMES.
 TRACES: dict[str, list[str]] = {
     "normal": HAPPY,
     "fails": ended("failed"),
@@ -96,90 +96,93 @@ TRACES: dict[str, list[str]] = {
     "empty-200": fault("200 unreadable"),
     "not-json-200": fault("200 unreadable"),
     "error-200": fault("['code', 'message', 'data']", times=2),
-    **{f"http-{n}": fault(f"{n} {row.code or row.message.partition(' (')[0]}") for n, row in STATUS_FAULTS.items()},
+    **{f"http-{n}": fault(f"{n} {code or text.partition(' (')[0]}") for n, (_, code, text) in STATUS_ERRORS.items()},
 }
 
 
-def test_every_scenario_has_a_trace() -> None:
-    """A row added to the table must be described here, and a row taken away must go from here."""
+def test_every_scenario_has_one_trace() -> None:
+    """Every row of the catalog has a trace here, and every trace a row."""
     assert set(TRACES) == set(scenarios())
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_trace(bench: Bench, name: str) -> None:
-    """Asked at 0, 3, 5, 11 and 15 s of its life, a task says what its script says."""
-    assert [tell(bench.ask(f"grok:scenario-{name}", 7.5 + time)) for time in TIMES] == TRACES[name]
+def test_scenario_at_five_times_follows_its_trace(app: AppClient, name: str) -> None:
+    """At 0, 3, 5, 11 and 15 s after its first query, a task answers as its script has it."""
+    assert [summary_of(app.query(f"grok:scenario-{name}", 7.5 + time)) for time in TIMES] == TRACES[name]
 
 
 STATUSES = (400, 401, 402, 403, 404, 408, 409, 422, 425, 429, *range(500, 505), *range(520, 530))
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_statuses(bench: Bench, status: int) -> None:
-    """Every status that the SDK knows how to read has a scenario of its name."""
+def test_every_known_status_has_scenario_of_its_name(app: AppClient, status: int) -> None:
+    """Every status that the SDK reads has a scenario of its name."""
     assert f"http-{status}" in scenarios()
-    assert bench.ask(f"grok:scenario-http-{status}", 0.5).status == status
+    assert app.query(f"grok:scenario-http-{status}", 0.5).status == status
 
 
 @pytest.mark.parametrize(
     ("name", "second"),
     [("unknown-status", 4.0), ("not-found-first", 4.0), ("wrapped-null", 4.0), ("new-status", 6.0), ("late-url", 14.0)],
 )
-def test_moment_of_change(bench: Bench, name: str, second: float) -> None:
-    """What a script does for some seconds ends at that second, neither before nor after."""
-    told = [tell(bench.ask(f"grok:scenario-{name}", time)) for time in (0.5, second + 0.499, second + 0.5)]
-    assert told[1] != told[2] == {"late-url": "completed+url"}.get(name, "processing")
+def test_timed_script_changes_at_its_second(app: AppClient, name: str, second: float) -> None:
+    """A fault that lasts some seconds ends at that second, neither before nor after."""
+    answers = [summary_of(app.query(f"grok:scenario-{name}", time)) for time in (0.5, second + 0.499, second + 0.5)]
+    assert answers[1] != answers[2] == {"late-url": "completed+url"}.get(name, "processing")
 
 
-@pytest.mark.parametrize("summary", scenarios().values())
-def test_summary_is_one_line(summary: str) -> None:
-    """Every scenario says in one short line what it does."""
-    assert 10 < len(summary) < 90
-    assert "\n" not in summary
+def test_listing_has_names_for_ids_and_summaries() -> None:
+    """The listing has names that can be put into an id, each with one short line."""
+    listing = scenarios()
+    assert listing["fails"] == "ends as failed, with a message and a code"
+    assert listing["other-url-data-0-url"] == "the URL in data[0].url"
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in listing)
+    assert all(10 < len(text) < 90 and "\n" not in text for text in listing.values())
 
 
-def test_normal_life_in_full(bench: Bench) -> None:
+def test_normal_task_has_documented_fields_at_all_times(app: AppClient) -> None:
     """A task has the five documented fields always, and progress while it runs."""
     task_id = "veo3.1-fast:0b7c1a52-3f2e-4c0b-9a76-2f6f0f8a1c44"
-    told = [bench.body(task_id, 7.5 + time) for time in (0.0, 1.9, 2.0, 6.0, 9.99, 10.0, 500.0)]
-    assert [body["status"] for body in told] == ["pending"] * 2 + ["processing"] * 3 + ["completed"] * 2
-    assert [body.get("progress") for body in told] == [None, None, 0, 50, 99, None, None]
+    answers = [app.body(task_id, 7.5 + time) for time in (0.0, 1.9, 2.0, 6.0, 9.99, 10.0, 500.0)]
+    assert [body["status"] for body in answers] == ["pending"] * 2 + ["processing"] * 3 + ["completed"] * 2
+    assert [body.get("progress") for body in answers] == [None, None, 0, 50, 99, None, None]
     fields = ["id", "status", "video_url", "enhanced_prompt", "status_update_time"]
-    assert all(list(body)[:5] == fields for body in told)
-    assert {body["id"] for body in told} == {task_id}
+    assert all(list(body)[:5] == fields for body in answers)
+    assert {body["id"] for body in answers} == {task_id}
     url = f"{FILES}/veo3.1-fast-0b7c1a52-3f2e-4c0b-9a76-2f6f0f8a1c44.mp4"
-    assert [body["video_url"] for body in told] == [None] * 5 + [url] * 2
+    assert [body["video_url"] for body in answers] == [None] * 5 + [url] * 2
 
 
-def test_time_changes_with_the_status_only(bench: Bench) -> None:
+def test_update_time_changes_only_with_status(app: AppClient) -> None:
     """status_update_time is in milliseconds and is the moment at which the status last changed."""
-    times = [bench.body("grok:scenario-normal", 7.5 + time)["status_update_time"] for time in (0, 1, 3, 9, 11, 99)]
+    times = [app.body("grok:scenario-normal", 7.5 + time)["status_update_time"] for time in (0, 1, 3, 9, 11, 99)]
     start = 1_767_225_600_000 + 7_500
     assert times == [start, start, start + 2_000, start + 2_000, start + 10_000, start + 10_000]
 
 
-def test_life_begins_with_the_first_query_of_each_id(bench: Bench) -> None:
-    """Tasks of one script with different endings are different tasks, each as old as its first query."""
-    assert bench.body("grok:scenario-normal~a", 5.5)["status"] == "pending"
-    assert bench.body("grok:scenario-normal~b", 20.5)["status"] == "pending"
-    assert bench.body("grok:scenario-normal~a", 20.5)["status"] == "completed"
+def test_task_starts_with_first_query_of_its_id(app: AppClient) -> None:
+    """Ids of one script that end differently are different tasks, each as old as its first query."""
+    assert app.body("grok:scenario-normal~a", 5.5)["status"] == "pending"
+    assert app.body("grok:scenario-normal~b", 20.5)["status"] == "pending"
+    assert app.body("grok:scenario-normal~a", 20.5)["status"] == "completed"
 
 
-def test_polls_are_counted_for_each_id(bench: Bench) -> None:
+def test_queries_are_counted_for_each_id(app: AppClient) -> None:
     """A script that counts answers counts those of its own task."""
-    told = [tell(bench.ask(f"grok:scenario-flaky~{n}", 1.5)) for n in (1, 2, 1, 2)]
-    assert told == ["pending", "pending", "503 do_request_failed", "503 do_request_failed"]
+    answers = [summary_of(app.query(f"grok:scenario-flaky~{n}", 1.5)) for n in (1, 2, 1, 2)]
+    assert answers == ["pending", "pending", "503 do_request_failed", "503 do_request_failed"]
 
 
-@pytest.mark.parametrize("place", URL_PLACES, ids=lambda place: "-".join(map(str, place)))
-def test_other_url_places(bench: Bench, place: tuple[str | int, ...]) -> None:
+@pytest.mark.parametrize("place", URL_PLACES)
+def test_other_url_scenario_puts_url_at_its_place(app: AppClient, place: str) -> None:
     """The scenario of each other place puts the URL there, and null into video_url."""
-    name = "other-url-" + "-".join(map(str, place)).replace("_", "-")
-    bench.ask(f"grok:scenario-{name}", 7.5)
-    body = bench.body(f"grok:scenario-{name}", 20.5)
-    value: object = body
-    for step in place:
-        value = value[step]  # type: ignore[index]  # the test fails if there is nothing to index
+    steps = re.findall(r"\w+", place)
+    name = "other-url-" + "-".join(steps).replace("_", "-")
+    app.query(f"grok:scenario-{name}", 7.5)
+    body = app.body(f"grok:scenario-{name}", 20.5)
+    value: Any = body
+    for step in steps:
+        value = value[int(step) if step.isdigit() else step]
     assert value == f"{FILES}/grok-scenario-{name}.mp4"
     assert body["video_url"] is None
 
@@ -200,22 +203,22 @@ def test_other_url_places(bench: Bench, place: tuple[str | int, ...]) -> None:
         ("error-text-on-success", {"fail_reason": f"{FILES}/grok-scenario-error-text-on-success.mp4"}),
     ],
 )
-def test_fields_at_the_end(bench: Bench, name: str, fields: dict[str, object]) -> None:
-    """An ended task holds what its scenario is about."""
-    bench.ask(f"grok:scenario-{name}", 7.5)
-    assert bench.body(f"grok:scenario-{name}", 20.5).items() >= fields.items()
+def test_ended_task_has_fields_of_its_scenario(app: AppClient, name: str, fields: dict[str, object]) -> None:
+    """An ended task holds the fields of its scenario."""
+    app.query(f"grok:scenario-{name}", 7.5)
+    assert app.body(f"grok:scenario-{name}", 20.5).items() >= fields.items()
 
 
-def test_minimal_fields(bench: Bench) -> None:
+def test_minimal_task_has_three_fields_then_url(app: AppClient) -> None:
     """The minimal task has three fields while it runs and a fourth, the URL, at the end."""
-    told = [list(bench.body("grok:scenario-minimal", time)) for time in (0.5, 5.5, 20.5)]
-    assert told[:2] == [["id", "status", "status_update_time"]] * 2
-    assert told[2] == ["id", "status", "video_url", "status_update_time"]
+    answers = [list(app.body("grok:scenario-minimal", time)) for time in (0.5, 5.5, 20.5)]
+    assert answers[:2] == [["id", "status", "status_update_time"]] * 2
+    assert answers[2] == ["id", "status", "video_url", "status_update_time"]
 
 
-def test_envelope(bench: Bench) -> None:
+def test_wrapped_task_is_inside_two_envelopes(app: AppClient) -> None:
     """A wrapped task is in data.data; the envelope itself uses other words and percent texts."""
-    waiting, running, done = (bench.body("grok:scenario-wrapped", time)["data"] for time in (0.5, 6.5, 20.5))
+    waiting, running, done = (app.body("grok:scenario-wrapped", time)["data"] for time in (0.5, 6.5, 20.5))
     assert isinstance(waiting, dict)
     assert isinstance(running, dict)
     assert isinstance(done, dict)
@@ -224,60 +227,60 @@ def test_envelope(bench: Bench) -> None:
     assert (done["status"], done["progress"], done["data"]["status"]) == ("SUCCESS", "100%", "completed")
 
 
-def test_failed_envelope(bench: Bench) -> None:
+def test_failed_task_in_envelope_has_reason_and_no_object(app: AppClient) -> None:
     """A failed task in an envelope has a reason and no task object."""
-    bench.ask("grok:scenario-wrapped-fails", 0.5)
-    data = bench.body("grok:scenario-wrapped-fails", 20.5)["data"]
+    app.query("grok:scenario-wrapped-fails", 0.5)
+    data = app.body("grok:scenario-wrapped-fails", 20.5)["data"]
     assert isinstance(data, dict)
     assert (data["status"], data["fail_reason"], data["data"]) == ("FAILURE", "the picture could not be read", None)
 
 
-def test_overload_is_text_inside_a_message(bench: Bench) -> None:
+def test_saturated_error_is_json_text_inside_message(app: AppClient) -> None:
     """The overload of http-403-saturated is JSON text inside the message."""
-    message = bench.body("grok:scenario-http-403-saturated", 0.5)["message"]
+    message = app.body("grok:scenario-http-403-saturated", 0.5)["message"]
     assert isinstance(message, str)
     assert json.loads(message)["error"]["type"] == "upstream_load_saturated"
 
 
-def test_failed_query_with_status_200(bench: Bench) -> None:
-    """The failed query of error-200 says so with a number and a word in the body."""
-    body = bench.body("grok:scenario-error-200", 0.5)
+def test_error_200_has_code_and_message_in_body(app: AppClient) -> None:
+    """The failed query of error-200 has a numeric code and a message in its body."""
+    body = app.body("grok:scenario-error-200", 0.5)
     assert body == {"code": 400, "message": "fail_to_fetch_task", "data": None}
 
 
-def test_stalled_task_stays_where_it_is(bench: Bench) -> None:
-    """A task that stalls shows the same progress for ever."""
-    bench.ask("grok:scenario-stalls", 0.5)
-    assert [bench.body("grok:scenario-stalls", time)["progress"] for time in (6.5, 1e6)] == [43, 43]
+def test_stalled_task_keeps_its_progress_for_ever(app: AppClient) -> None:
+    """A task that stalls has the same progress for ever."""
+    app.query("grok:scenario-stalls", 0.5)
+    assert [app.body("grok:scenario-stalls", time)["progress"] for time in (6.5, 1e6)] == [43, 43]
 
 
-def test_slow_takes_two_gateway_seconds(bench: Bench) -> None:
+def test_slow_task_delays_every_answer_by_two_seconds(app: AppClient) -> None:
     """Every answer of slow is delayed by two gateway seconds, and no answer of a normal task is."""
-    assert [bench.ask("grok:scenario-slow", time).delay for time in (0.5, 20.5)] == [2.0, 2.0]
-    assert bench.ask("grok:scenario-normal", 0.5).delay == 0
+    assert [app.query("grok:scenario-slow", time).delay for time in (0.5, 20.5)] == [2.0, 2.0]
+    assert app.query("grok:scenario-normal", 0.5).delay == 0
 
 
-def test_retry_after_header(bench: Bench) -> None:
+def test_first_two_answers_carry_retry_after(app: AppClient) -> None:
     """The first two answers of http-429-retry-after carry Retry-After: 1, later ones do not."""
-    headers = [dict(bench.ask("grok:scenario-http-429-retry-after", 0.5).headers) for _ in range(3)]
+    headers = [dict(app.query("grok:scenario-http-429-retry-after", 0.5).headers) for _ in range(3)]
     assert [each.get("retry-after") for each in headers] == ["1", "1", None]
 
 
 @pytest.mark.parametrize("name", ["http-401", "http-401-quota"])
-def test_scripted_401_names_the_scheme(bench: Bench, name: str) -> None:
-    """A 401 says how to authenticate, scripted or not."""
-    assert ("www-authenticate", "Bearer") in bench.ask(f"grok:scenario-{name}", 0.5).headers
+def test_scripted_401_has_authentication_challenge(app: AppClient, name: str) -> None:
+    """A scripted 401 names the authentication scheme."""
+    assert ("www-authenticate", "Bearer") in app.query(f"grok:scenario-{name}", 0.5).headers
 
 
-def test_nested_messages_end_with_the_request_id(bench: Bench) -> None:
+def test_nested_error_message_ends_with_request_id(app: AppClient) -> None:
     """The request id of the header stands at the end of the message as well."""
-    reply = bench.ask("grok:scenario-http-500", 0.5)
+    reply = app.query("grok:scenario-http-500", 0.5)
     request_id = dict(reply.headers)["x-oneapi-request-id"]
     assert json.loads(reply.body)["error"]["message"] == f"the task could not be read (request id: {request_id})"
 
 
-def test_only_the_first_url_of_expired_url_has_expired(bench: Bench) -> None:
+def test_expired_url_is_replaced_by_second_query(app: AppClient) -> None:
     """The first answer of expired-url names a file that is refused, the next one a good file."""
-    urls = [str(bench.body("grok:scenario-expired-url", 0.5)["video_url"]) for _ in range(2)]
+    urls = [str(app.body("grok:scenario-expired-url", 0.5)["video_url"]) for _ in range(2)]
     paths = [url.removeprefix("http://files.test") for url in urls]
-    assert [bench.send(path).status for path in paths] == [403, 200]
+    assert [app.send(path).status for path in paths] == [403, 200]

@@ -1,0 +1,271 @@
+"""The catalog of scripted tasks. A script is a pure function of a query; a row has a name, a summary and a script.
+
+To add the behaviour of some gateway, add a row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from kkiai_sdk.mock.files import signed_query
+from kkiai_sdk.mock.messages import Headers, Json, Reply, json_reply, nested_error
+from kkiai_sdk.mock.tasks import ENDS_AT, NORMAL, RUNS_AT, Phase, TaskQuery, Timeline
+from kkiai_sdk.mock.wire_faults import FAULTS
+
+Script = Callable[[TaskQuery], Reply]
+#: One line on the script, and the script.
+Row = tuple[str, Script]
+
+#: Gateway seconds: the length of an early fault, the delay of every answer of ``slow``, and the time from a completion
+#: to a URL that comes late.
+EARLY, SLOW, URL_DELAY = 4.0, 2.0, 4.0
+_PLACES = (
+    "detail.upsample_video_url detail.video_url detail.url detail.draft_info.downloadable_url output.url "
+    "output.video_url url result_url metadata.url data[0].url video.url"
+)
+#: Every place but ``video_url`` where gateways put the URL.
+URL_PLACES = _PLACES.split()
+BEARER: Headers = (("www-authenticate", "Bearer"),)
+#: Type, code and message of the errors of ``http-<status>``.
+STATUS_ERRORS: dict[int, tuple[str, str, str]] = {
+    400: ("invalid_request_error", "invalid_request", "the request makes no sense"),
+    401: ("gateway_error", "", "this token is not valid"),
+    402: ("billing_error", "insufficient_quota", "the account has no credit left"),
+    403: ("gateway_error", "access_denied", "this address may not use the token"),
+    404: ("invalid_request_error", "", "Invalid URL (GET /v1/video/query)"),
+    408: ("gateway_error", "request_timeout", "the request took too long to arrive"),
+    409: ("gateway_error", "conflict", "another request holds this task"),
+    422: ("invalid_request_error", "unprocessable", "the request is understood and refused"),
+    425: ("gateway_error", "too_early", "the request came too early"),
+    429: ("rate_limit_error", "rate_limit_exceeded", "too many requests, ask less often"),
+    500: ("gateway_error", "get_task_failed", "the task could not be read"),
+    501: ("gateway_error", "not_implemented", "this gateway cannot do that"),
+    502: ("upstream_error", "bad_gateway", "the upstream gave no sensible answer"),
+    503: ("upstream_error", "do_request_failed", "the upstream is not available"),
+    504: ("upstream_error", "gateway_timeout", "the upstream did not answer in time"),
+    **{n: ("upstream_error", "bad_response_status_code", f"the upstream answered {n}") for n in range(520, 530)},
+}
+
+
+def _always(status: int, body: bytes, content_type: str = "application/json") -> Script:
+    return lambda _: Reply(status, body, content_type)
+
+
+def _page(status: int, title: str) -> Script:
+    text = f"<!doctype html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return _always(status, text.encode(), "text/html; charset=utf-8")
+
+
+def _flat(status: int, code: str | int, message: str) -> Script:
+    return lambda _: json_reply(status, {"code": code, "message": message, "data": None})
+
+
+def _nested(status: int, kind: str, code: str, message: str, headers: Headers = ()) -> Script:
+    return lambda query: nested_error(status, message, query.request_id, kind=kind, code=code, headers=headers)
+
+
+def _status(status: int, *headers: tuple[str, str]) -> Script:
+    return _nested(status, *STATUS_ERRORS[status], headers or (BEARER if status == 401 else ()))
+
+
+def _early(fault: Script) -> Script:
+    return lambda query: fault(query) if query.elapsed < EARLY else query.reply()
+
+
+def _twice(fault: Script) -> Script:
+    return lambda query: fault(query) if query.number <= 2 else query.reply()
+
+
+def _ends(status: str, **fields: object) -> Script:
+    return lambda query: query.ending(status).reply(**(fields if query.elapsed >= ENDS_AT else {}))
+
+
+def _minimal(query: TaskQuery) -> Reply:
+    names = ["id", "status", *(["video_url"] if query.is_completed else []), "status_update_time"]
+    return json_reply(200, {name: query.task[name] for name in names})
+
+
+_ENVELOPE: Json = {"code": "success", "message": "", "data": None}
+#: The statuses that envelopes use for those of the task inside.
+_ENVELOPE_STATUS = {"pending": "NOT_START", "processing": "IN_PROGRESS", "completed": "SUCCESS", "failed": "FAILURE"}
+
+
+def _wrapped(query: TaskQuery) -> Reply:
+    task, has_failed = query.task, query.phase.status == "failed"
+    data = {
+        "task_id": query.task_id,
+        "status": _ENVELOPE_STATUS[query.phase.status],
+        "fail_reason": "the picture could not be read" if has_failed else "",
+        "progress": f"{task.get('progress', 100 if query.is_completed else 0)}%",
+        "data": None if has_failed else task,
+    }
+    return json_reply(200, _ENVELOPE | {"data": data})
+
+
+def _task_id(query: TaskQuery) -> Reply:
+    return json_reply(200, {"task_id" if name == "id" else name: value for name, value in query.task.items()})
+
+
+def _no_status(query: TaskQuery) -> Reply:
+    return json_reply(200, {name: value for name, value in query.task.items() if name != "status"})
+
+
+def _expired_url(query: TaskQuery) -> Reply:
+    url = query.file_url("expired" if query.number == 1 else "")
+    return replace(query, elapsed=max(query.elapsed, ENDS_AT)).reply(video_url=url)
+
+
+def _error_text(query: TaskQuery) -> Reply:
+    texts = {"error_message": "the first attempt was refused", "video_generation_error": "retried after an error"}
+    more = {"fail_reason": query.task["video_url"], "error": {"message": "", "code": ""}, "detail": texts}
+    return query.reply(**(more if query.is_completed else {}))
+
+
+def _url(make: Callable[[TaskQuery], str]) -> Script:
+    return lambda query: query.reply(video_url=make(query) if query.is_completed else None)
+
+
+def _url_at(place: str) -> Script:
+    first, *rest = re.findall(r"\w+", place)
+
+    def script(query: TaskQuery) -> Reply:
+        value: object = query.file_url()
+        for name in reversed(rest):
+            value = [value] if name.isdigit() else {name: value}
+        return query.reply(**({"video_url": None, first: value} if query.is_completed else {}))
+
+    return script
+
+
+_REFUSED = {"message": "the prompt was refused by the filter", "code": "content_refused"}
+_QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is used up")
+_SATURATED = '{"error":{"message":"the upstream is saturated","type":"upstream_load_saturated"}}'
+_NOT_FOUND = _nested(404, "invalid_request_error", "", "task not found")
+_NOT_EXIST = _flat(400, "task_not_exist", "task_not_exist")
+_NO_CHANNEL = _nested(503, "gateway_error", "model_not_found", "no available channel for this model")
+_NEW_STATUS: Timeline = (NORMAL[0], Phase(RUNS_AT, "polishing_pixels"), Phase(6.0, "processing"), NORMAL[-1])
+
+_TASKS: dict[str, Row] = {
+    "normal": ("pending for 2 s, running for 8 s, then completed", TaskQuery.reply),
+    "fails": ("ends as failed, with a message and a code", _ends("failed", error=_REFUSED)),
+    "cancelled": ("ends as cancelled", _ends("cancelled")),
+    "expires": ("ends as expired, the reason in fail_reason", _ends("expired", fail_reason="no worker was free")),
+    "stalls": ("runs for ever and never gets past 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
+    "slow": ("a normal task whose every answer takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
+}
+
+_FIELDS: dict[str, Row] = {
+    "minimal": ("only id, status and time while it runs, and the URL at the end", _minimal),
+    "seconds": (
+        "the time in seconds instead of milliseconds",
+        lambda q: q.reply(status_update_time=int(q.started + q.phase.starts)),
+    ),
+    "wrapped": ("the task inside an envelope inside an envelope", _wrapped),
+    "wrapped-fails": ("a failed task in an envelope", lambda q: _wrapped(q.ending("failed"))),
+    "wrapped-null": ("an envelope without data for 4 s, then normal", _early(lambda _: json_reply(200, _ENVELOPE))),
+    "bare-id": ("the id without its prefix", lambda q: q.reply(id=q.task_id.partition(":")[2])),
+    "other-id": ("another id than that of the query", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
+    "task-id": ("the id under task_id instead of id", _task_id),
+    "odd-case": (
+        "the status in capitals, with spaces around it",
+        lambda q: q.reply(status=f" {q.phase.status.upper()} "),
+    ),
+    "new-status": (
+        "a status that no client knows for 4 s, then normal",
+        lambda q: replace(q, timeline=_NEW_STATUS).reply(),
+    ),
+    "unknown-status": ("status unknown for the first 4 s, then normal", _early(lambda q: q.reply(status="unknown"))),
+    "missing-status": ("no status for the first 4 s, then normal", _early(_no_status)),
+    "error-text-on-success": ("completed, with error texts left over from retries", _error_text),
+}
+
+_URLS: dict[str, Row] = {
+    "no-url": ("completed, and never a URL", lambda q: q.reply(video_url=None)),
+    "late-url": (
+        "completed, and the URL comes 4 s later",
+        lambda q: q.reply(**({"video_url": None} if q.elapsed < ENDS_AT + URL_DELAY else {})),
+    ),
+    "relative-url": (
+        "a URL that starts at the gateway and needs the key",
+        _url(lambda q: f"/v1/videos/{q.file_name}/content"),
+    ),
+    "redirect-url": (
+        "a URL at the gateway that needs the key and redirects to the file",
+        _url(lambda q: f"{q.gateway}/v1/videos/{q.file_name}/redirect"),
+    ),
+    "signed-url": (
+        "a signed URL with an escaped slash, refused once it is altered",
+        _url(lambda q: f"{q.files}{q.escaped_path}?{signed_query(q.escaped_path)}"),
+    ),
+    "spaced-url": ("a URL with spaces and back-ticks around it", _url(lambda q: f" `{q.file_url()}` ")),
+    "expired-url": ("completed at once; the first URL has expired, a new query gives a good one", _expired_url),
+    "html-video": ("the URL serves a web page", _url(lambda q: q.file_url("html"))),
+    "truncated-video": ("the first download is cut in the middle", _url(lambda q: q.file_url("short-body"))),
+    "other-url": ("the URL in detail.video_url", _url_at("detail.video_url")),
+    **{
+        f"other-url-{'-'.join(re.findall('[a-z0-9]+', place))}": (f"the URL in {place}", _url_at(place))
+        for place in URL_PLACES
+    },
+}
+
+_ERRORS: dict[str, Row] = {
+    "not-found-first": ("404 task not found for the first 4 s, then normal", _early(_NOT_FOUND)),
+    "not-exist-first": ("400 task_not_exist for the first 4 s, then normal", _early(_NOT_EXIST)),
+    "never-found": ("404 task not found every time", _NOT_FOUND),
+    "flaky": ("every second answer is a 503", lambda q: q.reply() if q.number % 2 else _status(503)(q)),
+    "http-401-quota": ("401 with a quota code every time", _nested(401, *_QUOTA, BEARER)),
+    "http-403-quota": ("403 with a quota code every time", _nested(403, *_QUOTA)),
+    "http-403-saturated": (
+        "403 around an overload twice, then normal",
+        _twice(_flat(403, "fail_to_fetch_task", _SATURATED)),
+    ),
+    "http-429-quota": ("429 with a quota code every time", _nested(429, *_QUOTA)),
+    "http-429-retry-after": ("429 with Retry-After: 1 twice, then normal", _twice(_status(429, ("retry-after", "1")))),
+    "http-503-model-not-found": ("503 no available channel every time", _NO_CHANNEL),
+    "html-502": ("502 with a web page every time", _page(502, "502 Bad Gateway")),
+    "html-200": ("200 with a web page every time", _page(200, "Console")),
+    "empty-200": ("200 without a body every time", _always(200, b"")),
+    "not-json-200": ("200 with text that is not JSON every time", _always(200, b'{"id": "grok:')),
+    "error-200": ("200 around a failed query twice, then normal", _twice(_flat(200, 400, "fail_to_fetch_task"))),
+    **{f"http-{status}": (f"{status} every time", _status(status)) for status in STATUS_ERRORS},
+}
+
+SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _ERRORS
+
+
+def scenarios() -> dict[str, str]:
+    """List every scripted task: the name, as in ``grok:scenario-<name>``, and one line on what it does."""
+    return {name: summary for name, (summary, _) in SCENARIOS.items()}
+
+
+_TASK_ID = re.compile(
+    r"[\w.-]{1,64}:(?:"
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?P<kind>scenario|fault|video-fault)-(?P<name>[a-z0-9-]{1,64})(?:~[\w.-]{1,64})?"
+    r")",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def script_of(task_id: str) -> Script:
+    """Find the script of a task: the normal one for ``<model>:<uuid>``, or that of ``<model>:scenario-<name>``.
+
+    Every answer about ``<model>:fault-<name>`` has the fault, and so has the first download of the video of
+    ``<model>:video-fault-<name>``. An id with ``~<anything>`` at its end, as in ``grok:scenario-fails~2``, is another
+    task of the same script. Any other id is one of a task that does not exist.
+    """
+    found = _TASK_ID.fullmatch(task_id)
+    if found is None:
+        return _NOT_EXIST
+    kind, name = (found["kind"] or "scenario").lower(), (found["name"] or "normal").lower()
+    if name not in (SCENARIOS if kind == "scenario" else FAULTS):
+        table = kind.removeprefix("video-")
+        message = f"no {table} has this name: see kkiai mock --list"
+        return _nested(400, "invalid_request_error", f"unknown_{table}", message)
+    if kind == "scenario":
+        return SCENARIOS[name][1]
+    if kind == "fault":
+        return lambda query: replace(query.reply(), fault=name)
+    return _url(lambda query: query.file_url(name))
