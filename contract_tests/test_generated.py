@@ -1,4 +1,4 @@
-"""Answers drawn from the response schema: what keeps it loses nothing on its way, what breaks it becomes an error."""
+"""Responses drawn from the schema: those that keep it lose nothing, those that break it become an error."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from contract_tests.wire import BASE_URL, TASK_ID
 from kkiai_api.models import VideoTask as GeneratedTask
 from kkiai_sdk import APIError, Kkiai, VideoTask
 from kkiai_sdk.contract import _spec
-from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._rules import judge
-from kkiai_sdk.contract._seen import Exchange
 from tests.support.adapter import KINDS, Maker, raw_query
 from tests.support.effort import examples
 
@@ -69,7 +68,7 @@ def written(body: Any) -> bytes:
 def conforms(body: Any) -> bool:
     """Whether an answer with this body fits the schema, its formats included."""
     response = Response(200, (("Content-Type", "application/json"),), written(body))
-    found = {finding.rule.id for finding in judge(SPEC, Exchange(Request("GET", "/v1/video/query"), response))}
+    found = {violation.rule.id for violation in judge(SPEC, Exchange(Request("GET", "/v1/video/query"), response))}
     return not found & {"response-body", "response-schema", "integer-range"}
 
 
@@ -113,7 +112,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Reader]:
 
 @DRAWN
 @given(body=bodies(GenerationMode.POSITIVE))
-def test_a_conforming_body_loses_nothing(reader: Reader, body: Any) -> None:
+def test_conforming_body_loses_nothing_when_read(reader: Reader, body: Any) -> None:
     """Every field of a body that keeps the contract is found again, through the generated client and the facade."""
     assert conforms(body)
     generated = reader.raw(body)
@@ -133,7 +132,7 @@ def test_a_conforming_body_loses_nothing(reader: Reader, body: Any) -> None:
 
 @DRAWN
 @given(body=bodies(GenerationMode.NEGATIVE) | ANYTHING)
-def test_a_body_off_the_contract_is_a_task_or_an_error(reader: Reader, body: Any) -> None:
+def test_body_off_the_contract_becomes_a_task_or_an_error(reader: Reader, body: Any) -> None:
     """A body that breaks the contract becomes a task or an APIError, through the generated client as the facade."""
     assert not conforms(body)
     seen = []
@@ -148,7 +147,7 @@ def test_a_body_off_the_contract_is_a_task_or_an_error(reader: Reader, body: Any
 
 @pytest.mark.deep
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_the_bodies_vary(mode: GenerationMode) -> None:
+def test_generated_bodies_vary_and_repeat(mode: GenerationMode) -> None:
     """The generator brings many different bodies, and the same ones every time."""
 
     def draw() -> list[bytes]:

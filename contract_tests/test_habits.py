@@ -1,4 +1,4 @@
-"""The mock gateway's scripts against the rules: what each habit of gateways is found to be."""
+"""The mock gateway's scripts against the rules: the rules that each habit of gateways breaks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import httpx
 import pytest
 from attrs import frozen
 
-from kkiai_sdk.contract._messages import Request, Response
+from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._rules import judge
-from kkiai_sdk.contract._seen import Exchange
 from kkiai_sdk.mock import MockGateway, scenarios
 from tests.support.clock import FakeTime
 
@@ -66,15 +65,15 @@ def scripted() -> Iterator[Scripted]:
 
 
 @pytest.mark.parametrize("name", scenarios())
-def test_a_scripted_habit_breaks_its_rules(spec: Spec, scripted: Scripted, name: str) -> None:
+def test_scripted_habit_breaks_its_rules_alone(spec: Spec, scripted: Scripted, name: str) -> None:
     """Each script of the mock gateway, from beginning to end, breaks the rules of the table and no other."""
     found = set()
     for _ in range(6):
-        found |= {finding.rule.id for finding in judge(spec, scripted.ask(f"grok:scenario-{name}"))}
+        found |= {violation.rule.id for violation in judge(spec, scripted.ask(f"grok:scenario-{name}"))}
         scripted.time.advance(0.0033)
     assert found == HABITS.get(name, set())
 
 
-def test_the_table_knows_only_scripts_that_there_are() -> None:
+def test_every_row_is_a_script_of_the_mock() -> None:
     """Every row is a script of the mock gateway."""
     assert HABITS.keys() <= scenarios().keys()

@@ -1,4 +1,4 @@
-"""What the SDK does about a refusal: how often it asks, and what it tells of it."""
+"""Refusals: how often the SDK repeats the request, and the error that it raises."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ REFUSED = [(status, name, value) for status, name, value in EXAMPLES if status !
 
 
 @pytest.mark.parametrize(("status", "name", "value"), REFUSED, ids=[name for _, name, _ in REFUSED])
-def test_only_what_passes_is_asked_again(client: Kkiai, wire: Wire, status: int, name: str, value: object) -> None:
-    """A refusal that stays is told after one request; one that passes is followed by another request."""
+def test_refusal_is_repeated_if_it_may_pass(client: Kkiai, wire: Wire, status: int, name: str, value: object) -> None:
+    """A permanent refusal is raised after one request; a transient one is followed by another request."""
     wire.answers(answer(value, status, (("X-Oneapi-Request-Id", "r-17"),)))
     if name in PASSING:
         wire.answers(answer(task()))
@@ -48,7 +48,7 @@ BARE = {
 
 
 @pytest.mark.parametrize(("status", "error"), BARE.items())
-def test_a_bare_status_says_enough(make: Maker, wire: Wire, status: int, error: type[sdk.APIStatusError]) -> None:
+def test_status_alone_raises_its_error(make: Maker, wire: Wire, status: int, error: type[sdk.APIStatusError]) -> None:
     """A declared status means the same when the body says nothing."""
     wire.answers(answer({}, status))
     with pytest.raises(sdk.APIStatusError) as caught:
@@ -58,21 +58,21 @@ def test_a_bare_status_says_enough(make: Maker, wire: Wire, status: int, error: 
 
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("code", ["insufficient_user_quota", "insufficient_quota"])
-def test_a_quota_code_counts_more_than_the_status(make: Maker, wire: Wire, status: int, code: str) -> None:
-    """A quota that is used up is told as that, whatever the status, and is not asked about again."""
+def test_quota_code_counts_more_than_the_status(make: Maker, wire: Wire, status: int, code: str) -> None:
+    """A quota that is used up raises its error, whatever the status, after one request."""
     wire.answers(answer({"error": {"code": code, "message": "no"}}, status))
     with pytest.raises(sdk.QuotaExceededError):
         make(BASE_URL).query(TASK_ID)
 
 
-def test_a_documented_wait_is_kept(client: Kkiai, wire: Wire, time: FakeTime) -> None:
+def test_retry_after_is_waited_for_before_the_repeat(client: Kkiai, wire: Wire, time: FakeTime) -> None:
     """Retry-After is waited for before the next request."""
     wire.answers(answer({"error": "slow down"}, 429, (("Retry-After", "20"),)), answer(task()))
     client.query(TASK_ID)
     assert time.naps[0] >= 20
 
 
-def test_documented_and_other_fields_arrive(client: Kkiai, wire: Wire) -> None:
+def test_documented_and_other_fields_arrive_unchanged(client: Kkiai, wire: Wire) -> None:
     """Every documented field arrives as it was sent, under the asked id, with the undocumented ones beside them."""
     wire.answers(done(id="another", enhanced_prompt="two\nlines", seed=7))
     found = client.query(TASK_ID)
@@ -80,7 +80,7 @@ def test_documented_and_other_fields_arrive(client: Kkiai, wire: Wire) -> None:
     assert (found.status_update_time, dict(found.extra)) == (1_767_603_612_345, {"seed": 7})
 
 
-def test_a_signed_url_arrives_byte_for_byte(client: Kkiai, wire: Wire) -> None:
+def test_signed_url_arrives_byte_for_byte(client: Kkiai, wire: Wire) -> None:
     """A URL keeps its query string and its escapes."""
     url = "https://media.example.com/a%2Fb.mp4?Expires=1&Signature=x%3D"
     wire.answers(answer(task(status="completed", video_url=url)))
@@ -88,7 +88,7 @@ def test_a_signed_url_arrives_byte_for_byte(client: Kkiai, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("field", ["status", "video_url", "enhanced_prompt", "status_update_time", "id"])
-def test_a_value_of_another_type_is_no_value(client: Kkiai, wire: Wire, field: str) -> None:
+def test_value_of_another_type_is_read_as_missing(client: Kkiai, wire: Wire, field: str) -> None:
     """A documented field that holds an object is read as missing, not handed on."""
     wire.answers(answer(task(**{field: {"a": 1}}), off_contract=True))
     found = client.query(TASK_ID)

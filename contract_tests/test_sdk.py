@@ -1,4 +1,4 @@
-"""The SDK against the spec: whatever it is told to do, what it sends conforms, and what the spec shows it can read."""
+"""The SDK against the spec: each call sends conforming requests, and each example of the spec can be read."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ RESPONSES = _spec.load().document["paths"]["/v1/video/query"]["get"]["responses"
 BUSY = {"error": {"message": "busy", "type": "gateway_error", "code": "busy"}}
 VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(range(200))
 
-#: What each named example of a success means.
+#: The state of each named example of a success.
 STATES = {
     "pending": TaskState.PENDING,
     "running": TaskState.RUNNING,
     "succeeded": TaskState.SUCCEEDED,
     "failed": TaskState.FAILED,
 }
-#: What each named example of an error raises.
+#: The error that each named example of an error raises.
 ERRORS: dict[str, type[sdk.APIStatusError]] = {
     "task_not_exist": sdk.TaskNotFoundError,
     "missing_id": sdk.BadRequestError,
@@ -61,14 +61,14 @@ EXAMPLES = [
     "task_id",
     [TASK_ID, "a/b?c=1#d", "a&id=b", "a+b", "%2e%2e", "é中🐄", "x;y,z", "'\"<>`\\", "{}[]|^", "=", "a" * 256],
 )
-def test_query_sends_the_id_whole(client: Kkiai, wire: Wire, task_id: str) -> None:
+def test_query_sends_the_id_unchanged(client: Kkiai, wire: Wire, task_id: str) -> None:
     """A query conforms whatever the id is made of, and the id arrives as it was given."""
     wire.answers(answer(task()))
     client.query(task_id)
     assert parse_qsl(wire.requests[0].query) == [("id", task_id)]
 
 
-def test_the_documented_headers_are_sent_once_each(client: Kkiai, wire: Wire) -> None:
+def test_query_sends_each_documented_header_once(client: Kkiai, wire: Wire) -> None:
     """Accept, Content-Type and Authorization are there once, as documented."""
     wire.answers(answer(task()))
     client.query(TASK_ID)
@@ -78,7 +78,7 @@ def test_the_documented_headers_are_sent_once_each(client: Kkiai, wire: Wire) ->
     assert len(values_of(sent, "authorization")) == 1
 
 
-def test_headers_of_a_call_replace_those_of_the_client(make: Maker, wire: Wire) -> None:
+def test_header_of_a_call_replaces_that_of_the_client(make: Maker, wire: Wire) -> None:
     """X-Forwarded-Host is sent once, wherever it was set."""
     wire.answers(answer(task()), answer(task()))
     client = make(BASE_URL, default_headers={"X-Forwarded-Host": "one.example.com"})
@@ -91,14 +91,14 @@ def test_headers_of_a_call_replace_those_of_the_client(make: Maker, wire: Wire) 
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
-def test_every_form_of_the_base_url_leads_to_the_documented_path(make: Maker, wire: Wire, suffix: str) -> None:
+def test_base_url_in_any_form_leads_to_the_documented_path(make: Maker, wire: Wire, suffix: str) -> None:
     """The path is the documented one, with or without /v1 in the base URL."""
     wire.answers(answer(task()))
     make(BASE_URL + suffix).query(TASK_ID)
     assert wire.requests[0].path == "/v1/video/query"
 
 
-def test_copies_of_a_client_conform(make: Maker, wire: Wire) -> None:
+def test_copied_client_sends_a_conforming_request(make: Maker, wire: Wire) -> None:
     """A client with other options, a key from a function and a longer User-Agent sends conforming requests."""
     wire.answers(answer(task()))
     client = make(BASE_URL, api_key=lambda: "sk-from-a-function", user_agent_suffix="app/1.0")
@@ -106,7 +106,7 @@ def test_copies_of_a_client_conform(make: Maker, wire: Wire) -> None:
     assert values_of(wire.requests[0].headers, "authorization") == ["Bearer sk-from-a-function"]
 
 
-def test_the_generated_endpoint_conforms(client: Kkiai, wire: Wire) -> None:
+def test_generated_endpoint_sends_what_the_facade_sends(client: Kkiai, wire: Wire) -> None:
     """The generated function over the client's session sends what the facade sends."""
     wire.answers(answer(task()), answer(task()))
     client.query(TASK_ID)
@@ -116,7 +116,7 @@ def test_the_generated_endpoint_conforms(client: Kkiai, wire: Wire) -> None:
     assert (facade.query, sorted(facade.headers)) == (generated.query, sorted(generated.headers))
 
 
-def test_every_retry_conforms(client: Kkiai, wire: Wire, time: FakeTime) -> None:
+def test_retried_request_is_sent_unchanged(client: Kkiai, wire: Wire, time: FakeTime) -> None:
     """A request that is sent again is the same conforming request."""
     wire.answers(answer(BUSY, 503), answer(BUSY, 429, (("Retry-After", "2"),)), answer(BUSY, 500), answer(task()))
     assert client.query(TASK_ID).state is TaskState.PENDING
@@ -124,7 +124,7 @@ def test_every_retry_conforms(client: Kkiai, wire: Wire, time: FakeTime) -> None
     assert time.naps[1] >= 2
 
 
-def test_every_poll_of_a_wait_conforms(client: Kkiai, wire: Wire, time: FakeTime) -> None:
+def test_wait_polls_for_the_id_of_the_caller(client: Kkiai, wire: Wire, time: FakeTime) -> None:
     """Waiting sends nothing but conforming queries for the caller's id, also when another id is answered."""
     wire.answers(
         answer({"code": "task_not_exist", "message": "not yet", "data": None}, 400),
@@ -136,13 +136,13 @@ def test_every_poll_of_a_wait_conforms(client: Kkiai, wire: Wire, time: FakeTime
     assert {each.parameter("id") for each in wire.requests} == {TASK_ID}
 
 
-def test_every_poll_of_a_watch_conforms(client: Kkiai, wire: Wire, time: FakeTime) -> None:
+def test_watch_polls_with_conforming_queries(client: Kkiai, wire: Wire, time: FakeTime) -> None:
     """Watching sends nothing but conforming queries."""
     wire.answers(answer(task()), answer(task(status="processing")), done())
     assert [each.status for each in client.watch(TASK_ID)] == ["pending", "processing", "completed"]
 
 
-def test_every_poll_of_many_waits_conforms(make: Maker, wire: Wire) -> None:
+def test_wait_many_queries_each_id_once(make: Maker, wire: Wire) -> None:
     """Waiting for many sends one conforming query for each different id."""
     wire.answers(done(), done(), done())
     results = make(BASE_URL).wait_many(["grok:1", "grok:2", "grok:1", "veo:3"], max_concurrency=1)
@@ -151,7 +151,7 @@ def test_every_poll_of_many_waits_conforms(make: Maker, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("call", ["download", "wait_and_download"])
-def test_downloading_conforms(client: Kkiai, wire: Wire, tmp_path: Path, call: str) -> None:
+def test_download_sends_no_credential_to_the_file_host(client: Kkiai, wire: Wire, tmp_path: Path, call: str) -> None:
     """Before a download the query conforms; the file's host gets no credential and no header of the contract."""
     wire.answers(done())
     wire.file(VIDEO_URL, VIDEO)
@@ -161,7 +161,7 @@ def test_downloading_conforms(client: Kkiai, wire: Wire, tmp_path: Path, call: s
 
 
 @pytest.mark.parametrize(("status", "name", "value"), EXAMPLES, ids=[f"{s}-{name}" for s, name, _ in EXAMPLES])
-def test_every_example_of_the_spec_is_understood(make: Maker, wire: Wire, status: int, name: str, value: Any) -> None:
+def test_example_of_the_spec_is_read_as_meant(make: Maker, wire: Wire, status: int, name: str, value: Any) -> None:
     """Each named example becomes the task or the error that it shows."""
     client = make(BASE_URL, max_retries=0)
     wire.answers(answer(value, status, (("X-Oneapi-Request-Id", "r-17"),)))
@@ -175,7 +175,7 @@ def test_every_example_of_the_spec_is_understood(make: Maker, wire: Wire, status
 
 
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 505, 520, 524, 529, 599])
-def test_every_server_error_is_one(make: Maker, wire: Wire, status: int) -> None:
+def test_status_in_5xx_raises_a_server_error(make: Maker, wire: Wire, status: int) -> None:
     """Any status that the range 5XX covers is a ServerError, through the facade and the generated function."""
     client = make(BASE_URL, max_retries=0)
     wire.answers(answer(BUSY, status), answer(BUSY, status))
@@ -201,7 +201,7 @@ OFF_CONTRACT = {
 
 
 @pytest.mark.parametrize("canned", OFF_CONTRACT.values(), ids=OFF_CONTRACT.keys())
-def test_an_answer_off_the_contract_is_a_task_or_an_error(make: Maker, wire: Wire, canned: Canned) -> None:
+def test_answer_off_the_contract_becomes_a_task_or_an_error(make: Maker, wire: Wire, canned: Canned) -> None:
     """An answer that breaks the contract becomes a task or an APIError, and no request strays because of it."""
     client = make(BASE_URL, max_retries=0)
     wire.answers(canned)
@@ -212,7 +212,7 @@ def test_an_answer_off_the_contract_is_a_task_or_an_error(make: Maker, wire: Wir
     assert isinstance(got, sdk.VideoTask | sdk.APIError)
 
 
-def test_every_declared_error_has_an_example(spec: Spec) -> None:
+def test_tables_know_every_example_of_the_spec(spec: Spec) -> None:
     """The tables above know every example of the spec, and no other."""
     named = {name for _, name, _ in EXAMPLES}
     assert named == STATES.keys() | ERRORS.keys()

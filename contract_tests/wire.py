@@ -1,8 +1,9 @@
-"""A stand-in for the gateway that holds both sides to the spec: every request, and every answer it is told to give."""
+"""A stand-in for the gateway that validates both sides against the spec: each request, and each canned response."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,17 +11,27 @@ import httpx
 import respx
 from attrs import field, frozen
 
-from kkiai_sdk.contract._conformance import request_problems, response_problems
-from kkiai_sdk.contract._messages import Problem, Request, Response
+from kkiai_sdk.contract._conformance import conformance, request_problems
+from kkiai_sdk.contract._messages import Exchange, Request, Response, values_of
+from kkiai_sdk.contract._violations import observe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from kkiai_sdk.contract._spec import Spec
+    from kkiai_sdk.contract._violations import Violation
 
 BASE_URL = "https://gateway.example.com"
 PATH = "/v1/video/query"
 TASK_ID = "grok:5b0d9a52-3f2e-4c0b-9a76-2f6f0f8a1c44"
 VIDEO_URL = "https://media.example.com/videos/cow.mp4"
 JSON_TYPE = ("Content-Type", "application/json")
+#: Fields of HTTP itself (RFC 9110 and 9112), which a request may carry whatever the spec says.
+HTTP_FIELDS = frozenset(
+    {"accept", "accept-encoding", "authorization", "connection", "content-length", "content-type", "host", "user-agent"}
+)
+#: A header that the description asks for, such as `Accept: application/json`; OpenAPI has no other place for it.
+_DOCUMENTED = re.compile(r"`(?P<name>[A-Za-z][A-Za-z0-9-]*): (?P<value>[^`]+)`")
 
 
 @frozen
@@ -54,6 +65,31 @@ def done(**fields: Any) -> Canned:
     return answer(task(status="completed", video_url=VIDEO_URL) | fields)
 
 
+def response_violations(spec: Spec, response: Response) -> list[Violation]:
+    """Violations of the declared responses of the query."""
+    observed = observe(spec, Exchange(Request("GET", PATH), response))
+    assert observed is not None
+    return list(conformance(observed))
+
+
+def sdk_request_problems(spec: Spec, request: Request) -> list[str]:
+    """Deviations of a request of the SDK: also headers that a gateway would ignore, and documented ones it lacks."""
+    return [*request_problems(spec, request), *_header_problems(spec, request)]
+
+
+def _header_problems(spec: Spec, request: Request) -> Iterator[str]:
+    operation = spec.operation(request.method, request.path)
+    if operation is None:
+        return
+    declared = {name for location, name in spec.parameters(operation) if location == "header"}
+    sent = {name.lower() for name, _ in request.headers}
+    yield from (f"header {name} undeclared" for name in sorted(sent - declared - HTTP_FIELDS))
+    for note in _DOCUMENTED.finditer(operation.value.get("description", "")):
+        values = values_of(request.headers, note["name"])
+        if note["name"].lower() != "authorization" and values != [note["value"]]:
+            yield f"header {note['name']} must be {note['value']}, not {values}"
+
+
 class Wire:
     """Use it in a ``with`` statement; leaving it raises AssertionError with everything that went against the spec.
 
@@ -75,10 +111,8 @@ class Wire:
 
     def answers(self, *canned: Canned) -> None:
         """Lay out answers to the next requests, one each."""
-        operation = self.spec.operation("GET", PATH)
-        assert operation is not None
         for each in canned:
-            found = response_problems(self.spec, operation, each.response)
+            found = response_violations(self.spec, each.response)
             self._note("an answer", [] if each.off_contract else found)
             if each.off_contract and not found:
                 self.problems.append(f"an answer is marked off_contract and keeps the contract: {each.response}")
@@ -111,7 +145,7 @@ class Wire:
         if str(sent.url) in self._files:
             return self._send_file(str(sent.url), request)
         self.requests.append(request)
-        self._note("a request", request_problems(self.spec, request))
+        self._note("a request", sdk_request_problems(self.spec, request))
         if not str(sent.url).startswith(BASE_URL) or not self._answers:
             # Noted as well as raised: the SDK might take the exception for the network's.
             self.problems.append(f"no answer was laid out for {request} to {sent.url.host}")
@@ -123,5 +157,5 @@ class Wire:
         self.file_requests.append(request)
         return httpx.Response(200, headers={"Content-Type": "video/mp4"}, content=self._files[url])
 
-    def _note(self, what: str, found: list[Problem]) -> None:
+    def _note(self, what: str, found: Iterable[object]) -> None:
         self.problems.extend(f"{what}: {problem}" for problem in found)

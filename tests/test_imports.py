@@ -135,7 +135,7 @@ def test_what_is_built_on_the_package_uses_its_public_names() -> None:
 def test_the_package_knows_nothing_of_what_is_built_on_it() -> None:
     """The package imports neither its command line nor the mock gateway nor the contract check, nor what they need."""
     outer = {module_name(other) for other in OUTER}
-    extras = {"click", "rich", "schemathesis", "yaml"}
+    extras = {"click", "rich", "schemathesis", "ruamel"}
     assert {shown(path): ours(path, static=True) & outer for path in CORE if ours(path, static=True) & outer} == {}
     assert [shown(path) for path in CORE for i in imports(path) if top(i) in extras] == []
 

@@ -1,1 +1,1 @@
-"""Seeded defects: gateways that stray in one way each, and copies of the SDK with one mistake each."""
+"""Seeded defects: gateways with one defect each, and copies of the SDK with one mistake each."""

@@ -1,4 +1,4 @@
-"""Tries every seeded defect and writes `docs/mutants.md`: which were caught, by what, and where.
+"""Runs every seeded defect and writes `docs/mutants.md`: which were caught, by which rule or test, and where.
 
 Run it from anywhere with `python -m contract_tests.mutants [TARGET]`. The exit code is 1 if one was not caught.
 """
@@ -9,22 +9,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract_tests.mutants.running import ROOT, Tried, gateways, honest, mistakes
+from contract_tests.mutants.running import ROOT, Tried, correct_gateway, gateways, mistakes
 from contract_tests.mutants.sdk import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TARGET = ROOT / "docs" / "mutants.md"
-#: Seeds under which an honest gateway must pass, one after another.
+#: Seeds under which a correct gateway must pass.
 SEEDS = range(1, 21)
 
 _HEAD = """\
 # Seeded defects
 
-The check is checked here: gateways that stray in one way each are given to `kkiai contract`, and copies of the SDK with
-one mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests; what they do
-not show is looked for by the full check, which is then said. Written by `make mutants`; do not edit.
+Tests of the check itself: gateways with one defect each are given to `kkiai contract`, and copies of the SDK with one
+mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests, and then in full
+if these find nothing, which the table says. Written by `make mutants`; do not edit.
 
 | what | tried | caught |
 |---|---|---|
@@ -32,36 +32,36 @@ not show is looked for by the full check, which is then said. Written by `make m
 
 
 def main() -> int:
-    """Try everything, write the file, and name what got through."""
+    """Run everything, write the file, and name the defects that were not caught."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET
-    clean = [honest(seed) for seed in SEEDS]
+    clean = [correct_gateway(seed) for seed in SEEDS]
     passed = sum(not report.findings and report.exit_code() == 0 for report in clean)
     control = next(mistakes((CONTROL,)))
     if control.caught_by:
         sys.stdout.write(f"the suite fails without any mistake: {control.caught_by[0]}\n")
         return 1
-    crooked, mistaken = [*map(_told, gateways())], [*map(_told, mistakes())]
-    missed = [each for each in (*crooked, *mistaken) if not each.caught_by]
-    target.write_text(document(passed, crooked, mistaken), encoding="utf-8")
+    faulty, mistaken = [*map(_progress, gateways())], [*map(_progress, mistakes())]
+    missed = [each for each in (*faulty, *mistaken) if not each.caught_by]
+    target.write_text(document(passed, faulty, mistaken), encoding="utf-8")
     for each in missed:
         sys.stdout.write(f"not caught: {each.group}: {each.name}\n")
-    sys.stdout.write(f"{target}: {len(crooked)} gateways, {len(mistaken)} mistakes, {len(missed)} not caught\n")
+    sys.stdout.write(f"{target}: {len(faulty)} gateways, {len(mistaken)} mistakes, {len(missed)} not caught\n")
     return 1 if missed or passed < len(SEEDS) else 0
 
 
-def _told(tried: Tried) -> Tried:
+def _progress(tried: Tried) -> Tried:
     sys.stderr.write(f"{'caught' if tried.caught_by else 'MISSED'}  {tried.group}: {tried.name}\n")
     return tried
 
 
-def document(passed: int, crooked: list[Tried], mistaken: list[Tried]) -> str:
+def document(passed: int, faulty: list[Tried], mistaken: list[Tried]) -> str:
     """The whole file."""
     rows = [
-        f"| defects of a gateway | {len(crooked)} | {_caught(crooked)} |\n",
+        f"| defects of a gateway | {len(faulty)} | {_caught(faulty)} |\n",
         f"| mistakes in the SDK | {len(mistaken)} | {_caught(mistaken)} |\n",
-        f"| an honest gateway, one run per seed | {len(SEEDS)} | nothing found in {passed} |\n",
+        f"| a correct gateway, one run per seed | {len(SEEDS)} | nothing found in {passed} |\n",
     ]
-    return "".join([_HEAD, *rows, *_table("A gateway", crooked), *_table("The SDK", mistaken)])
+    return "".join([_HEAD, *rows, *_table("A gateway", faulty), *_table("The SDK", mistaken)])
 
 
 def _caught(rows: Iterable[Tried]) -> int:

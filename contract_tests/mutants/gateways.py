@@ -1,4 +1,4 @@
-"""Gateways with one defect each: functions from a request and its honest reply to the reply that is sent."""
+"""Gateways with one defect each: functions from a request and its correct reply to the reply that is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kkiai_sdk.contract._messages import values_of
 if TYPE_CHECKING:
     from kkiai_sdk.contract._messages import Request
 
-#: The tasks that these gateways know, by what has become of them.
+#: The tasks that these gateways know.
 TASKS: dict[str, dict[str, Any]] = {
     "grok:1b0d9a52-3f2e-4c0b-9a76-2f6f0f8a1c41": {"status": "pending"},
     "grok:2b0d9a52-3f2e-4c0b-9a76-2f6f0f8a1c42": {"status": "processing", "progress": 40},
@@ -29,12 +29,12 @@ SECONDS = MILLISECONDS // 1000
 
 
 def serve(defect: Mutation) -> Mutation:
-    """The crook of an otherwise honest gateway that knows the four tasks."""
+    """The replies of a gateway that knows the four tasks and has one defect."""
     return lambda request, reply: defect(request, known(request, reply))
 
 
 def known(request: Request, reply: Reply) -> Reply:
-    """The honest reply of a gateway that knows the four tasks."""
+    """The correct reply of a gateway that knows the four tasks."""
     task_id = request.parameter("id") or ""
     is_asked = b"task_not_exist" in reply.body and task_id in TASKS
     return Reply(200, task(id=task_id, **TASKS[task_id])) if is_asked else reply
@@ -42,11 +42,11 @@ def known(request: Request, reply: Reply) -> Reply:
 
 @frozen
 class Defect:
-    """What one gateway does wrong. It may lie below a path."""
+    """The defect of one gateway, which may lie below a path."""
 
     group: str
     name: str
-    crook: Mutation
+    mutation: Mutation
     prefix: str = ""
 
 
@@ -98,7 +98,7 @@ def _value(change: Any) -> Mutation:
 
 
 def _with_key(answer: Mutation) -> Mutation:
-    """As if every key were good; ``answer`` may look at the request still."""
+    """The reply as if every key were good, if ``answer`` leaves it unchanged."""
 
     def let_in(request: Request, reply: Reply) -> Reply:
         good = (("Authorization", f"Bearer {KEY}"),)
@@ -397,11 +397,11 @@ _BELOW = frozenset(
     {"over time: times go back", "keys: the bare key does", "methods: POST does the same", "ids: another id"}
     | {"values: seconds", "ids: crashes on letters beyond ASCII", "only when completed: no URL", "framing: NaN"}
 )
-_AT_THE_TOP = tuple(Defect(group, name, crook) for group, rows in _TABLE.items() for name, crook in rows.items())
+_AT_THE_TOP = tuple(Defect(group, name, mutation) for group, rows in _TABLE.items() for name, mutation in rows.items())
 DEFECTS = (
     *_AT_THE_TOP,
     *(
-        Defect("below a path", each.name, each.crook, "/proxy/video")
+        Defect("below a path", each.name, each.mutation, "/proxy/video")
         for each in _AT_THE_TOP
         if f"{each.group}: {each.name}" in _BELOW
     ),

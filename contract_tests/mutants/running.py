@@ -1,4 +1,4 @@
-"""Trying defects: gateways are checked in this process, mistakes in copies of the project, some at a time."""
+"""Runs against seeded defects: gateways in this process, mistakes of the SDK in copies of the project."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Tried:
     note: str = ""
 
 
-def honest(seed: int) -> Report:
+def correct_gateway(seed: int) -> Report:
     """The check of a gateway without a defect, every second one below a path."""
     with gateway(serve(lambda _, reply: reply), "" if seed % 2 else "/proxy/video") as base_url:
         return check(base_url, KEY, task_ids=IDS, seed=seed)
@@ -56,7 +56,7 @@ def gateways(defects: tuple[Defect, ...] = DEFECTS) -> Iterator[Tried]:
     """Every defect of a gateway, tried: with a dozen requests and, if they do not show it, in full."""
     for defect in defects:
         for note in ("", "full check"):
-            with gateway(serve(defect.crook), defect.prefix) as base_url:
+            with gateway(serve(defect.mutation), defect.prefix) as base_url:
                 findings = check(base_url, KEY, task_ids=IDS, fuzz=bool(note)).findings
             if findings:
                 break

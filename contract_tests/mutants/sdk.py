@@ -25,15 +25,13 @@ CONTROL = Mistake("no mistake", SESSION, '"Accept": "*/*"', '"Accept": "*/*"')
 MISTAKES: tuple[Mistake, ...] = (
     Mistake("no Accept", ENDPOINT, 'headers["Accept"] = "application/json"', "pass"),
     Mistake("any Accept", ENDPOINT, 'headers["Accept"] = "application/json"', 'headers["Accept"] = "*/*"'),
-    Mistake("no Content-Type", SESSION, '(b"Content-Type", b"application/json")', '(b"X-Type", b"application/json")'),
+    Mistake("no Content-Type", SESSION, '(("Content-Type", "application/json"),)', '(("X-Type", "application/json"),)'),
     Mistake("an undocumented header", SESSION, 'own = {"Accept"', 'own = {"X-Client": "kkiai", "Accept"'),
     Mistake("no key", SESSION, "return headers if secret is None else", "return headers if True else"),
     Mistake("the key in another header", SESSION, '(b"Authorization", f"Bearer ', '(b"X-Api-Key", f"'),
     Mistake("another scheme", SESSION, 'f"Bearer {secret', 'f"Token {secret'),
     Mistake("Bearer twice", SESSION, 'f"Bearer {secret', 'f"Bearer Bearer {secret'),
-    Mistake(
-        "headers of a call are dropped", SESSION, "_by_name(dict(options.headers)) if options.headers", "{} if True"
-    ),
+    Mistake("headers of a call are dropped", SESSION, "accept, options.headers)", "accept, ())"),
     Mistake(
         "answer headers are dropped",
         SESSION,

@@ -1,36 +1,43 @@
-"""The check of a gateway as one call."""
+"""The check of a gateway as one call: reads the options, follows the run, and makes the report."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from attrs import evolve
 
 from kkiai_sdk import ConfigurationError, __version__
-from kkiai_sdk.contract import _baseline, _fuzz, _history, _probes, _rules
-from kkiai_sdk.contract._coverage import coverage
+from kkiai_sdk.contract import _fuzz, _history, _probes
 from kkiai_sdk.contract._findings import fold
-from kkiai_sdk.contract._report import Report
-from kkiai_sdk.contract._rules_task import FAILURE_WORDS, SUCCESS_WORDS
-from kkiai_sdk.contract._run import Run
-from kkiai_sdk.contract._scrub import PLACEHOLDER, Scrubber
-from kkiai_sdk.contract._seen import read_body
+from kkiai_sdk.contract._http_runner import interval_of
+from kkiai_sdk.contract._report import Report, coverage, load_baseline, stale_entries
+from kkiai_sdk.contract._rules import RULES
+from kkiai_sdk.contract._run import Run, Target
 from kkiai_sdk.contract._spec import load
-from kkiai_sdk.contract._target import checked_limit, operation_of, target
-from kkiai_sdk.contract._usable import blaming, rehearse
+from kkiai_sdk.contract._spec_precheck import precheck, translated_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from kkiai_sdk.contract._rule import Rule
     from kkiai_sdk.contract._spec import Spec
-    from kkiai_sdk.contract._target import Target
+    from kkiai_sdk.mock import MockGateway
 
-#: Seconds that a request in flight gets to end before the check leaves it behind.
+#: Rate for a gateway that is not on this machine.
+GENTLE_RATE = "5/s"
+#: Seconds that a request in flight gets before it is abandoned.
 _GRACE = 0.3
-#: Seconds between two looks at the clock; also how long Ctrl-C may take to be noticed on Windows.
-_LOOK = 0.1
+#: Seconds between two looks at the clock; on Windows Ctrl-C may take that long to be noticed.
+_POLL = 0.1
+#: A task that succeeds, one that fails, and one that is cancelled.
+_MOCK_IDS = ("grok:scenario-normal", "veo:scenario-fails", "sora:scenario-cancelled")
+#: Gateway seconds per request to the built-in mock, whose clock counts requests so that every run is the same.
+_MOCK_TICK = 0.4
 
 
 def check(
@@ -46,47 +53,77 @@ def check(
     seed: int = 1,
     progress: Callable[[int], object] | None = None,
 ) -> Report:
-    """Hold a gateway to the spec. Only asks: nothing is made, changed or downloaded there.
+    """Check a gateway against ``openapi.yaml``. Only reads: nothing is created, changed or downloaded there.
 
     :param base_url: the gateway; None checks the built-in mock gateway.
     :param api_key: its key; None takes it from KKIAI_API_KEY.
-    :param task_ids: ids of tasks that it knows, best in several states. None given: the example id of the spec.
+    :param task_ids: ids of tasks that it knows, best in several states. By default, the example id of the document.
     :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.
-    :param spec: the spec; None takes the one that came with the package.
+    :param spec: the document; None takes the one that came with the package.
     :param rate: requests per s, m or h, such as ``5/s``; None means 5/s for hosts that are not loopback.
     :param time_limit: seconds; what is known by then is reported, as not checked in full. Ctrl-C does the same.
     :param baseline: a file of findings that are known and fail nothing.
     :param seed: decides what is generated.
-    :param progress: called with the number of answers so far, from another thread.
+    :param progress: called with the number of responses so far, from another thread.
     :raises ConfigurationError: an option is wrong, or the extra ``contract`` is missing.
     """
-    document, limit, tell = load(spec), checked_limit(time_limit), _listener(progress)
-    rehearse(document)
-    known = {} if baseline is None else _baseline.load(baseline)
-    started = time.monotonic()
-    with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
-        scrubber, deadline = Scrubber(found.api_key or PLACEHOLDER), started + limit
-        run = Run(document, found, scrubber, seed, tell, deadline)
-        with blaming(document) if spec else nullcontext():
-            cut = _follow(run) if found.api_key else None
-            report = _report(run, known, cut, time.monotonic() - started)
-    if baseline is None or found.is_gentle or not report.is_made:
-        return report
-    return report.with_findings(_baseline.stale(baseline, known, report.findings))
-
-
-def _listener(progress: Callable[[int], object] | None) -> Callable[[int], object]:
+    if not time_limit > 0:
+        raise ConfigurationError(f"time_limit must be a number of seconds above 0, not {time_limit!r:.40}")
     if progress is not None and not callable(progress):
         raise ConfigurationError(f"progress must be a function or None, not {type(progress).__name__}")
-    return progress or (lambda _: None)
+    document = precheck(load(spec))
+    known = {} if baseline is None else load_baseline(baseline)
+    with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
+        run = Run(document, found, seed, progress or (lambda _: None), time.monotonic() + time_limit)
+        with translated_errors(document) if spec else nullcontext():
+            report = _report(run, known)
+    is_full = report.is_made and not found.is_gentle
+    stale = stale_entries(baseline, known, report.findings) if baseline and is_full else ()
+    return evolve(report, findings=(*report.findings, *stale))
+
+
+@contextmanager
+def target(
+    spec: Spec, base_url: str | None, api_key: str | None, ids: Sequence[str], *, fuzz: bool | None, rate: str | None
+) -> Iterator[Target]:
+    """The gateway that the options describe; without an address, a mock gateway that lives as long as the context."""
+    from kkiai_sdk import Kkiai  # noqa: PLC0415 (loads the HTTP library)
+
+    interval_of(rate)
+    if base_url is None:
+        with _mock() as gateway:
+            yield Target(gateway.base_url, gateway.api_key, tuple(ids) or _MOCK_IDS, fuzz is False, rate)
+        return
+    # Files and shells leave white space around a key; the SDK strips it, too, and validates the key and the address.
+    key = (api_key if api_key is not None else os.environ.get("KKIAI_API_KEY", "")).strip() or None
+    with Kkiai(key or "sk-any", base_url=base_url, httpx_args={"trust_env": False}) as client:
+        url = str(client.raw.get_httpx_client().base_url).rstrip("/").removesuffix("/v1")
+    for task_id in ids:
+        if not 1 <= len(task_id) <= 256 or not task_id.isprintable() or any(map(str.isspace, task_id)):
+            raise ConfigurationError(f"a task id has 1 to 256 visible characters, no spaces, unlike {task_id[:40]!a}")
+    # Gateways for tests know the example id.
+    node = spec.parameters(spec.query).get(("query", "id"))
+    example = str(node.value.get("example", "")) if node else ""
+    is_local = _history.privacy_of(urlsplit(url).hostname or "") == "loopback"
+    is_gentle, pace = not is_local if fuzz is None else not fuzz, rate or (None if is_local else GENTLE_RATE)
+    known = tuple(dict.fromkeys(ids))
+    guesses = (example,) if example else ()
+    yield Target(url, key, known or guesses, is_gentle, pace, are_ids_given=bool(known), is_local=is_local)
+
+
+def _mock() -> MockGateway:
+    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
+
+    ticks = itertools.count()
+    return MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK)
 
 
 def _follow(run: Run) -> str | None:
-    """Wait for the run to end; gives why it was cut, or None."""
+    """Wait for the end of a run; the reason why it was cut, or None."""
     thread, cut = run.start(), None
     try:
         while thread.is_alive() and cut is None:
-            thread.join(_LOOK)
+            thread.join(_POLL)
             cut = "the time limit was reached" if time.monotonic() >= run.deadline and thread.is_alive() else None
     except KeyboardInterrupt:
         cut = "it was interrupted"
@@ -97,64 +134,44 @@ def _follow(run: Run) -> str | None:
     return cut
 
 
-def _report(run: Run, known: dict[str, str], cut: str | None, elapsed: float) -> Report:
-    # Copies: a request that was left behind may still come back.
-    exchanges, breaches, problem = tuple(run.exchanges), list(run.breaches), run.problem
-    breaches += map(run.scrubber.breach, _history.judge_all(run.target.base_url, exchanges))
-    if run.target.api_key is None:
-        problem = "there is no API key: set KKIAI_API_KEY"
-    spec = run.spec
+def _report(run: Run, known: dict[str, str]) -> Report:
+    cut = _follow(run) if run.target.api_key else None
+    # Copies: an abandoned request may still come back.
+    spec, base_url, exchanges = run.spec, run.target.base_url, tuple(run.exchanges)
+    history = _history.judge_history(base_url, exchanges)
+    violations = [*run.violations, *map(run.scrubber.violation, history)]
+    problem = run.problem if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
+    info = spec.document.get("info")
+    full_rules = () if run.target.is_gentle else (*_probes.FULL_RULES, *_fuzz.RULES)
     return Report(
-        base_url=run.target.base_url,
+        base_url=base_url,
         is_gentle=run.target.is_gentle,
-        findings=fold(spec, run.target.base_url, breaches, known),
+        findings=fold(spec, base_url, violations, known),
         exchanges=exchanges,
-        coverage=coverage(spec, operation_of(spec), exchanges),
+        coverage=coverage(spec, exchanges),
         notes=(*([f"{cut}; this is what was known by then"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
-        rules=(*_rules.RULES, *_history.RULES, *_probes.RULES, *(() if run.target.is_gentle else _full_rules())),
+        rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules),
         problem=problem,
         is_basic_done=run.is_basic_done,
-        elapsed=elapsed,
+        elapsed=time.monotonic() - run.started,
         cut=cut,
         unchecked={} if problem or cut else dict(run.unchecked),
-        spec=f"{spec.name} {_version(spec)}".strip(),
+        spec=f"{spec.name} {info.get('version', '') if isinstance(info, dict) else ''}".strip(),
         sdk_version=__version__,
     )
 
 
-def _full_rules() -> tuple[Rule, ...]:
-    return (*_probes.FULL_RULES, *_fuzz.RULES.values())
-
-
-def _version(spec: Spec) -> str:
-    info = spec.document.get("info")
-    return str(info.get("version", "")) if isinstance(info, dict) else ""
-
-
-def _notes(run: Run) -> list[str]:
-    """What was not seen, so that silence about it is not taken for praise."""
+def _notes(run: Run) -> Iterator[str]:
+    """Parts that the run did not observe, about which the absence of findings means nothing."""
     if not run.is_basic_done or run.problem:
-        return []
-    left_out = _left_out(run.target)
-    notes = [f"gentle checks ask for few ids; left out: {', '.join(left_out)}"] if left_out else []
-    words = _last_words(run)
-    if not words:
-        return [*notes, "no answer about a known task was seen: name ids of yours with --task-id"]
-    ended = {status for status in words.values() if status in SUCCESS_WORDS | FAILURE_WORDS}
-    return notes if ended else [*notes, "no task had ended: answers about finished tasks were not checked"]
-
-
-def _left_out(target: Target) -> list[str]:
-    asked = {probe.task_id for probe in _probes.about_tasks(target.task_ids, gentle=target.is_gentle, sure=True)}
-    return [task_id for task_id in target.task_ids if task_id not in asked]
-
-
-def _last_words(run: Run) -> dict[str, str]:
-    """The last status of every task about which there was an answer."""
-    words = {}
-    for exchange in list(run.exchanges):
-        body = read_body(exchange.response)
-        asked = exchange.request.parameter("id")
-        if asked and exchange.response.status == 200 and isinstance(body, dict):
-            words[asked] = str(body.get("status")).strip().lower()
-    return words
+        return
+    ids, gentle = run.target.task_ids, run.target.is_gentle
+    asked = {probe.task_id for probe in _probes.task_probes(ids, gentle=gentle, sure=True)}
+    left_out = [task_id for task_id in ids if task_id not in asked]
+    if left_out:
+        yield f"gentle checks ask for few ids; left out: {', '.join(left_out)}"
+    last = {each.asked: each for each in _history.task_reports(run.exchanges)}
+    if not last:
+        yield "no answer about a known task was seen: name ids of yours with --task-id"
+    elif not any(each.end for each in last.values()):
+        yield "no task had ended: answers about finished tasks were not checked"

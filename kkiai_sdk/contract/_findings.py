@@ -1,68 +1,61 @@
-"""Findings: breaches of one rule at one place, folded into one, with everything that a reader wants to know of it."""
+"""Findings: violations of one kind at one place folded into one, with what the SDK makes of the response."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
-from kkiai_sdk.contract._curl import curl_of
-from kkiai_sdk.contract._rule import Severity
-from kkiai_sdk.contract._survival import survival
+from kkiai_sdk import KkiaiError
+from kkiai_sdk.contract._messages import PLACEHOLDER
+from kkiai_sdk.contract._violations import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kkiai_sdk.contract._rule import Breach
-    from kkiai_sdk.contract._seen import Exchange
+    from kkiai_sdk.contract._messages import Exchange, Request
     from kkiai_sdk.contract._spec import Spec
+    from kkiai_sdk.contract._violations import Violation
 
-#: Schemathesis' checks that ask the same as rules of ours, and those rules. Ours are about GET.
-TWINS: dict[str, frozenset[str]] = {
-    "status-code-conformance": frozenset({"response-status"}),
-    "content-type-conformance": frozenset({"response-media-type"}),
-    "response-schema-conformance": frozenset({"response-schema", "response-body"}),
-    "response-headers-conformance": frozenset({"response-header"}),
-    "ignored-auth": frozenset({"key-wrong", "key-missing"}),
-    "not-a-server-error": frozenset({"server-error"}),
-    "server-error": frozenset({"server-error-again"}),
-    # The same question once more: it is about a difference.
-    "forwarded-host": frozenset({"task-known"}),
-}
-#: The same for other methods.
-_OTHER_TWINS = {name: frozenset({"unsupported-method"}) for name in TWINS}
+#: Rules whose violation follows from that of another rule, which is then reported alone.
+IMPLIED_BY = {"server-error": "server-error-again", "forwarded-host": "task-known"}
 _ORDER = list(Severity)
+#: Headers that curl sends of itself, or that only number the requests of one run.
+_NOT_FOR_CURL = {"accept-encoding", "connection", "content-length", "host", "user-agent", "x-schemathesis-testcaseid"}
+#: Harmless between double quotes, the dollar of the variable included.
+_PLAIN = re.compile(r"[A-Za-z0-9$_ .,:;/=+-]*")
+#: Headers about the bytes on the wire; a replayed body is decoded.
+_FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection"})
 
 
 @frozen
 class Finding:
-    """How a gateway strays from the contract in one way.
-
-    Every text is one line and holds no key.
-    """
+    """One way in which a gateway strays from the contract. Every text is one line and holds no key."""
 
     #: The lasting id of the rule, such as ``response-schema``.
     rule: str
     severity: Severity
-    #: What the rule asks for, in words.
+    #: The requirement of the rule.
     description: str
-    #: The file of the spec, the line in it (from 1), and the JSON pointer.
+    #: The document, the line in it (from 1), and the JSON pointer.
     file: str
     line: int
     address: str
     expected: str
     got: str
-    #: How often it was seen.
-    count: int
-    #: Whether this SDK makes a task or a KkiaiError of the answer, and which.
-    survives: bool
-    sdk: str
-    #: A command that sends the request again, with ``$KKIAI_API_KEY`` for the key.
-    curl: str
-    #: The same in every run: made of the rule, the place and what is wrong there, not of the values.
+    #: The same in every run: made of the rule, the place and the kind of violation, not of values.
     fingerprint: str
-    #: The first exchange in which it was seen; a status of 0 means that no whole answer came.
+    #: How often it was seen.
+    count: int = 1
+    #: Whether this SDK turns the response into a task or a KkiaiError, and into which.
+    survives: bool = True
+    sdk: str = "is not concerned"
+    #: A command that repeats the request, with ``$KKIAI_API_KEY`` for the key.
+    curl: str = ""
+    #: The first exchange in which it was seen; a status of 0 means that there was no complete response.
     exchange: Exchange | None = field(default=None, repr=False)
     #: Whether the baseline holds it.
     is_known: bool = False
@@ -74,62 +67,50 @@ class Finding:
 
     @property
     def title(self) -> str:
-        """What is wrong, by the rule that says what would be right."""
+        """The rule that was broken."""
         return f"broken rule: {self.description}"
 
     @property
     def place(self) -> str:
-        """The place in the spec as ``file:line``."""
+        """The place in the document as ``file:line``."""
         return f"{self.file}:{self.line}"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain values."""
-        names = ("rule", "severity", "description", "file", "line", "address", "expected", "got", "diff", "count")
-        rest = ("survives", "sdk", "curl", "fingerprint", "is_known")
+        plain = asdict(self, filter=lambda attribute, _: attribute.name != "exchange")
         status = self.exchange.response.status if self.exchange else None
-        values = {name: getattr(self, name) for name in (*names, *rest)}
-        return values | {"severity": str(self.severity), "status": status}
+        return plain | {"severity": str(self.severity), "diff": self.diff, "status": status}
 
 
 def fingerprint(rule: str, address: str, key: str) -> str:
-    """Sixteen hexadecimal digits for a rule, a place and a kind of breach."""
+    """Sixteen hexadecimal digits for a rule, a place and a kind of violation."""
     return hashlib.sha256(f"{rule}\n{address}\n{key}".encode()).hexdigest()[:16]
 
 
-def fold(spec: Spec, base_url: str, breaches: Iterable[Breach], known: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Breaches as findings, the gravest first. ``known``: fingerprints of the baseline."""
-    alike: dict[str, list[Breach]] = {}
-    for breach in _without_twins(list(breaches)):
-        problem = breach.problem
-        alike.setdefault(fingerprint(breach.rule.id, problem.address, problem.key), []).append(breach)
-    known = frozenset(known)
+def fold(spec: Spec, base_url: str, violations: Iterable[Violation], known: Iterable[str] = ()) -> tuple[Finding, ...]:
+    """Violations as findings, the gravest first. ``known``: fingerprints of the baseline."""
+    alike: dict[str, list[Violation]] = {}
+    violations, known = list(violations), frozenset(known)
+    broken = {each.rule.id for each in violations}
+    for each in violations:
+        if IMPLIED_BY.get(each.rule.id) not in broken:
+            alike.setdefault(fingerprint(each.rule.id, each.address, each.key), []).append(each)
     found = [_finding(spec, base_url, mark, same, is_known=mark in known) for mark, same in alike.items()]
     return tuple(sorted(found, key=lambda each: (_ORDER.index(each.severity), each.is_known, each.line, each.rule)))
 
 
-def _without_twins(breaches: list[Breach]) -> list[Breach]:
-    """What schemathesis found is left out where another rule found the same."""
-    found = {breach.rule.id for breach in breaches}
-    return [breach for breach in breaches if not found & _twins(breach)]
-
-
-def _twins(breach: Breach) -> frozenset[str]:
-    table = TWINS if breach.exchange.request.method == "GET" else _OTHER_TWINS
-    return table.get(breach.rule.id, frozenset())
-
-
-def _finding(spec: Spec, base_url: str, mark: str, alike: list[Breach], *, is_known: bool) -> Finding:
+def _finding(spec: Spec, base_url: str, mark: str, alike: list[Violation], *, is_known: bool) -> Finding:
     first = alike[0]
-    survives, sdk = survival(first.exchange)
+    survives, sdk = sdk_replay(first.exchange)
     return Finding(
         rule=first.rule.id,
         severity=first.rule.severity,
         description=first.rule.description,
         file=spec.name,
-        line=spec.line_of(first.problem.address),
-        address=spec.exact(first.problem.address),
-        expected=one_line(first.problem.expected),
-        got=one_line(first.problem.got),
+        line=spec.line_of(first.address),
+        address=spec.exact(first.address),
+        expected=one_line(first.expected),
+        got=one_line(first.got),
         count=len(alike),
         survives=survives,
         sdk=sdk,
@@ -141,6 +122,55 @@ def _finding(spec: Spec, base_url: str, mark: str, alike: list[Breach], *, is_kn
 
 
 def one_line(text: str) -> str:
-    """A text without anything that would steer a terminal or break a line, cut to 300 characters."""
+    """A text without control characters and line ends, cut to 300 characters."""
     visible = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return visible if len(visible) <= 300 else visible[:299] + "…"
+
+
+def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
+    """Replay a response to the SDK: whether it becomes a task or a KkiaiError, as promised, and which it was."""
+    if exchange.request.method != "GET":
+        return True, "is not concerned: it only sends GET"
+    import httpx  # noqa: PLC0415 (the check can be imported without it)
+
+    from kkiai_sdk import Kkiai  # noqa: PLC0415 (as above)
+
+    response = exchange.response
+    headers = [(name.encode(), value.encode()) for name, value in response.headers if name.lower() not in _FRAMING]
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if response.status == 0:
+            raise httpx.RemoteProtocolError("no whole answer", request=request)
+        return httpx.Response(response.status, headers=headers, content=response.body, request=request)
+
+    options = {"transport": httpx.MockTransport(respond), "trust_env": False}
+    try:
+        with Kkiai("sk-replay", base_url="https://gateway.example.com", max_retries=0, httpx_args=options) as client:
+            task = client.query("grok:replayed")
+    except KkiaiError as error:
+        return True, f"raises {type(error).__name__}"
+    except Exception as error:  # noqa: BLE001 (any other exception is a defect of the SDK)
+        return False, f"breaks with {type(error).__name__}"
+    return True, f"reads a task that is {task.state}"
+
+
+def curl_of(base_url: str, request: Request) -> str:
+    """The ``curl`` command that sends a request; the shell inserts the key from KKIAI_API_KEY."""
+    method = [] if request.method == "GET" else ["-X", shlex.quote(_visible(request.method))]
+    headers = [
+        f"-H {_quoted(f'{name}: {value}')}" for name, value in request.headers if name.lower() not in _NOT_FOR_CURL
+    ]
+    url = _visible(f"{base_url}{request.path}{f'?{request.query}' if request.query else ''}")
+    # Brackets and dots in the URL are literal.
+    as_is = [*(["--globoff"] if set("[]{}") & set(url) else []), *(["--path-as-is"] if "/." in request.path else [])]
+    return " ".join(["curl", "-si", *as_is, *method, *headers, shlex.quote(url)])
+
+
+def _quoted(text: str) -> str:
+    text = _visible(text)
+    is_for_shell = PLACEHOLDER in text and _PLAIN.fullmatch(text) is not None
+    return f'"{text}"' if is_for_shell else shlex.quote(text)
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() and char.isascii() else ascii(char)[1:-1] for char in text)

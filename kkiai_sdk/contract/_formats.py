@@ -1,68 +1,81 @@
-"""A report in the forms that other programs read: JUnit, SARIF 2.1.0 and the annotations of GitHub Actions."""
+"""Report formats: JUnit, SARIF 2.1.0 and workflow commands of GitHub Actions for programs, HTML for readers."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import PurePath
+from html import escape
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from kkiai_sdk.contract._rule import Severity
+from kkiai_sdk.contract._messages import UNREADABLE, media_type, read_body
+from kkiai_sdk.contract._report import KINDS
+from kkiai_sdk.contract._violations import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kkiai_sdk.contract._findings import Finding
+    from kkiai_sdk.contract._messages import Response
     from kkiai_sdk.contract._report import Report
 
-#: Everything that XML 1.0 section 2.2 does not let into a document.
+#: Characters that XML 1.0 section 2.2 does not allow.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-#: SARIF 2.1.0 section 3.27.10, and the words of workflow commands.
+#: Levels of SARIF 2.1.0 section 3.27.10, and names of workflow commands.
 _LEVELS = {Severity.BREAKING: "error", Severity.DRIFT: "warning", Severity.ADVICE: "note"}
-_COMMANDS = {Severity.BREAKING: "error", Severity.DRIFT: "warning", Severity.ADVICE: "notice"}
+_COMMANDS = _LEVELS | {Severity.ADVICE: "notice"}
+
+_STYLE = Path(__file__).with_name("report.css")
+#: Characters of a body that are shown.
+_BODY = 2000
+_MEANINGS = ("clients that follow the documentation break", "undocumented, but harmless", "allowed, and worth knowing")
+_PAGE = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Contract check: {result}</title>
+<style>
+{style}</style></head>
+<body><main>
+{content}
+</main></body></html>
+"""
 
 
 def junit(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
-    """A JUnit document with one test case per rule, and one for whether the check could be made."""
+    """A JUnit document with one test case per rule, and one about the check itself."""
+    failures = report.failures(fail_on)
     by_rule: dict[str, list[Finding]] = {rule.id: [] for rule in report.rules}
     for finding in report.findings:
         by_rule.setdefault(finding.rule, []).append(finding)
-    failures = report.failures(fail_on)
-    failed = len({each.rule for each in failures})
-    suite = ET.Element("testsuite", name="kkiai contract", tests=str(len(by_rule) + 1), failures=str(failed))
-    skipped = {rule: reason for rule, reason in report.unchecked.items() if not by_rule.get(rule) and rule in by_rule}
-    suite.set("errors", str(int(not report.is_made)))
-    suite.set("skipped", str(len(skipped)))
-    suite.set("time", f"{report.elapsed:.3f}")
-    made = ET.SubElement(suite, "testcase", classname="kkiai.contract", name="check-made")
-    if report.obstacle:
-        ET.SubElement(made, "error", message=_xml(report.obstacle))
-    for rule, findings in by_rule.items():
-        case = _case(suite, rule, findings, failures)
-        if rule in skipped:
-            ET.SubElement(case, "skipped", message=_xml(skipped[rule]))
+    skipped = {rule: reason for rule, reason in report.unchecked.items() if by_rule.get(rule) == []}
+    facts = {"tests": len(by_rule) + 1, "failures": len({each.rule for each in failures}), "skipped": len(skipped)}
+    facts |= {"errors": int(not report.is_made)}
     root = ET.Element("testsuites")
-    root.append(suite)
+    counts = {name: str(count) for name, count in facts.items()}
+    suite = ET.SubElement(root, "testsuite", counts, name="kkiai contract", time=f"{report.elapsed:.3f}")
+    _case(suite, "check-made", error=report.obstacle)
+    for rule, findings in by_rule.items():
+        failing = [each for each in findings if each in failures]
+        title = f"{failing[0].title} ({failing[0].place})" if failing else None
+        case = _case(suite, rule, failure=title, skipped=skipped.get(rule))
+        for failure in case.iter("failure"):
+            failure.set("type", str(failing[0].severity))
+            failure.text = _xml("\n\n".join(map(_as_text, failing)))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _case(suite: ET.Element, rule: str, findings: list[Finding], failures: tuple[Finding, ...]) -> ET.Element:
-    case = ET.SubElement(suite, "testcase", classname="kkiai.contract", name=_xml(rule))
-    failing = [each for each in findings if each in failures]
-    if failing:
-        message = f"{failing[0].title} ({failing[0].place})"
-        failure = ET.SubElement(case, "failure", message=_xml(message), type=str(failing[0].severity))
-        failure.text = _xml("\n\n".join(map(_text, failing)))
-    rest = [each for each in findings if each not in failures]
-    if rest:
-        ET.SubElement(case, "system-out").text = _xml("\n\n".join(map(_text, rest)))
+def _case(suite: ET.Element, name: str, **outcomes: str | None) -> ET.Element:
+    case = ET.SubElement(suite, "testcase", classname="kkiai.contract", name=_xml(name))
+    for outcome, message in outcomes.items():
+        if message:
+            ET.SubElement(case, outcome, message=_xml(message))
     return case
 
 
-def _text(finding: Finding) -> str:
+def _as_text(finding: Finding) -> str:
     known = ", in the baseline" if finding.is_known else ""
     head = f"{finding.severity}{known}, {finding.title} ({finding.place}), seen {finding.count} times"
     return f"{head}\n{finding.diff}\nThe SDK {finding.sdk}.\n{finding.curl}".rstrip()
@@ -73,27 +86,28 @@ def _xml(text: str) -> str:
 
 
 def sarif(report: Report) -> str:
-    """A SARIF 2.1.0 document whose results point at lines of the spec."""
-    described = {rule.id: rule.description for rule in report.rules}
-    described |= {each.rule: each.description for each in report.findings if each.rule not in described}
+    """A SARIF 2.1.0 document whose results point at lines of the OpenAPI document."""
+    described = {each.rule: each.description for each in report.findings}
+    described = {rule.id: rule.description for rule in report.rules} | described
     rules = [{"id": name, "shortDescription": {"text": text}} for name, text in described.items()]
     driver = {"name": "kkiai contract", "version": report.sdk_version, "rules": rules}
-    index = {name: number for number, name in enumerate(described)}
-    results = [_result(each, index[each.rule]) for each in report.findings]
     made: dict[str, Any] = {"executionSuccessful": report.is_made}
     if report.obstacle:
         made["toolExecutionNotifications"] = [{"level": "error", "message": {"text": report.obstacle}}]
+    results = [{"ruleIndex": [*described].index(each.rule), **_result(each)} for each in report.findings]
     run = {"tool": {"driver": driver}, "invocations": [made], "results": results, "columnKind": "unicodeCodePoints"}
     schema = "https://json.schemastore.org/sarif-2.1.0.json"
     return json.dumps({"$schema": schema, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
-    place = {"artifactLocation": {"uri": _uri(finding.file)}, "region": {"startLine": finding.line}}
+def _result(finding: Finding) -> dict[str, Any]:
+    # A reference relative to the repository, or the URI of a file outside the working directory.
+    path = PurePath(finding.file)
+    uri = path.as_uri() if path.is_absolute() else quote(finding.file)
+    place = {"artifactLocation": {"uri": uri}, "region": {"startLine": finding.line}}
     known = {"suppressions": [{"kind": "external", "justification": "in the baseline"}]} if finding.is_known else {}
     return {
         "ruleId": finding.rule,
-        "ruleIndex": index,
         "level": _LEVELS[finding.severity],
         "message": {"text": _sentence(finding)},
         "locations": [{"physicalLocation": place}],
@@ -104,12 +118,6 @@ def _result(finding: Finding, index: int) -> dict[str, Any]:
     }
 
 
-def _uri(file: str) -> str:
-    """A reference relative to the repository, or the URI of a file that is elsewhere."""
-    path = PurePath(file)
-    return path.as_uri() if path.is_absolute() else quote(file)
-
-
 def _sentence(finding: Finding) -> str:
     return f"{finding.title}: expected {finding.expected}, got {finding.got}. The SDK {finding.sdk}."
 
@@ -118,17 +126,101 @@ def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands of GitHub Actions, one for each finding that no baseline accepts."""
     for each in report.findings:
         if not each.is_known:
-            file, title = _property(each.file), _property(f"{each.rule} ({each.severity})")
-            yield f"::{_COMMANDS[each.severity]} file={file},line={each.line},title={title}::{_data(_sentence(each))}"
+            file, title = (_escaped(text, ":,") for text in (each.file, f"{each.rule} ({each.severity})"))
+            message = _escaped(_sentence(each))
+            yield f"::{_COMMANDS[each.severity]} file={file},line={each.line},title={title}::{message}"
     if report.obstacle:
-        yield f"::error::{_data(report.obstacle)}"
+        yield f"::error::{_escaped(report.obstacle)}"
 
 
-def _data(text: str) -> str:
-    """The escapes that the runner undoes in a message."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def _escaped(text: str, more: str = "") -> str:
+    """A message with the escapes that the runner decodes; in a property it also decodes those of ``:`` and ``,``."""
+    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in text)
 
 
-def _property(text: str) -> str:
-    """The escapes that it undoes in a property."""
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def html(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
+    """The whole document."""
+    result = {0: "kept", 1: "broken"}.get(report.exit_code(fail_on), "unmade")
+    parts = [*_html_head(report, result, fail_on), *_html_findings(report)]
+    parts += [*_html_coverage(report), *_html_exchanges(report)]
+    return _PAGE.format(result=result, style=_STYLE.read_text("utf-8"), content="\n".join(parts))
+
+
+def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
+    kind = "gentle" if report.is_gentle else "full"
+    yield (
+        f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(report.verdict(fail_on))}</h1>'
+        f"<p><code>{_text(report.base_url)}</code> against {_text(report.spec)}, {kind} check</p></header>"
+    )
+    counts = report.counts()
+    tiles = {str(each): str(counts[each]) for each in Severity}
+    tiles |= {"in the baseline": str(counts["known"])} if counts["known"] else {}
+    tiles |= {"requests": str(len(report.exchanges)), "seconds": f"{report.elapsed:.1f}"}
+    yield '<dl class="tiles">'
+    for name, value in tiles.items():
+        yield f'<div class="{name if value != "0" else ""}"><dd>{value}</dd><dt>{name}</dt></div>'
+    yield "</dl>"
+    if report.notes:
+        yield f'<ul class="notes">{"".join(f"<li>{_text(note)}</li>" for note in report.notes)}</ul>'
+
+
+def _html_findings(report: Report) -> Iterator[str]:
+    yield "<h2>Findings</h2>" if report.findings else "<h2>Findings</h2><p>None.</p>"
+    for severity, meaning in zip(Severity, _MEANINGS, strict=True):
+        found = [each for each in report.findings if each.severity is severity]
+        if found:
+            yield f'<h3><span class="badge {severity}">{severity}</span> {meaning}</h3>'
+            yield from map(_html_finding, found)
+
+
+def _html_finding(finding: Finding) -> str:
+    times = f" · seen {finding.count} times" if finding.count > 1 else ""
+    known = " · in the baseline" if finding.is_known else ""
+    parts = [
+        f'<article class="{finding.severity}"><h4>{_text(finding.title.capitalize())}</h4>',
+        f'<p class="meta"><code>{_text(finding.rule)}</code> · <code>{_text(finding.place)}</code>{times}{known}</p>',
+        f'<pre class="diff"><del>- {_text(finding.expected)}</del><ins>+ {_text(finding.got)}</ins></pre>',
+        f'<p class="{"survives" if finding.survives else "fails"}">This SDK {_text(finding.sdk)}.</p>',
+        f"<p>To repeat it:</p><pre>{_text(finding.curl)}</pre>" if finding.curl else "",
+    ]
+    if finding.exchange:
+        parts.append(f"<details><summary>The answer</summary>{_html_answer(finding.exchange.response)}</details>")
+    return "".join([*parts, "</article>"])
+
+
+def _html_coverage(report: Report) -> Iterator[str]:
+    yield '<h2>What was exercised</h2><div class="kinds">'
+    for kind in KINDS:
+        seen, total = report.exercised()[kind]
+        title = "Statuses" if kind == "status" else f"{kind.capitalize()}s"
+        yield f"<section><h3>{title} <small>{seen} of {total}</small></h3><table><tbody>"
+        for part in (each for each in report.coverage if each.kind == kind):
+            row = "<tr>" if part.count else '<tr class="missing">'
+            yield f"{row}<th scope=row>{_text(part.name)}</th><td>{part.count or 'not seen'}</td></tr>"
+        yield "</tbody></table></section>"
+    yield "</div>"
+
+
+def _html_exchanges(report: Report) -> Iterator[str]:
+    yield "<h2>Requests made</h2><p>In the order sent. The key is replaced by a placeholder.</p>"
+    for exchange in report.exchanges:
+        request, status = exchange.request, exchange.response.status
+        target = f"{request.path}?{request.query}" if request.query else request.path
+        line = f"{_text(request.method)} <code>{_text(target[:120])}</code>"
+        yield f'<div class="request"><b class="s{status // 100}">{status or "none"}</b> {line}</div>'
+
+
+def _html_answer(response: Response) -> str:
+    if not response.status:
+        return "<p>No whole answer came.</p>"
+    value = read_body(response)
+    is_json = value is not UNREADABLE and media_type(response.headers).endswith("json")
+    text = json.dumps(value, indent=2, ensure_ascii=False) if is_json else response.body.decode("utf-8", "replace")
+    more = f"\n… {len(text) - _BODY} more characters" if len(text) > _BODY else ""
+    fields = "\n".join([f"{response.status}", *(f"{name}: {value}" for name, value in response.headers)])
+    return f"<pre>{_text(fields)}</pre><pre>{_text(text[:_BODY] + more)}</pre>"
+
+
+def _text(text: str) -> str:
+    """Text as HTML, with control and formatting characters shown as escapes."""
+    return escape("".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text))

@@ -1,4 +1,4 @@
-"""The result of a check, as one value."""
+"""The result of a check: the report, the coverage of the document, and baselines of findings that are accepted."""
 
 from __future__ import annotations
 
@@ -6,78 +6,92 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, field, frozen
 
-from kkiai_sdk.contract._coverage import KINDS
-from kkiai_sdk.contract._rule import Severity
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract._findings import Finding, fingerprint
+from kkiai_sdk.contract._messages import media_type, values_of
+from kkiai_sdk.contract._spec import name_of
+from kkiai_sdk.contract._violations import Severity, observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from kkiai_sdk.contract._coverage import Covered
-    from kkiai_sdk.contract._findings import Finding
-    from kkiai_sdk.contract._rule import Rule
-    from kkiai_sdk.contract._seen import Exchange
+    from kkiai_sdk.contract._messages import Exchange
+    from kkiai_sdk.contract._spec import Node, Spec
+    from kkiai_sdk.contract._violations import ObservedExchange, Rule
 
-#: Exit codes of the command.
-KEPT, BROKEN, NOT_CHECKED = 0, 1, 3
+#: Kinds of parts of the document, in the order of a report.
+KINDS = ("parameter", "status", "media type", "header", "field")
+BASELINE_VERSION = 1
+#: Members of an entry of a baseline. The fingerprint alone counts; the others are for readers.
+BASELINE_KEYS = ("fingerprint", "rule", "severity", "address", "expected", "got")
+STALE = "baseline-stale"
+
+
+@frozen
+class Covered:
+    """A part of the document, its kind (one of KINDS), and the number of exchanges that exercised it."""
+
+    kind: str
+    name: str
+    line: int
+    count: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part as plain values."""
+        return asdict(self)
 
 
 @frozen
 class Report:
-    """What a check of a gateway came to. It holds no key."""
+    """The result of the check of a gateway. It holds no key."""
 
     base_url: str
-    #: Whether it was the handful of requests for gateways that are not ours.
+    #: Whether only the few requests for gateways that are not ours were sent.
     is_gentle: bool
     #: The gravest first.
     findings: tuple[Finding, ...]
-    #: Everything that was asked and answered, in order.
+    #: Every request and response, in order.
     exchanges: tuple[Exchange, ...] = field(repr=False)
     coverage: tuple[Covered, ...] = field(repr=False)
-    #: What a reader must know to judge the result, such as ids that were left out.
+    #: Facts that qualify the result, such as ids that were left out.
     notes: tuple[str, ...]
-    #: The rules that were applied.
     rules: tuple[Rule, ...] = field(repr=False)
     #: Why the check could not be made, or None: no key, no connection, key refused.
     problem: str | None
-    #: Whether the basic questions were all asked. Without them, nothing found means nothing.
+    #: Whether all basic probes were sent. If not, no findings mean nothing.
     is_basic_done: bool
     #: Seconds.
     elapsed: float
-    #: Why the check ended before its end, or None. What was not seen by then was not checked.
+    #: Why the check ended early, or None.
     cut: str | None = None
-    #: Rules that could not be checked although they were asked about, each with the reason.
+    #: Rules that could not be checked, each with the reason.
     unchecked: dict[str, str] = field(factory=dict)
-    #: The spec's name and version.
+    #: Name and version of the document.
     spec: str = "openapi.yaml"
-    #: The version of the SDK that was tried on the answers.
+    #: The version of the SDK to which responses were replayed.
     sdk_version: str = ""
 
-    def with_findings(self, more: Iterable[Finding]) -> Report:
-        """The same with more findings behind the others."""
-        return evolve(self, findings=(*self.findings, *more))
-
     def failures(self, fail_on: Severity = Severity.BREAKING) -> tuple[Finding, ...]:
-        """The findings that are as grave as ``fail_on`` and that no baseline accepts."""
+        """The findings that are at least as grave as ``fail_on`` and not in the baseline."""
         order = list(Severity)
         limit = order.index(fail_on)
         return tuple(each for each in self.findings if not each.is_known and order.index(each.severity) <= limit)
 
     def exit_code(self, fail_on: Severity = Severity.BREAKING) -> int:
         """0 the contract is kept, 1 it is broken, 3 the check could not be made, or not in full."""
-        if self.failures(fail_on):
-            return BROKEN
-        return KEPT if self.is_made else NOT_CHECKED
+        return 1 if self.failures(fail_on) else 0 if self.is_made else 3
 
     @property
     def is_made(self) -> bool:
-        """Whether everything was asked and answered in a way that says something about the contract."""
+        """Whether every request was sent and every response says something about the contract."""
         return self.is_basic_done and not (self.problem or self.cut or self.unchecked)
 
     @property
     def obstacle(self) -> str | None:
-        """Why the check was not made, or not in full, in one sentence without its full stop; None if it was."""
+        """Why the check was not made, or not in full, as a sentence without a full stop; None if it was."""
         if self.problem:
             return self.problem
         if self.cut:
@@ -99,14 +113,15 @@ class Report:
         return f"The check could not be made{extent}: {self.obstacle}."
 
     def counts(self) -> dict[str, int]:
-        """How many findings there are of each severity; those that the baseline holds count as known alone."""
+        """The number of findings by severity; those in the baseline count as ``known`` alone."""
         found = Counter(str(each.severity) for each in self.findings if not each.is_known)
         known = sum(each.is_known for each in self.findings)
         return {**{str(each): found[str(each)] for each in Severity}, "known": known}
 
     def exercised(self) -> dict[str, tuple[int, int]]:
-        """For each kind of part of the spec: how many were exercised, of how many."""
-        return {kind: _ratio([each for each in self.coverage if each.kind == kind]) for kind in KINDS}
+        """For each kind of part of the document, how many were exercised, of how many."""
+        counts = {kind: [each.count for each in self.coverage if each.kind == kind] for kind in KINDS}
+        return {kind: (sum(map(bool, found)), len(found)) for kind, found in counts.items()}
 
     def json_lines(self, fail_on: Severity = Severity.BREAKING) -> Iterator[str]:
         """One ASCII JSON object per line: findings, coverage, and a summary at the end."""
@@ -116,11 +131,9 @@ class Report:
 
     def summary(self, fail_on: Severity = Severity.BREAKING) -> dict[str, Any]:
         """The result without its details, as plain values."""
-        return {
-            "base_url": self.base_url,
+        names = ("base_url", "spec", "sdk_version", "problem", "cut", "unchecked")
+        return {name: getattr(self, name) for name in names} | {
             "gentle": self.is_gentle,
-            "spec": self.spec,
-            "sdk_version": self.sdk_version,
             "exit_code": self.exit_code(fail_on),
             "verdict": self.verdict(fail_on),
             "fail_on": str(fail_on),
@@ -129,11 +142,100 @@ class Report:
             "seconds": round(self.elapsed, 3),
             "coverage": {kind: {"seen": seen, "of": total} for kind, (seen, total) in self.exercised().items()},
             "notes": list(self.notes),
-            "problem": self.problem,
-            "cut": self.cut,
-            "unchecked": self.unchecked,
         }
 
 
-def _ratio(parts: list[Covered]) -> tuple[int, int]:
-    return sum(part.count > 0 for part in parts), len(parts)
+def coverage(spec: Spec, exchanges: Iterable[Exchange]) -> tuple[Covered, ...]:
+    """Every part of the operation that can be exercised, with the number of exchanges that did."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for observed in filter(None, (observe(spec, exchange) for exchange in exchanges)):
+        counts.update(set(_exercised(observed)))
+    return tuple(
+        Covered(kind, name, spec.line_of(address), counts[kind, address]) for kind, name, address in _parts(spec)
+    )
+
+
+def _parts(spec: Spec) -> Iterator[tuple[str, str, str]]:
+    """Kind, name and address of every part that can be exercised."""
+    for (location, _), node in spec.parameters(spec.query).items():
+        yield "parameter", f"{location} {node.value['name']}", node.address
+    headers: dict[str, str] = {}
+    fields: dict[str, None] = {}
+    for status, declared in spec.children(spec.query, "responses").items():
+        yield "status", status, declared.address
+        for media, content in spec.children(declared, "content").items():
+            yield "media type", f"{status} {media}", content.address
+            fields |= dict.fromkeys(_fields(spec, spec.child(content, "schema"))) if "schema" in content.value else {}
+        headers |= {node.address: name for name, node in spec.children(declared, "headers").items()}
+    yield from (("header", name, address) for address, name in headers.items())
+    # VideoTask.status for /components/schemas/VideoTask/properties/status.
+    names = {address: [step for step in address.split("/")[3:] if step != "properties"] for address in fields}
+    yield from (("field", ".".join(steps), address) for address, steps in names.items())
+
+
+def _fields(spec: Spec, schema: Node, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The addresses of all properties in a schema, at any depth; a schema inside itself is visited once."""
+    if not isinstance(schema.value, dict) or schema.address in above:
+        return
+    parts = [spec.child(schema, "items")] if "items" in schema.value else []
+    for keyword in ("allOf", "anyOf", "oneOf"):
+        parts += [spec.child(schema, keyword, index) for index in range(len(schema.value.get(keyword, ())))]
+    properties = [*spec.children(schema, "properties").values()]
+    yield from (part.address for part in properties)
+    for part in (*properties, *parts):
+        yield from _fields(spec, part, above | {schema.address})
+
+
+def _exercised(observed: ObservedExchange) -> Iterator[tuple[str, str]]:
+    """Kind and address of the parts that one exchange exercised."""
+    spec, request, declared = observed.spec, observed.exchange.request, observed.declared
+    for (location, name), node in spec.parameters(observed.operation).items():
+        if request.parameter(name) is not None if location == "query" else values_of(request.headers, name):
+            yield "parameter", node.address
+    if declared is not None:
+        yield "status", declared.address
+    content = spec.children(declared, "content").get(media_type(observed.exchange.response.headers))
+    yield from [("media type", content.address)] if content else ()
+    for name, header in spec.children(declared, "headers").items():
+        if observed.headers(name):
+            yield "header", header.address
+    yield from (("field", node.schema.address) for node in observed.nodes)
+
+
+def load_baseline(path: Path) -> dict[str, str]:
+    """The fingerprints in a baseline file, each with its rule. Raises ConfigurationError."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if found["version"] != BASELINE_VERSION:
+            raise ConfigurationError(f"the baseline {str(path)!a} must have version {BASELINE_VERSION}; write it again")
+        return {str(each["fingerprint"]): str(each["rule"]) for each in found["findings"]}
+    except OSError as problem:
+        raise ConfigurationError(f"the baseline {str(path)!a} cannot be read: {problem.strerror}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError, AttributeError, RecursionError):
+        raise ConfigurationError(f"the baseline {str(path)!a} is not one that `--write-baseline` wrote") from None
+
+
+def baseline_text(findings: Iterable[Finding]) -> str:
+    """The text of a baseline file that accepts these findings; stale entries are left out."""
+    entries = [{name: each.to_dict()[name] for name in BASELINE_KEYS} for each in findings if each.rule != STALE]
+    return json.dumps({"version": BASELINE_VERSION, "findings": entries}, indent=2) + "\n"
+
+
+def stale_entries(path: Path, known: dict[str, str], findings: Iterable[Finding]) -> list[Finding]:
+    """An advice for every entry of a baseline that no finding needs."""
+    needed, lines = {each.fingerprint for each in findings}, path.read_text("utf-8").splitlines()
+    return [_stale(path, lines, mark, rule) for mark, rule in known.items() if mark not in needed]
+
+
+def _stale(path: Path, lines: list[str], mark: str, rule: str) -> Finding:
+    return Finding(
+        rule=STALE,
+        severity=Severity.ADVICE,
+        description="every entry of the baseline is needed",
+        file=name_of(path),
+        line=next((number for number, line in enumerate(lines, 1) if mark in line), 1),
+        address="",
+        expected=f"{rule} ({mark}), as the baseline says",
+        got="nothing of the kind; the entry can go",
+        fingerprint=fingerprint(STALE, "", mark),
+    )

@@ -1,240 +1,229 @@
-"""One run against a gateway: what is asked, in which order, and what is kept of the answers.
+"""One run against a gateway: the requests, their order, and what is kept of the responses.
 
-The work is done in a thread of its own, so that the caller can take what is known at any moment and go.
+It runs in a thread of its own, so that the caller can stop at any moment with what is known by then.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from attrs import define, evolve, field
+from attrs import Factory, define, field, frozen
 
 from kkiai_sdk.contract import _fuzz, _probes
-from kkiai_sdk.contract._asking import Asker, BrokenAnswerError, UnreachableError, gap
-from kkiai_sdk.contract._history import told
-from kkiai_sdk.contract._messages import Request
-from kkiai_sdk.contract._repeats import BUSY_SHARE, Budget, overall
+from kkiai_sdk.contract._history import task_reports
+from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
+from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
 from kkiai_sdk.contract._rules import judge
+from kkiai_sdk.contract._spec import QUERY_PATH
+from kkiai_sdk.contract._violations import Violation, class_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kkiai_sdk.contract._probes import Probe
-    from kkiai_sdk.contract._rule import Breach
-    from kkiai_sdk.contract._scrub import Scrubber
-    from kkiai_sdk.contract._seen import Exchange
     from kkiai_sdk.contract._spec import Spec
-    from kkiai_sdk.contract._target import Target
 
-#: What is still true when the key is refused or the gateway is in trouble.
-_KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.WHOLE})
+#: Rules that hold although the key is refused or the gateway is in trouble.
+_KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.COMPLETE})
+#: The share of generated requests that may be answered 429 in a complete check.
+MAX_THROTTLED = 0.1
+
+
+@frozen
+class Target:
+    """A gateway and how it is checked."""
+
+    base_url: str
+    #: None: there is none, and the check cannot be made.
+    api_key: str | None = field(repr=False)
+    task_ids: tuple[str, ...]
+    is_gentle: bool
+    rate: str | None
+    #: False if nobody said that the tasks exist.
+    are_ids_given: bool = True
+    is_local: bool = True
 
 
 @define
 class Run:
-    """A run, and what is known so far."""
+    """A run and its results so far."""
 
     spec: Spec
     target: Target
-    scrubber: Scrubber
     seed: int
     on_exchange: Callable[[int], object]
-    #: The monotonic time at which it is cut.
+    #: The monotonic time at which the run is cut.
     deadline: float
+    started: float = field(factory=time.monotonic)
+    scrubber: Scrubber = Factory(lambda self: Scrubber(self.target.api_key or PLACEHOLDER), takes_self=True)
     exchanges: list[Exchange] = field(factory=list)
-    breaches: list[Breach] = field(factory=list)
+    violations: list[Violation] = field(factory=list)
     notes: list[str] = field(factory=list)
+    #: Why the check could not be made, or None.
     problem: str | None = None
     is_basic_done: bool = False
-    #: What could not be checked although it was asked for: rules, each with the reason.
+    #: Rules that could not be checked, each with the reason.
     unchecked: dict[str, str] = field(factory=dict)
-    #: What went wrong in the check itself.
     crash: BaseException | None = None
     stopped: threading.Event = field(factory=threading.Event)
-    #: The statuses of the answers to requests with the good key, and what those said that say nothing.
+    #: Of the responses to the good key: their statuses, and the reasons of those that say nothing.
     _statuses: list[int] = field(factory=list)
-    _silences: dict[str, None] = field(factory=dict)
-    _budget: Budget = field(factory=Budget)
+    _inconclusive: list[str] = field(factory=list)
+    _budget: RetryBudget = field(factory=RetryBudget)
     _answered: set[Probe] = field(factory=set)
 
     def start(self) -> threading.Thread:
-        """Begin, in a thread that does not keep the process alive."""
+        """Start the run in a thread that does not keep the process alive."""
         thread = threading.Thread(target=self._guarded, name="kkiai-contract", daemon=True)
         thread.start()
         return thread
 
     def _guarded(self) -> None:
         try:
-            self._work()
-        except Exception as error:  # noqa: BLE001 (it is raised again in the caller's thread)
+            target = self.target
+            with closing(HttpRunner(target.base_url, interval_of(target.rate), self.stopped)) as runner:
+                self._work(runner, target, sure=target.are_ids_given)
+        except Exception as error:  # noqa: BLE001 (raised again in the caller's thread)
             self.crash = error
 
-    def _work(self) -> None:
-        target, sure = self.target, self.target.are_ids_given
-        tasks = _probes.about_tasks(target.task_ids, gentle=target.is_gentle, sure=sure)
-        rules = _probes.about_rules(_probes.NO_TASK, sure=True)
+    def _work(self, runner: HttpRunner, target: Target, *, sure: bool) -> None:
+        tasks = _probes.task_probes(target.task_ids, gentle=target.is_gentle, sure=sure)
         if target.is_gentle:
-            self._budget.left = _probes.GENTLE_LIMIT - len(tasks) - len(rules)
-        with Asker(target.base_url, gap(target.rate), self.stopped) as asker:
-            self._probe(asker, tasks)
-            self._probe(asker, _probes.about_rules(self._best_id(), sure=sure))
-            if self.problem or self.stopped.is_set():
-                return
-            self.is_basic_done = True
-            if self._says_nothing():
-                return
-            self._again(asker, tasks)
-            if not target.is_gentle:
-                self._in_full(asker, tasks)
-
-    def _again(self, asker: Asker, tasks: list[Probe]) -> None:
-        """A task moves on: what a young one does not show, an older one may. It must not go back, either."""
+            self._budget.left = _probes.GENTLE_LIMIT - len(tasks) - len(_probes.basic_probes("", sure=sure))
+        self._probe(runner, tasks)
+        self._probe(runner, _probes.basic_probes(self._best_id(), sure=sure))
+        if self.problem or self.stopped.is_set():
+            return
+        self.is_basic_done = True
+        if self._is_inconclusive():
+            return
+        # A task moves on: an older one may show what a young one does not, and must not go back.
         for probe in tasks:
             if self._budget.left != 0:
                 self._budget.spend()
-                self._probe(asker, [probe])
-
-    def _in_full(self, asker: Asker, tasks: list[Probe]) -> None:
-        target = self.target
-        self._probe(asker, _probes.about_more(self._best_id(), sure=target.are_ids_given, local=target.is_local))
-        if not self.stopped.is_set():
-            self._fuzz()
-        self._probe(asker, tasks)
-        self._probe(asker, _probes.crashes(self.exchanges))
+                self._probe(runner, [probe])
+        if not target.is_gentle:
+            self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=target.is_local))
+            if not self.stopped.is_set():
+                self._fuzz()
+            self._probe(runner, tasks)
+            self._probe(runner, _probes.crash_probes(self.exchanges))
 
     def _best_id(self) -> str:
-        """A task that has ended does not change between two questions; else any, else none that exists."""
-        ended = [each.asked for each in told(self.exchanges) if each.end]
+        """A task that has ended and does not change; else any; else one that does not exist."""
+        ended = [each.asked for each in task_reports(self.exchanges) if each.end]
         return next(iter((*ended, *self.target.task_ids)), _probes.NO_TASK)
 
-    def _probe(self, asker: Asker, probes: Iterable[Probe]) -> None:
+    def _probe(self, runner: HttpRunner, probes: Iterable[Probe]) -> None:
         for probe in probes:
             if self.stopped.is_set() or self.problem:
                 return
-            self._ask(asker, probe)
+            self._ask(runner, probe)
 
-    def _ask(self, asker: Asker, probe: Probe) -> None:
-        """One question, asked again where the answer says that it may be another one later."""
-        tried, late = 0, None
+    def _ask(self, runner: HttpRunner, probe: Probe) -> None:
+        """Send one probe, and repeat it where another response may come later."""
+        request, repeats, faults = probe.request(self.target.api_key or ""), 0, list[NoResponseError]()
         while True:
-            answer = self._send(asker, probe)
-            if self.problem:
-                return
-            response = None if isinstance(answer, Exception) else answer.response
-            may_repeat = not isinstance(answer, BrokenAnswerError)
-            wait = self._budget.pause(response, tried, self.deadline - time.monotonic()) if may_repeat else None
-            late = answer if isinstance(answer, Exception) else late
+            exchange = None
+            try:
+                exchange = self._keep(runner.send(request))
+            except NoResponseError as error:
+                faults.append(error)
+            response = exchange.response if exchange else None
+            # A broken response is a defect, and where nothing listens a repeat does not help.
+            is_final = faults and (faults[-1].is_broken or not (faults[-1].is_connected or self.exchanges))
+            wait = None if is_final else self._budget.pause(response, repeats, self.deadline - time.monotonic())
             if wait is None or self.stopped.wait(wait):
                 break
             self._budget.spend()
-            tried += 1
-        self._budget.note(response, tried)
-        self._conclude(probe, answer, tried, late)
-
-    def _send(self, asker: Asker, probe: Probe) -> Exchange | UnreachableError | BrokenAnswerError:
-        request = probe.request(self.target.api_key or "")
-        try:
-            return self._keep(asker.ask(request))
-        except BrokenAnswerError as error:
-            return error
-        except UnreachableError as error:
-            if not self.exchanges and not self.breaches and not error.is_late:
-                self.problem = self.scrubber.text(f"{self.target.base_url} cannot be reached: {error}")
-            return error
-
-    def _conclude(
-        self,
-        probe: Probe,
-        answer: Exchange | UnreachableError | BrokenAnswerError,
-        tried: int,
-        late: Exception | None,
-    ) -> None:
-        if isinstance(answer, Exception):
-            self._unanswered(probe, answer, tried)
-            return
-        if late is not None:
-            self.notes.append(self.scrubber.text(f"a question was answered only when it was repeated: {late}"))
-        if probe.credential == _probes.GOOD:
-            self._statuses.append(answer.response.status)
-        silence = _probes.silence(answer.response)
-        if silence is None:
-            self._answered.add(probe)
-            self.breaches += map(self.scrubber.breach, _probes.verdict(probe, answer))
+            repeats += 1
+        self._budget.note(response, repeats)
+        if exchange is None:
+            self._unanswered(probe, request, faults[-1], repeats)
         else:
-            self._silences[silence] = None
-            self._skip(probe, silence)
+            self._answered_by(probe, exchange, faults)
 
-    def _unanswered(self, probe: Probe, error: Exception, tried: int) -> None:
+    def _answered_by(self, probe: Probe, exchange: Exchange, faults: list[NoResponseError]) -> None:
+        if faults:
+            self.notes.append(self.scrubber.text(f"a question was answered only when it was repeated: {faults[-1]}"))
+        if probe.credential == _probes.GOOD:
+            self._statuses.append(exchange.response.status)
+        reason = inconclusive_reason(exchange.response)
+        if reason is None:
+            self._answered.add(probe)
+            self.violations += map(self.scrubber.violation, _probes.verdict(probe, exchange))
+        else:
+            self._inconclusive.append(reason)
+            self._skip(probe, reason)
+
+    def _unanswered(self, probe: Probe, request: Request, error: NoResponseError, repeats: int) -> None:
         reason = self.scrubber.text(str(error))
-        if isinstance(error, UnreachableError) and not self.exchanges:
+        if not (error.is_broken or self.exchanges):
             self.problem = f"{self.target.base_url} cannot be reached: {reason}"
-        elif isinstance(error, UnreachableError) and not tried:
+        elif not (error.is_broken or repeats):
             self._skip(probe, f"there was no answer, and no request was left to ask again ({reason})")
         else:
-            request = probe.request(self.target.api_key or "")
-            self._note(_probes.fault(request, reason, type(error.__cause__).__name__))
+            self._note_fault(request, reason, error.kind)
 
     def _skip(self, probe: Probe, reason: str) -> None:
-        """A question without an answer that says something; no loss if it had one before."""
+        """Note a probe whose response says nothing; no loss if it had another one before."""
         if probe in self._answered:
             self.notes.append(f"{probe.rule.id} could not be asked again: {reason}")
         else:
             self.unchecked[probe.rule.id] = reason
 
-    def _says_nothing(self) -> bool:
-        """Whether the answers say nothing about the contract; then they are no breaches, either."""
-        self.problem = overall(self._statuses, self._silences)
-        if self.problem and self._statuses:
+    def _is_inconclusive(self) -> bool:
+        """Whether the responses to the good key say nothing about the contract; then they are no violations, either."""
+        seen = set(self._statuses)
+        words = ", ".join(map(str, sorted(seen)))
+        if not seen:
+            self.problem = "no request got a whole answer"
+        elif seen <= {401, 403}:
+            self.problem = f"the gateway refuses the key ({words})"
+        elif seen <= {402, 429}:
+            self.problem = self._inconclusive[0]
+        elif all(status >= 500 or status in {402, 429} for status in seen):
+            self.problem = f"the gateway is in trouble: every request with the key is answered {words}"
+        if self.problem and seen:
             basic = {*_probes.RULES, *_probes.FULL_RULES} - _KEYLESS
-            self.breaches = [each for each in self.breaches if each.rule not in basic]
+            self.violations = [each for each in self.violations if each.rule not in basic]
         return self.problem is not None
-
-    def _note(self, breach: Breach) -> None:
-        self.breaches.append(self.scrubber.breach(breach))
 
     def _keep(self, exchange: Exchange) -> Exchange:
         clean = self.scrubber.exchange(exchange)
         self.exchanges.append(clean)
-        # Judging reads JSON, and JSON can hide a key behind escapes that the raw body does not show.
-        self.breaches += map(self.scrubber.breach, judge(self.spec, clean))
+        self.violations += map(self.scrubber.violation, judge(self.spec, clean))
         self.on_exchange(len(self.exchanges))
         return clean
 
+    def _note_fault(self, request: Request, reason: str, kind: str) -> None:
+        exchange, key = Exchange(request, Response(0)), f"{kind} {class_of_text(reason)}"
+        violation = Violation(_probes.COMPLETE, exchange, "a whole HTTP answer", reason, key)
+        self.violations.append(self.scrubber.violation(violation))
+
     def _fuzz(self) -> None:
-        target, first = self.target, len(self.exchanges)
-        asked = _fuzz.Target(target.base_url, target.api_key or "", (), target.rate)
-        prefix, late = urlsplit(target.base_url).path.rstrip("/"), 0
-        for part in _fuzz.steps(self.spec, asked, seed=self.seed):
-            for exchange in part.exchanges:
-                self._keep(_below(exchange, prefix))
-            # One answer that is late may be a hiccup of the network, two are the gateway's.
-            late += sum("Timeout(" in fault for fault in part.faults)
-            faults = [fault for fault in part.faults if late > 1 or "Timeout(" not in fault]
-            self.notes += [self.scrubber.text(fault) for fault in part.faults if fault not in faults]
-            for breach in (*part.findings, *map(_without_answer, faults)):
-                self._note(evolve(breach, exchange=_below(breach.exchange, prefix)))
-            self.notes += [self.scrubber.text(error) for error in part.errors if error not in part.faults]
+        first, late = len(self.exchanges), 0
+        for each in _fuzz.generate(self.spec, self.target, self.seed):
             if self.stopped.is_set():
                 return
-        self._count_busy(self.exchanges[first:])
-
-    def _count_busy(self, made: list[Exchange]) -> None:
-        busy = sum(each.response.status == 429 for each in made)
-        if busy:
-            text = f"{busy} of {len(made)} generated requests were answered 429; lower --rate"
-            self.notes.append(text)
-            if busy > BUSY_SHARE * len(made):
-                self.unchecked["generated-requests"] = text
-
-
-def _without_answer(fault: str) -> Breach:
-    """A request of schemathesis that got no whole answer; it does not say which one it was."""
-    return _probes.fault(Request("GET", _probes.QUERY_PATH), fault, fault.partition("(")[0])
-
-
-def _below(exchange: Exchange, prefix: str) -> Exchange:
-    """An exchange with its path as the spec has it, without what the base URL puts before it."""
-    return evolve(exchange, request=evolve(exchange.request, path=exchange.request.path.removeprefix(prefix)))
+            if isinstance(each, Exchange):
+                self._keep(each)
+            elif isinstance(each, Violation):
+                self.violations.append(self.scrubber.violation(each))
+            else:
+                text, is_fault = each
+                # One late response may be a hiccup of the network, two are the gateway's.
+                late += "Timeout(" in text
+                if is_fault and not ("Timeout(" in text and late == 1):
+                    # Schemathesis does not name the request.
+                    self._note_fault(Request("GET", QUERY_PATH), text, text.partition("(")[0])
+                else:
+                    self.notes.append(self.scrubber.text(text))
+        sent = [exchange.response.status for exchange in self.exchanges[first:]]
+        if sent.count(429):
+            self.notes.append(f"{sent.count(429)} of {len(sent)} generated requests were answered 429; lower --rate")
+        if sent.count(429) > MAX_THROTTLED * len(sent):
+            self.unchecked["generated-requests"] = self.notes[-1]

@@ -1,213 +1,242 @@
-"""The spec as a document with addresses: what stands at a JSON pointer, and in which line."""
+"""The OpenAPI document: YAML 1.2 read with limits, JSON pointers, line numbers, and the parts of an operation."""
 
 from __future__ import annotations
 
-import re
+import copy
+import math
 from functools import cached_property, lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.contract._yaml import lines_of, need, pointer, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_NOTHING = object()
-#: Bytes that are read of a file: ours has 15,000, and a device may have no end.
-MOST_BYTES = 2_000_000
-#: Beside the package in a wheel, beside the folder of the package in a checkout.
+QUERY_PATH = "/v1/video/query"
+#: Bytes read of a file: openapi.yaml has 15,000, and a device file may have no end.
+MAX_BYTES = 2_000_000
+#: Values in a document with its aliases expanded: nested aliases can make billions out of a few lines.
+MAX_VALUES = 200_000
+#: Next to the package in a wheel, next to the package's folder in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
+_NOTHING = object()
 
 
-def steps_of(address: str) -> list[str]:
-    """The steps that a JSON pointer takes."""
-    return [step.replace("~1", "/").replace("~0", "~") for step in address.split("/")[1:]]
+def need(module: str) -> Any:
+    """Import a module of the extra ``contract``. Raises ConfigurationError that says what to install."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f'the contract check needs {error.name}, which is not installed: pip install "kkiai-sdk[contract]"'
+        ) from error
+
+
+def pointer(*steps: str | int) -> str:
+    """The JSON pointer (RFC 6901) that takes these steps from the root."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 @frozen
 class Node:
-    """A part of the spec, and the JSON pointer to it. References are followed: the pointer is where it is written."""
+    """A part of the document. References are followed: the address is the pointer to where the value is written."""
 
     address: str
     value: Any = field(repr=False)
 
 
-@frozen
-class Operation:
-    """One method of one path."""
-
-    method: str
-    path: str
-    node: Node
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether a request with this method and this escaped path is meant for it."""
-        pattern = re.sub(r"\\\{[^/}]+\\\}", "[^/]+", re.escape(self.path))
-        return method == self.method and re.fullmatch(pattern, path) is not None
-
-
 @frozen(eq=False)
 class Spec:
-    """An OpenAPI 3.1 document in YAML.
-
-    :param text: the document.
-    :param name: what it is called in messages.
-    :raises ConfigurationError: it is not a mapping in YAML.
-    """
+    """An OpenAPI document in YAML. Its properties raise ConfigurationError for text that cannot be used."""
 
     text: str = field(repr=False)
+    #: The name of the document in messages.
     name: str = "openapi.yaml"
-    _validators: dict[str, Any] = field(factory=dict, init=False, repr=False)
     _found: dict[str, Node] = field(factory=dict, init=False, repr=False)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The document as plain values; keys are text, as in JSON."""
-        return read_yaml(self.text, self.name)
+        """The document as JSON values: names are text, dates are text."""
+        return _read_yaml(self.text, self.name)
 
     @cached_property
     def _lines(self) -> dict[str, int]:
-        return lines_of(self.text)
+        return dict(_lines(_yaml().compose(self.text), "", None))
 
     def line_of(self, address: str) -> int:
-        """The line, from 1, in which the part at a pointer begins; else the nearest part around it."""
+        """The line, from 1, where the part at a pointer begins; else that of the nearest part around it."""
         address = self.exact(address)
         while address not in self._lines:
             address = address.rpartition("/")[0]
         return self._lines[address]
 
     def exact(self, address: str) -> str:
-        """An address in which items of a list may be called by their name (``/parameters/name=id``), by number."""
-        found = ""
-        value: Any = self.document
-        for step in steps_of(address):
-            number = step
-            if isinstance(value, list) and step.startswith("name="):
-                number = str(_number_of(map(self._shallow, value), step.removeprefix("name=")))
-            value = self._shallow(_part(value, number))
-            found += pointer(number)
-        return found
-
-    def _shallow(self, value: Any) -> Any:
-        """A value, or what it refers to within the document; None when that is nothing."""
-        target = str(value.get("$ref", "")) if isinstance(value, dict) else ""
-        if not target.startswith("#/"):
-            return value
-        try:
-            return self.at(target[1:]).value
-        except ConfigurationError:
-            return None
+        """The pointer with a list item that is addressed by name (``/parameters/name=id``) addressed by index."""
+        owner, is_named, rest = address.partition("/name=")
+        if not is_named:
+            return address
+        name, slash, tail = rest.partition("/")
+        items = self._written(owner)
+        nodes = [self.at(owner + pointer(index)) for index in range(len(items) if isinstance(items, list) else 0)]
+        names = [node.value.get("name") if isinstance(node.value, dict) else None for node in nodes]
+        return f"{owner}/{names.index(name) if name in names else 0}{slash}{tail}"
 
     def at(self, address: str) -> Node:
-        """What stands at a JSON pointer, after references. Raises ConfigurationError when there is nothing."""
+        """The part at a JSON pointer, with references followed. Raises ConfigurationError when there is none."""
         if address not in self._found:
             self._found[address] = self._followed(address)
         return self._found[address]
 
     def _followed(self, address: str) -> Node:
-        found = self._written(address)
-        seen = {address}
-        while isinstance(found.value, dict) and "$ref" in found.value:
-            target = str(found.value["$ref"])
+        seen: set[str] = set()
+        while True:
+            value = self._written(address)
+            if value is _NOTHING:
+                raise ConfigurationError(f"{self.name} has nothing at {address}")
+            if not isinstance(value, dict) or "$ref" not in value:
+                return Node(address, value)
+            target = str(value["$ref"])
             if not target.startswith("#/"):
                 raise ConfigurationError(f"{self.name} refers to {target}: only references within it are read")
-            if target[1:] in seen:
+            if target in seen:
                 raise ConfigurationError(f"{self.name} refers in a circle at {target}")
-            seen.add(target[1:])
-            found = self._written(target[1:])
-        return found
+            seen.add(target)
+            address = target[1:]
 
-    def _written(self, address: str) -> Node:
-        """What is written at a JSON pointer, be it a reference."""
+    def _written(self, address: str) -> Any:
         value: Any = self.document
-        for step in steps_of(address):
-            value = _part(value, step, _NOTHING)
-        if value is _NOTHING:
-            raise ConfigurationError(f"{self.name} has nothing at {address}")
-        return Node(address, value)
+        for step in (step.replace("~1", "/").replace("~0", "~") for step in address.split("/")[1:]):
+            if isinstance(value, list):
+                value = value[int(step)] if step.isdecimal() and int(step) < len(value) else _NOTHING
+            else:
+                value = value.get(step, _NOTHING) if isinstance(value, dict) else _NOTHING
+        return value
 
     def child(self, node: Node, *steps: str | int) -> Node:
-        """A part of a part, after references."""
+        """A part of a part, with references followed."""
         return self.at(node.address + pointer(*steps))
 
-    def children(self, node: Node, name: str) -> Iterator[tuple[str, Node]]:
-        """The parts of the mapping ``name`` inside a part, with their keys; nothing if there is no such mapping."""
-        found = node.value.get(name) if isinstance(node.value, dict) else None
-        for key in found if isinstance(found, dict) else ():
-            yield key, self.child(node, name, key)
+    def children(self, node: Node | None, name: str) -> dict[str, Node]:
+        """The members of the mapping ``name`` inside a part, with references followed; empty if there is none."""
+        found = node.value.get(name) if node is not None and isinstance(node.value, dict) else None
+        return {key: self.child(node, name, key) for key in found} if node and isinstance(found, dict) else {}
+
+    def operation(self, method: str, path: str) -> Node | None:
+        """The operation with this method and path, or None. Paths with parameters are not matched."""
+        address = pointer("paths", path, method.lower())
+        return None if self._written(address) is _NOTHING else self.at(address)
+
+    @property
+    def query(self) -> Node:
+        """The operation that is checked. Raises ConfigurationError when it or its responses are missing."""
+        found = self.operation("GET", QUERY_PATH)
+        if found is None or not self.children(found, "responses"):
+            raise ConfigurationError(f"{self.name} does not describe GET {QUERY_PATH}, which is what is checked")
+        return found
+
+    def parameters(self, operation: Node) -> dict[tuple[str, str], Node]:
+        """The parameters by location and name, those of the path included; header names in lower case."""
+        found = {}
+        for owner in (self.at(operation.address.rpartition("/")[0]), operation):
+            for index in range(len(owner.value.get("parameters", ()))):
+                node = self.child(owner, "parameters", index)
+                location, name = node.value["in"], node.value["name"]
+                found[location, name.lower() if location == "header" else name] = node
+        return found
+
+    def response(self, operation: Node, status: int) -> Node | None:
+        """The response declared for a status: by number, else by range such as 5XX, else ``default``."""
+        declared = self.children(operation, "responses")
+        return declared.get(str(status)) or declared.get(f"{status // 100}XX") or declared.get("default")
 
     @cached_property
-    def operations(self) -> tuple[Operation, ...]:
-        """Every operation of the document."""
-        paths = self.document.get("paths") or {}
-        return tuple(
-            Operation(method.upper(), path, self.at(pointer("paths", path, method)))
-            for path in paths
-            for method in self.at(pointer("paths", path)).value
-            if method in METHODS
-        )
+    def api(self) -> Any:
+        """The document loaded by schemathesis, with the checks of single responses enabled."""
+        names = ("status_code", "content_type", "response_schema", "response_headers")
+        checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
+        return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
-    def operation(self, method: str, path: str) -> Operation | None:
-        """The operation that a request is meant for, or None."""
-        return next((each for each in self.operations if each.matches(method, path)), None)
+    def schemathesis(self, config: dict[str, Any], *, examples: bool = True) -> Any:
+        """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
-    def validator(self, address: str) -> Any:
-        """A jsonschema-rs validator for the schema at a JSON pointer. Formats count."""
-        if address not in self._validators:
-            rooted = {**self.document, "$ref": f"#{quote(address, safe='/~')}"}
-            self._validators[address] = need("jsonschema_rs").Draft202012Validator(
-                rooted, validate_formats=True, retriever=self._retrieve
-            )
-        return self._validators[address]
-
-    def _retrieve(self, address: str) -> Any:
-        raise ConfigurationError(f"{self.name} refers to {address}: only references within it are read")
+        :param examples: whether the parameters of the query keep their examples.
+        """
+        document = copy.deepcopy(self.document)
+        for parameter in () if examples else document["paths"][QUERY_PATH]["get"].get("parameters", ()):
+            parameter.pop("example", None)
+            parameter.pop("examples", None)
+        library = need("schemathesis")
+        return library.openapi.from_dict(document, config=library.Config.from_dict(config))
 
 
-def _part(value: Any, step: str, default: Any = None) -> Any:
-    """A member of a mapping or an item of a list."""
-    if isinstance(value, list):
-        return value[int(step)] if step.isdecimal() and int(step) < len(value) else default
-    return value.get(step, default) if isinstance(value, dict) else default
+def _yaml() -> Any:
+    return need("ruamel.yaml").YAML(typ="safe", pure=True)
 
 
-def _number_of(items: Iterator[Any], name: str) -> int:
-    """The number of the item with this name; 0 when there is none."""
-    names = [item.get("name") if isinstance(item, dict) else None for item in items]
-    return names.index(name) if name in names else 0
+def _read_yaml(text: str, name: str) -> dict[str, Any]:
+    yaml, errors = _yaml(), need("ruamel.yaml.error")
+    try:
+        found = _plain(yaml.load(text), [MAX_VALUES])
+    except (errors.YAMLError, ValueError, OverflowError, RecursionError, TypeError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f", line {place.line + 1}" if place else ""
+        reason = getattr(error, "problem", None) or f"{error!s:.100}"
+        raise ConfigurationError(f"{name}{where} is not YAML that can be read: {reason}") from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{name} is not an OpenAPI document: its root is not a mapping")
+    return found
+
+
+def _plain(value: Any, left: list[int]) -> Any:
+    """A copy as JSON values; other types become text. ``left``: the number of values that may still follow."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError(f"it holds more than {MAX_VALUES} values, aliases expanded")
+    if isinstance(value, dict):
+        return {str(key): _plain(part, left) for key, part in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(part, left) for part in value]
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    return value if value is None or (isinstance(value, str | int | float) and is_finite) else str(value)
+
+
+def _lines(node: Any, address: str, line: int | None) -> Iterator[tuple[str, int]]:
+    """The line of each pointer: a member begins at its name, a list item at its value."""
+    yield address, line or node.start_mark.line + 1
+    if node.id == "mapping":
+        for key, part in node.value:
+            yield from _lines(part, address + pointer(str(key.value)), key.start_mark.line + 1)
+    if node.id == "sequence":
+        for index, part in enumerate(node.value):
+            yield from _lines(part, address + pointer(index), None)
 
 
 def load(path: Path | None = None) -> Spec:
-    """The spec in a file; without one the spec that came with the package. Raises ConfigurationError."""
+    """The document in a file; by default the one that came with the package. Raises ConfigurationError."""
     found = path or next((place for place in PLACES if place.is_file()), None)
     if found is None:
         raise ConfigurationError("openapi.yaml is missing from this installation; install the package again")
     try:
         with found.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ConfigurationError(f"the spec {str(found)!a} is too large: it may have {MOST_BYTES} bytes")
-        return _parsed(content.decode("utf-8-sig"), name_of(path) if path else found.name)
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"the spec {str(found)!a} cannot be read: it is not text in UTF-8") from None
+            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigurationError(f"the spec {str(found)!a} cannot be read: {reason}") from None
+    if len(text.encode()) > MAX_BYTES:
+        raise ConfigurationError(f"the spec {str(found)!a} is too large: it may have {MAX_BYTES} bytes")
+    return _parsed(text, name_of(path) if path else found.name)
 
 
-@lru_cache(maxsize=4)
-def _parsed(text: str, name: str) -> Spec:
-    """The same spec for the same text: who checks many gateways reads it, and tries it, once."""
-    return Spec(text, name)
+#: One Spec per text: a program that checks many gateways reads and tests it once.
+_parsed = lru_cache(maxsize=4)(Spec)
 
 
 def name_of(path: Path) -> str:
-    """What a file is called in reports: relative to the working directory if inside, as code scanning needs it."""
+    """The name of a file in reports: relative to the working directory if inside it, as code scanning needs it."""
     try:
         return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
     except (ValueError, OSError):

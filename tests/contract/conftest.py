@@ -1,4 +1,4 @@
-"""The contract check against gateways on this machine: the mock gateway, and small ones that do things wrong."""
+"""The contract check against gateways on this machine: the mock gateway, and small ones with faults."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from contract_tests.faulty_gateway import Mutation
 
-#: The key that the crooked gateways take.
-CROOKED_KEY = "sk-honest"
+#: The key that the faulty gateways accept.
+GATEWAY_KEY = "sk-honest"
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KKIAI_BASE_URL", "GITHUB_ACTIONS", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("KKIAI_API_KEY", CROOKED_KEY)
+    monkeypatch.setenv("KKIAI_API_KEY", GATEWAY_KEY)
 
 
-def held(crook: Mutation, **options: Any) -> Report:
-    """The gentle check of a gateway whose every reply went through ``crook``."""
-    with gateway(serve(crook)) as base_url:
+def gentle_check(mutation: Mutation, **options: Any) -> Report:
+    """The gentle check of a gateway whose every reply went through ``mutation``."""
+    with gateway(serve(mutation)) as base_url:
         defaults: dict[str, Any] = {"task_ids": IDS, "fuzz": False}
         return check(base_url, **defaults | options)
 

@@ -15,7 +15,7 @@ import pytest
 from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk.mock import MockGateway
-from tests.contract.conftest import CROOKED_KEY, Ended
+from tests.contract.conftest import GATEWAY_KEY, Ended
 from tests.sources import ROOT
 from tests.support.canary import KEY, files_with
 
@@ -44,7 +44,7 @@ GENTLE = ("--no-fuzz", "--task-id", IDS[0], "--task-id", IDS[2])
 
 
 @pytest.mark.deep
-def test_the_mock_is_the_default(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_without_an_address_checks_the_mock(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an address the mock gateway is checked, whatever KKIAI_BASE_URL names and without any key."""
     monkeypatch.setenv("KKIAI_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.delenv("KKIAI_API_KEY")
@@ -54,7 +54,7 @@ def test_the_mock_is_the_default(kkiai: Run, monkeypatch: pytest.MonkeyPatch) ->
     assert "Exercised: parameter 2/2" in ended.out
 
 
-def test_exit_codes(kkiai: Run, drifting: str, breaking: str) -> None:
+def test_exit_code_follows_the_severity_that_fails(kkiai: Run, drifting: str, breaking: str) -> None:
     """0 for a kept contract, 1 for a broken one, by the severity that was asked for."""
     assert kkiai("--base-url", drifting, *GENTLE).code == 0
     assert kkiai("--base-url", drifting, *GENTLE, "--fail-on", "drift").code == 1
@@ -78,14 +78,14 @@ def test_exit_codes(kkiai: Run, drifting: str, breaking: str) -> None:
         ["--nonsense"],
     ],
 )
-def test_wrong_usage(kkiai: Run, words: list[str]) -> None:
+def test_wrong_usage_exits_with_two(kkiai: Run, words: list[str]) -> None:
     """2 for wrong usage, one line on stderr that names what was wrong, and nothing on stdout."""
     ended = kkiai(*words)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err
 
 
-def test_what_could_not_be_checked(kkiai: Run, drifting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_impossible_check_exits_with_three(kkiai: Run, drifting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """3 when nothing listens, and when there is no key."""
     assert kkiai("--base-url", "http://127.0.0.1:9").code == 3
     monkeypatch.delenv("KKIAI_API_KEY")
@@ -94,24 +94,24 @@ def test_what_could_not_be_checked(kkiai: Run, drifting: str, monkeypatch: pytes
     assert "KKIAI_API_KEY" in ended.out
 
 
-def test_the_key_comes_from_a_file_too(kkiai: Run, drifting: str, tmp_path: Path) -> None:
+def test_key_is_read_from_a_file(kkiai: Run, drifting: str, tmp_path: Path) -> None:
     """--api-key-file is used in place of the environment."""
     file = tmp_path / "key"
     file.write_text("sk-expired\n", "utf-8")
     assert kkiai("--base-url", drifting, *GENTLE, "--api-key-file", str(file)).code == 3
-    file.write_text(f"{CROOKED_KEY}\n", "utf-8")
+    file.write_text(f"{GATEWAY_KEY}\n", "utf-8")
     assert kkiai("--base-url", drifting, *GENTLE, "--api-key-file", str(file)).code == 0
 
 
-def test_a_finding_in_words(kkiai: Run, breaking: str) -> None:
-    """A finding is told with severity, rule, place, diff, the SDK's fate and a command."""
+def test_finding_is_printed_with_place_and_command(kkiai: Run, breaking: str) -> None:
+    """A finding is printed with severity, rule, place, diff, the result of the SDK, and a command."""
     out = kkiai("--base-url", breaking, *GENTLE).out
     assert "breaking response-schema  openapi.yaml:" in out
     assert '  - id: type "string"\n  + id: null\n  The SDK reads a task that is ' in out
     assert "  curl -si " in out
 
 
-def test_json_is_objects_only(kkiai: Run, breaking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_option_prints_objects_alone(kkiai: Run, breaking: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --json stdout holds objects alone, the last a summary; annotations go to stderr."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     ended = kkiai("--base-url", breaking, *GENTLE, "--json")
@@ -120,7 +120,7 @@ def test_json_is_objects_only(kkiai: Run, breaking: str, monkeypatch: pytest.Mon
     assert ended.err.startswith("::error file=openapi.yaml,line=")
 
 
-def test_annotations_are_for_github(kkiai: Run, drifting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_annotations_are_printed_under_github_alone(kkiai: Run, drifting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Annotations are printed under GitHub Actions only, escaped."""
     assert "::" not in kkiai("--base-url", drifting, *GENTLE).out
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -144,7 +144,7 @@ def test_reports_are_written_without_the_key(kkiai: Run, tmp_path: Path, monkeyp
     assert files_with(KEY.encode(), tmp_path) == []
 
 
-def test_a_written_baseline_can_be_used(kkiai: Run, breaking: str, tmp_path: Path) -> None:
+def test_baseline_that_was_written_is_accepted(kkiai: Run, breaking: str, tmp_path: Path) -> None:
     """What --write-baseline writes, --baseline accepts."""
     file = str(tmp_path / "known.json")
     assert kkiai("--base-url", breaking, *GENTLE, "--write-baseline", file).code == 1
@@ -153,7 +153,7 @@ def test_a_written_baseline_can_be_used(kkiai: Run, breaking: str, tmp_path: Pat
     assert "known" in ended.out
 
 
-def test_another_spec_is_named_as_it_was_given(kkiai: Run, breaking: str, tmp_path: Path) -> None:
+def test_findings_point_into_the_spec_that_is_given(kkiai: Run, breaking: str, tmp_path: Path) -> None:
     """Findings point into the file that --spec names."""
     from kkiai_sdk.contract import _spec  # noqa: PLC0415
 
@@ -165,16 +165,17 @@ def test_another_spec_is_named_as_it_was_given(kkiai: Run, breaking: str, tmp_pa
 
 
 @pytest.mark.parametrize("code", ["import kkiai_sdk.cli.contract", "import kkiai_sdk.contract"])
-def test_importing_is_light(code: str) -> None:
-    """Neither the command line nor the library loads schemathesis, PyYAML or httpx's rivals before they are used."""
-    script = f"{code}; import sys; print(*{{'schemathesis', 'yaml', 'requests', 'jsonschema_rs'}} & set(sys.modules))"
+def test_importing_loads_nothing_of_the_extra(code: str) -> None:
+    """Neither the command line nor the library loads a part of the extra before it is used."""
+    heavy = {"schemathesis", "yaml", "ruamel.yaml", "requests", "jsonschema_rs"}
+    script = f"{code}; import sys; print(*{heavy} & set(sys.modules))"
     environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}"}
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 
 @pytest.mark.deep
-def test_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_full_check_leaves_no_file_behind(tmp_path: Path) -> None:
     """A full check writes no file where it is run."""
     command = [sys.executable, "-m", "kkiai_sdk", "contract"]
     environ = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'generated'}"}
@@ -183,8 +184,8 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", ["schemathesis", "yaml"])
-def test_a_missing_extra_is_named(kkiai: Run, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+@pytest.mark.parametrize("module", ["schemathesis", "ruamel.yaml"])
+def test_extra_that_is_missing_is_named(kkiai: Run, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     """Without the extra the command says what to install."""
     from kkiai_sdk.contract import _spec  # noqa: PLC0415
 

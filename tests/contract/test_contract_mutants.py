@@ -10,10 +10,10 @@ import pytest
 
 from contract_tests.mutants.__main__ import document
 from contract_tests.mutants.gateways import DEFECTS, Defect
-from contract_tests.mutants.running import ROOT, Tried, gateways, honest
+from contract_tests.mutants.running import ROOT, Tried, correct_gateway, gateways
 from contract_tests.mutants.sdk import MISTAKES, Mistake
 from kkiai_sdk.contract import Severity
-from tests.contract.conftest import held
+from tests.contract.conftest import gentle_check
 
 if TYPE_CHECKING:
     from contract_tests.faulty_gateway import Reply
@@ -27,7 +27,7 @@ UNGENTLE = [
 ]
 
 
-def test_there_are_enough_defects() -> None:
+def test_seeded_defects_are_many_and_named_apart() -> None:
     """At least 40 defects of a gateway and 25 of the SDK, each with a name of its own."""
     assert len(DEFECTS) >= 40
     assert len(MISTAKES) >= 25
@@ -44,16 +44,16 @@ TOGETHER = (
 )
 
 
-def test_what_only_a_full_check_finds() -> None:
-    """A gateway with many defects at once is told of each of them, under the rule that speaks of it."""
-    crooks = [each.crook for each in DEFECTS if each.name in TOGETHER and not each.prefix]
+def test_defects_together_are_found_by_a_full_check() -> None:
+    """Each of many defects in one gateway is found, under the rule that names it."""
+    mutations = [each.mutation for each in DEFECTS if each.name in TOGETHER and not each.prefix]
 
     def all_of_them(request: Request, reply: Reply) -> Reply:
-        return reduce(lambda so_far, crook: crook(request, so_far), crooks, reply)
+        return reduce(lambda so_far, mutation: mutation(request, so_far), mutations, reply)
 
-    assert len(crooks) == len(TOGETHER)
-    assert held(all_of_them).findings == ()
-    assert {finding.rule for finding in held(all_of_them, fuzz=True).findings} == {
+    assert len(mutations) == len(TOGETHER)
+    assert gentle_check(all_of_them).findings == ()
+    assert {finding.rule for finding in gentle_check(all_of_them, fuzz=True).findings} == {
         *("key-wrong", "key-form", "key-case", "server-error-again", "head-differs"),
         *("unsupported-method", "allow-header-conformance"),
     }
@@ -61,7 +61,7 @@ def test_what_only_a_full_check_finds() -> None:
 
 @pytest.mark.deep
 @pytest.mark.parametrize("defect", UNGENTLE, ids=[f"{each.group}: {each.name}" for each in UNGENTLE])
-def test_a_defect_is_found_by_the_full_check(defect: Defect) -> None:
+def test_defect_is_found_by_a_full_check(defect: Defect) -> None:
     """What a dozen queries may not show is found by the full check."""
     (tried,) = gateways((defect,))
     assert tried.caught_by
@@ -69,18 +69,18 @@ def test_a_defect_is_found_by_the_full_check(defect: Defect) -> None:
 
 
 @pytest.mark.deep
-def test_an_honest_gateway_passes() -> None:
+def test_correct_gateway_passes_the_full_check() -> None:
     """Nothing is found in a gateway without a defect."""
-    assert (honest(7).findings, honest(8).exit_code(Severity.DRIFT)) == ((), 0)
+    assert (correct_gateway(7).findings, correct_gateway(8).exit_code(Severity.DRIFT)) == ((), 0)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[each.name for each in MISTAKES])
-def test_a_mistake_can_be_made(mistake: Mistake) -> None:
+def test_seeded_mistake_matches_its_file_once(mistake: Mistake) -> None:
     """The text that a mistake replaces is in its file exactly once."""
     assert (ROOT / mistake.file).read_text("utf-8").count(mistake.old) == 1
 
 
-def test_the_matrix_names_what_was_not_caught() -> None:
+def test_matrix_names_what_was_not_caught() -> None:
     """The written matrix counts defects and shows those that nothing caught."""
     rows = [Tried("g", "one", ("rule-x (drift)",), ("openapi.yaml:7",)), Tried("g", "two", (), (), "full check")]
     text = document(20, rows, rows[:1])

@@ -15,7 +15,7 @@ from contract_tests.faulty_gateway import gateway
 from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import Report, Severity, baseline_text, check, html, junit, sarif, workflow_commands
-from tests.contract.conftest import CROOKED_KEY, held
+from tests.contract.conftest import GATEWAY_KEY, gentle_check
 from tests.support.canary import KEY
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NASTY = "<b>&\x00\x1b[31m\u202e]]>%,:\n🐄\ud800"
 
 
-def crooked(request: Request, reply: Reply) -> Reply:
+def faulty(request: Request, reply: Reply) -> Reply:
     """Three breaches, and text that breaks formats."""
     if reply.status == 200:
         return reply.but(value=reply.value | {"status": NASTY, "id": 7, "model<": 1})
@@ -37,15 +37,15 @@ def crooked(request: Request, reply: Reply) -> Reply:
 @pytest.fixture(scope="module")
 def report() -> Report:
     """The check of a gateway with several defects."""
-    with gateway(serve(crooked)) as base_url:
-        return check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+    with gateway(serve(faulty)) as base_url:
+        return check(base_url, GATEWAY_KEY, task_ids=IDS, fuzz=False)
 
 
 @pytest.fixture(scope="module")
 def clean() -> Report:
-    """The check of an honest gateway."""
+    """The check of a correct gateway."""
     with gateway(serve(lambda _, reply: reply)) as base_url:
-        return check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False)
+        return check(base_url, GATEWAY_KEY, task_ids=IDS, fuzz=False)
 
 
 def without(*names: str) -> Mutation:
@@ -85,7 +85,7 @@ def test_junit_has_one_case_per_rule(report: Report, fail_on: Severity) -> None:
     assert len(failed) == int(str(suite.get("failures")))
 
 
-def test_junit_of_a_check_that_could_not_be_made() -> None:
+def test_junit_of_an_impossible_check_has_an_error() -> None:
     """The case about the check itself is an error."""
     report = check("http://127.0.0.1:9", KEY)
     suite = ET.fromstring(junit(report)).find("testsuite")
@@ -93,7 +93,7 @@ def test_junit_of_a_check_that_could_not_be_made() -> None:
     assert (suite.get("errors"), suite.get("failures")) == ("1", "0")
 
 
-def test_sarif_points_at_the_spec(report: Report) -> None:
+def test_sarif_points_at_lines_of_the_spec(report: Report) -> None:
     """SARIF 2.1.0: rules by index, levels, lines of openapi.yaml, fingerprints that do not change."""
     document = json.loads(sarif(report))
     (run,) = document["runs"]
@@ -111,7 +111,7 @@ def test_sarif_points_at_the_spec(report: Report) -> None:
     assert run["invocations"][0]["executionSuccessful"] is True
 
 
-def test_sarif_of_a_check_that_could_not_be_made() -> None:
+def test_sarif_of_an_impossible_check_has_no_results() -> None:
     """A check that was not made says so, and has no results."""
     (run,) = json.loads(sarif(check("http://127.0.0.1:9", KEY)))["runs"]
     assert run["results"] == []
@@ -140,7 +140,7 @@ class _Page(HTMLParser):
 
 
 @pytest.mark.parametrize("name", ["report", "clean"])
-def test_the_page_is_whole_and_alone(name: str, request: pytest.FixtureRequest) -> None:
+def test_html_report_is_well_formed_and_self_contained(name: str, request: pytest.FixtureRequest) -> None:
     """The page is balanced, fetches nothing, runs nothing, and lets nothing of the gateway's be markup."""
     text = html(request.getfixturevalue(name))
     page = _Page()
@@ -155,7 +155,7 @@ def test_the_page_is_whole_and_alone(name: str, request: pytest.FixtureRequest) 
     assert all(part in page.text for part in ("Findings", "What was exercised", "Requests made"))
 
 
-def test_the_page_tells_every_finding(report: Report) -> None:
+def test_html_report_shows_every_finding(report: Report) -> None:
     """Every finding is there with its rule, place and command."""
     page = _Page()
     page.feed(html(report))
@@ -166,7 +166,7 @@ def test_the_page_tells_every_finding(report: Report) -> None:
         assert finding.curl in page.text
 
 
-def test_annotations_are_escaped(report: Report) -> None:
+def test_annotations_escape_what_ends_a_command(report: Report) -> None:
     """Each finding is one workflow command; %, line ends, colons and commas cannot break it."""
     lines = list(workflow_commands(report))
     assert len(lines) == len(report.findings)
@@ -178,11 +178,11 @@ def test_annotations_are_escaped(report: Report) -> None:
     assert "100%25%0D%0Aend" in line
 
 
-def test_a_baseline_makes_known_findings_pass(report: Report, tmp_path: Path) -> None:
+def test_baseline_makes_known_findings_pass(report: Report, tmp_path: Path) -> None:
     """What the baseline holds fails nothing, and is not annotated."""
     path = tmp_path / "known.json"
     path.write_text(baseline_text(report.findings), "utf-8")
-    again = held(crooked, baseline=path)
+    again = gentle_check(faulty, baseline=path)
     assert (again.exit_code(Severity.DRIFT), again.counts()["known"]) == (0, len(report.findings))
     assert list(workflow_commands(again)) == []
 
@@ -253,12 +253,12 @@ SHORT = {"another missing field", "another new status", "another wrong status", 
     ("first", "second"),
     [pytest.param(*pair, id=name, marks=() if name in SHORT else pytest.mark.deep) for name, pair in PAIRS.items()],
 )
-def test_a_baseline_hides_nothing_else(tmp_path: Path, first: Mutation, second: Mutation) -> None:
+def test_baseline_entry_hides_no_other_finding(tmp_path: Path, first: Mutation, second: Mutation) -> None:
     """An entry for one breach does not hide another of the same rule."""
     path = tmp_path / "known.json"
-    path.write_text(baseline_text(held(first).findings), "utf-8")
-    assert held(first, baseline=path).exit_code(Severity.DRIFT) == 0
-    assert held(second, baseline=path).exit_code(Severity.DRIFT) == 1
+    path.write_text(baseline_text(gentle_check(first).findings), "utf-8")
+    assert gentle_check(first, baseline=path).exit_code(Severity.DRIFT) == 0
+    assert gentle_check(second, baseline=path).exit_code(Severity.DRIFT) == 1
 
 
 ALIKE: dict[str, tuple[Mutation, Mutation]] = {
@@ -280,18 +280,18 @@ ALIKE: dict[str, tuple[Mutation, Mutation]] = {
 
 
 @pytest.mark.parametrize(("first", "second"), ALIKE.values(), ids=ALIKE.keys())
-def test_other_values_are_the_same_finding(first: Mutation, second: Mutation) -> None:
+def test_fingerprint_is_the_same_for_other_values(first: Mutation, second: Mutation) -> None:
     """A breach keeps its fingerprint when only the values differ."""
-    marks = [{finding.fingerprint for finding in held(crook).findings} for crook in (first, second)]
+    marks = [{finding.fingerprint for finding in gentle_check(mutation).findings} for mutation in (first, second)]
     assert marks[0] == marks[1] != set()
 
 
 @pytest.mark.deep
-def test_stale_entries_are_advice(tmp_path: Path) -> None:
-    """After a full check, an entry that nothing needs is told, with its line, and fails nothing."""
+def test_stale_baseline_entry_is_an_advice(tmp_path: Path) -> None:
+    """After a full check, an entry that nothing needs is reported, with its line, and fails nothing."""
     path = tmp_path / "known.json"
-    path.write_text(baseline_text(held(without("id")).findings), "utf-8")
-    report = held(lambda _, reply: reply, baseline=path, fuzz=True)
+    path.write_text(baseline_text(gentle_check(without("id")).findings), "utf-8")
+    report = gentle_check(lambda _, reply: reply, baseline=path, fuzz=True)
     (finding,) = report.findings
     assert (finding.rule, finding.severity, report.exit_code(Severity.DRIFT)) == ("baseline-stale", Severity.ADVICE, 0)
     assert "response-schema" in finding.expected
@@ -300,7 +300,7 @@ def test_stale_entries_are_advice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2, "findings": []}', '{"findings": [{}]}', "\x00", None])
-def test_a_wrong_baseline_is_refused(tmp_path: Path, text: str | None) -> None:
+def test_file_that_is_no_baseline_is_refused(tmp_path: Path, text: str | None) -> None:
     """A file that is missing or no baseline is named before anything is sent."""
     path = tmp_path / "known.json"
     if text is not None:

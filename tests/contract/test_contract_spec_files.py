@@ -1,4 +1,4 @@
-"""Specs of others: whatever a file holds, the check is made with it or says in one sentence why it cannot be."""
+"""Specs of others: for any file, the check is made with it or refuses it in one sentence."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from contract_tests.mutants.gateways import IDS, serve
 from contract_tests.wire import task
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import _spec, check
-from kkiai_sdk.contract._coverage import coverage
 from kkiai_sdk.contract._findings import fold
-from kkiai_sdk.contract._messages import Request, Response
-from kkiai_sdk.contract._probes import about_more, about_rules, about_tasks, verdict
+from kkiai_sdk.contract._messages import Exchange, Request, Response
+from kkiai_sdk.contract._probes import basic_probes, full_probes, task_probes, verdict
+from kkiai_sdk.contract._report import coverage
 from kkiai_sdk.contract._rules import judge
-from kkiai_sdk.contract._seen import Exchange
 from kkiai_sdk.contract._spec import Spec
-from kkiai_sdk.contract._target import operation_of
-from kkiai_sdk.contract._usable import rehearse
-from tests.contract.conftest import CROOKED_KEY, Ended
+from kkiai_sdk.contract._spec_precheck import precheck
+from tests.contract.conftest import GATEWAY_KEY, Ended
 from tests.support.effort import examples
 
 if TYPE_CHECKING:
@@ -80,8 +78,6 @@ BAD: dict[str, bytes] = {
     + b"components: {schemas: {A: {$ref: '#/components/schemas/A'}}}\n",
     "a circle of references": answers("{$ref: '#/components/schemas/A'}").encode()
     + b"components: {schemas: {A: {$ref: '#/components/schemas/B'}, B: {$ref: '#/components/schemas/A'}}}\n",
-    "a schema that is all of itself": answers("{$ref: '#/components/schemas/A'}").encode()
-    + b"components: {schemas: {A: {allOf: [{$ref: '#/components/schemas/A'}]}}}\n",
     "a reference to nothing": answers("{$ref: '#/components/schemas/A'}").encode(),
     "a reference to elsewhere": answers("{properties: {a: {$ref: 'https://example.com/a.json'}}}").encode(),
     "a wrong type": answers("{type: strang}").encode(),
@@ -95,7 +91,7 @@ BAD: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD.keys())
-def test_a_spec_that_cannot_be_used_is_refused(kkiai: Callable[..., Ended], tmp_path: Path, content: bytes) -> None:
+def test_spec_that_cannot_be_used_is_refused(kkiai: Callable[..., Ended], tmp_path: Path, content: bytes) -> None:
     """Exit code 2 and one sentence that names the file; nothing is sent, nothing is on stdout."""
     file = tmp_path / "theirs.yaml"
     file.write_bytes(content)
@@ -107,7 +103,7 @@ def test_a_spec_that_cannot_be_used_is_refused(kkiai: Callable[..., Ended], tmp_
 
 
 @pytest.mark.parametrize("name", [".", "/dev/zero"])
-def test_a_folder_is_no_spec(kkiai: Callable[..., Ended], name: str) -> None:
+def test_folder_or_device_as_spec_is_refused(kkiai: Callable[..., Ended], name: str) -> None:
     """What cannot be opened, or has no end, is refused."""
     ended = kkiai("--spec", name)
     assert (ended.code, ended.out) == (2, "")
@@ -118,6 +114,9 @@ GOOD = {
     "as it came": lambda text: text,
     "with a byte order mark": lambda text: "\ufeff" + text,
     "as JSON": lambda text: json.dumps(Spec(text).document),
+    "with a schema that is all of itself": lambda text: (
+        text + "    Loop: {allOf: [{$ref: '#/components/schemas/Loop'}]}\n"
+    ),
     "with a recursive schema": lambda text: (
         text + "    Tree: {properties: {up: {$ref: '#/components/schemas/Tree'}}}\n"
     ),
@@ -126,16 +125,16 @@ GOOD = {
 
 
 @pytest.mark.parametrize("change", GOOD.values(), ids=GOOD.keys())
-def test_a_spec_that_can_be_used_is_used(tmp_path: Path, change: Callable[[str], str]) -> None:
+def test_spec_in_another_form_gives_the_same_result(tmp_path: Path, change: Callable[[str], str]) -> None:
     """Forms of the same spec lead to the same result."""
     file = tmp_path / "mine.yaml"
     file.write_text(change(_spec.load().text), "utf-8")
     with gateway(serve(lambda _, reply: reply)) as base_url:
-        report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False, spec=file)
+        report = check(base_url, GATEWAY_KEY, task_ids=IDS, fuzz=False, spec=file)
     assert (report.exit_code(), report.findings) == (0, ())
 
 
-def test_places_are_found_by_name() -> None:
+def test_parameter_is_found_by_name_in_any_order() -> None:
     """Where a rule speaks of a parameter, the line is that parameter's, wherever it stands among the others."""
     text = _spec.load().text
     turned = copy.deepcopy(Spec(text).document)
@@ -150,7 +149,9 @@ def test_places_are_found_by_name() -> None:
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_file_is_named_for_code_scanning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, inside: bool) -> None:
+def test_spec_file_is_named_relative_to_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, inside: bool
+) -> None:
     """A spec inside the working directory is named relative to it, however it was given; another by its whole path."""
     from kkiai_sdk.contract import sarif, workflow_commands  # noqa: PLC0415
 
@@ -160,7 +161,7 @@ def test_a_file_is_named_for_code_scanning(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path if inside else tmp_path / "other")
     with gateway(serve(lambda _, r: r.but(value=r.value | {"id": 7}) if r.status == 200 else r)) as base_url:
-        report = check(base_url, CROOKED_KEY, task_ids=IDS, fuzz=False, spec=file.absolute())
+        report = check(base_url, GATEWAY_KEY, task_ids=IDS, fuzz=False, spec=file.absolute())
     (result,) = json.loads(sarif(report))["runs"][0]["results"]
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
     assert uri == ("api/my%20spec.yaml" if inside else file.as_uri())
@@ -206,9 +207,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 
 def pure(spec: Spec) -> None:
     """Everything that a check does with a spec, without a gateway."""
-    operation = operation_of(spec)
-    probes = [*about_tasks(IDS, gentle=False, sure=True), *about_rules(IDS[0], sure=True)]
-    probes += about_more(IDS[0], sure=True, local=True)
+    probes = [*task_probes(IDS, gentle=False, sure=True), *basic_probes(IDS[0], sure=True)]
+    probes += full_probes(IDS[0], sure=True, local=True)
     bodies: tuple[Any, ...] = (
         task(),
         {"code": "x", "error": {"message": [1.0]}},
@@ -225,16 +225,16 @@ def pure(spec: Spec) -> None:
             exchange = Exchange(probe.request("sk-a"), Response(status, fields, body))
             exchanges.append(exchange)
             found += [*verdict(probe, exchange), *judge(spec, exchange)]
-    coverage(spec, operation, exchanges)
+    coverage(spec, exchanges)
     # Playing an answer to the SDK has nothing to do with the spec, and takes its time: one of each rule is enough.
     fold(spec, "http://127.0.0.1", list({breach.rule: breach for breach in found}.values())[:3])
     judge(spec, evolve(exchanges[0], request=Request("GET", "/v1/video/query", "id=a&id=b&x=%ff")))
 
 
 def refusal(spec: Spec) -> str | None:
-    """What the rehearsal says about a spec that cannot be used."""
+    """The complaint of the precheck about a spec that cannot be used, or None."""
     try:
-        rehearse(spec)
+        precheck(spec)
     except ConfigurationError as error:
         return str(error)
     return None
@@ -245,8 +245,8 @@ def refusal(spec: Spec) -> str | None:
     max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
 )
 @given(documents())
-def test_a_spec_that_passes_the_rehearsal_carries_the_check(document: dict[str, Any]) -> None:
-    """Of a spec with parts taken away or replaced, the rehearsal says what is wrong, or the check works with it."""
+def test_spec_that_passes_the_precheck_can_be_checked_with(document: dict[str, Any]) -> None:
+    """A spec with parts removed or replaced is refused by the precheck, or the check works with it."""
     spec = Spec(json.dumps(document), "theirs.json")
     complaint = refusal(spec)
     if complaint is None:

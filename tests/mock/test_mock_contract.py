@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from jsonschema_rs import Draft202012Validator
+from ruamel.yaml import YAML
 
 from kkiai_sdk.mock import scenarios
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kkiai_sdk.mock.messages import Reply
     from tests.mock.app_client import AppClient
 
-SPEC = yaml.safe_load((Path(__file__).parents[2] / "openapi.yaml").read_text("utf-8"))
+SPEC = YAML(typ="safe").load(Path(__file__).parents[2] / "openapi.yaml")
 RESPONSES: dict[str, Any] = SPEC["paths"]["/v1/video/query"]["get"]["responses"]
 
 #: Scripts that break the contract on purpose.
