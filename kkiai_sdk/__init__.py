@@ -4,14 +4,14 @@
 >>> with Kkiai() as client:                                  # doctest: +SKIP
 ...     path = client.wait_and_download("grok:…", "video.mp4")
 
-Names are loaded when they are first used: ``import kkiai_sdk`` alone brings in no HTTP library.
+Public names are imported on first use (PEP 562), so ``import kkiai_sdk`` loads no HTTP library.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-# The real one stands in `typing`, whose import would be most of the cost of importing this package.
+# Not from `typing`, whose import would take most of the time that importing this package takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from kkiai_sdk._version import __version__
@@ -88,8 +88,8 @@ __all__ = [
     "__version__",
 ]
 
-#: Where each public name lives, unless it is an error.
-_HOMES = {
+#: Modules of the public names that are not errors.
+_MODULES = {
     "AsyncKkiai": "async_client",
     "Kkiai": "client",
     "PollPolicy": "policies",
@@ -105,8 +105,8 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
-    # The next look-up finds it without coming here.
+    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    # Later lookups do not call this function.
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""``python -m kkiai_sdk`` is ``kkiai``."""
+"""Entry point of ``python -m kkiai_sdk``, the same as the ``kkiai`` command."""
 
 from __future__ import annotations
 

@@ -17,22 +17,22 @@ def _sleep_until(until: float) -> None:
 
 
 async def _sleep_until_async(until: float) -> None:
-    import asyncio  # noqa: PLC0415 (the synchronous client does without it)
+    import asyncio  # noqa: PLC0415 (the synchronous client does not need it)
 
     await asyncio.sleep(max(until - time.monotonic(), 0.0))
 
 
 @frozen
 class Clock:
-    """Sources of time and randomness. Sleeps take the time of waking up, never a duration."""
+    """Sources of time and randomness. Sleep functions take an absolute wake-up time, not a duration."""
 
-    #: Seconds, for durations and deadlines. It stands still while a machine is suspended.
+    #: Returns monotonic seconds, for durations and deadlines. May stand still while the machine is suspended.
     monotonic: Callable[[], float] = time.monotonic
-    #: Epoch seconds, compared with dates in headers only.
+    #: Returns epoch seconds, compared with dates in headers only.
     wall_clock: Callable[[], float] = time.time
     sleep_until: Callable[[float], None] = _sleep_until
     sleep_until_async: Callable[[float], Awaitable[None]] = _sleep_until_async
-    #: From 0 to 1.
+    #: Returns a number from 0 to 1.
     random: Callable[[], float] = random.random
 
 

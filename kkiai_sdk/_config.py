@@ -1,4 +1,4 @@
-"""Turns the inputs of a client into one frozen, checked Config."""
+"""Options of a client: defaults, validation, and the frozen Config that holds them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from kkiai_sdk.policies import PollPolicy, RetryPolicy
 if TYPE_CHECKING:
     from datetime import timedelta
 
-#: The server of openapi.yaml; a test holds the two together.
+#: The server in openapi.yaml; a test compares the two.
 DEFAULT_BASE_URL = "https://www.kkiai.com"
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRIES = 3
-#: Seconds; half an hour covers every usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4) several times over.
+#: Seconds: three times the longest usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4).
 DEFAULT_WAIT_TIMEOUT = 1800.0
-#: Requests in flight at once. With a gateway that answers in 200 ms they make 40 per second; with one that answers at
-#: once fewer would do.
+#: Requests in flight at once: 40 requests per second at a response time of 200 ms.
 DEFAULT_CONCURRENCY = 8
-#: Requests per second for all tasks of one call: what a tenth of one core sends. A fleet of 150 tasks at the first pace
-#: of the default schedule, or of 750 at its last, does not feel it.
+#: Requests per second for all tasks of one call, which take a tenth of one core. Enough for 150 tasks at the shortest
+#: interval of the default PollPolicy, 3 s, and for 750 at the longest, 15 s.
 DEFAULT_PER_SECOND = 50.0
-#: Tasks that wait at a time: about 10 MiB of them.
+#: Tasks that wait at the same time; they take about 10 MiB.
 DEFAULT_WAITING = 10_000
 
-#: Arguments that are passed on to httpx. The SDK decides about headers, timeouts, redirects, and the limits
-#: of the pool: httpcore 1.0.9 loses places of a limited pool when requests are cancelled.
+#: Arguments that are passed to httpx. The SDK sets headers, timeouts, redirects and pool limits itself: a limited pool
+#: of httpcore 1.0.9 loses slots when requests are cancelled.
 HTTPX_ARGS = frozenset({"cert", "event_hooks", "http1", "http2", "mounts", "proxy", "transport", "trust_env", "verify"})
 
 KeySource: TypeAlias = str | Callable[[], str]
@@ -52,45 +51,44 @@ class Options(TypedDict, total=False):
 
 
 class Secret:
-    """A key that appears neither in repr nor in tracebacks or pickles.
+    """A key, or a function that returns it, hidden from repr, tracebacks and pickles.
 
-    It wraps the key, unchecked, before anything else is done with it: an error must find the key hidden in every frame
-    that it passes.
+    Created before the key is validated, so that no frame of a traceback holds the key in a variable.
     """
 
     __slots__ = ("_known", "_source")
 
     def __init__(self, source: object) -> None:
-        # In functions, because attributes are shown: by repr of their owners, by debuggers, by error reporters.
+        # In closures, because debuggers and crash reporters record attributes.
         self._source = source if callable(source) else None
         self._known = _constant(None if callable(source) else source)
 
     @classmethod
     def from_value(cls, source: object) -> Secret:
-        """Return the source as a Secret, which it may be already."""
+        """Return ``source`` as a Secret; a Secret is returned unchanged."""
         return source if isinstance(source, Secret) else cls(source)
 
     def checked(self) -> Secret:
-        """Return the secret without white space around the key; a function is not called. Raises ConfigurationError."""
+        """Return a Secret with a valid, stripped key; a function is not called. Raises ConfigurationError."""
         return self if self._source else Secret(_validators.api_key(self._known()))
 
     def resolved(self) -> Secret:
-        """Return the key as it is now: here, and only here, a function is called."""
+        """Return a Secret with the current key; only here a function is called. Raises ConfigurationError."""
         if self._source is None:
             return self
-        now = Secret(_validators.api_key(self._source()))
-        self._known = _constant(now.known)
-        return now
+        current = Secret(_validators.api_key(self._source()))
+        self._known = _constant(current.known)
+        return current
 
     @property
     def known(self) -> str | None:
-        """The last key, which must not be shown; a function is not called."""
+        """The last resolved key, or None; a function is not called."""
         known: str | None = self._known()
         return known
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no key, nor a function that gives one."""
+        """Whether there is neither a key nor a function."""
         known = self._known()
         return self._source is None and (known is None or known == "")
 
@@ -104,7 +102,7 @@ class Secret:
 
 
 def wrap_secret(options: Any) -> None:
-    """Wrap the key among options in a Secret, before anything else is done with them."""
+    """Replace the key among options by a Secret, before any other use of them."""
     if "api_key" in options:
         options["api_key"] = Secret.from_value(options["api_key"])
 
@@ -115,7 +113,7 @@ def _constant(key: Any) -> Callable[[], Any]:
 
 @frozen
 class Config:
-    """The checked options of a client."""
+    """The validated options of a client."""
 
     secret: Secret
     base_url: str
@@ -137,10 +135,10 @@ def make(
     httpx_args: Mapping[str, Any] | None,
     **options: object,
 ) -> Config:
-    """Return the configuration for the arguments, completed from the environment. Raises ConfigurationError."""
+    """Return a Config of the arguments, with defaults from the environment. Raises ConfigurationError."""
     secret = Secret.from_value(environ.get("KKIAI_API_KEY") if api_key is None else api_key)
     url = base_url if base_url is not None else environ.get("KKIAI_BASE_URL") or DEFAULT_BASE_URL
-    # Crash reporters show the variables of every frame in a traceback, and these hold the key.
+    # Crash reporters record the variables of every frame in a traceback, and these hold the key.
     del environ, api_key
     if secret.is_missing:
         raise ConfigurationError("no API key: pass api_key=… or set KKIAI_API_KEY")
@@ -154,7 +152,7 @@ def make(
 
 
 def change(config: Config, options: Mapping[str, Any]) -> Config:
-    """Return the configuration with some options replaced. Raises ConfigurationError for an unknown or invalid one."""
+    """Return the Config with some options replaced. Raises ConfigurationError for an unknown or invalid one."""
     unknown = sorted(options.keys() - OPTION_VALIDATORS.keys())
     if unknown:
         known = ", ".join(sorted(OPTION_VALIDATORS))
@@ -162,23 +160,23 @@ def change(config: Config, options: Mapping[str, Any]) -> Config:
     return evolve(config, **dict(OPTION_VALIDATORS[name](name, value) for name, value in options.items()))
 
 
-def _policy(kind: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
-    def read(name: str, value: object) -> tuple[str, Any]:
-        value = kind() if value is None else value
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+def _policy(cls: type[Any]) -> Callable[[str, Any], tuple[str, Any]]:
+    def validate(name: str, value: object) -> tuple[str, Any]:
+        value = cls() if value is None else value
+        if not isinstance(value, cls):
+            raise ConfigurationError(f"{name} must be a {cls.__name__}, not {type(value).__name__}")
         return name, value
 
-    return read
+    return validate
 
 
 def request_timeout(name: str, value: object) -> float:
-    """Return the checked seconds for one attempt of a request: above 0, at most a day."""
+    """Validate the seconds for one attempt: above 0, at most 86400."""
     return _validators.number(name, value, low=0, high=_validators.MAX_SECONDS, above=True)
 
 
 def retries(name: str, value: object) -> int:
-    """Return the checked number of retries: 0 to 100."""
+    """Validate a number of retries: 0 to 100."""
     return _validators.whole(name, value, low=0, high=100)
 
 
@@ -204,9 +202,9 @@ def _user_agent(suffix: object) -> str:
 
 def _httpx_args(args: object) -> dict[str, Any]:
     given = dict(_validators.mapping("httpx_args", args))
-    wrong = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
-    if wrong:
-        raise ConfigurationError(f"httpx_args must not set {wrong[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
+    unknown = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
+    if unknown:
+        raise ConfigurationError(f"httpx_args must not set {unknown[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
     if "event_hooks" in given:
         given["event_hooks"] = _validators.event_hooks("event_hooks in httpx_args", given["event_hooks"])
     if "mounts" in given:
@@ -215,7 +213,7 @@ def _httpx_args(args: object) -> dict[str, Any]:
 
 
 def reject_unknown(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
-    """Raise ConfigurationError for keyword arguments that a function does not have."""
+    """Raise ConfigurationError for keyword arguments that ``function`` does not accept."""
     if unknown:
         known = ", ".join(
             p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD

@@ -1,7 +1,7 @@
 """Effects and the drivers that perform them.
 
-A flow is a generator that yields effects and is sent their results. Flows hold the order of steps and no I/O. Drivers
-perform one effect at a time and hold no judgement; there are two of each, with and without ``await``.
+A flow is a generator that yields effects and receives their results. Flows decide the order of steps and do no I/O;
+drivers perform one effect at a time and decide nothing. Each driver has a synchronous and an asynchronous version.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ T = TypeVar("T")
 class RequestOptions:
     """Limits and extra headers of one logical request, retries included."""
 
-    #: Seconds for each attempt.
+    #: Timeout of each attempt, in seconds.
     timeout: float
     max_retries: int
     headers: tuple[tuple[str, str], ...] = ()
     #: Monotonic time after which no attempt starts.
     deadline: float = math.inf
-    #: Bytes of a successful body at most, packed or not. The default bounds what is held in memory.
+    #: Maximum bytes of the body of a success, compressed and decompressed. The default bounds memory use.
     max_body: int = 1 << 28
 
 
@@ -49,7 +49,7 @@ class QueryTask:
 
 @frozen
 class QueryResult:
-    """A task, and the seconds that the server asks to wait before the next query, if it does."""
+    """A snapshot, and the response's ``Retry-After`` in seconds, or None."""
 
     task: VideoTask
     retry_after: float | None = None
@@ -57,7 +57,7 @@ class QueryResult:
 
 @frozen
 class Emit:
-    """Hand a value to the caller: a snapshot of one task, or the end of one of many."""
+    """Pass a value to the caller: a snapshot of one task, or the result of one of many."""
 
     value: VideoTask | WaitResult
 
@@ -71,7 +71,7 @@ class Sleep:
 
 @frozen
 class StartQuery:
-    """Start a query and go on at once; the result is collected later."""
+    """Start a query without waiting for its result; see :class:`CollectResults`."""
 
     query: QueryTask
 
@@ -92,7 +92,7 @@ class RunBlocking:
 
 @frozen
 class OpenDownload:
-    """Send a GET for a file. Result: its ResponseHead, or an APIError without a response. The body stays open."""
+    """Send a GET request for a file. Result: a RawResponse whose body stays open, or the APIError of the request."""
 
     target: AllowedURL
     headers: Mapping[str, str]
@@ -128,7 +128,7 @@ def run(flow: Generator[E, Any, T], perform: Callable[[E], Any]) -> T:
                 return end.value  # type: ignore[no-any-return]
             try:
                 result, error = perform(effect), None
-            except Exception as exception:  # the flow decides
+            except Exception as exception:  # handled by the flow
                 error = exception
 
 
@@ -143,7 +143,7 @@ async def run_async(flow: Generator[E, Any, T], perform: Callable[[E], Awaitable
                 return end.value  # type: ignore[no-any-return]
             try:
                 result, error = await perform(effect), None
-            except Exception as exception:  # the flow decides
+            except Exception as exception:  # handled by the flow
                 error = exception
 
 
@@ -162,7 +162,7 @@ def iterate(flow: Generator[E, Any, object], perform: Callable[[E], Any]) -> Ite
                 continue
             try:
                 result = perform(effect)
-            except Exception as exception:  # the flow decides
+            except Exception as exception:  # handled by the flow
                 error = exception
 
 
@@ -181,5 +181,5 @@ async def iterate_async(flow: Generator[E, Any, object], perform: Callable[[E], 
                 continue
             try:
                 result = await perform(effect)
-            except Exception as exception:  # the flow decides
+            except Exception as exception:  # handled by the flow
                 error = exception

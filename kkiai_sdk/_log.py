@@ -1,4 +1,4 @@
-"""The logger of the package. It is silent until the program gives it a handler and a level."""
+"""The package logger, silent until the application configures logging."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Validators of arguments: each returns the value in its normal form or raises ConfigurationError.
+"""Validators of arguments: each returns the normalized value or raises ConfigurationError.
 
-Messages name the option and the accepted range. They never repeat a key, and repeat other text only cut and escaped.
+Messages name the option and the accepted range. They never contain a key; other values are truncated and escaped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kkiai_sdk.errors import ConfigurationError
 
 MAX_TASK_ID = 256
 MAX_KEY = 512
-#: A day: longer than any request and any sensible pause; keeps clocks and sleep functions far from overflow.
+#: One day: longer than any request and any sensible delay, far below what overflows clocks and sleep functions.
 MAX_SECONDS = 86_400.0
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -25,25 +25,25 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def number(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
-    """A finite number from ``low`` (or ``above`` it) to ``high``; a timedelta counts as its seconds."""
+    """Validate a finite number from ``low`` (excluded if ``above``) to ``high``; a timedelta counts in seconds."""
     span = f"a number {'above' if above else 'from'} {low:g} {'up ' if above else ''}to {high:g}"
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
-    # Comparisons with NaN are false, so it falls out here as well.
+    # Comparisons with NaN are false, so it is rejected as well.
     if not (low <= value <= high) or (above and value == low):
         raise ConfigurationError(f"{name} must be {span}, not {_display(value)}")
     return float(value)
 
 
 def _display(value: float) -> str:
-    # Python refuses to write out an integer of thousands of digits.
+    # repr() raises ValueError for an integer of thousands of digits.
     return "one far outside" if isinstance(value, int) and abs(value) > 10**18 else repr(value)
 
 
 def whole(name: str, value: object, *, low: int, high: int) -> int:
-    """An integer from ``low`` to ``high``."""
+    """Validate an integer from ``low`` to ``high``."""
     span = f"a whole number from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
@@ -53,14 +53,14 @@ def whole(name: str, value: object, *, low: int, high: int) -> int:
 
 
 def wait_timeout(value: object) -> float:
-    """Seconds that a wait may take: 0 or more; None and infinity mean no limit and come back as infinity."""
+    """Validate the seconds of a wait: 0 to 365 days; None and infinity mean no limit and return infinity."""
     if value is None or (isinstance(value, float) and math.isinf(value) and value > 0):
         return math.inf
     return number("timeout", value, low=0, high=365 * MAX_SECONDS)
 
 
 def task_id(value: object) -> str:
-    """An id that can be sent: 1 to 256 printable characters, no spaces, not ``.`` or ``..``."""
+    """Validate a task id: 1 to 256 printable characters, no spaces, not ``.`` or ``..``."""
     rule = f"a task id must be 1 to {MAX_TASK_ID} printable characters without spaces"
     if not isinstance(value, str):
         raise ConfigurationError(f"{rule}, not {type(value).__name__}")
@@ -75,11 +75,11 @@ def task_id(value: object) -> str:
 
 
 def api_key(value: object) -> str:
-    """A key that can be sent in a header, without the white space that files and shells leave around it."""
+    """Validate a key for use in a header, without surrounding white space, such as the newline of a key file."""
     problem = _key_problem(value)
     if problem is None and isinstance(value, str):
         return value.strip()
-    # Crash reporters show the variables of every frame in a traceback.
+    # Crash reporters record the variables of every frame in a traceback.
     del value
     raise ConfigurationError(problem)
 
@@ -97,7 +97,7 @@ def _key_problem(value: object) -> str | None:
 
 
 def base_url(value: object, *, allow_http: bool = False) -> str:
-    """The gateway's address in one form: no trailing slash, no trailing ``/v1``.
+    """Validate the URL of a gateway; return it without a trailing slash or ``/v1``.
 
     https, or http for loopback hosts and with ``allow_http``; no credentials, query or fragment.
     """
@@ -118,7 +118,7 @@ def base_url(value: object, *, allow_http: bool = False) -> str:
         raise ConfigurationError("base_url must not hold a user name or password")
     if "?" in text or "#" in text:
         raise ConfigurationError("base_url must not hold a query or a fragment")
-    # Base URLs of OpenAI-style gateways are often quoted with /v1, which the endpoint's own path already has.
+    # Base URLs of OpenAI-style gateways often end in /v1, with which the path of the endpoint begins.
     return text.rstrip("/").removesuffix("/v1").rstrip("/")
 
 
@@ -130,23 +130,23 @@ def _base_url_problem(scheme: str, host: str | None, text: str, *, allow_http: b
     if not host or not is_host(host):
         return "must name a host in plain ASCII, as in 'https://www.kkiai.com' (others in their xn-- form)"
     if scheme == "http" and not allow_http and not is_loopback(host):
-        return "must be https:// unless the host is this machine: the key would travel in the open (see allow_http)"
+        return "must be https:// unless the host is loopback: the key would be sent unencrypted (see allow_http)"
     return None
 
 
-# Underscores are no part of host names and occur all the same.
+# Underscores are not allowed in host names, but they occur.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
 
 
 def is_host(host: str) -> bool:
-    """Whether this can be looked up: an address, or a name of labels of 1 to 63 ASCII characters."""
+    """Whether ``host`` is an IP address, or a name with labels of 1 to 63 ASCII characters."""
     if ":" in host:
         return True
     return len(host) <= 253 and all(_LABEL.fullmatch(label) for label in host.removesuffix(".").split("."))
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address literal means this machine."""
+    """Whether a host name or IP address is a loopback one."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -156,35 +156,35 @@ def is_loopback(host: str) -> bool:
 
 
 def id_list(value: object) -> list[Any]:
-    """Return several ids as a list; an invalid one is the result of that one alone, and not checked here."""
+    """Return several ids as a list, not validated: an invalid id becomes an error in its own WaitResult."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise ConfigurationError(f"task_ids must be an iterable of strings, not {type(value).__name__}")
-    return [_hashable(one) for one in value]
+    return [_hashable(item) for item in value]
 
 
-def _hashable(one: Any) -> Any:
-    return one if isinstance(one, Hashable) else ascii(one)[:MAX_TASK_ID]
+def _hashable(item: Any) -> Any:
+    return item if isinstance(item, Hashable) else ascii(item)[:MAX_TASK_ID]
 
 
 def unique_ids(value: object) -> Iterable[Any]:
-    """Return several ids without duplicates; those of an iterator are read one by one, on demand."""
+    """Return several ids without duplicates; an iterator is consumed on demand, without removing duplicates."""
     if isinstance(value, Iterator):
         return map(_hashable, value)
     pending = list(dict.fromkeys(id_list(value)))
     pending.reverse()
-    # Taken off the end: what has been handed out is not kept a second time.
+    # Popped, so that an id is not kept here as well as by the wait.
     return (pending.pop() for _ in range(len(pending)))
 
 
 def mapping(name: str, value: object) -> Mapping[Any, Any]:
-    """A mapping; None counts as an empty one."""
+    """Validate a mapping; None counts as an empty one."""
     if value is not None and not isinstance(value, Mapping):
         raise ConfigurationError(f"{name} must be a mapping, such as a dict, and not {type(value).__name__}")
     return value or {}
 
 
 def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
-    """Extra header fields as pairs; names are tokens, values visible ASCII; not the ones that the SDK owns."""
+    """Validate extra headers, and return them as pairs: tokens and visible ASCII text, none that the SDK sets."""
     pairs = []
     for field, content in mapping(name, value).items():
         if not isinstance(field, str) or not _HEADER_NAME.fullmatch(field):
@@ -192,19 +192,19 @@ def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
             raise ConfigurationError(f"{name}[{field!r}] must be text of visible ASCII characters, spaces and tabs")
         if field.lower() in {"authorization", "host", "content-length", "transfer-encoding", "connection"}:
-            raise ConfigurationError(f"{name} must not set {field}; the key goes in api_key, the rest is the SDK's")
+            raise ConfigurationError(f"{name} must not set {field}; pass the key as api_key, the SDK sets the others")
         pairs.append((field, content))
     return tuple(pairs)
 
 
 def callback(name: str, value: object) -> None:
-    """Something callable, or None."""
+    """Validate a callable or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
 
 
 def event_hooks(name: str, value: object) -> dict[Any, list[Any]]:
-    """What httpx is to call: lists of functions for ``request`` and ``response``."""
+    """Validate httpx's event hooks: lists of functions for ``request`` and ``response``."""
     given = mapping(name, value)
     for event, hooks in given.items():
         if event not in {"request", "response"}:

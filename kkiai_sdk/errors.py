@@ -1,37 +1,37 @@
-"""Everything that can go wrong, as one tree.
+"""Exceptions of the SDK.
 
 ::
 
     KkiaiError
-    ├─ ConfigurationError (ValueError)         the caller's fault: nothing was sent
-    ├─ APIError                                the query could not be answered
-    │  ├─ APIConnectionError                   no HTTP answer: DNS, refused, reset, TLS, protocol
-    │  │  └─ APITimeoutError (TimeoutError)    no HTTP answer in time
-    │  ├─ APIResponseError                     a success status whose body is not an answer
-    │  └─ APIStatusError                       the gateway refused, with a status
+    ├─ ConfigurationError (ValueError)         invalid argument: nothing was sent
+    ├─ APIError                                the query failed
+    │  ├─ APIConnectionError                   no HTTP response: DNS, refused, reset, TLS, protocol
+    │  │  └─ APITimeoutError (TimeoutError)    no complete HTTP response in time
+    │  ├─ APIResponseError                     a success status with an unusable body
+    │  └─ APIStatusError                       an error status
     │     ├─ BadRequestError (400)
     │     ├─ AuthenticationError (401)
-    │     ├─ QuotaExceededError (402, and the same thing under 401, 403 or 429)
+    │     ├─ QuotaExceededError (402, or a quota error under 401, 403 or 429)
     │     ├─ PermissionDeniedError (403)
     │     ├─ NotFoundError (404)               most often a wrong base URL
     │     │  └─ TaskNotFoundError              the gateway does not know the task (yet)
     │     ├─ ConflictError (409)
     │     ├─ UnprocessableEntityError (422)
     │     ├─ RateLimitError (429)
-    │     └─ ServerError (5xx)                 the gateway or something behind it is in trouble
-    ├─ TaskError                               the task, not the query
-    │  ├─ TaskFailedError                      it ended without a video
-    │  ├─ TaskTimeoutError (TimeoutError)      it did not end in time; it may still be running
-    │  └─ VideoMissingError                    it succeeded and the gateway names no video
-    └─ DownloadError                           the task is fine, its file did not arrive
+    │     └─ ServerError (5xx)                 the gateway or a server behind it failed
+    ├─ TaskError                               the queries succeeded, the task did not
+    │  ├─ TaskFailedError                      the task ended without a video
+    │  ├─ TaskTimeoutError (TimeoutError)      the task did not end in time; it may still be running
+    │  └─ VideoMissingError                    the task succeeded, but no response named a video
+    └─ DownloadError                           the file could not be downloaded
        ├─ UnsafeURLError                       the URL must not be fetched
        ├─ IncompleteDownloadError              fewer bytes than the file has; the part is kept
-       ├─ NotAVideoError                       something else was served in its place
-       └─ TargetExistsError                    the destination is there and ``overwrite`` is false
+       ├─ NotAVideoError                       the server sent something else than a video
+       └─ TargetExistsError                    the destination exists and ``overwrite`` is false
 
-Every error can be pickled and copied, and holds plain values only: no key, no request, no response. Text that came
-from a server is cleaned of anything that looks like a key before it gets here, and of control characters unless it is
-the ``body`` of an APIStatusError.
+Every error can be pickled and copied, and holds plain values only: no key, no request, no response. In text from a
+server, anything that looks like a key is redacted, and control characters are escaped unless it is the ``body`` of an
+APIStatusError.
 """
 
 from __future__ import annotations
@@ -48,43 +48,43 @@ if TYPE_CHECKING:
 
 @frozen
 class Attempt:
-    """One try of one request, as kept in :attr:`APIError.attempts`."""
+    """One attempt of a request, as listed in :attr:`APIError.attempts`."""
 
-    #: The HTTP status that came back, or None when nothing did.
+    #: The HTTP status, or None without a response.
     status: int | None
-    #: What went wrong in a word or two (``"refused"``, ``"timeout"``, an error code), or None.
+    #: The kind of failure (``"refused"``, ``"timeout"``) or the gateway's error code, or None.
     fault: str | None
-    #: Seconds that were slept after it, 0.0 after the last.
+    #: Seconds slept afterwards, 0.0 after the last attempt.
     delay: float
 
 
 def _rebuild(cls: type[KkiaiError], args: tuple[Any, ...], state: dict[str, Any]) -> KkiaiError:
     error = cls.__new__(cls)
-    # Set by hand: TimeoutError is an OSError, which takes its arguments in a constructor that is not called here.
+    # Set directly: TimeoutError is an OSError, whose constructor sets them and is not called here.
     error.args = args
     error.__dict__.update(state)
     return error
 
 
 class KkiaiError(Exception):
-    """The root: catching it catches everything this package raises on purpose."""
+    """Base class of all exceptions of the SDK."""
 
     @property
     def message(self) -> str:
-        """The text of the error, for people."""
+        """The text of the error."""
         return str(self.args[0]) if self.args else ""
 
-    # The default protocol calls the class with `args` alone, which keyword-only arguments do not survive.
+    # The default calls the class with `args` alone, without the keyword-only arguments.
     def __reduce__(self) -> tuple[Callable[..., KkiaiError], tuple[Any, ...]]:
         return _rebuild, (type(self), self.args, self.__dict__.copy())
 
 
 class ConfigurationError(KkiaiError, ValueError):
-    """An option, a key, a URL or an id that cannot work. Names it and what is accepted. Nothing was sent."""
+    """An invalid option, key, URL or id; the message names it and the accepted values. Nothing was sent."""
 
 
 class APIError(KkiaiError):
-    """The query itself failed; what became of the task is not known from this answer."""
+    """A query failed. The state of the task is unknown: it may still be running."""
 
     def __init__(
         self,
@@ -96,18 +96,18 @@ class APIError(KkiaiError):
         attempts: tuple[Attempt, ...] = (),
     ) -> None:
         super().__init__(message)
-        #: The gateway's id for the request, to quote to its support, or None.
+        #: The gateway's id of the request, for its support, or None.
         self.request_id = request_id
-        #: Whether the same request may well succeed a little later.
+        #: Whether the same request may succeed later.
         self.transient = transient
-        #: Seconds that the server asked to wait, as it said them, or None.
+        #: The server's ``Retry-After`` in seconds, not limited, or None.
         self.retry_after = retry_after
-        #: Every try of this request, oldest first.
+        #: Every attempt of the request, oldest first.
         self.attempts = attempts
 
 
 class APIConnectionError(APIError):
-    """No HTTP answer arrived."""
+    """No HTTP response was received."""
 
     def __init__(self, message: str, *, kind: str = "connection", **facts: Any) -> None:
         super().__init__(message, **facts)
@@ -116,11 +116,11 @@ class APIConnectionError(APIError):
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """No whole HTTP answer arrived within ``timeout`` seconds."""
+    """No complete HTTP response was received within ``timeout`` seconds."""
 
 
 class APIResponseError(APIError):
-    """An answer with a success status that is not an answer to the question."""
+    """A response with a success status whose body cannot be used: not JSON, not a task, or an error."""
 
     def __init__(
         self, message: str, *, status_code: int = 200, code: str | None = None, body_snippet: str = "", **facts: Any
@@ -128,14 +128,14 @@ class APIResponseError(APIError):
         super().__init__(message, **facts)
         #: The HTTP status, a 2xx.
         self.status_code = status_code
-        #: The gateway's own error code when the body is an error in disguise, or None.
+        #: The gateway's error code if the body is an error, or None.
         self.code = code
-        #: The first 200 characters of the body, cleaned for a terminal.
+        #: The first 200 characters of the body, with control characters escaped.
         self.body_snippet = body_snippet
 
 
 class APIStatusError(APIError):
-    """The gateway answered with an error status. Subclasses name the common ones."""
+    """A response with an error status. The common ones have subclasses."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class APIStatusError(APIError):
         *,
         status_code: int,
         code: str | None = None,
-        type: str | None = None,  # noqa: A002 (the wire's own word for it)
+        type: str | None = None,  # noqa: A002 (its name in the body)
         body: Any = None,
         **facts: Any,
     ) -> None:
@@ -154,52 +154,52 @@ class APIStatusError(APIError):
         self.code = code
         #: The gateway's error type (``new_api_error``), or None.
         self.type = type
-        #: The decoded JSON body, or its text, with keys blotted out. Not cleaned otherwise: print its repr.
+        #: The parsed JSON body, or its text, with keys redacted. May hold control characters: print its repr.
         self.body = body
 
 
 class BadRequestError(APIStatusError):
-    """400: the gateway does not accept the request as it stands."""
+    """400: the request is invalid."""
 
 
 class AuthenticationError(APIStatusError):
-    """401: no key, a wrong key or an expired one."""
+    """401: the key is missing, wrong or expired."""
 
 
 class QuotaExceededError(APIStatusError):
-    """Out of money or quota, under whatever status the gateway says so. Waiting does not help."""
+    """402, or a quota error under another status: the account or the key is out of quota. Never transient."""
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key is valid and may not do this (banned, address not allowed, model not allowed)."""
+    """403: the key is valid but not permitted to do this (banned, address or model not allowed)."""
 
 
 class NotFoundError(APIStatusError):
-    """404: there is nothing under this URL; most often the base URL is wrong."""
+    """404: nothing exists at this URL; most often the base URL is wrong."""
 
 
 class TaskNotFoundError(NotFoundError):
-    """The gateway does not know the task. Just after creation that may change within seconds."""
+    """The gateway does not know the task; within seconds of its creation that may be temporary."""
 
 
 class ConflictError(APIStatusError):
-    """409."""
+    """409: the request conflicts with the state of the gateway."""
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422."""
+    """422: the content of the request is invalid."""
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; ``retry_after`` says how long to wait when the gateway does."""
+    """429: too many requests; ``retry_after`` is the pause in seconds if the gateway names one."""
 
 
 class ServerError(APIStatusError):
-    """5xx, or the same trouble under another status. ``transient`` says whether to expect better soon."""
+    """5xx, or a server error under another status; ``transient`` says whether a later request may succeed."""
 
 
 class TaskError(KkiaiError):
-    """The queries worked; the task did not come to a usable end."""
+    """The queries succeeded, but the task did not end with a video."""
 
     def __init__(
         self,
@@ -212,20 +212,20 @@ class TaskError(KkiaiError):
         last_error: APIError | None = None,
     ) -> None:
         super().__init__(message)
-        #: The id as the caller gave it.
+        #: The id as passed by the caller.
         self.task_id = task_id
-        #: The last snapshot, or None when there never was one.
+        #: The last snapshot, or None if there was none.
         self.task = task
         #: Seconds from the start of the wait to its end.
         self.elapsed = elapsed
-        #: How many times the gateway was asked.
+        #: Number of polls.
         self.polls = polls
         #: The last failed query of the wait, or None.
         self.last_error = last_error
 
 
 class TaskFailedError(TaskError):
-    """The task ended without a video; ``failure`` says why as far as the gateway does."""
+    """The task ended without a video; ``failure`` is the reason."""
 
     @property
     def failure(self) -> TaskFailure | None:
@@ -234,48 +234,48 @@ class TaskFailedError(TaskError):
 
 
 class TaskTimeoutError(TaskError, TimeoutError):
-    """The task did not end within the wait. It was not cancelled: wait for the same id again."""
+    """The task did not end within the timeout of the wait. It was not cancelled: wait for the same id again."""
 
 
 class VideoMissingError(TaskError):
-    """The task succeeded, and no answer named a video within the grace period."""
+    """The task succeeded, but no response named a video within ``PollPolicy.url_grace``."""
 
 
 class DownloadError(KkiaiError):
-    """The file did not arrive. An older file under the same name is untouched."""
+    """The file could not be downloaded. An existing file of the same name is unchanged."""
 
     def __init__(
         self, message: str, *, url: str | None = None, path: str | None = None, errno: int | None = None
     ) -> None:
         super().__init__(message)
-        #: Where it was fetched from, without its query string, or None.
+        #: The URL of the file without its query string, or None.
         self.url = url
         #: The destination, or None.
         self.path = path
-        #: The operating system's error number, or None when it was not the file system's doing.
+        #: The operating system's error number, or None if the file system did not fail.
         self.errno = errno
 
 
 class UnsafeURLError(DownloadError):
-    """A URL from the server that must not be fetched: its scheme, its credentials or its address."""
+    """A URL from the server that must not be fetched, because of its scheme, credentials, port or address."""
 
 
 class IncompleteDownloadError(DownloadError):
-    """The transfer broke off. Call again: it goes on from what arrived if the server proves that the file is the same
-    (a strong ETag, or a date that is old enough), and begins anew otherwise.
+    """The transfer was interrupted. Another call resumes it if the server proves that the file is the same (by a strong
+    ETag, or a Last-Modified at least 60 seconds before the Date), and starts over otherwise.
     """
 
     def __init__(self, message: str, *, received: int = 0, expected: int | None = None, **facts: Any) -> None:
         super().__init__(message, **facts)
-        #: Bytes that are on disk.
+        #: Bytes of the file on disk.
         self.received = received
-        #: Bytes that the file has, or None when the server never said.
+        #: Size of the file in bytes, or None if unknown.
         self.expected = expected
 
 
 class NotAVideoError(DownloadError):
-    """What the URL serves is not a video: a web page, an error document, nothing."""
+    """The server sent something else than a video: a web page, an error document, an empty file."""
 
 
 class TargetExistsError(DownloadError):
-    """There is already a file under this name; pass ``overwrite=True`` to replace it."""
+    """The destination exists; pass ``overwrite=True`` to replace it."""

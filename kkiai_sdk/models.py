@@ -1,4 +1,4 @@
-"""What the SDK hands out: frozen, hashable, picklable values."""
+"""Values that the SDK returns: frozen, hashable, picklable."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from kkiai_sdk.errors import ConfigurationError, KkiaiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: From this value on a timestamp is in milliseconds, below it in seconds: 1e11 s is the year 5138, 1e11 ms is 1973.
+#: Timestamps from this value are in milliseconds, smaller ones in seconds: 1e11 s is the year 5138, 1e11 ms is 1973.
 MILLISECONDS_FROM = 10**11
 
 
 class TaskState(StrEnum):
-    """What a task's status means. Only SUCCEEDED and FAILED are ends."""
+    """Meaning of a task's status. Only SUCCEEDED and FAILED are final."""
 
     PENDING = "pending"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    #: A status that is missing, empty or not known to this version. Never an end: the task may be doing well.
+    #: A status that is missing, empty or unknown to this version. Never final: the task may still be running.
     UNKNOWN = "unknown"
 
 
 @frozen
 class TaskFailure:
-    """Why a task failed, as far as the gateway says."""
+    """Reason of a failed task, as given by the gateway."""
 
-    #: The gateway's text, cleaned of control characters, or our own words when it gave none.
+    #: The gateway's text, with control characters escaped, or a text of the SDK if the gateway gave none.
     message: str = field(validator=instance_of(str))
     #: The gateway's error code, or None.
     code: str | None = field(default=None, validator=optional(instance_of(str)))
@@ -46,55 +46,55 @@ class TaskFailure:
 
 @frozen(kw_only=True)
 class VideoTask:
-    """One answer about one task."""
+    """Snapshot of a task: one response to a query for it."""
 
-    #: The id that was asked, as the caller gave it: the one to ask with again.
+    #: The id as passed by the caller, with which the task can be queried again.
     id: str
-    #: The id in the answer (gateways drop the prefix or answer another one), or None.
+    #: The id in the response (gateways drop the prefix, or name another id), or None.
     answered_id: str | None = None
-    #: The gateway's own word, as it came, or None.
+    #: The gateway's status, unchanged, or None.
     status: str | None = None
-    #: What that word means.
+    #: The meaning of the status.
     state: TaskState = TaskState.UNKNOWN
-    #: Where the video is, absolute, or None. It expires: fetch it soon.
+    #: The absolute URL of the video, or None. It expires: download soon.
     video_url: str | None = None
     #: The prompt as the model rewrote it, or None.
     enhanced_prompt: str | None = None
-    #: When the status last changed, as the gateway sent it: epoch milliseconds or seconds; see :attr:`updated_at`.
+    #: Time of the last change, unchanged from the gateway: epoch milliseconds or seconds; see :attr:`updated_at`.
     status_update_time: int | None = None
-    #: Fraction done, 0.0 to 1.0, or None. Gateways are not exact about it.
+    #: Fraction done, 0.0 to 1.0, or None. Gateways report it inexactly.
     progress: float | None = None
-    #: Why it failed; None unless ``state`` is FAILED.
+    #: Reason of the failure; None unless ``state`` is FAILED.
     failure: TaskFailure | None = None
-    #: The gateway's id for the request that brought this answer, or None.
+    #: The gateway's id of the request, or None.
     request_id: str | None = None
     _extra: dict[str, Any] = field(factory=dict, repr=False, hash=False)
-    #: The whole JSON object of the answer.
+    #: The whole JSON object of the response.
     raw: dict[str, Any] = field(factory=dict, repr=False, hash=False)
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Everything in the answer beside the five documented fields, read-only."""
+        """The members of the response beside the five documented fields, read-only."""
         return MappingProxyType(self._extra)
 
     @property
     def is_succeeded(self) -> bool:
-        """Whether the video was made."""
+        """Whether the task succeeded."""
         return self.state is TaskState.SUCCEEDED
 
     @property
     def is_failed(self) -> bool:
-        """Whether the task ended without a video."""
+        """Whether the task failed."""
         return self.state is TaskState.FAILED
 
     @property
     def is_done(self) -> bool:
-        """Whether the task ended, either way."""
+        """Whether the task succeeded or failed."""
         return self.is_succeeded or self.is_failed
 
     @property
     def updated_at(self) -> datetime | None:
-        """``status_update_time`` in UTC, whichever unit the gateway uses; None when it is missing or absurd."""
+        """``status_update_time`` as a UTC datetime, from either unit; None if it is missing or out of range."""
         value = self.status_update_time
         if value is None or value <= 0:
             return None
@@ -104,7 +104,7 @@ class VideoTask:
             return None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON values, with ``updated_at`` in ISO 8601; :meth:`from_dict` reads it back."""
+        """Return all fields as JSON values, and ``updated_at`` in ISO 8601; the inverse of :meth:`from_dict`."""
         values = asdict(self, recurse=False)
         values["extra"] = values.pop("_extra")
         values["failure"] = asdict(self.failure) if self.failure else None
@@ -113,15 +113,15 @@ class VideoTask:
         return values
 
     def to_json(self) -> str:
-        """:meth:`to_dict` as one line of ASCII JSON."""
+        """Return :meth:`to_dict` as one line of ASCII JSON."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The task that :meth:`to_dict` described. Raises ConfigurationError for anything else."""
+        """Return the task from the result of :meth:`to_dict`. Raises ConfigurationError for anything else."""
         try:
-            values: dict[str, Any] = {name: data[name] for name in _KINDS if name in data}
-            if not all(isinstance(value, _KINDS[name]) for name, value in values.items()):
+            values: dict[str, Any] = {name: data[name] for name in _TYPES if name in data}
+            if not all(isinstance(value, _TYPES[name]) for name, value in values.items()):
                 raise ConfigurationError(_NOT_A_TASK)
             values["state"] = TaskState(values.get("state", TaskState.UNKNOWN))
             if values.get("failure") is not None:
@@ -131,8 +131,8 @@ class VideoTask:
             raise ConfigurationError(_NOT_A_TASK) from None
 
 
-#: What each member of :meth:`VideoTask.to_dict` is, so that a mapping from elsewhere does not pass for one.
-_KINDS: Mapping[str, Any] = {
+#: Types of the members of :meth:`VideoTask.to_dict` that :meth:`VideoTask.from_dict` reads.
+_TYPES: Mapping[str, Any] = {
     **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask)},
     "id": str,
     "state": str,
@@ -147,21 +147,21 @@ _NOT_A_TASK = "this is not a mapping made by VideoTask.to_dict()"
 
 @frozen
 class WaitResult:
-    """How the wait for one of many tasks ended: what ``wait`` would have returned or raised.
+    """Result of the wait for one of many tasks: the task that ``wait`` would have returned, or the error raised.
 
-    In one thing it may hold less. While many tasks wait, only the documented fields of each one's last snapshot are
-    kept. So a task whose last query failed, or whose time ran out before its turn, ends with a ``task`` whose ``raw``
-    and ``extra`` are empty, here and in ``error``. An answer that itself ends the wait is whole.
+    ``task.raw`` and ``task.extra`` may be empty, here and in ``error``: between polls only the documented fields of a
+    snapshot are kept, and these are all there is if the last query failed or the time was up before the last poll. The
+    snapshot that ends a wait is complete.
     """
 
-    #: The id as the caller gave it.
+    #: The id as passed by the caller.
     task_id: str
-    #: The last snapshot, or None when there never was one.
+    #: The last snapshot, or None if there was none.
     task: VideoTask | None = None
-    #: What went wrong (a failed task counts), or None.
+    #: The error, also that of a failed task, or None.
     error: KkiaiError | None = None
 
     @property
     def is_succeeded(self) -> bool:
-        """Whether the video is there."""
+        """Whether the wait ended without an error."""
         return self.error is None
