@@ -1,4 +1,4 @@
-"""Behaviour shared by both clients: checks arguments, builds flows, turns responses into tasks."""
+"""Behaviour shared by both clients: validates arguments, builds flows, converts responses to tasks."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._http.base_session import Success
-    from kkiai_sdk._http.client_pool import TransportKinds
+    from kkiai_sdk._http.client_pool import TransportTypes
 
-#: The endpoint whose responses are read as tasks; a test compares it with the spec.
+#: Path of the endpoint whose responses are tasks; a test compares it with openapi.yaml.
 QUERY_PATH = "/v1/video/query"
 
 
 class BaseClient:
-    """The part of a client that waits for nothing."""
+    """Base class of the clients, without I/O."""
 
-    #: The class of the session, and the classes of its transports.
+    #: The class of the session, and the types that differ between the clients.
     _session_class: type[Any]
-    _kinds: TransportKinds
+    _transport_types: TransportTypes
 
     def __init__(self, unknown: Mapping[str, object], **options: Any) -> None:
         _config.reject_unknown(unknown, type(self))
@@ -56,7 +56,7 @@ class BaseClient:
             SessionContext(
                 config,
                 _clock.SYSTEM,
-                ClientPool(config, self._kinds, file_policy),
+                ClientPool(config, self._transport_types, file_policy),
                 RetryBudget(config.retry.budget),
                 RequestOptions(config.timeout, config.max_retries),
                 {QUERY_PATH: read_query},
@@ -67,10 +67,10 @@ class BaseClient:
         self._context, self._session = context, self._session_class(context)
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
-        """Return a copy with other options over the same connections; closing either closes both.
+        """Return a copy with other options that shares the connections; closing either closes both.
 
         Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers`` and
-        ``user_agent_suffix``. Raises ConfigurationError for anything else.
+        ``user_agent_suffix``. Raises ConfigurationError for any other option or an invalid value.
         """
         _config.wrap_secret(changes)
         old = self._context
@@ -90,7 +90,7 @@ class BaseClient:
         max_retries: int | None = None,
         extra_headers: Mapping[str, str] | None = None,
     ) -> RequestOptions:
-        """Return the options of one query: the client's own where no other is given."""
+        """Return the validated options of one query; defaults are the client's."""
         config = self._context.config
         return RequestOptions(
             config.timeout if timeout is None else _config.request_timeout("timeout", timeout),
@@ -103,7 +103,7 @@ class BaseClient:
         return QueryTask(_validators.task_id(task_id), self._request_options(*options))
 
     def _to_result(self, success: Success, task_id: str) -> QueryResult:
-        """Return the task in the response to a query."""
+        """Convert a response to a snapshot and its Retry-After."""
         config, raw = self._context.config, success.raw
         task = read_task(
             success.json(), task_id, base_url=config.base_url, request_id=raw.request_id, secret=config.secret.known
@@ -137,14 +137,14 @@ class BaseClient:
         poll: PollPolicy | None,
         limits: tuple[int, float | None, int],
     ) -> Flow[None]:
-        """Return the flow of many waits. An invalid id is a result; a closed client is an error."""
+        """Return the flow of many waits. An invalid id becomes a result; a closed client raises ConfigurationError."""
         self._context.pool.check_open()
         checked = SchedulerLimits.of(*limits)
         return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)
 
     @staticmethod
     def _in_order(ids: list[str], results: Iterable[WaitResult]) -> list[WaitResult]:
-        """Return results in the order of the ids, one for each different id."""
+        """Return results in the order of the ids, one per distinct id."""
         by_id = {result.task_id: result for result in results}
         return [by_id[task_id] for task_id in dict.fromkeys(ids)]
 
@@ -158,7 +158,7 @@ class BaseClient:
         progress: Callable[[int, int | None], Any] | None,
         max_bytes: int | None,
     ) -> DownloadRequest:
-        """Return a download whose arguments are checked before anything is sent."""
+        """Return the validated arguments of a download. Raises ConfigurationError, TargetExistsError, DownloadError."""
         task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
         _validators.callback("progress", progress)
         context = self._context

@@ -32,28 +32,28 @@ if TYPE_CHECKING:
 class Kkiai(BaseClient):
     """Client for the video tasks of a kkiai gateway: queries them, waits for them and downloads their videos.
 
-    Threads can share a client; after a fork the child gets connections of its own. Use it in a ``with`` statement or
-    call :meth:`close`.
+    Threads can share a client; a forked process has its own connections. Use it in a ``with`` statement or call
+    :meth:`close`.
 
     :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
-    :param base_url: the URL of the gateway. Default: ``KKIAI_BASE_URL``, else the documented server. https, or http for
-        a loopback host.
-    :param timeout: seconds for one attempt of one request: connecting, sending, headers and body. Default 30. DNS
-        lookup counts toward the timeout but cannot be interrupted, so the error may be raised late (with glibc after 5
-        s for each server and attempt, see resolv.conf(5)).
+    :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
+        ``https://www.kkiai.com``.
+    :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
+        30. A DNS lookup cannot be interrupted, so the error may be raised late (with glibc after 5 s for each server
+        and attempt, see resolv.conf(5)).
     :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
-    :param retry: the delays between retries.
-    :param poll: the schedule of polls in waits, and the trouble that waits tolerate.
+    :param retry: the delays between retries. Default: ``RetryPolicy()``.
+    :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
     :param default_headers: headers of every request to the gateway.
     :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
         ``mounts``, ``event_hooks``, ``trust_env``.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
-    :raises ConfigurationError: for arguments that cannot work. Nothing was sent.
+    :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
 
     _session_class = session.Session
-    _kinds = session.KINDS
+    _transport_types = session.TRANSPORT_TYPES
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Kkiai(BaseClient):
         **unknown: Never,
     ) -> None:
         secret = None if api_key is None else _config.Secret(api_key)
-        # Crash reporters show the variables of every frame in a traceback.
+        # Crash reporters record the variables of every frame in a traceback.
         del api_key
         super().__init__(
             unknown,
@@ -110,8 +110,8 @@ class Kkiai(BaseClient):
         :param timeout: seconds for each attempt. Default: the client's.
         :param max_retries: retries of transient errors. Default: the client's.
         :param extra_headers: headers of this request, such as ``X-Forwarded-Host``.
-        :raises ConfigurationError: before anything is sent.
-        :raises APIError: if the query failed.
+        :raises ConfigurationError: an argument is invalid. Nothing was sent.
+        :raises APIError: the query failed.
         """
         return self._query(self._query_task(task_id, timeout, max_retries, extra_headers)).task
 
@@ -126,16 +126,17 @@ class Kkiai(BaseClient):
     ) -> VideoTask:
         """Wait for a task to end, and return it with its ``video_url``.
 
-        Neither transient errors nor a status unknown to this version end the wait.
+        Neither transient errors nor an unknown status end the wait.
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
-        :param poll: the schedule. Default: the client's.
+        :param poll: the poll policy. Default: the client's.
         :param on_update: called with each snapshot that differs from the last one. An exception ends the wait.
-        :param raise_on_failure: False to return a failed task.
+        :param raise_on_failure: False to return a failed task. Default True.
         :raises TaskFailedError: the task ended without a video.
         :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
-        :raises VideoMissingError: the task succeeded, and no video was named within the grace period.
-        :raises APIError: the gateway refused, or failed ``max_consecutive_errors`` times in a row.
+        :raises VideoMissingError: the task succeeded, but no response named a video within ``url_grace``.
+        :raises APIError: a query failed for a permanent reason, or ``max_consecutive_errors`` in a row failed.
+        :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
         return run(flow, lambda effect: self._perform(effect, on_update))
@@ -148,14 +149,12 @@ class Kkiai(BaseClient):
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> Iterator[VideoTask]:
-        """Wait for a task to end, and yield a snapshot per change; the last one is that at its end.
-
-        A failed task is the last snapshot, not an error.
+        """Wait for a task to end, and yield a snapshot per change. The last one is final; a failed task is no error.
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
-        :param poll: the schedule. Default: the client's.
-        :param every_poll: yield a snapshot per poll, changed or not.
-        :raises TaskTimeoutError: as :meth:`wait`; so are VideoMissingError and APIError.
+        :param poll: the poll policy. Default: the client's.
+        :param every_poll: yield a snapshot per poll, changed or not. Default False.
+        :raises TaskTimeoutError: and VideoMissingError, APIError and ConfigurationError, as :meth:`wait` does.
         """
         flow = self._wait_flow(task_id, timeout, poll, every_poll=every_poll, raise_on_failure=False)
         return iterate(flow, self._perform)
@@ -172,15 +171,15 @@ class Kkiai(BaseClient):
     ) -> Iterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
-        A waiting task costs no thread. A "too many requests" for one pauses all, and slows them down for a while.
+        A waiting task takes no thread. A 429 response for one task pauses all, and slows them down for a while.
 
-        :param task_ids: the ids; duplicates have one result. An iterator may be endless: it is read as there is room.
-        :param timeout: seconds for all of them together, None for no limit. Default 1800.
-        :param poll: the schedule. Default: the client's.
+        :param task_ids: the ids; duplicates have one result. An iterator is read on demand, so it may be endless.
+        :param timeout: seconds for all tasks together, None for no limit, 0 for one poll each. Default 1800.
+        :param poll: the poll policy. Default: the client's.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
-        :param max_waiting: tasks that wait at a time, 1 to 10000000. Default 10000.
-        :raises ConfigurationError: for the options. The error of a task is in its ``WaitResult.error``.
+        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
         return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
@@ -195,7 +194,7 @@ class Kkiai(BaseClient):
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
     ) -> list[WaitResult]:
-        """Wait for many tasks, and return their results in the order of the ids, one for each different id.
+        """Wait for many tasks, and return their results in the order of the ids, one per distinct id.
 
         The parameters are those of :meth:`as_completed`.
         """
@@ -214,25 +213,24 @@ class Kkiai(BaseClient):
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
-        """Download a finished task's video, and return the path of the whole file.
+        """Download the video of a finished task, and return the path of the complete file.
 
-        Bytes go to ``NAME.part`` beside it first, so the name itself never holds less than the whole video; a very long
-        name is shortened to a piece and a hash there. An expired URL is queried again once. Does not wait: see
-        :meth:`wait_and_download`.
+        Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
+        when it is complete. Queries an expired URL again once. Does not wait: see :meth:`wait_and_download`.
 
-        :param task_or_id: a task, or an id that is queried first.
-        :param dest: a file, or an existing folder, in which the name is made from the id.
-        :param overwrite: replace an existing file, at the very end.
-        :param resume: continue the part of an earlier download, if the server proves that it is the same file.
-        :param progress: called with the bytes on disk and the bytes of the whole file, or None if unknown: at the start
-            of each request and after each write. The first number grows, but for a 0 when the part has to be discarded.
-            An exception ends the download and is passed on unchanged.
+        :param task_or_id: a task, or an id, which is queried first.
+        :param dest: a file, or an existing folder, in which the file is named after the id.
+        :param overwrite: replace an existing file once the download is complete. Default False.
+        :param resume: resume an earlier download if the server proves that the file is the same. Default True.
+        :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
+            each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
+            download.
         :param max_bytes: refuse a larger file. Default: no limit.
-        :raises ConfigurationError: before anything is sent.
-        :raises DownloadError: and its subclasses: the file did not arrive.
-        :raises TaskFailedError: the task has no video.
-        :raises VideoMissingError: no answer names a video.
-        :raises APIError: if the gateway had to be queried and the query failed.
+        :raises ConfigurationError: an argument is invalid. Nothing was sent.
+        :raises DownloadError: or a subclass: the file could not be downloaded.
+        :raises TaskFailedError: the task failed.
+        :raises VideoMissingError: the response to the query names no video.
+        :raises APIError: the query failed.
         """
         request = self._download_request(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
@@ -263,7 +261,7 @@ class Kkiai(BaseClient):
         return self._download(request, task)
 
     def close(self) -> None:
-        """Close the connections, also of copies made by :meth:`with_options`. Closing twice does nothing."""
+        """Close the connections, also those of copies made by :meth:`with_options`. Later calls do nothing."""
         with ExitStack() as stack:
             for transport in self._context.pool.begin_close():
                 stack.callback(transport.close)

@@ -1,1 +1,1 @@
-"""The HTTP layer: gets any endpoint of the gateway answered."""
+"""The HTTP layer: sends requests to any endpoint of the gateway."""

@@ -1,6 +1,6 @@
-"""Network backend of the asynchronous transport: :mod:`kkiai_sdk._http.network` with awaits.
+"""Network backend of the asynchronous transport; see :mod:`kkiai_sdk._http.network`.
 
-The deadline is put around the whole request by the session, so reads and writes need no limits of their own.
+The session enforces the deadline of a request with ``asyncio.timeout``, so reads and writes need no limits here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-# Loaded here, and not by the first connection, for which the event loop would stop.
+# httpcore imports it with the first connection, which would block the event loop.
 import anyio.abc  # noqa: F401
 import httpcore
 
-from kkiai_sdk._http.network import READ_SIZE, StreamObserver, literal_address, share_of, unique_addresses
+from kkiai_sdk._http.network import READ_SIZE, StreamObserver, address_timeout, literal_address, unique_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
-    """A connection that notices its end and surplus bytes."""
+    """A connection that detects its end and surplus bytes."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, backend: AsyncBackend) -> None:
         super().__init__(stream)
@@ -37,7 +37,7 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            # anyio would keep the rest, unseen by the pool.
+            # anyio would buffer the rest, invisible to the pool.
             data = await self._stream.read(max(max_bytes, READ_SIZE), timeout)
         except httpcore.ReadError:
             self._on_closed()
@@ -66,7 +66,7 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
         return (info == "is_readable" and self._has_buffered()) or self._extra_info(self._stream, info)
 
     def _has_buffered(self) -> bool:
-        """Whether a TLS record beyond the last answer was received with it, and is not in the socket any more."""
+        """Whether a TLS record after the end of the last response has already been read from the socket."""
         tls = self._stream.get_extra_info("ssl_object")
         try:
             return tls is not None and bool(tls.read(1) or True)
@@ -77,12 +77,12 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
 class AsyncBackend(httpcore.AnyIOBackend):
     """Opens connections to addresses that the policy permits.
 
-    anyio tries several addresses itself, but only those of a name, which it would resolve a second time.
+    anyio could try several addresses itself, but would resolve the name a second time.
     """
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
-        #: Whether connections that are being opened are of no use any more.
+        #: Whether to close connections as soon as they are open.
         self.is_closed = False
 
     async def connect_tcp(
@@ -93,7 +93,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
         addresses = literal_address(host) or await _resolve(host, port, timeout)
         self._policy(host, addresses)
         for number, address in enumerate(addresses, 1):
-            limit = share_of(until, len(addresses) - number)
+            limit = address_timeout(until, len(addresses) - number)
             try:
                 return await self.accept(await super().connect_tcp(address, port, limit, *args, **kwargs))
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -102,7 +102,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
         raise httpcore.ConnectError(f"{host} has no address")
 
     async def accept(self, stream: httpcore.AsyncNetworkStream) -> AsyncStream:
-        """Wrap a stream that has just been opened; close it if the client was closed meanwhile."""
+        """Wrap a new stream; close it if the client was closed meanwhile."""
         if self.is_closed:
             await stream.aclose()
             raise httpcore.ConnectError("the client is closed")
@@ -110,13 +110,13 @@ class AsyncBackend(httpcore.AnyIOBackend):
 
 
 async def finish(awaitable: Awaitable[T]) -> T:
-    """Await to the end, also when cancelled meanwhile, so that nothing goes on or stays open afterwards."""
+    """Await to the end, even when cancelled, so that nothing runs or stays open afterwards."""
     future = asyncio.ensure_future(awaitable)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
         while not future.done():
-            # Some callers cancel again and again.
+            # Some callers cancel repeatedly.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
         raise

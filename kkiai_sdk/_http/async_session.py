@@ -1,4 +1,4 @@
-"""The asynchronous session: :mod:`kkiai_sdk._http.session` with awaits."""
+"""The asynchronous session; see :mod:`kkiai_sdk._http.session`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kkiai_sdk._http.base_session import (
     merge_headers,
     to_raw_response,
 )
-from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
+from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
 from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import aread_chunks
 from kkiai_sdk._http.network import request_scope
@@ -42,8 +42,8 @@ def _context() -> object:
     return os.getpid(), asyncio.get_running_loop()
 
 
-def _awaited(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return an event hook that httpx can await; plain functions are permitted, too."""
+def _to_async_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return an event hook that httpx can await, also from a plain function."""
 
     async def call(argument: Any) -> None:
         result = hook(argument)
@@ -53,7 +53,7 @@ def _awaited(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-KINDS = TransportKinds(httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _awaited)
+TRANSPORT_TYPES = TransportTypes(httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook)
 
 
 class AsyncSession(httpx.AsyncClient):
@@ -66,7 +66,7 @@ class AsyncSession(httpx.AsyncClient):
         self.context = context
 
     async def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
-        """Build a request, also one with cookies, and send it."""
+        """Build a request and send it. Raises APIError, ConfigurationError."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
         if isinstance(headers := options.get("headers"), Mapping):
@@ -90,7 +90,7 @@ class AsyncSession(httpx.AsyncClient):
         if isinstance(step, Sleep):
             await self.context.clock.sleep_until_async(step.until)
             return None
-        if self.context.pool.has_foreign_transports:
+        if self.context.pool.has_custom_transports:
             self.context.pool.check_open()
         try:
             with request_scope():
@@ -107,15 +107,15 @@ class AsyncSession(httpx.AsyncClient):
         raise error
 
     async def send_once(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once; the body is still to be read."""
+        """Send a request once; the body of the response is not read yet."""
         return await super().send(request, stream=True, follow_redirects=False)
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> AsyncSession:
-        """Return a session over the same connections that sends these headers, too."""
+        """Return a session over the same connections that sends these headers as well."""
         return AsyncSession(self.context.with_headers(headers))
 
     async def aclose(self) -> None:
-        """Do nothing: the connections are closed with the client that they belong to."""
+        """Do nothing: the client of the session closes the connections."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,9 +125,9 @@ class AsyncSession(httpx.AsyncClient):
 
 
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
-    """Return the body as it came: httpx has no limit for decoding. Of a longer body only a part is read."""
+    """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
     if response.is_stream_consumed:
-        # An event hook has read it, by which it was decoded.
+        # Read by an event hook, and thereby decoded.
         response.headers.pop("content-encoding", None)
         return response.content
     body = bytearray()
@@ -141,9 +141,9 @@ async def _read_body(response: httpx.Response, limit: int) -> bytes:
 
 
 class AsyncRequestAdapter:
-    """The client of one call of a generated function: makes its request with the options of that call."""
+    """The client that a generated function receives: sends its request with the options of one query."""
 
-    #: The session raises for every response that the generated code does not know.
+    #: Read by the generated function; the session raises for error statuses itself.
     raise_on_unexpected_status = False
     success: Success
 
@@ -155,14 +155,14 @@ class AsyncRequestAdapter:
         return self
 
     async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and keep the response in ``success``."""
+        """Send a request without a body, and store the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
         self.success = await self._session.exchange(spec, self._options)
         return self.success
 
 
 class AsyncFileResponse:
-    """The response to a request for a file, whose body is still to be read."""
+    """The response to a request for a file, with a body that is read chunk by chunk."""
 
     error: KkiaiError | None = None
 
@@ -177,10 +177,10 @@ class AsyncFileResponse:
         client = session if target.with_key else context.pool.file_client()
         error: KkiaiError | None = None
         try:
-            # The head has the time of one request; the body takes the time that it needs.
+            # The timeout applies to the head; the body is limited chunk by chunk.
             with request_scope():
                 async with asyncio.timeout(context.options.timeout):
-                    # The request is in no variable: it holds the key.
+                    # The request is not in a variable: it holds the key.
                     response = await httpx.AsyncClient.send(
                         client, file_request(target, headers, context), stream=True, follow_redirects=False
                     )
@@ -191,7 +191,7 @@ class AsyncFileResponse:
         return cls(context, target.url, response)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the body chunk by chunk; ``error`` is then the failure that cut it short, or None."""
+        """Yield the body chunk by chunk; then ``error`` is the error that interrupted it, or None."""
         timeout = self._context.options.timeout
         try:
             async with aclosing(aread_chunks(self._response, timeout)) as chunks:

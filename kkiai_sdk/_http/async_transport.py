@@ -1,4 +1,4 @@
-"""Asynchronous transports: :mod:`kkiai_sdk._http.transport` with awaits."""
+"""Asynchronous transport; see :mod:`kkiai_sdk._http.transport`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 ExecutionContext: TypeAlias = tuple[int, AbstractEventLoop]
 
-#: Connections lost by a pool at which it is replaced by a new one.
+#: Number of lost connections at which a pool is replaced.
 MAX_LOST = 32
 
 
 class CountedPool:
-    """A connection pool that knows how many requests are in flight.
+    """A connection pool that counts the requests in flight.
 
-    httpcore 1.0.9 neither uses nor closes the connections of requests that were cancelled at certain moments
-    (encode/httpcore#1093). They are found as connections that are not idle, in excess of the requests in flight.
+    httpcore 1.0.9 neither reuses nor closes the connections of requests cancelled at certain moments
+    (encode/httpcore#1093): these lost ones are the connections that are neither idle nor used by a request in flight.
     """
 
     def __init__(self, options: PoolOptions) -> None:
@@ -36,14 +36,14 @@ class CountedPool:
         self._pool = httpcore.AsyncConnectionPool(**options.arguments(self._backend))
         self._in_flight = 0
         self._is_retired = False
-        self._guard = self._close_with_loop()
+        self._closer = self._close_with_loop()
 
     async def open(self) -> None:
-        """Have the event loop close the pool when it ends, or when the pool is dropped."""
-        await anext(self._guard)
+        """Make the event loop close the pool at its end, or when the pool is garbage-collected."""
+        await anext(self._closer)
 
     async def send(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request, which is in flight until its response is closed."""
+        """Send a request; it is in flight until its response is closed."""
         self._in_flight += 1
         try:
             response = await self._pool.handle_async_request(request)
@@ -59,8 +59,8 @@ class CountedPool:
         return self._pool.connections
 
     @property
-    def has_lost_many(self) -> bool:
-        """Whether the pool should be replaced because of the connections that it lost."""
+    def needs_replacement(self) -> bool:
+        """Whether the pool has lost so many connections that it must be replaced."""
         excess = len(self.connections) - self._in_flight
         return excess >= MAX_LOST and excess - sum(each.is_idle() for each in self.connections) >= MAX_LOST
 
@@ -73,8 +73,7 @@ class CountedPool:
     async def close(self) -> None:
         """Close all connections, also those that are being opened."""
         self._backend.is_closed = True
-        # To the end, also in a task that is cancelled.
-        await finish(self._guard.aclose())
+        await finish(self._closer.aclose())
 
     async def _release(self) -> None:
         self._in_flight -= 1
@@ -89,7 +88,7 @@ class CountedPool:
 
 
 class CountedStream:
-    """The body of an answer, whose end is the end of its request."""
+    """The body of a response; closing it ends the request."""
 
     def __init__(self, stream: Any, release: Callable[[], Awaitable[None]]) -> None:
         self._stream, self._release = stream, release
@@ -119,7 +118,7 @@ class LoopPools:
             raise ConfigurationError(CLOSED)
         context = os.getpid(), get_running_loop()
         pool = self._pools.get(context)
-        if pool is None or pool.has_lost_many:
+        if pool is None or pool.needs_replacement:
             pool = await self._replace(context, pool)
         return await pool.send(request)
 
@@ -137,7 +136,7 @@ class LoopPools:
     async def _replace(self, context: ExecutionContext, old: CountedPool | None) -> CountedPool:
         for pid, loop in [*self._pools]:
             if pid != context[0] or loop.is_closed():
-                # Inherited by fork, or left by an event loop that ended: neither usable nor to be closed here.
+                # Of a parent process, or of a closed event loop: it can neither be used nor be closed here.
                 self._pools.pop((pid, loop), None)
         new = self._pools[context] = CountedPool(self._options)
         await new.open()
@@ -153,8 +152,8 @@ class LoopPools:
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport over pools with our backend."""
+    """The transport of httpx over pools with the backend of this package."""
 
     def __init__(self, options: PoolOptions) -> None:
-        # The one private name of another library in this package: httpx has no argument for a network backend.
+        # The only private name of another library in this package: httpx has no argument for a network backend.
         self._pool = LoopPools(options)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Everything that both sessions share: headers, redirects, retries, and the forms of a request and of its response."""
+"""Logic shared by both sessions: headers, redirects, retries, conversion of requests and responses."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
     Headers: TypeAlias = dict[bytes, tuple[bytes, bytes]]
 
-#: Methods whose requests can be repeated, because they change nothing (RFC 9110, section 9.2.1).
+#: Methods whose requests can be repeated, because they are safe (RFC 9110, section 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-#: Extension in which a response keeps its Location header.
+#: Extension of a response that holds its Location header.
 LOCATION = "kkiai_sdk_location"
-#: Seconds for connecting, within the timeout of the request: a host that does not answer by then is better tried again.
+#: Maximum seconds for connecting, within the timeout of the attempt: after that a retry is more likely to succeed.
 CONNECT_TIMEOUT = 5.0
-#: Reads a response, given the key and the wall clock: returns an APIError, a parsed body, or None for a success whose
-#: body it left alone.
-Judge: TypeAlias = Callable[[RawResponse, str | None, float], Any]
+#: Called with a response, the key and the wall clock; returns an APIError, the parsed body of a success, or None for a
+#: success whose body is not parsed.
+ResponseParser: TypeAlias = Callable[[RawResponse, str | None, float], Any]
 
 
 @frozen
@@ -49,15 +49,15 @@ class SendRequest:
     """Send the request to this URL once. Result: a RawResponse, or NoResponse."""
 
     url: str
-    #: Seconds for all of it.
+    #: Seconds for the whole exchange.
     timeout: float
-    #: The key to send, or None for a host that must not have it.
+    #: The key to send, or None for a host other than the gateway.
     secret: Secret | None
 
 
 @frozen
 class NoResponse:
-    """The failure of a request without a response."""
+    """An attempt without a usable response."""
 
     error: APIError
     #: Whether the server may have received the request.
@@ -65,16 +65,16 @@ class NoResponse:
 
 
 class Success:
-    """A successful response, which also serves the generated functions in place of httpx's."""
+    """A successful response, with the interface that generated functions expect of an httpx response."""
 
     def __init__(self, response: RawResponse, parsed: Any) -> None:
         self.raw, self._parsed = response, parsed
-        self.status_code = _assigned(response.status)
+        self.status_code = _registered_status(response.status)
         self.content = response.body
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers by their names in lower case."""
+        """The headers, by lower-case name."""
         return dict(self.raw.headers)
 
     def json(self) -> Any:
@@ -91,16 +91,16 @@ class Success:
 
 
 class ParsedResponse(httpx.Response):
-    """A successful response for callers who use the session as the httpx client that it is."""
+    """A successful response as an httpx response, returned by ``send`` and ``request`` of a session."""
 
     success: Success
 
     @classmethod
     def make(cls, success: Success, request: httpx.Request) -> ParsedResponse:
         """Return the response to a request."""
-        # The body is decoded; with these headers httpx would decode it again.
+        # The body is already decoded; with these headers httpx would decode it again.
         framing = {"content-encoding", "transfer-encoding", "content-length"}
-        # As bytes: httpx reads headers in any encoding, and makes them from ASCII texts only.
+        # As bytes: httpx decodes headers in any encoding, but encodes strings as ASCII only.
         headers = [(name.encode(), value.encode()) for name, value in success.raw.headers if name not in framing]
         response = cls(success.status_code, headers=headers, content=success.content, request=request)
         response.success = success
@@ -111,8 +111,8 @@ class ParsedResponse(httpx.Response):
         return self.success.json()
 
 
-def _assigned(status: int) -> int:
-    """Return the status, or 200 for a 2xx without a name, which the generated code rejects (RFC 9110, section 15)."""
+def _registered_status(status: int) -> int:
+    """Return the status, or 200 for an unregistered 2xx, which generated code rejects (RFC 9110, section 15)."""
     try:
         return int(httpx.codes(status))
     except ValueError:
@@ -126,14 +126,14 @@ class RequestSpec:
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
-    judge: Judge = read_status
+    parser: ResponseParser = read_status
     content: bytes | None = None
 
     def build_request(self, step: SendRequest, *, has_outer_limit: bool = False) -> httpx.Request:
-        """Return the request of one attempt; with an outer limit only connecting is limited by the transport."""
+        """Return the request of one attempt. With an outer limit, the transport limits connecting only."""
         limits = httpx_timeouts(step.timeout)
         extensions = {"timeout": {"connect": limits["connect"]} if has_outer_limit else limits}
-        # The key is in no variable here: crash reporters show those of every frame in a traceback.
+        # The key is not in a variable here: crash reporters record those of every frame in a traceback.
         headers = _with_key(self.headers, step.secret)
         return httpx.Request(
             self.method, read_url(step.url), headers=headers, content=self.content, extensions=extensions
@@ -144,17 +144,17 @@ def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list
     return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
-#: Waits ask for the same URLs again and again.
+#: Cached, because a wait requests the same URL many times.
 read_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 def httpx_timeouts(seconds: float) -> dict[str, float]:
-    """Return the limits of one attempt as httpx wants them."""
+    """Return the timeouts of one attempt for httpx."""
     return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
 
 
 def hide_location(response: httpx.Response) -> None:
-    """Keep httpx from building the request of a redirect, which fails for some; an event hook."""
+    """Event hook: keep httpx from building the request of a redirect, which raises for some Location headers."""
     location = response.headers.pop("location", None)
     if location is not None:
         response.extensions[LOCATION] = location
@@ -169,7 +169,7 @@ def to_raw_response(response: httpx.Response, body: bytes = b"") -> RawResponse:
 
 
 def finish_body(response: httpx.Response) -> None:
-    """Have the connection compare what it received with the end of the body, before it is used again."""
+    """Make the connection compare the bytes received with the length of the body, before it is reused."""
     stream = response.extensions.get("network_stream")
     if isinstance(stream, StreamObserver):
         has_body = response.request.method != "HEAD" and response.status_code not in {204, 304}
@@ -179,7 +179,7 @@ def finish_body(response: httpx.Response) -> None:
 
 
 def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
-    """Return a request for a file, with nothing that identifies the caller unless it goes to the gateway."""
+    """Return a request for a file; only one to the gateway has the key, and none has the caller's default headers."""
     merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
     secret = context.config.secret.resolved() if target.with_key else None
     extensions = {"timeout": httpx_timeouts(context.options.timeout)}
@@ -191,16 +191,16 @@ Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
 
 @frozen
 class SessionContext:
-    """What a session needs for its requests."""
+    """Configuration and shared resources of a session."""
 
     config: Config
     clock: Clock
     pool: ClientPool
     budget: RetryBudget
     options: RequestOptions
-    #: How to read the responses of some paths; those of all others are judged by their status.
-    judges: Mapping[str, Judge] = field(factory=dict)
-    #: Headers of every request to the gateway but the key, by their names in lower case.
+    #: Parsers of responses by path; :func:`read_status` for all other paths.
+    parsers: Mapping[str, ResponseParser] = field(factory=dict)
+    #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -209,39 +209,39 @@ class SessionContext:
         object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
-        """Return a copy whose requests have these headers, too."""
+        """Return a copy whose requests have these headers as well."""
         return evolve(self, config=evolve(self.config, headers=(*self.config.headers, *headers)))
 
     def spec(
         self, method: str, path: str, params: Mapping[str, Any], headers: Mapping[str, str], options: RequestOptions
     ) -> RequestSpec:
-        """Return a request without a body to a path below the base URL."""
+        """Return the spec of a request without a body to a path below the base URL."""
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
-        merged = self._merged(method.upper(), self.headers, headers.items(), options)
-        return RequestSpec(method.upper(), url, merged, self.judges.get(path, read_status))
+        merged = self._merge(method.upper(), self.headers, headers.items(), options)
+        return RequestSpec(method.upper(), url, merged, self.parsers.get(path, read_status))
 
     def spec_of(self, request: httpx.Request) -> RequestSpec:
-        """Return a request that httpx has built."""
-        merged = self._merged(request.method, {}, request.headers.raw, self.options)
+        """Return the spec of a request built by httpx."""
+        merged = self._merge(request.method, {}, request.headers.raw, self.options)
         path = str(request.url).removeprefix(self.config.base_url).partition("?")[0]
-        judge = self.judges.get(path, read_status)
-        return RequestSpec(request.method, str(request.url), merged, judge, request.content or None)
+        parser = self.parsers.get(path, read_status)
+        return RequestSpec(request.method, str(request.url), merged, parser, request.content or None)
 
-    def _merged(
+    def _merge(
         self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
-        # The documentation of the gateway demands a Content-Type, also without a body. An Accept of the caller replaces
+        # The documentation of the gateway requires a Content-Type even without a body. An Accept of the caller replaces
         # that of the generated function.
         own = (("Content-Type", "application/json"),) if method == "GET" else ()
         accept = (each for each in self.config.headers if each[0].lower() == "accept")
         return [*merge_headers(defaults, own, given, accept, options.headers).values()]
 
     def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
-        """Send a request until it succeeds; raise the last error when it will not."""
+        """Send a request until it succeeds; raise the last error if it is not to be repeated."""
         is_safe = spec.method in SAFE_METHODS
         attempts: list[Attempt] = []
         while True:
-            # The first attempt has the time that the caller gave it; a later one has what is left.
+            # The first attempt has the full timeout; a retry at most the time until the deadline.
             started = self.clock.monotonic()
             left = options.deadline - started if attempts else options.timeout
             outcome = yield from self._attempt(spec, options, min(options.timeout, left))
@@ -264,7 +264,7 @@ class SessionContext:
     def _attempt(
         self, spec: RequestSpec, options: RequestOptions, timeout: float
     ) -> Generator[SendRequest, Any, Success | NoResponse]:
-        """One attempt, redirects on the gateway's own origin included."""
+        """Make one attempt, following redirects on the gateway's own origin."""
         started, url = self.clock.monotonic(), spec.url
         for hop in range(MAX_REDIRECTS + 1):
             secret = self.config.secret.resolved() if self._is_gateway(url) else None
@@ -274,15 +274,15 @@ class SessionContext:
                 return response
             target = self._redirect(response, url) if spec.method in SAFE_METHODS and hop < MAX_REDIRECTS else None
             if target is None:
-                return self._judge(response, options, spec.judge, secret)
+                return self._parse(response, options, spec.parser, secret)
             url = target
         raise AssertionError("unreachable: the last hop has no target")  # pragma: no cover
 
-    def _judge(
-        self, response: RawResponse, options: RequestOptions, judge: Judge, secret: Secret | None
+    def _parse(
+        self, response: RawResponse, options: RequestOptions, parser: ResponseParser, secret: Secret | None
     ) -> Success | NoResponse:
         response = response.decoded(body_limit(response.status, options))
-        parsed = judge(response, secret.known if secret else None, self.clock.wall_clock())
+        parsed = parser(response, secret.known if secret else None, self.clock.wall_clock())
         return NoResponse(parsed, was_sent=True) if isinstance(parsed, APIError) else Success(response, parsed)
 
     def _decide(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> Verdict:
@@ -298,22 +298,21 @@ class SessionContext:
         return verdict if isinstance(verdict, GiveUp) or self.budget.spend() else GiveUp()
 
     def to_error(self, exception: Exception, url: str, timeout: float) -> KkiaiError:
-        """Return the error to raise for an exception of httpx, outside of its handler.
+        """Return the error for an exception of httpx; re-raise any other exception, which is a bug.
 
-        The frames of the exception hold the request, and the request holds the key. Raises an exception that is no
-        failure of a request.
+        The caller must raise it outside of the handler: the frames of the exception hold the request, and so the key.
         """
         if isinstance(exception, KkiaiError):
             exception.__cause__ = exception.__context__ = None
             return exception.with_traceback(None)
-        if not (isinstance(exception, TRANSLATED) or self.pool.has_foreign_transports):
+        if not (isinstance(exception, TRANSLATED) or self.pool.has_custom_transports):
             raise exception
-        # A request that ended because another thread closed the client says so.
+        # The request may have failed because another thread closed the client.
         closed = self.pool.closed.is_set()
         return ConfigurationError(CLOSED) if closed else translate(exception, url, timeout)
 
     def _redirect(self, response: RawResponse, url: str) -> str | None:
-        """Return the URL to go on with, if it is on the gateway's own origin."""
+        """Return the target of a redirect if it is on the gateway's own origin, or None."""
         location = response.header("location") if response.status in REDIRECTS else None
         if not location:
             return None
@@ -321,11 +320,11 @@ class SessionContext:
             target = httpx.URL(urljoin(url, location))
         except (ValueError, httpx.InvalidURL):
             return None
-        # A user name in it would replace the key.
+        # httpx would replace the key by a user name in the URL.
         return str(target) if not target.userinfo and self._is_gateway(str(target)) else None
 
     def _is_gateway(self, url: str) -> bool:
-        # Nearly always the URL was made from the other.
+        # Fast path: almost all URLs are made from the base URL.
         return url.startswith(f"{self.config.base_url}/") or _origin(url) == _origin(self.config.base_url)
 
     def _log(self, url: str, before: int, outcome: str, started: float, after: str) -> None:
@@ -335,7 +334,7 @@ class SessionContext:
 
 
 def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Headers:
-    """Return headers by their names in lower case; later ones replace earlier ones of the same name."""
+    """Return headers by lower-case name; later ones replace earlier ones of the same name."""
     merged = dict(defaults)
     for name, value in chain.from_iterable(groups):
         name, value = header_bytes(name), header_bytes(value)  # noqa: PLW2901
@@ -344,7 +343,7 @@ def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Head
 
 
 def header_bytes(value: object) -> bytes:
-    """Return a name or value of a header as bytes; httpx takes neither UUIDs and dates nor numbers and booleans."""
+    """Return a header name or value as bytes; unlike httpx, also from UUIDs, dates, numbers and booleans."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, bool):
@@ -364,12 +363,12 @@ def _to_attempt(error: APIError, delay: float) -> Attempt:
 
 
 def body_limit(status: int, options: RequestOptions) -> int:
-    """Return the bytes of a body at most."""
+    """Return the maximum bytes of the body of a response with this status."""
     return options.max_body if 200 <= status < 300 else MAX_ERROR_BODY
 
 
 def _redact_record(record: logging.LogRecord) -> bool:
-    """Keep keys and signatures of our own requests out of the logs of other libraries."""
+    """Logging filter: keep keys and signatures of this package's requests out of the logs of other libraries."""
     if not in_request_scope():
         return True
     if isinstance(record.args, tuple):
@@ -378,7 +377,7 @@ def _redact_record(record: logging.LogRecord) -> bool:
     return record.name == "httpx"
 
 
-# At DEBUG httpcore logs the headers of responses, where a redirect is often a signature, and hpack those of requests.
-# httpx logs URLs with their queries.
+# At DEBUG httpcore logs response headers, such as a signed Location, and hpack logs request headers. httpx logs URLs
+# with their queries.
 for _name in ("httpx", "httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table"):
     logging.getLogger(_name).addFilter(_redact_record)

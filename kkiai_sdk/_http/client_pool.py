@@ -1,4 +1,4 @@
-"""Transports of one client and of all its copies, to the gateway and to file hosts elsewhere."""
+"""Transports of a client and its copies, to the gateway and to file hosts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import httpx
 from attrs import frozen
 
 from kkiai_sdk._http.base_session import hide_location
-from kkiai_sdk._http.exceptions import EXHAUSTED, exhausted
+from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
 from kkiai_sdk._http.transport import CLOSED, PoolOptions
 from kkiai_sdk.errors import ConfigurationError
 
@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 
 @frozen
-class TransportKinds:
-    """The classes of a synchronous, or of an asynchronous, client."""
+class TransportTypes:
+    """The types and functions that differ between the synchronous and the asynchronous client."""
 
+    #: Creates an httpx client.
     client: Callable[..., Any]
-    #: Base class of what the caller may supply.
-    base: type[Any]
-    own: Callable[[PoolOptions], Any]
+    #: Base class of the transports that the caller may pass.
+    base_transport: type[Any]
+    #: Creates a transport of this package.
+    transport: Callable[[PoolOptions], Any]
     #: Returns the process, or the process and the event loop, to which connections belong.
-    context: Callable[[], object]
-    #: Turns a plain event hook into one that the client calls.
-    hook: Callable[[Any], Any]
+    current_context: Callable[[], object]
+    #: Converts an event hook to one that the httpx client can call.
+    adapt_hook: Callable[[Any], Any]
 
 
 @contextmanager
@@ -51,8 +53,8 @@ def configuration_errors() -> Iterator[None]:
     except ConfigurationError:
         raise
     except (AttributeError, TypeError, ValueError, OSError, ImportError, httpx.InvalidURL) as error:
-        if isinstance(error, OSError) and error.errno in EXHAUSTED:
-            raise exhausted(error) from error
+        if isinstance(error, OSError) and error.errno in FD_LIMIT_ERRNOS:
+            raise fd_limit_error(error) from error
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, FileNotFoundError):
             reason += " (a file of certificates: of verify, cert, SSL_CERT_FILE or SSL_CERT_DIR)"
@@ -62,18 +64,18 @@ def configuration_errors() -> Iterator[None]:
 class ClientPool:
     """The transports behind a client and its copies; closing it closes all of them."""
 
-    def __init__(self, config: Config, kinds: TransportKinds, file_policy: AddressPolicy) -> None:
-        self._args, self._kinds, self._file_policy = config.httpx_args, kinds, file_policy
+    def __init__(self, config: Config, types: TransportTypes, file_policy: AddressPolicy) -> None:
+        self._args, self._types, self._file_policy = config.httpx_args, types, file_policy
         self._is_plain_http = config.base_url.startswith("http:")
         self._check_arguments()
         self._transports: list[Any] = []
         self._file_client: Any = None
         #: Set once the client is closed.
         self.closed = Event()
-        #: Whether the caller supplied a transport; then the context to which it is tied.
-        self.has_foreign_transports = bool(self._args.keys() & {"transport", "mounts"})
+        #: Whether the caller passed a transport, which is then tied to the context in which it is first used.
+        self.has_custom_transports = bool(self._args.keys() & {"transport", "mounts"})
         self._context: object = None
-        #: Arguments of httpx clients that talk to the gateway.
+        #: Arguments of httpx clients for the gateway.
         self.gateway_arguments = self._arguments(files=False)
 
     def file_client(self) -> Any:
@@ -81,16 +83,16 @@ class ClientPool:
         self.check_open()
         if self._file_client is None:
             with configuration_errors():
-                self._file_client = self._kinds.client(**self._arguments(files=True))
+                self._file_client = self._types.client(**self._arguments(files=True))
         return self._file_client
 
     def check_open(self) -> None:
-        """Raise ConfigurationError if the pool is closed, or its transports are tied to another event loop."""
+        """Raise ConfigurationError if the pool is closed, or its transports are tied to another context."""
         if self.closed.is_set():
             raise ConfigurationError(CLOSED)
-        if self.has_foreign_transports:
-            self._context = self._context or self._kinds.context()
-            if self._context != self._kinds.context():
+        if self.has_custom_transports:
+            self._context = self._context or self._types.current_context()
+            if self._context != self._types.current_context():
                 raise ConfigurationError(
                     "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
                 )
@@ -105,30 +107,30 @@ class ClientPool:
         given = {"transport": self._args.get("transport")}
         given |= {f"mounts[{ascii(pattern)[:80]}]": each for pattern, each in self._args.get("mounts", {}).items()}
         for name, transport in given.items():
-            if transport is not None and not isinstance(transport, self._kinds.base):
-                problem = f"must be an httpx.{self._kinds.base.__name__}, not {type(transport).__name__}"
+            if transport is not None and not isinstance(transport, self._types.base_transport):
+                problem = f"must be an httpx.{self._types.base_transport.__name__}, not {type(transport).__name__}"
                 raise ConfigurationError(f"{name} in httpx_args {problem}")
         hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
-        if self._kinds.base is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
+        if self._types.base_transport is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
             raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
 
     def _arguments(self, *, files: bool) -> dict[str, Any]:
-        """Return the arguments of an httpx client. It keeps no cookies and reads nothing from the environment."""
+        """Return the arguments of an httpx client without cookies and settings from the environment."""
         given, hooks = self._args.get("transport"), {} if files else self._args.get("event_hooks", {})
         mounts: dict[str, Any] = {}
         with configuration_errors():
             for pattern, proxy in self._proxies().items():
-                # Where a proxy is, the user says; what it connects to is judged by the spelling of the URL alone.
-                mounts[pattern] = self._own(_permit, files=files, proxy=httpx.Proxy(proxy)) if proxy else None
+                # A proxy may have any address, and resolves host names itself: only URLs can be checked.
+                mounts[pattern] = self._create(_permit_all, files=files, proxy=httpx.Proxy(proxy)) if proxy else None
             for pattern, transport in self._args.get("mounts", {}).items():
-                mounts[pattern] = None if transport is None else self._add(transport)
-            policy = self._file_policy if files else _permit
+                mounts[pattern] = None if transport is None else self._register(transport)
+            policy = self._file_policy if files else _permit_all
             return {
-                "transport": self._own(policy, files=files) if given is None else self._add(given),
+                "transport": self._create(policy, files=files) if given is None else self._register(given),
                 "mounts": mounts,
                 "event_hooks": {
-                    "request": [self._kinds.hook(hook) for hook in hooks.get("request", ())],
-                    "response": [self._kinds.hook(hook) for hook in (*hooks.get("response", ()), hide_location)],
+                    "request": [self._types.adapt_hook(hook) for hook in hooks.get("request", ())],
+                    "response": [self._types.adapt_hook(hook) for hook in (*hooks.get("response", ()), hide_location)],
                 },
                 "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 "timeout": None,
@@ -143,23 +145,24 @@ class ClientPool:
         trusted = self._args.get("trust_env", True) and self._args.get("transport") is None
         return environment_proxies(getproxies()) if trusted else {}
 
-    def _own(self, policy: AddressPolicy, *, files: bool, proxy: httpx.Proxy | None = None) -> Any:
+    def _create(self, policy: AddressPolicy, *, files: bool, proxy: httpx.Proxy | None = None) -> Any:
+        """Create a transport and register it for closing."""
         if proxy is not None and proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
             raise ImportError('a SOCKS proxy needs the package socksio (pip install "httpx[socks]")')
         http1, http2 = self._args.get("http1", True), self._args.get("http2", False)
         if http2 and find_spec("h2") is None:
             raise ImportError('http2=True needs the package h2 (pip install "httpx[http2]")')
         options = PoolOptions(self._tls_context(files=files), policy, self.closed, proxy, http1, http2)
-        return self._add(self._kinds.own(options))
+        return self._register(self._types.transport(options))
 
-    def _add(self, transport: Any) -> Any:
+    def _register(self, transport: Any) -> Any:
         if transport not in self._transports:
             self._transports.append(transport)
         return transport
 
     def _tls_context(self, *, files: bool) -> ssl.SSLContext:
-        # Loading the certificate store is the most expensive part of a client, and of no use without TLS: redirects of
-        # the gateway are followed on its own origin only. A bare context trusts nobody.
+        # Loading the certificate store is the most expensive part of creating a client, and needless for a gateway over
+        # http: its redirects are followed on its own origin only. A context without certificates rejects every server.
         if not files and self._is_plain_http and not self._args.keys() & {"verify", "cert"}:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._full_tls_context
@@ -191,10 +194,10 @@ def _exception_pattern(entry: str) -> str:
     try:
         address = ip_address(entry.split("/", maxsplit=1)[0])
     except ValueError:
-        # "example.com" stands for its subdomains, too.
+        # "example.com" includes its subdomains.
         return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
     return f"all://[{entry}]" if address.version == 6 else f"all://{entry}"
 
 
-def _permit(_host: str, _addresses: Sequence[str]) -> None:
+def _permit_all(_host: str, _addresses: Sequence[str]) -> None:
     """Permit every address."""

@@ -1,4 +1,4 @@
-"""Maps exceptions of httpx and of the operating system to errors of this package, by one table."""
+"""Maps exceptions of httpx and of the operating system to errors of the SDK, by one table."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ E = TypeVar("E", bound=BaseException)
 
 @frozen
 class Fault:
-    """One kind of failure below HTTP."""
+    """A row of the table."""
 
-    #: Matches when this class is anywhere in the exception's chain of causes.
+    #: Matches if an instance of this class is in the exception's chain of causes.
     cause: type[BaseException]
     kind: str
     transient: bool
     text: str
 
 
-#: The first match counts, so the roots of a failure stand before what httpx wraps them in.
+#: The first match counts, so root causes stand before the httpx exceptions that wrap them.
 FAULTS: Sequence[Fault] = (
     Fault(ssl.SSLCertVerificationError, "tls", False, "the server's certificate was not accepted"),
     Fault(socket.gaierror, "dns", True, "the host name could not be resolved"),
@@ -50,19 +50,19 @@ FAULTS: Sequence[Fault] = (
     Fault(httpx.NetworkError, "connection", True, "the connection failed"),
     Fault(httpx.UnsupportedProtocol, "protocol", False, "the URL has no scheme that can be fetched"),
     Fault(httpx.InvalidURL, "protocol", False, "the URL is not valid"),
-    # Including idna's own errors: "a..b", a label of 70 characters.
+    # Includes errors of idna, for "a..b" or a label of 70 characters.
     Fault(UnicodeError, "protocol", False, "the host name is not valid"),
     Fault(httpx.StreamError, "protocol", True, "the body could not be read"),
     Fault(httpx.HTTPError, "protocol", False, "the request could not be made"),
-    # Files exhausted, no route from a sandbox …: asking again at once makes it worse.
+    # Such as a network blocked by a sandbox: a retry does not help.
     Fault(OSError, "connection", False, "the operating system refused"),
     Fault(Exception, "connection", True, "the transport failed"),
 )
-#: No file descriptor is left, in this process or on this machine: each further try takes one more.
-EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
-#: Exceptions that are translated; any other is a bug and passes unchanged.
+#: No file descriptor is left, in the process or on the machine: not transient, because each retry needs one more.
+FD_LIMIT_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
+#: Exceptions that are translated; any other is a bug and is raised unchanged.
 TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
-#: Exceptions that come before the server can have received anything.
+#: Exceptions raised before the server can have received anything.
 _UNSENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -75,48 +75,48 @@ _UNSENT = (
 )
 
 
-def was_sent(problem: BaseException) -> bool:
+def was_sent(exception: BaseException) -> bool:
     """Whether the server may have received the request that failed with this exception."""
-    return not isinstance(problem, _UNSENT)
+    return not isinstance(exception, _UNSENT)
 
 
-def translate(problem: BaseException, url: str, timeout: float) -> APIError:
-    """Return the error for an exception raised while a request to ``url`` was made."""
-    chain = list(_chain(problem))
+def translate(exception: BaseException, url: str, timeout: float) -> APIError:
+    """Return the error for an exception raised by a request to ``url``; ``timeout`` in seconds, for the message."""
+    chain = list(_chain(exception))
     if any(isinstance(link, httpx.DecodingError) for link in chain):
-        return APIResponseError(f"{_place(url)}: a body that cannot be decoded", transient=True)
+        return APIResponseError(f"{_host_and_port(url)}: a body that cannot be decoded", transient=True)
     fault = next(fault for fault in FAULTS if any(isinstance(link, fault.cause) for link in chain))
     root = next((link for link in reversed(chain) if isinstance(link, OSError)), None)
-    if root is not None and root.errno in EXHAUSTED:
-        return exhausted(root)
-    foreign = None if isinstance(problem, TRANSLATED) else problem
-    reason = getattr(root, "strerror", None) or (type(foreign).__name__ if foreign else "")
+    if root is not None and root.errno in FD_LIMIT_ERRNOS:
+        return fd_limit_error(root)
+    unknown = None if isinstance(exception, TRANSLATED) else exception
+    reason = getattr(root, "strerror", None) or (type(unknown).__name__ if unknown else "")
     detail = _redaction.message(_redaction.redact(reason), 200)
-    text = f"{_place(url)}: {fault.text}"
+    text = f"{_host_and_port(url)}: {fault.text}"
     if fault.kind == "timeout":
         error: APIError = APITimeoutError(f"{text} ({timeout:g} s)", kind=fault.kind, transient=True)
     else:
         text += f" ({detail})" if detail else ""
         error = APIConnectionError(text, kind=fault.kind, transient=fault.transient)
-    # The root cause helps; what lies between holds the request, and the request holds the key.
-    cause = root or foreign
-    error.__cause__ = cause and _bare(cause)
+    # Not the whole chain: its frames hold the request, and the request holds the key.
+    cause = root or unknown
+    error.__cause__ = cause and _without_traceback(cause)
     return error
 
 
-def exhausted(root: OSError) -> APIConnectionError:
+def fd_limit_error(root: OSError) -> APIConnectionError:
     """Return the error for a lack of file descriptors."""
     error = APIConnectionError(
         f"no file descriptor is left ({root.strerror}): close what is open, or raise the limit (ulimit -n)",
         kind="connection",
     )
-    error.__cause__ = _bare(root)
+    error.__cause__ = _without_traceback(root)
     return error
 
 
-def _chain(problem: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes, outermost first."""
-    link: BaseException | None = problem
+def _chain(exception: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and its causes, outermost first, at most ten."""
+    link: BaseException | None = exception
     for _ in range(10):
         if link is None:
             return
@@ -124,13 +124,13 @@ def _chain(problem: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _bare(root: E) -> E:
-    """Return the exception without its traceback and its chain, whose frames hold the request."""
+def _without_traceback(root: E) -> E:
+    """Remove traceback, cause and context from an exception, because their frames hold the request."""
     root.__traceback__ = root.__cause__ = root.__context__ = None
     return root
 
 
-def _place(url: str) -> str:
+def _host_and_port(url: str) -> str:
     try:
         parsed = httpx.URL(url)
         return f"{parsed.host}:{parsed.port or {'http': 80, 'https': 443}.get(parsed.scheme, 0)}"

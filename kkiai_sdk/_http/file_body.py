@@ -1,8 +1,8 @@
 """Reads the body of a file.
 
-A body of known length over HTTP/1.1 is all that its connection delivers after the head, so it is read from the
-connection itself, by the documented extension ``network_stream``: at half the CPU time of h11. The part that h11
-received with the head comes out of httpx first. In the end httpx finds the response unread and closes the connection.
+Over HTTP/1.1 a body of known length is all that follows the head on its connection, so it is read from the connection
+itself, through httpx's documented extension ``network_stream``: this takes half the CPU time of h11. The part that h11
+received with the head is read from httpx first. Closing the response, unread for httpx, closes the connection.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterator
 
 
-def _direct(response: httpx.Response) -> tuple[Any, int]:
-    """Return the connection and the length of the body, or None where the body has framing of its own."""
+def _direct_stream(response: httpx.Response) -> tuple[Any, int]:
+    """Return the connection and the length of the body; None and 0 if it cannot be read from the connection."""
     stream, length = response.extensions.get("network_stream"), response.headers.get("content-length", "")
     is_plain = response.http_version == "HTTP/1.1" and "transfer-encoding" not in response.headers
     is_direct = isinstance(stream, StreamObserver) and is_plain and length.isdecimal() and len(length) <= 18
@@ -38,7 +38,7 @@ def _httpx_errors() -> Iterator[None]:
         raise httpx.ReadError(str(error)) from error
 
 
-def _belonging(chunk: bytes, left: int) -> bytes:
+def _check_chunk(chunk: bytes, left: int) -> bytes:
     if not chunk:
         raise httpx.RemoteProtocolError(f"the connection was closed {left} bytes before the end")
     return chunk[:left]
@@ -46,27 +46,27 @@ def _belonging(chunk: bytes, left: int) -> bytes:
 
 def read_chunks(response: httpx.Response, timeout: float) -> Generator[bytes]:
     """Yield the body chunk by chunk, each within ``timeout`` seconds."""
-    stream, left = _direct(response)
-    # Kept to the end: httpcore closes the connection when an iterator is dropped.
+    stream, left = _direct_stream(response)
+    # Kept until the end: httpcore closes the connection when the iterator is garbage-collected.
     parts = iter([response.content] if response.is_stream_consumed else cast("httpx.SyncByteStream", response.stream))
     for part in parts:
         yield part
         left -= len(part)
-        # A body that came whole with the head is left to httpx, so that the connection can be used again.
+        # A body that was received with the head is left to httpx, so that the connection can be reused.
         if stream and left > 0:
             break
     else:
         finish_body(response)
     while stream and left > 0:
         with _httpx_errors():
-            chunk = _belonging(stream.read(READ_SIZE, timeout), left)
+            chunk = _check_chunk(stream.read(READ_SIZE, timeout), left)
         left -= len(chunk)
         yield chunk
 
 
 async def aread_chunks(response: httpx.Response, timeout: float) -> AsyncGenerator[bytes]:
     """Yield the body chunk by chunk; see :func:`read_chunks`."""
-    stream, left = _direct(response)
+    stream, left = _direct_stream(response)
     if response.is_stream_consumed:
         yield response.content
         return
@@ -80,6 +80,6 @@ async def aread_chunks(response: httpx.Response, timeout: float) -> AsyncGenerat
             finish_body(response)
         while stream and left > 0:
             with _httpx_errors():
-                chunk = _belonging(await stream.read(READ_SIZE, timeout), left)
+                chunk = _check_chunk(await stream.read(READ_SIZE, timeout), left)
             left -= len(chunk)
             yield chunk

@@ -1,15 +1,15 @@
 """Network backend of the synchronous transport, and the parts that it shares with the asynchronous one.
 
-httpx limits each read by itself, so a server that sends a byte now and then never exceeds its limit. Here every step
-inside :func:`request_scope` is limited by the time left of the whole request.
+httpx applies its timeout to each read, so a server that sends a byte now and then never exceeds it. Here every step
+inside :func:`request_scope` is limited by the time left until the deadline of the request.
 
-A host name is resolved once, all its addresses are judged by the address policy, and the connection goes to one of
-these addresses. TLS still verifies the name.
+A host name is resolved once, the address policy checks all its addresses, and the connection goes to one of these. TLS
+still verifies the name.
 
-Two faults of kept connections in httpcore 1.0.9 are met here. A connection that ended before any byte of the answer to
-a GET or HEAD raises ``httpcore.ConnectionNotAvailable``, upon which the pool sends the request over another one
-(RFC 9110, section 9.2.2, allows that for idempotent methods). A connection with bytes beyond the end of an answer
-reports itself as readable, upon which the pool discards it; httpcore would read them as the next answer.
+Works around two faults of httpcore 1.0.9 with kept-alive connections. If one is closed before the first byte of the
+response to a GET or HEAD, it raises ``httpcore.ConnectionNotAvailable``, so that the pool sends the request over
+another one (RFC 9110, section 9.2.2, allows that for idempotent methods). If one has received bytes after the end of a
+response, it reports itself as readable, so that the pool discards it; httpcore would read them as the next response.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    #: Raises for a host that must not be connected to, given all its addresses.
+    #: Called with a host and all its addresses; raises if it must not be connected to.
     AddressPolicy: TypeAlias = Callable[[str, Sequence[str]], None]
 
-#: Bytes asked of a socket at once, as by asyncio. httpcore asks for 64 KiB, which costs more CPU time for files.
+#: Maximum bytes of one read, as in asyncio. httpcore reads 64 KiB, which takes more CPU time for files.
 READ_SIZE = 256 * 1024
-#: Bytes of a head at most, as in h11 by way of httpcore.
+#: Maximum bytes of the head of a response (status line and headers), as httpcore sets it for h11.
 MAX_HEAD = 100 * 1024
 
-#: The end of a head, for h11.
+#: The end of a head, as h11 defines it.
 HEAD_END = re.compile(rb"\n\r?\n")
-#: The last chunk of a chunked body, behind the end of the one before.
+#: The last chunk of a chunked body, after the end of the chunk before it.
 FINAL_CHUNK = b"\r\n0\r\n"
 
-#: Monotonic time at which the current request ends; None outside of requests of this package.
+#: Deadline of the current request in monotonic seconds; None outside of requests of this package.
 _deadline: ContextVar[float | None] = ContextVar("kkiai_sdk_deadline", default=None)
 
 
 @contextmanager
 def request_scope(seconds: float = math.inf) -> Iterator[None]:
-    """Mark the code inside as a request of this package, which ends in ``seconds`` at the latest."""
+    """Mark the code inside as a request of this package, with a deadline in ``seconds``."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
     finally:
-        # A coroutine that is discarded unfinished ends in another context, where there is nothing to reset.
+        # A coroutine that is discarded unfinished is closed in another context, where the token is not valid.
         with suppress(ValueError):
             _deadline.reset(token)
 
@@ -68,7 +68,7 @@ def in_request_scope() -> bool:
 
 
 def remaining(timeout: float | None, error: type[Exception]) -> float | None:
-    """Seconds for one step: ``timeout``, or the time left of the request if that is less. Raises ``error`` at 0."""
+    """Return the seconds until the deadline, at most ``timeout``. Raises ``error`` after the deadline."""
     deadline = _deadline.get()
     if deadline is None or math.isinf(deadline):
         return timeout
@@ -84,46 +84,47 @@ class StreamObserver:
     def __init__(self, stream: httpcore.NetworkStream | httpcore.AsyncNetworkStream) -> None:
         self._socket = stream.get_extra_info("socket")
         self._requests = 0
-        self._is_waiting = self._is_replaceable = self._is_chunked = self._has_surplus = False
-        # Bytes of the head so far, or None behind it; bytes of the body, the last ones, and its final chunks.
+        self._awaits_response = self._is_repeatable = self._is_chunked = self._has_surplus = False
+        # The head received so far, or None after its end.
         self._head: bytes | None = b""
+        # Of the body: number of bytes, the last few bytes, number of final chunks.
         self._body, self._end, self._final_chunks = 0, b"", 0
 
     def finish_response(self, length: int | None) -> None:
-        """Note that the answer was read to its end. ``length`` is that of its body, or None if it came in chunks.
+        """Detect bytes received after the end of a response. ``length`` is that of its body, or None if chunked.
 
-        Where the end of a chunked body is in doubt, the connection is not used again: slower, and safe.
+        If the end of a chunked body is ambiguous, the connection is not reused.
         """
-        # HTTP/2, in which no request was seen, delimits its answers itself.
+        # Not HTTP/2, whose requests are not recognized here, and whose frames delimit responses.
         if self._requests:
             in_chunks = self._final_chunks == 1 and self._end == b"\r\n0\r\n\r\n"
             self._has_surplus = self._head is not None or not (in_chunks if length is None else self._body == length)
 
     def _on_write(self, data: bytes) -> None:
-        # The head of a request, and not its body, a greeting to a SOCKS proxy or a frame of HTTP/2.
-        if not self._is_waiting and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1"):
+        # Only the head of a request: not its body, nor a SOCKS handshake, nor an HTTP/2 frame.
+        if not self._awaits_response and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1"):
             self._requests += 1
-            self._is_waiting = True
-            self._is_replaceable = self._requests > 1 and data.startswith((b"GET ", b"HEAD "))
+            self._awaits_response = True
+            self._is_repeatable = self._requests > 1 and data.startswith((b"GET ", b"HEAD "))
             self._head, self._body, self._end, self._final_chunks = b"", 0, b"", 0
 
     def _on_read(self, data: bytes) -> bytes:
         if not data:
             self._on_closed()
         elif self._requests:
-            self._is_waiting = False
-            self._count(data if self._head is None else self._behind_head(self._head + data))
+            self._awaits_response = False
+            self._count(data if self._head is None else self._skip_head(self._head + data))
         return data
 
     def _on_closed(self) -> None:
-        """Have the pool take another connection if this one ended before the request reached the server."""
-        if self._is_waiting and self._is_replaceable:
+        """Make the pool use another connection if this one was closed before the response to a repeatable request."""
+        if self._awaits_response and self._is_repeatable:
             raise httpcore.ConnectionNotAvailable("the kept connection had been closed")
 
-    def _behind_head(self, data: bytes) -> bytes:
+    def _skip_head(self, data: bytes) -> bytes:
         start = 0
         while end := HEAD_END.search(data, start):
-            # An interim answer (1xx) is followed by another head.
+            # An interim response (1xx) is followed by another head.
             if not data.startswith(b"1", start + len("HTTP/1.1 ")):
                 self._is_chunked = b"chunked" in data[start : end.start()].lower()
                 self._head, self._end = None, b"\r\n"
@@ -139,12 +140,12 @@ class StreamObserver:
             self._end = (self._end + data)[-len(FINAL_CHUNK) - 2 :]
 
     def _extra_info(self, stream: httpcore.NetworkStream | httpcore.AsyncNetworkStream, info: str) -> Any:
-        # The pool asks each idle connection for this twice per request; anyio would collect all other facts each time.
+        # The pool reads this twice per request from each idle connection; anyio would compute all other values, too.
         return self._has_surplus or _is_readable(self._socket) if info == "is_readable" else stream.get_extra_info(info)
 
 
 class Stream(StreamObserver, httpcore.NetworkStream):
-    """A connection whose reads and writes keep the deadline of the request that makes them."""
+    """A connection whose reads and writes are limited by the deadline of their request."""
 
     def __init__(self, stream: httpcore.NetworkStream, track: Callable[[Stream], Stream]) -> None:
         super().__init__(stream)
@@ -172,11 +173,11 @@ class Stream(StreamObserver, httpcore.NetworkStream):
         return self._track(Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._track))
 
     def close(self) -> None:
-        """Close the connection, also under a thread that reads from it or writes to it."""
-        # In a forked child it is still the connection of the parent.
+        """Close the connection, even while another thread reads from it or writes to it."""
+        # In a forked child the connection still belongs to the parent.
         if self._socket is not None and self._pid == os.getpid():
             with suppress(OSError):
-                # Ends the other thread's system call. SSLSocket's own method would change the object under it.
+                # Ends the other thread's system call. SSLSocket.shutdown() would also drop its TLS object.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         with self._lock:
             self._stream.close()
@@ -200,7 +201,7 @@ class Backend(httpcore.SyncBackend):
         addresses = literal_address(host) or _resolve(host, port)
         self._policy(host, addresses)
         for number, address in enumerate(addresses, 1):
-            limit = remaining(share_of(until, len(addresses) - number), httpcore.ConnectTimeout)
+            limit = remaining(address_timeout(until, len(addresses) - number), httpcore.ConnectTimeout)
             try:
                 return self._track(Stream(super().connect_tcp(address, port, limit, *args, **kwargs), self._track))
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -209,7 +210,7 @@ class Backend(httpcore.SyncBackend):
         raise httpcore.ConnectError(f"{host} has no address")
 
     def close(self) -> None:
-        """Close all connections, also those that requests are using or opening."""
+        """Close all connections, including those that requests are using or opening."""
         with self._lock:
             self._is_closed = True
             streams = list(self._streams)
@@ -226,7 +227,7 @@ class Backend(httpcore.SyncBackend):
 
 
 def literal_address(host: str) -> list[str]:
-    """Return the host as its only address if it is one in the usual form, else an empty list."""
+    """Return the host as the only address if it is an IP address in standard notation, else an empty list."""
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
@@ -234,18 +235,18 @@ def literal_address(host: str) -> list[str]:
 
 
 def unique_addresses(found: Iterable[tuple[Any, ...]]) -> list[str]:
-    """Return the addresses in a result of ``getaddrinfo``, in its order."""
+    """Return the distinct addresses of a ``getaddrinfo`` result, in its order."""
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def share_of(until: float, others: int) -> float | None:
-    """Return seconds for one address: an equal share of the time left, so that a dead one does not use up all of it."""
+def address_timeout(until: float, others: int) -> float | None:
+    """Return the seconds for connecting to one address: an equal share of the time left, with ``others`` to follow."""
     left = max(until - time.monotonic(), 0.001)
     return None if math.isinf(left) else left / (others + 1)
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    # Not bounded by the deadline: the system has no call for that, and a resolver of our own would not know /etc/hosts.
+    # Not limited by the deadline: getaddrinfo has no timeout, and a resolver in Python would ignore /etc/hosts.
     try:
         return unique_addresses(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except socket.gaierror as error:
@@ -253,7 +254,7 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def _is_readable(connection: Any) -> bool:
-    """Whether a socket has data, or is closed by the other side."""
+    """Whether a socket has data or was closed by the peer."""
     if connection is None or connection.fileno() < 0:
         return True
     if hasattr(select, "poll"):

@@ -1,6 +1,6 @@
 """Retry decisions for one request.
 
-Pure: clock readings and random numbers are arguments, times are absolute.
+Pure: clock readings and random numbers are arguments. Times are absolute.
 """
 
 from __future__ import annotations
@@ -32,12 +32,10 @@ Verdict: TypeAlias = RetryAt | GiveUp
 
 
 class RetryBudget:
-    """The retries that a client has left: each costs one, each success gives one back, up to the capacity.
+    """Token bucket of a client's retries: each retry takes a token, each success returns one, up to the capacity.
 
-    Without it an outage is answered with several times the normal traffic when the gateway can bear least.
-
-    Threads share it. Its tokens lie in a deque, whose ``pop`` and ``append`` are atomic (documented), so that no two
-    threads can take the same one.
+    Keeps retries from multiplying the load during an outage. Thread-safe: ``pop`` and ``append`` of a deque are
+    documented to be atomic.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -45,11 +43,11 @@ class RetryBudget:
 
     @property
     def left(self) -> int:
-        """The number of tokens."""
+        """Number of tokens."""
         return len(self._tokens)
 
     def spend(self) -> bool:
-        """Take a token; return False when there is none."""
+        """Take a token; return False if there is none."""
         try:
             self._tokens.pop()
         except IndexError:
@@ -57,7 +55,7 @@ class RetryBudget:
         return True
 
     def refund(self) -> None:
-        """Give a token back. A full deque drops one at its other end."""
+        """Return a token; no effect at capacity."""
         self._tokens.append(None)
 
 
@@ -66,21 +64,20 @@ def decide_retry(
 ) -> Verdict:
     """Decide whether a failed request is sent again.
 
-    ``retry`` counts the retries made so far, ``random`` is from 0 to 1, ``now`` and ``deadline`` are seconds of the
-    monotonic clock. A Retry-After is never shortened: one that is longer than the policy or the deadline allows ends
-    the request at once, and the error carries its length.
+    ``retry`` is the number of retries made so far, ``random`` is from 0 to 1, ``now`` and ``deadline`` are monotonic
+    seconds. A Retry-After is never shortened: the request is not sent again if it exceeds the policy or the deadline.
     """
     if not error.transient or retries_left <= 0:
         return GiveUp()
-    asked = error.retry_after or 0.0
-    at = now + max(backoff(retry, policy, random), asked)
-    if asked > policy.max_retry_after or at >= deadline:
+    retry_after = error.retry_after or 0.0
+    at = now + max(backoff(retry, policy, random), retry_after)
+    if retry_after > policy.max_retry_after or at >= deadline:
         return GiveUp()
     return RetryAt(at)
 
 
 def backoff(retry: int, policy: RetryPolicy, random: float) -> float:
-    """Return the seconds before the given retry (from 0): doubling, capped, jittered either way."""
-    # Past 2**40 every delay is at the cap; larger exponents overflow.
+    """Return the seconds before the given retry (from 0): exponential, capped, with jitter in both directions."""
+    # From 2**40 on every delay is at the cap; exponents above 1023 overflow.
     delay = min(policy.initial_delay * 2.0 ** min(retry, 40), policy.max_delay)
     return delay * (1 + policy.jitter * (2 * random - 1))

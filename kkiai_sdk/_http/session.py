@@ -20,7 +20,7 @@ from kkiai_sdk._http.base_session import (
     merge_headers,
     to_raw_response,
 )
-from kkiai_sdk._http.client_pool import TransportKinds, configuration_errors
+from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
 from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import read_chunks
 from kkiai_sdk._http.network import request_scope
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from kkiai_sdk._responses.raw_response import RawResponse
     from kkiai_sdk.errors import KkiaiError
 
-KINDS = TransportKinds(httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook)
+TRANSPORT_TYPES = TransportTypes(httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook)
 
 
 class Session(httpx.Client):
-    """An httpx client that adds the key, limits the time of whole requests, retries, and raises typed errors.
+    """An httpx client that adds the key, enforces one deadline per attempt, retries, and raises typed errors.
 
-    Each request returns a successful response, read to its end, or raises APIError. Arguments of single requests about
+    Each request returns the complete response of a success or raises APIError. The arguments of a request for
     authentication, redirects, streaming and timeouts have no effect.
     """
 
@@ -52,7 +52,7 @@ class Session(httpx.Client):
         self.context = context
 
     def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
-        """Build a request, also one with cookies, and send it."""
+        """Build a request and send it. Raises APIError, ConfigurationError."""
         for name in ("auth", "follow_redirects"):
             options.pop(name, None)
         if isinstance(headers := options.get("headers"), Mapping):
@@ -75,7 +75,7 @@ class Session(httpx.Client):
         if isinstance(step, Sleep):
             self.context.clock.sleep_until(step.until)
             return None
-        if self.context.pool.has_foreign_transports:
+        if self.context.pool.has_custom_transports:
             self.context.pool.check_open()
         try:
             with request_scope(step.timeout), closing(self.send_once(spec.build_request(step))) as response:
@@ -87,15 +87,15 @@ class Session(httpx.Client):
         raise error
 
     def send_once(self, request: httpx.Request) -> httpx.Response:
-        """Send a request once; the body is still to be read."""
+        """Send a request once; the body of the response is not read yet."""
         return super().send(request, stream=True, follow_redirects=False)
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> Session:
-        """Return a session over the same connections that sends these headers, too."""
+        """Return a session over the same connections that sends these headers as well."""
         return Session(self.context.with_headers(headers))
 
     def close(self) -> None:
-        """Do nothing: the connections are closed with the client that they belong to."""
+        """Do nothing: the client of the session closes the connections."""
 
     def __enter__(self) -> Self:
         return self
@@ -105,9 +105,9 @@ class Session(httpx.Client):
 
 
 def _read_body(response: httpx.Response, limit: int) -> bytes:
-    """Return the body as it came: httpx has no limit for decoding. Of a longer body only a part is read."""
+    """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
     if response.is_stream_consumed:
-        # An event hook has read it, by which it was decoded.
+        # Read by an event hook, and thereby decoded.
         response.headers.pop("content-encoding", None)
         return response.content
     body = bytearray()
@@ -120,9 +120,9 @@ def _read_body(response: httpx.Response, limit: int) -> bytes:
 
 
 class RequestAdapter:
-    """The client of one call of a generated function: makes its request with the options of that call."""
+    """The client that a generated function receives: sends its request with the options of one query."""
 
-    #: The session raises for every response that the generated code does not know.
+    #: Read by the generated function; the session raises for error statuses itself.
     raise_on_unexpected_status = False
     success: Success
 
@@ -134,14 +134,14 @@ class RequestAdapter:
         return self
 
     def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and keep the response in ``success``."""
+        """Send a request without a body, and store the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
         self.success = self._session.exchange(spec, self._options)
         return self.success
 
 
 class FileResponse:
-    """The response to a request for a file, whose body is still to be read."""
+    """The response to a request for a file, with a body that is read chunk by chunk."""
 
     error: KkiaiError | None = None
 
@@ -150,9 +150,9 @@ class FileResponse:
         client = session if target.with_key else self._context.pool.file_client()
         error: KkiaiError | None = None
         try:
-            # The head has the time of one request; the body takes the time that it needs.
+            # The timeout applies to the head; the body is limited chunk by chunk.
             with request_scope(self._context.options.timeout):
-                # The request is in no variable: it holds the key.
+                # The request is not in a variable: it holds the key.
                 self._response = httpx.Client.send(
                     client, file_request(target, headers, self._context), stream=True, follow_redirects=False
                 )
@@ -163,7 +163,7 @@ class FileResponse:
         self.head = to_raw_response(self._response)
 
     def chunks(self) -> Generator[bytes]:
-        """Yield the body chunk by chunk; ``error`` is then the failure that cut it short, or None."""
+        """Yield the body chunk by chunk; then ``error`` is the error that interrupted it, or None."""
         try:
             yield from read_chunks(self._response, self._context.options.timeout)
         except Exception as exception:

@@ -1,6 +1,6 @@
-"""Synchronous transport: httpx's own over httpcore's own pools, with the network backend of this package.
+"""Synchronous transport: that of httpx over pools of httpcore, with the network backend of this package.
 
-Nothing of httpx or httpcore is replaced but the backend, so tools that patch them see every request.
+Only the backend is replaced, so tools that patch httpx or httpcore see every request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEEPALIVE_EXPIRY = 5.0
 
 @frozen
 class PoolOptions:
-    """Options of a connection pool. Its size has no limit: callers limit the requests in flight."""
+    """Options of a connection pool of unlimited size: callers limit the requests in flight."""
 
     ssl_context: ssl.SSLContext
     policy: AddressPolicy
@@ -39,7 +39,7 @@ class PoolOptions:
     http2: bool = False
 
     def arguments(self, backend: object) -> dict[str, Any]:
-        """Return the arguments of httpcore's pool."""
+        """Return the arguments of an httpcore pool."""
         arguments = {
             "ssl_context": self.ssl_context,
             "max_connections": None,
@@ -57,7 +57,7 @@ class PoolOptions:
 
 
 class ProcessPools:
-    """A connection pool for each process: sockets shared across a fork mix up answers."""
+    """A connection pool for each process: on a socket shared across a fork responses would be mixed up."""
 
     def __init__(self, options: PoolOptions) -> None:
         self._options = options
@@ -71,7 +71,7 @@ class ProcessPools:
     def _open(self) -> tuple[httpcore.ConnectionPool, Backend]:
         pid, backend = os.getpid(), Backend(self._options.policy)
         pool = httpcore.ConnectionPool(**self._options.arguments(backend))
-        # Of two threads that come here at once, one uses the other's pool; the spare has opened nothing.
+        # setdefault resolves a race between threads; the pool that loses has no connections.
         found = self._pools.setdefault(pid, (pool, backend))
         for inherited in [*self._pools]:
             if inherited != pid:
@@ -99,8 +99,8 @@ class ProcessPools:
 
 
 class Transport(httpx.HTTPTransport):
-    """httpx's transport over pools with our backend."""
+    """The transport of httpx over pools with the backend of this package."""
 
     def __init__(self, options: PoolOptions) -> None:
-        # The one private name of another library in this package: httpx has no argument for a network backend.
+        # The only private name of another library in this package: httpx has no argument for a network backend.
         self._pool = ProcessPools(options)  # type: ignore[assignment]
