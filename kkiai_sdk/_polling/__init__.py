@@ -1,1 +1,1 @@
-"""Waiting for tasks: one, or many at once."""
+"""Waits for one task or for many."""

@@ -1,4 +1,4 @@
-"""Worker tasks of asyncio that run queries of many tasks concurrently."""
+"""Runs queries for many waits concurrently, in asyncio tasks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TaskWorkers:
             outcome: QueryOutcome | BaseException = await self._query(query)
         except Exception as exception:
             outcome = to_task_error(exception)
-        except BaseException as exception:  # raised in the task that collects
+        except BaseException as exception:  # re-raised in the collecting task
             outcome = exception
         self._reports.append((query.task_id, outcome))
         self._has_reports.set()

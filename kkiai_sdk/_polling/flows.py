@@ -1,4 +1,4 @@
-"""The order of steps in waits, as flows: one task, many tasks. Downloads are in :mod:`kkiai_sdk._downloads.flow`."""
+"""Flows that wait for one task or for many; see :mod:`kkiai_sdk._effects`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class WaitOptions:
 def wait_flow(
     task_id: str, options: WaitOptions, *, every_poll: bool = False, raise_on_failure: bool = True
 ) -> Flow[VideoTask]:
-    """Poll a task to its end, emitting a snapshot per change; return the task or raise the error of its end."""
+    """Poll a task to its end, emitting a snapshot per change; return the task or raise the error of the wait."""
     state = yield from poll_to_end(task_id, options, every_poll=every_poll)
     error = _error_of(state, options.clock.monotonic())
     if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
@@ -66,7 +66,7 @@ def wait_flow(
 
 
 def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow[PollState]:
-    """Poll a task to its end, emitting a snapshot per change; return the state with its end."""
+    """Poll a task to its end, emitting a snapshot per change; return the final state."""
     clock, logger = options.clock, PollLogger()
     state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
     while True:
@@ -95,7 +95,7 @@ def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollSt
 
 
 def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: SchedulerLimits) -> Flow[None]:
-    """Poll many tasks to their ends, emitting each one's WaitResult as it ends. Ids are admitted as there is room."""
+    """Poll many tasks to their ends, emitting a WaitResult as each one ends. Ids are consumed on demand."""
     clock, logger = options.clock, PollLogger()
     scheduler = Scheduler(
         limits,
@@ -105,7 +105,7 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
         timeout=options.timeout,
         tries=1 + options.request.max_retries,
     )
-    # A retry would hold one of the few places in flight while it sleeps; the scheduler paces it just as well.
+    # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
     request = evolve(options.request, max_retries=0)
     ids, waiting = iter(task_ids), set[str]()
     while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
@@ -127,7 +127,7 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
 
 
 def _admit(ids: Iterator[Any], scheduler: Scheduler, waiting: set[str]) -> Flow[None]:
-    """Admit the next id that is not waiting yet; an invalid one ends at once."""
+    """Admit the next id that is not waiting already; emit the result of an invalid one."""
     for task_id in ids:
         if task_id in waiting:
             continue
@@ -156,17 +156,18 @@ def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: C
 
 
 def to_wait_result(state: PollState, now: float) -> WaitResult:
-    """Return the result of a wait that is over."""
+    """Return the result of a wait from its final state."""
     return WaitResult(state.task_id, state.task, _error_of(state, now))
 
 
 def _error_of(state: PollState, now: float) -> KkiaiError | None:
     task, elapsed = state.task, now - state.started
-    seen = f"last seen {_status(task)}" if task else "no answer about it yet"
+    last_seen = f"last seen {_status(task)}" if task else "no response about it yet"
     if state.end is End.BROKEN and state.last_error is not None:
-        state.last_error.add_note(f"task {state.task_id}: {seen}; it may still be running: wait for the same id again")
+        note = f"task {state.task_id}: {last_seen}; it may still be running: wait for the same id again"
+        state.last_error.add_note(note)
         return state.last_error
-    facts: dict[str, Any] = {
+    details: dict[str, Any] = {
         "task_id": state.task_id,
         "task": task,
         "elapsed": elapsed,
@@ -174,18 +175,17 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
         "last_error": state.last_error,
     }
     if state.end is End.TIMED_OUT:
-        trouble = f"; {state.last_error}" if state.errors_in_row and state.last_error else ""
+        last_error = f"; {state.last_error}" if state.errors_in_row and state.last_error else ""
         return TaskTimeoutError(
-            f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({seen}{trouble}); "
+            f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}); "
             "it was not cancelled: wait for the same id again",
-            **facts,
+            **details,
         )
     if state.end is End.VIDEO_MISSING:
-        return VideoMissingError(
-            f"task {state.task_id} succeeded ({seen}), but the gateway names no video; query it again later", **facts
-        )
+        reason = f"succeeded ({last_seen}), but the gateway names no video; query it again later"
+        return VideoMissingError(f"task {state.task_id} {reason}", **details)
     if task is not None and task.is_failed:
-        return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **facts)
+        return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **details)
     return None
 
 
@@ -198,12 +198,10 @@ class PollLogger:
     def log_poll(self, state: PollState, now: float) -> None:
         """Log one poll, and the warnings that are due."""
         if log.isEnabledFor(logging.DEBUG):
-            after = f"ends ({state.end.name})" if state.end else f"next in {max(state.due - now, 0.0):.1f} s"
+            step = f"ends ({state.end.name})" if state.end else f"next in {max(state.due - now, 0.0):.1f} s"
             status = _status(state.task) if state.task else None
             elapsed = now - state.started
-            log.debug(
-                "task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, after
-            )
+            log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
         task = state.task
         if state.errors_in_row == WARN_AFTER:
             text = "task %s: %d failed queries in a row, the last: %s"
@@ -221,7 +219,7 @@ class PollLogger:
 
 
 def _status(task: VideoTask) -> str:
-    """Return the status for a message: a server can write anything there."""
+    """Return the status for a message, escaped and redacted: it is text from a server."""
     if task.status is None:
         return "no status"
     return ascii(_redaction.message(_redaction.redact(task.status), 100))

@@ -1,21 +1,22 @@
-"""One waiting task: decides whether to poll it now, sleep, or stop.
+"""The wait for one task: decides whether to poll now, sleep, or stop.
 
-A wait is a :class:`PollState`: a few plain numbers and the last snapshot. :func:`decide` looks at it and at the clock;
-:func:`after_answer` and :func:`after_error` return the next state. Nothing here performs anything, so the same code
-runs one wait, ten thousand, and a simulation of a year in a second.
+A wait is a :class:`PollState`: a few numbers and the last snapshot. :func:`decide` returns the next step;
+:func:`after_answer` and :func:`after_error` return the state after a poll. Nothing here does I/O, so the same code runs
+one wait, ten thousand waits, and simulations.
 
-The rules.
+Rules:
 
-* The first poll is made at once. Then the policy's gap, jittered, or a longer one that the server asks for.
+* The first poll is made at once. The next follows after the policy's gap with jitter, or the server's Retry-After if
+  that is longer.
 * Transient errors do not end a wait until there are ``max_consecutive_errors`` in a row.
 * "Not found" means "not yet" during ``not_found_grace``; a success without a URL likewise during ``url_grace``.
-* A sleep never goes past the deadline. One that was cut short there is followed by a final poll, and so is one from
-  which the program woke late (a laptop was suspended), and a query that failed over that; an answer that arrives at or
-  after the deadline is the last one either way, and a success in it counts.
-* A pause that a failing server asks for is never cut short: if it does not fit before the deadline, the wait is over.
+* A sleep ends at the deadline at the latest, and is then followed by a final poll. So is a sleep from which the process
+  woke after the deadline (the machine was suspended), and a query that failed for that reason. A snapshot received at
+  or after the deadline ends the wait, and a success in it counts.
+* The Retry-After of an error is never shortened: if it exceeds the deadline, the wait ends.
 
-Times are absolute readings of one monotonic clock, in seconds. Durations would not do: a remainder too small to move
-the clock makes an endless loop.
+Times are absolute, in monotonic seconds. A duration could be too small to advance the clock, which would make an
+endless loop.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from kkiai_sdk.models import TaskState, VideoTask
 if TYPE_CHECKING:
     from kkiai_sdk.policies import PollPolicy
 
-#: Seconds that the final poll may take after the deadline. Without them that poll could only fail.
+#: Timeout of the final poll in seconds, which extends beyond the deadline.
 FINAL_POLL_TIMEOUT = 5.0
-#: Seconds that any other poll may take at least: one that starts just before the deadline would fail for that alone.
+#: Minimum timeout of any other poll in seconds, so that one sent just before the deadline can succeed.
 MIN_POLL_TIMEOUT = 1.0
-#: Seconds of a Retry-After beyond which it is a refusal; keeps a wait without limit from sleeping for years
-#: (``Retry-After: 99999999`` has been seen).
+#: Longest Retry-After of an error in seconds; a longer one ends the wait, which may have no deadline
+#: (``Retry-After: 99999999`` has been observed).
 MAX_RETRY_AFTER = 3600.0
-#: Seconds of a Retry-After on a good answer that are honoured, the same limit as for one request.
+#: Longest Retry-After of a success in seconds; a longer one is shortened. The same as RetryPolicy.max_retry_after.
 MAX_POLL_RETRY_AFTER = 60.0
 
 
 class End(Enum):
-    """The end of a wait."""
+    """Reason for the end of a wait."""
 
     DONE = auto()
     TIMED_OUT = auto()
@@ -68,14 +69,14 @@ class PollState:
     errors_in_row: int = 0
     task: VideoTask | None = None
     last_error: KkiaiError | None = None
-    #: Time at which the task was first seen succeeded without a URL.
+    #: Time of the first snapshot of a success without a URL, or None.
     url_missing_since: float | None = None
     end: End | None = None
 
 
 @frozen
 class Poll:
-    """Poll now; the answer may take ``timeout`` seconds (infinite: the client's own timeout)."""
+    """Poll now, with a timeout in seconds; infinity stands for the timeout of the client."""
 
     timeout: float
 
@@ -91,7 +92,7 @@ Step: TypeAlias = Poll | Sleep | Stop
 
 
 def begin(task_id: str, now: float, timeout: float) -> PollState:
-    """Return the state of a wait that starts now and may take ``timeout`` seconds, infinity included."""
+    """Return the state of a wait that starts now and has a timeout of ``timeout`` seconds, which may be infinity."""
     return PollState(task_id=task_id, started=now, deadline=now + timeout, due=now)
 
 
@@ -105,9 +106,9 @@ def decide(state: PollState, now: float) -> Step:
 
 
 def _poll_timeout(state: PollState, now: float) -> float:
-    """Return the seconds that a poll made now may take: those left, or infinity for the client's own timeout."""
+    """Return the timeout of a poll made now: the time left, or infinity for the timeout of the client."""
     if state.deadline == state.started:
-        # With a timeout of 0 there is one poll.
+        # A timeout of 0 means one poll.
         return math.inf
     left = state.deadline - now
     return max(left, MIN_POLL_TIMEOUT) if left > 0 else FINAL_POLL_TIMEOUT
@@ -122,12 +123,12 @@ def after_answer(
     *,
     retry_after: float | None = None,
 ) -> PollState:
-    """Return the state after an answer; ``retry_after`` in seconds, ``random`` from 0 to 1."""
+    """Return the state after a snapshot; ``retry_after`` in seconds, ``random`` from 0 to 1."""
     missing = task.state is TaskState.SUCCEEDED and task.video_url is None
     since = (now if state.url_missing_since is None else state.url_missing_since) if missing else None
     gap = _gap(state, now, policy, random)
     if missing:
-        # The URL follows within seconds or never: ask at the pace of a fresh task.
+        # The URL follows within seconds or never.
         gap = min(gap, policy.min_interval)
     return evolve(
         state,
@@ -151,9 +152,9 @@ def _end_of(task: VideoTask, state: PollState, now: float, url_expected_by: floa
 def after_error(
     state: PollState, error: APIError, now: float, policy: PollPolicy, random: float, *, sent: float, tries: int = 1
 ) -> PollState:
-    """Return the state after a query that failed, or after one of the ``tries`` that count as one failed query.
+    """Return the state after a failed query. ``sent`` is the time at which it was sent.
 
-    ``sent`` is the time at which it was sent.
+    ``tries`` failures count as one failed query, for a caller that makes its attempts as separate queries.
     """
     tolerated = isinstance(error, TaskNotFoundError) and now - state.started < policy.not_found_grace
     in_row = state.errors_in_row + (0 if tolerated else 1)
@@ -168,32 +169,32 @@ def after_error(
 
 
 def _was_suspended(state: PollState, sent: float, now: float) -> bool:
-    """Whether a query returned later than it could have: the machine was suspended meanwhile."""
+    """Whether a query ended later than its timeout allows: the machine was suspended meanwhile."""
     return sent < state.deadline and now > state.deadline + MIN_POLL_TIMEOUT
 
 
 def expired(state: PollState) -> End:
-    """Return the end of a wait whose time is up."""
+    """Return the end of a wait at its deadline."""
     return End.TIMED_OUT if state.url_missing_since is None else End.VIDEO_MISSING
 
 
-#: Shared by all states: it is exposed read-only.
+#: Shared by all snapshots, which expose it read-only.
 _NO_EXTRA: dict[str, Any] = {}
-#: Returns the first of equal texts: thousands of answers hold the same status.
-_shared = lru_cache(maxsize=128)(str)
+#: Returns one object for equal texts, because thousands of snapshots have the same status.
+_intern = lru_cache(maxsize=128)(str)
 
 
 def without_extras(state: PollState) -> PollState:
-    """Return the state without the undocumented fields of its snapshot, which may be many."""
+    """Return the state without the undocumented fields of its snapshot, which may be large."""
     task = state.task
     if task is None or not task.raw:
         return state
-    status = None if task.status is None else _shared(task.status)
+    status = None if task.status is None else _intern(task.status)
     return evolve(state, task=evolve(task, status=status, raw={}, extra=_NO_EXTRA))
 
 
 def _gap(state: PollState, now: float, policy: PollPolicy, random: float) -> float:
-    # A schedule may be the caller's own; none may sleep for ever or not at all.
+    # A subclass of PollPolicy may return anything.
     name = f"{type(policy).__name__}.gap()"
     gap = _validators.number(name, policy.gap(now - state.started), low=0, high=_validators.MAX_SECONDS, above=True)
     return gap * (1 - policy.jitter * random)
@@ -204,7 +205,7 @@ def _clip(state: PollState, due: float) -> float:
 
 
 def is_change(before: VideoTask | None, after: VideoTask) -> bool:
-    """Whether a snapshot differs from the last one; some gateways change the timestamp at each query."""
+    """Whether a snapshot differs from the last one, timestamps apart: some gateways update these at each query."""
     return before is None or _visible_fields(before) != _visible_fields(after)
 
 

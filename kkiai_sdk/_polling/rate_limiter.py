@@ -1,29 +1,27 @@
 """Rate limiter of the requests to one gateway.
 
-Requests are spaced evenly at the limit, with a small burst for a process that was busy elsewhere. A gateway that
-answers "too many requests", or asks for a pause, gets no request of any task: the limit is the account's and not the
-task's. Afterwards a single request probes whether it answers again; each refusal in a row doubles the pause, and the
-rate continues lower and recovers linearly, like TCP: it meets the gateway's limit again after half a minute, by a
-little, and not every second by a lot.
+Requests are spaced evenly at the limit, with a small burst after a delay. A refusal, which is a 429 response or a
+transient error with a Retry-After, pauses the requests of all tasks, because the limit is that of the account. After
+the pause a single request probes whether the gateway accepts requests again; each refusal in a row doubles the pause.
+The rate then continues lower and recovers linearly, as in TCP, and so exceeds the gateway's limit rarely and by little.
 
-Pure: times are readings of one monotonic clock in seconds, passed as arguments.
+Pure: clock readings, in monotonic seconds, are arguments.
 """
 
 from __future__ import annotations
 
 import math
 
-#: Seconds of requests that may be sent at once after a delay: enough for a hiccup of an event loop, too little to break
-#: a limit of the same size per second.
+#: Burst after a delay, in seconds of the rate: enough for a delay of the event loop, too little to exceed a limit of
+#: the same size per second.
 BURST_SECONDS = 0.05
-#: Factor applied to the rate at which requests were refused, and the seconds until that rate is reached again. 0.7 is
-#: the factor of CUBIC (RFC 9438, section 4.6); half a minute costs one refusal in some hundred requests at usual
-#: limits.
+#: Factor applied to the rate at a refusal, and seconds until the old rate is reached again. 0.7 is the factor of CUBIC
+#: (RFC 9438, section 4.6); with half a minute one in some hundred requests is refused at usual limits.
 DECREASE = 0.7
 RECOVERY = 30.0
-#: Requests per second at least.
+#: Minimum rate in requests per second.
 MIN_RATE = 0.1
-#: Seconds of our own pauses at most.
+#: Maximum seconds of a pause that the server did not ask for.
 MAX_BACKOFF = 60.0
 
 
@@ -36,16 +34,16 @@ class RateLimiter:
         self._next = now - BURST_SECONDS
         self._refusals = 0
         self._refused_at = -math.inf
-        # Good answers in this second and in the one before.
-        self._second, self._count, self._before = now, 0, 0
-        #: End of our own pause.
+        # Start of the current second, number of successes in it and in the second before.
+        self._second, self._count, self._previous_count = now, 0, 0
+        #: End of the backoff after refusals.
         self.backoff_until = now
-        #: End of the pause that the server asked for.
+        #: End of the pause requested by Retry-After.
         self.retry_after_until = now
 
     @property
     def is_probing(self) -> bool:
-        """Whether no request succeeded since the last refusal, so that one at a time is sent."""
+        """Whether no request has succeeded since the last refusal, so that one is sent at a time."""
         return self._refusals > 0
 
     def per_second(self, now: float) -> float:
@@ -53,36 +51,36 @@ class RateLimiter:
         return min(self._rate + self._growth * (now - self._since), self._limit)
 
     def next_time(self, deadline: float) -> float:
-        """Return the time of the next request. Our own pause is cut at the deadline, the server's is not."""
+        """Return the time of the next request. The deadline ends a backoff, but not a pause requested by the server."""
         return max(self._next, min(self.backoff_until, deadline), self.retry_after_until)
 
     def sent(self, now: float) -> None:
-        """Count a request that is sent now."""
+        """Record a request sent now."""
         self._next = max(self._next, now - BURST_SECONDS) + 1 / self.per_second(now)
 
     def on_success(self, now: float) -> None:
-        """Count an answer."""
+        """Record a response that is no refusal."""
         if now - self._second >= 1:
-            self._second, self._count, self._before = now, 0, self._count
+            self._second, self._count, self._previous_count = now, 0, self._count
         self._count += 1
         self._refusals = 0
 
     def on_rate_limited(self, now: float, sent: float, pause: float) -> None:
-        """Slow down after the refusal of a request sent at ``sent``; the server asks for ``pause`` seconds."""
+        """Slow down after the refusal of a request sent at ``sent``; ``pause`` is the Retry-After in seconds, or 0."""
         self.retry_after_until = max(self.retry_after_until, now + pause)
         if sent < self._refused_at:
-            # It was sent before the last refusal: one refusal, not two.
+            # Sent before the last refusal: counts as the same refusal.
             return
         if not self._refusals:
             self._slow_down(now)
-        rest = min(self._min_backoff * 2.0 ** min(self._refusals, 20), MAX_BACKOFF)
-        self.backoff_until = max(self.backoff_until, now + rest)
+        backoff = min(self._min_backoff * 2.0 ** min(self._refusals, 20), MAX_BACKOFF)
+        self.backoff_until = max(self.backoff_until, now + backoff)
         self._refusals += 1
         self._refused_at = now
 
     def _slow_down(self, now: float) -> None:
         rate = self.per_second(now)
-        succeeded = max(self._count, self._before)
+        succeeded = max(self._count, self._previous_count)
         reached = min(rate, succeeded) if succeeded else rate
         if math.isfinite(reached):
             self._rate = max(DECREASE * reached, MIN_RATE)

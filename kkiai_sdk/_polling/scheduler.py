@@ -1,20 +1,20 @@
 """Scheduler of many waiting tasks: decides which task to poll now, and until when to sleep.
 
-A waiting task is one :class:`~kkiai_sdk._polling.poll_state.PollState` in a queue ordered by due time: no thread, no
-coroutine. The longest overdue is polled first; nothing is ranked by age, because ranking starves old tasks. Ids are
-admitted one by one, when their first poll can be made; until then they stay in the caller's iterable.
+A waiting task is one :class:`~kkiai_sdk._polling.poll_state.PollState` in a heap ordered by due time: no thread, no
+coroutine. The longest overdue task is polled first; a priority by age would starve old tasks. Ids are admitted one by
+one, when their first poll can be made; until then they stay in the caller's iterable.
 
-The rules, beside those of ``poll_state``.
+Rules, in addition to those of ``poll_state``:
 
-* A few requests are in flight at once, at the rate of ``rate_limiter``.
-* A poll after a failure is a retry and is paid for from the client's retry budget. When that is used up, one such poll
-  per ``min_interval`` is made for all tasks together, until good answers have filled the budget again: an outage is met
-  with fewer requests, not with more. Tasks without failures are not delayed, so there are two heaps.
-* Many tasks are polled in small batches: a process that waits for hundreds wakes up twenty times a second at most.
-* There is one deadline for all. All final polls share one timeout; tasks that do not fit expire without a final poll,
-  and so do all when the server asks for a pause beyond the deadline. If the machine was suspended past the deadline,
-  final polls go on for as long as they are answered: no task expires without one.
-* Of an answer that ends nothing only the documented fields are kept.
+* The number of requests in flight is limited, and their rate by ``rate_limiter``.
+* A poll after a failed one is a retry and takes a token from the client's retry budget. While that is empty, one such
+  poll per ``min_interval`` is made for all tasks together, so an outage reduces the number of requests. Tasks without
+  failures are not delayed, so there are two heaps.
+* Many tasks are polled in small batches: a process that waits for hundreds wakes up at most twenty times a second.
+* All tasks have one deadline. All final polls share one timeout; tasks that do not fit expire without a final poll, and
+  so do all if the server requests a pause beyond the deadline. If the machine was suspended past the deadline, final
+  polls continue as long as they succeed, so no task expires without one.
+* Between polls only the documented fields of a snapshot are kept.
 
 Pure, like ``poll_state``: time and randomness are arguments.
 """
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 @frozen
 class AdmitTask:
-    """There is room, and time, for another id: call ``admit``, or ``close_admission`` if there are no more."""
+    """Admit the next id: call ``admit``, or ``close_admission`` if there are no more."""
 
 
 @frozen
 class PollTask:
-    """Poll this task now; the answer may take ``timeout`` seconds."""
+    """Poll this task now, with a timeout in seconds."""
 
     task_id: str
     timeout: float
@@ -56,14 +56,14 @@ class PollTask:
 
 @frozen
 class WaitForResponse:
-    """Wait for an answer in flight, at most until this time, infinity included."""
+    """Wait for a response in flight, at most until this time, which may be infinity."""
 
     until: float
 
 
 @frozen
 class TaskExpired:
-    """The time of this task is up before it could be polled."""
+    """The deadline of this task has passed before it could be polled."""
 
     state: PollState
 
@@ -73,9 +73,9 @@ class AllDone:
     """Every task has ended."""
 
 
-#: From this number of tasks on, those due within this many seconds of each other are polled in one batch: waking up for
-#: each takes half as much CPU time again. The rate limiter permits as large a burst, and it is small beside the gap
-#: between two polls of one task.
+#: From this number of tasks, those due within this many seconds of each other are polled in one batch: waking up for
+#: each takes half as much CPU time again. The rate limiter permits such a burst, and the delay is small compared with
+#: the gap between two polls of a task.
 BATCH_THRESHOLD = 100
 BATCH_WINDOW = BURST_SECONDS
 
@@ -86,16 +86,16 @@ Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | TaskExpired |
 class SchedulerLimits:
     """Limits of many waits."""
 
-    #: Requests in flight.
+    #: Maximum requests in flight.
     concurrency: int
-    #: Requests per second, infinity included.
+    #: Maximum requests per second, which may be infinity.
     per_second: float = math.inf
-    #: Tasks that wait at a time.
+    #: Maximum tasks that wait at the same time.
     waiting: int = 10_000
 
     @classmethod
     def of(cls, max_concurrency: object, max_requests_per_second: float | None, max_waiting: object) -> SchedulerLimits:
-        """Return the checked limits; None and infinity mean no limit to the rate. Raises ConfigurationError."""
+        """Return the validated limits; None and infinity mean an unlimited rate. Raises ConfigurationError."""
         per_second = math.inf if max_requests_per_second is None else max_requests_per_second
         if per_second != math.inf:
             per_second = _validators.number("max_requests_per_second", per_second, low=0, high=1e6, above=True)
@@ -107,7 +107,7 @@ class SchedulerLimits:
 
 
 class Scheduler:
-    """The tasks that wait together. ``tries`` is the number of failed polls that count as one failed query."""
+    """Schedules the polls of many tasks. ``tries`` is the number of failed polls that count as one failed query."""
 
     def __init__(
         self,
@@ -126,16 +126,16 @@ class Scheduler:
         self._last_step = now
         self._was_suspended = False
         self._limiter = RateLimiter(now, limits.per_second, policy.min_interval)
-        # By due time, then by order of arrival: tasks whose last poll was answered, and tasks whose last poll failed.
+        # Heaps by due time, then by order of arrival: tasks after a success, and tasks after a failure.
         self._ready: list[tuple[float, int, PollState]] = []
         self._retrying: list[tuple[float, int, PollState]] = []
         self._arrivals = 0
         self._probe_at = now
-        #: The tasks with a poll in flight, and the time at which it was sent.
+        # Tasks with a poll in flight, and the time at which it was sent.
         self._in_flight: dict[str, tuple[PollState, float]] = {}
-        # Time since which there is room for another id; the first ones are due from the start.
+        # Time since which another id could be admitted.
         self._vacant_since = now
-        self._is_open = True
+        self._is_admitting = True
 
     def admit(self, task_id: str) -> None:
         """Admit an id, after an ``AdmitTask``. It must not be waiting already."""
@@ -143,8 +143,8 @@ class Scheduler:
         self._push(PollState(task_id=task_id, started=since, deadline=self._deadline, due=since))
 
     def close_admission(self) -> None:
-        """Note that there are no more ids."""
-        self._is_open = False
+        """Stop admitting: there are no more ids."""
+        self._is_admitting = False
 
     def step(self, now: float) -> Step:
         """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
@@ -157,13 +157,13 @@ class Scheduler:
             return WaitForResponse(math.inf)
         at = max(due, self._limiter.next_time(self._deadline))
         if self._was_suspended and self._in_flight and max(now, at) > self._last_poll_time():
-            # An answer in flight extends the time of the final polls.
+            # A response in flight may extend the time for final polls.
             return WaitForResponse(math.inf)
         past_deadline = self._limiter.retry_after_until > self._deadline or at > self._last_poll_time()
         if now < at and not past_deadline:
             wake = max(at, min(now + self._min_sleep(), self._last_poll_time()))
             return WaitForResponse(wake) if self._in_flight else Sleep(wake)
-        # Of equally overdue tasks, those that are admitted come first.
+        # Of equally overdue tasks, admitted ones come first.
         if vacant < min(ready, retry):
             return AdmitTask()
         return self._poll_next(now, is_retry=retry < ready, past_deadline=past_deadline)
@@ -183,30 +183,30 @@ class Scheduler:
     def answered(
         self, task_id: str, task: VideoTask, now: float, random: float, *, retry_after: float | None = None
     ) -> PollState:
-        """Process an answer. The state returned says whether, and how, the wait for this task is over."""
+        """Process the snapshot of a poll. Return the new state, whose ``end`` is set if the wait is over."""
         state, _ = self._in_flight.pop(task_id)
         self._limiter.on_success(now)
         if self._was_suspended and state.started < self._deadline:
-            # The other tasks get their final polls, too.
+            # Leave time for the final polls of other tasks.
             self._final_deadline = now + FINAL_POLL_TIMEOUT
         return self._settle(
             poll_state.after_answer(state, task, now, self._policy, random, retry_after=retry_after), now
         )
 
     def failed(self, task_id: str, error: APIError, now: float, random: float) -> PollState:
-        """Process a failed poll. The state returned says whether, and how, the wait for this task is over."""
+        """Process a failed poll. Return the new state, whose ``end`` is set if the wait is over."""
         state, sent = self._in_flight.pop(task_id)
-        asked = error.retry_after or 0.0
-        if isinstance(error, RateLimitError) or (error.transient and asked):
-            # A longer one is a refusal, which ends the wait of its task alone.
-            self._limiter.on_rate_limited(now, sent, asked if asked <= MAX_POLL_RETRY_AFTER else 0.0)
+        pause = error.retry_after or 0.0
+        if isinstance(error, RateLimitError) or (error.transient and pause):
+            # A longer pause applies to this task alone.
+            self._limiter.on_rate_limited(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
         elif not error.transient:
             self._limiter.on_success(now)
         after = poll_state.after_error(state, error, now, self._policy, random, sent=sent, tries=self._tries)
         return self._settle(after, now)
 
     def not_sent(self, task_id: str, error: KkiaiError, now: float) -> PollState:
-        """Process a query that could not be made. The wait for its task is over."""
+        """Process a query that could not be sent, which ends the wait for its task."""
         state, _ = self._in_flight.pop(task_id)
         return self._settle(evolve(state, last_error=error, end=End.BROKEN), now)
 
@@ -222,42 +222,42 @@ class Scheduler:
         heapq.heappush(self._retrying if state.errors_in_row else self._ready, (state.due, self._arrivals, state))
 
     def _release_slot(self, now: float) -> None:
-        """Note that there is room for another task."""
-        if self._held() + 1 == self._limits.waiting:
+        """Record the time if there is room for another task only from now on."""
+        if self._count() + 1 == self._limits.waiting:
             self._vacant_since = now
 
-    def _held(self) -> int:
+    def _count(self) -> int:
         return len(self._ready) + len(self._retrying) + len(self._in_flight)
 
     def _vacant_time(self) -> float:
-        """Return the time since which another id could be polled."""
-        return self._vacant_since if self._is_open and self._held() < self._limits.waiting else math.inf
+        """Return the time since which another id could be polled, or infinity."""
+        return self._vacant_since if self._is_admitting and self._count() < self._limits.waiting else math.inf
 
     def _min_sleep(self) -> float:
-        return BATCH_WINDOW if self._held() >= BATCH_THRESHOLD else 0.0
+        return BATCH_WINDOW if self._count() >= BATCH_THRESHOLD else 0.0
 
     def _retry_time(self) -> float:
-        """Return the time of the next poll after a failure."""
+        """Return the time of the next retry, or infinity."""
         if not self._retrying:
             return math.inf
         return self._retrying[0][0] if self._budget.left > 0 else max(self._retrying[0][0], self._probe_at)
 
     def _detect_suspension(self, now: float) -> None:
         """If the process was suspended past the deadline, restart the final-poll window."""
-        # A running process steps earlier: a poll made just before the deadline takes no longer.
+        # A running process steps earlier: a poll sent just before the deadline has this timeout.
         if self._last_step < self._deadline and now > self._deadline + MIN_POLL_TIMEOUT:
             self._was_suspended = True
             self._final_deadline = now + FINAL_POLL_TIMEOUT
-            # Waiting tasks come before those that could still be admitted, which may be endless.
+            # Waiting tasks come before further ids, which may be endless.
             self._vacant_since = max(self._vacant_since, now)
         self._last_step = now
 
     def _last_poll_time(self) -> float:
-        """Return the time after which nothing is polled. With a timeout of 0 each task is polled once."""
+        """Return the time after which no task is polled. With a timeout of 0 each task is polled once."""
         return self._final_deadline - MIN_POLL_TIMEOUT if self._timeout else math.inf
 
     def _poll_timeout(self, now: float) -> float:
-        """Return the seconds that a poll made now may take; 0 if it must not be made any more."""
+        """Return the timeout of a poll made now; 0 if it is too late for one."""
         if not self._timeout:
             return math.inf
         left = self._deadline - now

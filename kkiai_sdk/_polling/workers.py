@@ -1,4 +1,4 @@
-"""Worker threads that run queries of many tasks concurrently. Waiting itself needs no thread."""
+"""Runs queries for many waits concurrently, in worker threads. A wait between polls needs no thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Report: TypeAlias = "tuple[str, QueryOutcome | BaseException]"
 
 
 def to_outcomes(reports: list[Report]) -> list[tuple[str, QueryOutcome]]:
-    """Return the reports of workers. Raises the first interrupt among them."""
+    """Return the reports of workers. Re-raises the first KeyboardInterrupt, SystemExit or the like among them."""
     for _, outcome in reports:
         if isinstance(outcome, BaseException) and not isinstance(outcome, KkiaiError):
             raise outcome
@@ -32,7 +32,7 @@ def to_task_error(exception: Exception) -> KkiaiError:
     if isinstance(exception, KkiaiError):
         return exception
     error = ConfigurationError(
-        f"the query was not made: {type(exception).__name__} was raised, most likely by the api_key function or by "
+        f"the query was not sent: {type(exception).__name__} was raised, most likely by the api_key function or by "
         "something in httpx_args; it is the __cause__ of this error"
     )
     error.__cause__ = exception
@@ -45,7 +45,7 @@ def seconds_until(until: float, clock: Clock) -> float | None:
 
 
 class ThreadWorkers:
-    """Runs queries in threads, which are started on demand and end with the ``with`` statement."""
+    """Runs queries in threads, which start on demand and stop at the end of the ``with`` statement."""
 
     def __init__(self, query: Callable[[QueryTask], QueryResult], clock: Clock) -> None:
         self._query, self._clock = query, clock
@@ -69,7 +69,7 @@ class ThreadWorkers:
         # The scheduler limits the number in flight.
         self._in_flight += 1
         if self._in_flight > len(self._threads):
-            # Daemons, so that an interrupted program does not hang on a gateway that does not answer.
+            # Daemons, so that an interrupted program does not wait for a gateway that does not respond.
             thread = threading.Thread(target=self._work, name=f"kkiai-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -91,7 +91,7 @@ class ThreadWorkers:
                 outcome: QueryOutcome | BaseException = self._query(query)
             except Exception as exception:
                 outcome = to_task_error(exception)
-            except BaseException as exception:  # raised in the thread that collects
+            except BaseException as exception:  # re-raised in the collecting thread
                 outcome = exception
             self._reports.put((query.task_id, outcome))
 
