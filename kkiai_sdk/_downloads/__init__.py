@@ -1,1 +1,1 @@
-"""Downloading the video of a task."""
+"""Downloads the video of a task."""

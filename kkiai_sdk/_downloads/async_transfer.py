@@ -1,4 +1,4 @@
-"""Performs the effects of a download in the asynchronous client; blocking work runs in threads."""
+"""Performs the effects of a download in the asynchronous client, blocking work in threads."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bytes that are collected before they are handed to a thread, which costs more than a small write. A quarter of it
-#: takes a fourth more CPU time, four times of it save nothing. One thread for the whole file would save a quarter, but
-#: could not be cancelled.
+#: Bytes written by one call in a thread, whose overhead exceeds a small write. A quarter of this size takes a quarter
+#: more CPU time, four times this size no less. One thread for the whole file would take a quarter less, but could not
+#: be cancelled.
 BATCH_SIZE = 1 << 20
 
 
 async def run_in_thread(function: Callable[[], T]) -> T:
-    """Run blocking work in a thread. On cancellation, waits for the thread so that nothing writes afterwards."""
+    """Run blocking work in a thread. On cancellation, wait for the thread so that nothing writes afterwards."""
     return await finish(asyncio.to_thread(function))
 
 
 class AsyncTransfer:
-    """Performs effects with at most one response open; closes it at the end."""
+    """Performs effects with at most one open response, and closes it at the end."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._response: AsyncFileResponse | None = None
 
-    async def perform(self, effect: Effect, otherwise: Callable[[Effect], Awaitable[Any]]) -> Any:
-        """Perform an effect of a download; pass any other on to ``otherwise``."""
+    async def perform(self, effect: Effect, fallback: Callable[[Effect], Awaitable[Any]]) -> Any:
+        """Perform an effect of a download; pass any other on to ``fallback``."""
         if isinstance(effect, RunBlocking):
             return await run_in_thread(effect.function)
         if isinstance(effect, WriteBody):
             return await self._write(effect)
-        # A response that is not read any more must not occupy its connection meanwhile.
+        # A response that is no longer read must not occupy its connection.
         await self.aclose()
-        return await (self._open(effect) if isinstance(effect, OpenDownload) else otherwise(effect))
+        return await (self._open(effect) if isinstance(effect, OpenDownload) else fallback(effect))
 
     async def _open(self, effect: OpenDownload) -> RawResponse | APIError:
         try:
@@ -88,7 +88,7 @@ async def _report(effect: WriteBody) -> None:
 
 
 class _BatchWriter:
-    """Writes in a thread, in batches: while one is being written the next one arrives."""
+    """Writes batches of chunks in threads, each while the next one is received."""
 
     def __init__(self, effect: WriteBody) -> None:
         self._effect = effect
@@ -126,6 +126,6 @@ class _BatchWriter:
 
     async def __aexit__(self, *_: object) -> None:
         if self._writing is not None:
-            # The error that ended the transfer is raised; the file must not be written to any more by then.
+            # The error that ended the transfer is raised, but only once nothing writes to the file.
             with suppress(Exception):
                 await self._writing

@@ -1,4 +1,4 @@
-"""The order of steps in a download, as a flow. The decisions are in ``range_requests``."""
+"""The flow of a download; see :mod:`kkiai_sdk._effects`. The decisions are in ``range_requests``."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ if TYPE_CHECKING:
 
 @frozen
 class DownloadRequest:
-    """The checked arguments of one download."""
+    """The validated arguments of one download."""
 
     task_id: str
     target: Path
     overwrite: bool
     resume: bool
     max_bytes: int | None
-    #: Called with the bytes on disk and the bytes of the whole file, or None when the server does not say.
+    #: Called with the bytes on disk and the bytes of the whole file, or None if unknown.
     progress: Callable[[int, int | None], Any] | None
     base_url: str
     options: RequestOptions
@@ -69,17 +69,17 @@ class DownloadRequest:
 
 
 def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | None) -> Flow[Path]:
-    """Bring a task's video to ``request.target`` by way of ``part``; ``task`` is a snapshot at hand, or None."""
+    """Download a task's video through ``part`` to ``request.target``; ``task`` is a snapshot if there is one."""
     url = _video_url(task) if task else None
-    # Before anything is sent: a place that cannot be written to, or is in use, is known at once.
+    # Before anything is sent: fails at once if the destination is not writable or in use.
     yield RunBlocking(partial(part.open, resume=request.resume))
     if part.is_complete:
-        # The program was killed just before it gave the file its name.
+        # An earlier process was killed between the last write and the commit.
         check_size(part.size, request.max_bytes)
     else:
         yield from _Download(request, part, url or (yield from _fresh_url(request))).run()
     if not (yield RunBlocking(part.has_complete_boxes)):
-        log.warning("%s: its boxes are longer than the file: it may be cut short", request.target)
+        log.warning("%s: the boxes of the MP4 are longer than the file: it may be incomplete", request.target)
     path: Path = yield RunBlocking(partial(part.commit, overwrite=request.overwrite))
     return path
 
@@ -94,32 +94,31 @@ def _fresh_url(request: DownloadRequest) -> Flow[str]:
 
 
 def _video_url(task: VideoTask) -> str | None:
-    """Return the URL of a finished video: a running task can name a draft, but an unknown status may be an end."""
+    """Return the URL of a finished video. A running task can name a draft; an unknown status may be final."""
     if task.is_failed:
         raise TaskFailedError(f"task {task.id} failed: {task.failure}", task_id=task.id, task=task)
     return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
 
 
 class _Download:
-    """The requests of one download, until the part is whole."""
+    """The requests of one download, until the part, which is open, is complete."""
 
     def __init__(self, request: DownloadRequest, part: PartFile, url: str) -> None:
-        """``part`` is open."""
         self._request, self._part, self._url = request, part, url
         self._total: int | None = part.metadata.total if part.metadata else None
-        self._failures, self._most = 0, part.size
+        self._failures, self._max_size = 0, part.size
         self._is_refreshed = self._is_restarted = self._is_done = False
 
     @property
-    def _shown_url(self) -> str:
+    def _display_url(self) -> str:
         return _redaction.display_url(self._url)
 
     def run(self) -> Flow[None]:
         while not self._is_done:
             step = yield from self._request_once()
-            if self._part.size > self._most:
-                # More than ever before: a part that started over and got less far is no progress.
-                self._failures, self._most = 0, self._part.size
+            if self._part.size > self._max_size:
+                # Larger than ever before: a restarted part that is still smaller is no progress.
+                self._failures, self._max_size = 0, self._part.size
             if isinstance(step, RefreshURL):
                 yield from self._refresh()
             elif isinstance(step, Restart):
@@ -128,7 +127,7 @@ class _Download:
                 yield from self._pause(step)
 
     def _request_once(self) -> Flow[RefreshURL | Failed | Restart | None]:
-        """Send one request, follow its redirects, write its body. None: the file is whole."""
+        """Send a request, follow redirects, write the body. Return None if the file is complete."""
         headers = request_headers(self._part.size, self._part.metadata)
         target = check_url(self._url, self._request.base_url)
         for _ in range(MAX_REDIRECTS + 1):
@@ -141,13 +140,13 @@ class _Download:
             if not isinstance(step, FollowRedirect):
                 return step
             target = check_url(step.location, self._request.base_url, came_from=target.url)
-        raise DownloadError(f"{self._shown_url}: more than {MAX_REDIRECTS} redirects", url=self._shown_url)
+        raise DownloadError(f"{self._display_url}: more than {MAX_REDIRECTS} redirects", url=self._display_url)
 
     def _open(self, target: AllowedURL, headers: dict[str, str]) -> Flow[RawResponse | APIError]:
         try:
             response: RawResponse | APIError = yield OpenDownload(target, headers)
         except UnsafeURLError as error:
-            # Raised for an address by the network backend, which knows nothing but the host.
+            # Raised by the address policy of the network backend, which knows only the host.
             error.url = _redaction.display_url(target.url)
             raise
         return response
@@ -157,7 +156,7 @@ class _Download:
         return next_step(response, size=part.size, metadata=part.metadata, url=url, wall_clock=now)
 
     def _save(self, save: SaveBody, response: RawResponse) -> Flow[Failed | None]:
-        request, part, url = self._request, self._part, self._shown_url
+        request, part, url = self._request, self._part, self._display_url
         check_size(save.total, request.max_bytes, url)
         self._total = save.total
         writer = _BodyWriter(part, save, response.header("content-type") or "", request.max_bytes, url)
@@ -171,21 +170,21 @@ class _Download:
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
         if save.total is None and not has_framing(response):
-            raise self._incomplete("the server gave no length, so the end cannot be told from a cut")
+            raise self._incomplete("the server sent no length, so an interrupted body cannot be detected")
         self._is_done = True
         return None
 
     def _refresh(self) -> Flow[None]:
-        """Query the task for a fresh URL, once."""
+        """Query the task for a new URL, once."""
         if self._is_refreshed:
-            url = self._shown_url
-            raise DownloadError(f"{url} is refused, and so is the fresh URL of the same task", url=url)
+            url = self._display_url
+            raise DownloadError(f"{url} is refused, and so was the earlier URL of the same task", url=url)
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 
     def _restart(self) -> Flow[None]:
         if self._is_restarted:
-            raise self._incomplete("the server keeps answering for another range than requested")
+            raise self._incomplete("the server keeps sending another range than requested")
         self._is_restarted = True
         yield RunBlocking(self._part.restart)
 
@@ -193,7 +192,7 @@ class _Download:
         self._failures += 1
         if not failed.transient:
             path = str(self._request.target)
-            raise DownloadError(f"{self._shown_url}: {failed.reason}", url=self._shown_url, path=path)
+            raise DownloadError(f"{self._display_url}: {failed.reason}", url=self._display_url, path=path)
         if self._failures >= MAX_FAILURES:
             raise self._incomplete(failed.reason)
         clock, policy = self._request.clock, self._request.retry
@@ -206,43 +205,43 @@ class _Download:
         size, total = self._part.size, self._total
         expected = "an unknown number of" if total is None else total
         return IncompleteDownloadError(
-            f"{self._shown_url}: {size} of {expected} bytes arrived: {reason}",
+            f"{self._display_url}: {size} of {expected} bytes arrived: {reason}",
             received=size,
             expected=total,
-            url=self._shown_url,
+            url=self._display_url,
             path=str(self._request.target),
         )
 
 
 class _BodyWriter:
-    """Writes a body into the part, once its beginning has been recognized as a video."""
+    """Writes a body to the part once its beginning has been recognized as a video."""
 
     def __init__(self, part: PartFile, save: SaveBody, content_type: str, max_bytes: int | None, url: str) -> None:
         self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
-        # A continued file was recognized before.
+        # A resumed file has been recognized before.
         self._beginning: bytes | None = None if save.offset else b""
 
     @property
     def size(self) -> int:
-        """Bytes of the file on disk, without those that the body is to replace."""
+        """Bytes of the file on disk, without those that the body will replace."""
         return self._part.size if self._beginning is None else 0
 
     def start(self) -> None:
-        """Prepare the part for a body that continues it."""
+        """Prepare the part for a body that resumes it."""
         if self._save.offset:
             self._part.start_body(self._save)
 
     def write(self, chunk: bytes) -> None:
-        """Write a chunk, or keep it until the beginning is long enough."""
+        """Write a chunk, or buffer it until the beginning is long enough to be recognized."""
         if self._beginning is None:
             self._append(chunk)
             return
         self._beginning += chunk
-        if len(self._beginning) >= sniffing.SNIFF:
+        if len(self._beginning) >= sniffing.SNIFF_SIZE:
             self.finish()
 
     def finish(self) -> None:
-        """Check the beginning and write it."""
+        """Check the buffered beginning and write it."""
         if self._beginning is not None:
             sniffing.check_video(self._type, self._beginning, self._url)
             self._part.start_body(self._save)
@@ -253,7 +252,7 @@ class _BodyWriter:
         size = self._part.size + len(chunk)
         check_size(size, self._max_bytes, self._url)
         if self._save.total is not None and size > self._save.total:
-            # It is unknown which of the bytes are the file.
+            # It is unknown which of the bytes belong to the file.
             self._part.restart()
             raise DownloadError(f"{self._url}: the server sent more bytes than its declared length", url=self._url)
         self._part.write(chunk)

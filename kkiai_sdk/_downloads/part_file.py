@@ -1,9 +1,8 @@
-"""The file system side of a download: part file, lock, fsync, atomic commit. The only module that opens files.
+"""File operations of a download: part file, lock, fsync, atomic commit. The only module that opens files.
 
-The final name never holds less than the whole file, and an existing file outlasts every failure: bytes go to
-``NAME.part`` beside the destination, and only a whole, synced file is renamed. ``NAME.part.json`` holds the resume
-metadata. A name that leaves no room for these endings is shortened to a piece and a hash.
-Errors of the operating system become DownloadError here.
+The destination never holds an incomplete file, and an existing file is kept on every failure: bytes are written to
+``NAME.part`` beside it, and only a complete, synced file is renamed. ``NAME.part.json`` holds the resume metadata. A
+name too long for these suffixes is shortened and hashed. Errors of the operating system are raised as DownloadError.
 """
 
 from __future__ import annotations
@@ -30,36 +29,36 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-#: Downloads to one place that may end, one after another, in the moment between opening their part and locking it.
+#: Attempts to lock a part, each of which fails if another download ends between opening and locking.
 MAX_RACES = 100
-#: Bytes of a metadata at most: anything longer is none of ours.
+#: Maximum bytes of resume metadata; a longer file is no metadata.
 MAX_METADATA = 4096
-#: Boxes of an MP4 file that are looked at: a fragmented one can have thousands.
+#: Maximum boxes of an MP4 file that are checked; a fragmented file can have thousands.
 MAX_BOXES = 10_000
-#: Bytes of a file name at most: NAME_MAX of Linux, macOS and the BSDs; Windows allows as many characters.
+#: Maximum bytes of a file name: NAME_MAX of Linux, macOS and the BSDs; Windows allows as many characters.
 MAX_NAME = 255
-#: What the names of a part and of its metadata end with.
+#: Suffixes of a part and of its metadata.
 _PART, _METADATA = ".part", ".part.json"
-# O_NOFOLLOW: a symbolic link planted under the part's name must not send the bytes elsewhere.
-_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_OPEN_PART = os.O_RDWR | os.O_CREAT | _SAFELY
-# O_NONBLOCK: what is no file, such as a pipe, must not be waited for.
-_OPEN_METADATA = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _SAFELY
-#: What opening or reading a metadata says that is none: a link, a folder, a device.
+# O_NOFOLLOW: a symbolic link planted in place of the part must not redirect the bytes.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_PART = os.O_RDWR | os.O_CREAT | _NO_FOLLOW
+# O_NONBLOCK: opening a pipe must not block.
+_OPEN_METADATA = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
+#: Errors for missing metadata, or for a link, a folder or a device in its place.
 _NOT_METADATA = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
-#: Renaming a file into it would replace a device of the whole system.
+#: A file renamed into this folder would replace a device of the system.
 _DEVICES = Path("/dev")
 
 
 def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
-    """The file to write: ``dest`` itself, or a name made from the id inside it when it is a folder.
+    """Return the file to write: ``dest``, or a file named after the id if ``dest`` is a folder.
 
-    Raises ConfigurationError for a place that cannot hold it and TargetExistsError for a file that is already there.
+    Raises ConfigurationError for a path that cannot be a file, TargetExistsError for an existing file, DownloadError.
     """
     if not isinstance(dest, str | os.PathLike) or not _is_path(os.fspath(dest)):
         raise ConfigurationError("dest must be the path of a file or of an existing folder")
     path = Path(dest)
-    with _translated(path):
+    with _os_errors_translated(path):
         target = path / file_name(task_id) if path.is_dir() else path
         if not target.parent.is_dir():
             raise ConfigurationError(f"dest: the folder {str(target.parent)!r} does not exist; create it first")
@@ -67,7 +66,7 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
             raise ConfigurationError(f"dest: {str(target)!r} is not a regular file")
         if _exists(target) and not overwrite:
             raise _target_exists(target)
-        # What can be known before anything is sent, or before a wait of half an hour, is said before.
+        # Checked here to fail before anything is sent, and before a long wait.
         if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, f"the folder {str(target.parent)!r} takes no new files")
     return target
@@ -81,7 +80,7 @@ def _is_path(text: object) -> bool:
 
 
 def _exists(target: Path) -> bool:
-    """Whether something has that name. Raises OSError for a name that the file system cannot hold."""
+    """Whether the path exists, also as a broken link. Raises OSError for an invalid name."""
     try:
         target.lstat()
     except FileNotFoundError:
@@ -94,18 +93,18 @@ def _target_exists(target: Path) -> TargetExistsError:
 
 
 @contextmanager
-def _translated(target: Path) -> Iterator[None]:
+def _os_errors_translated(target: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as problem:
-        text = f"cannot write {str(target)!r}: {problem.strerror or problem}"
-        raise DownloadError(text, path=str(target), errno=problem.errno) from problem
+    except OSError as error:
+        text = f"cannot write {str(target)!r}: {error.strerror or error}"
+        raise DownloadError(text, path=str(target), errno=error.errno) from error
 
 
 class PartFile:
-    """The growing file beside the destination, locked against other downloads to the same place.
+    """The part file beside the destination, locked against other downloads to the same destination.
 
-    ``close`` must be called after ``open``, also when ``open`` raises or is interrupted.
+    ``close`` must be called after ``open``, even if ``open`` raises or is interrupted.
     """
 
     def __init__(self, target: Path, task_id: str) -> None:
@@ -113,12 +112,12 @@ class PartFile:
         self._path, self._metadata_path = _part_paths(target)
         #: Bytes in the part.
         self.size = 0
-        #: What the part is a part of, or None.
+        #: Metadata of the file of which this is a part, or None if it cannot be resumed.
         self.metadata: ResumeMetadata | None = None
 
     def open(self, *, resume: bool) -> None:
-        """Open and lock the part; with ``resume``, keep the bytes of an earlier download."""
-        with _translated(self._target):
+        """Open and lock the part; with ``resume``, keep the bytes of an earlier download if it has metadata."""
+        with _os_errors_translated(self._target):
             self._fd = _open_locked(self._path, self._target)
             self.size = os.fstat(self._fd).st_size
             self.metadata = self._load_metadata() if resume and self.size else None
@@ -127,32 +126,32 @@ class PartFile:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every byte of the file is in the part."""
+        """Whether the part holds the whole file."""
         return self.metadata is not None and self.size == self.metadata.total
 
     def restart(self) -> None:
         """Discard the part."""
-        with _translated(self._target):
+        with _os_errors_translated(self._target):
             self.metadata, self.size = None, 0
             self._metadata_path.unlink(missing_ok=True)
             os.ftruncate(self._fd, 0)
 
     def start_body(self, save: SaveBody) -> None:
-        """Get ready for a body that starts at ``save.offset``."""
+        """Prepare for a body that starts at ``save.offset``."""
         if save.offset == 0:
             self.restart()
-        with _translated(self._target):
+        with _os_errors_translated(self._target):
             os.lseek(self._fd, save.offset, os.SEEK_SET)
             if save.validator and save.total is not None:
                 metadata = ResumeMetadata(self._task_id, save.validator, save.total)
-                # What is there already is not risked: a disk may be full.
+                # Equal metadata is not written again, because the disk may be full.
                 if metadata != self.metadata:
                     _write_private(self._metadata_path, json.dumps(asdict(metadata)))
                     self.metadata = metadata
 
     def write(self, chunk: bytes) -> None:
         """Append bytes."""
-        with _translated(self._target):
+        with _os_errors_translated(self._target):
             view = memoryview(chunk)
             while view:
                 written = os.write(self._fd, view)
@@ -160,25 +159,25 @@ class PartFile:
                 view = view[written:]
 
     def has_complete_boxes(self) -> bool:
-        """Whether the boxes of an MP4 file, which say how long they are, fill the part; True for any other file."""
-        with _translated(self._target):
-            at, head = 0, self._peek(0)
+        """Whether the boxes of an MP4 file end within the part; True for any other file."""
+        with _os_errors_translated(self._target):
+            at, head = 0, self._read_box_head(0)
             if not sniffing.is_mp4(head):
                 return True
             for _ in range(MAX_BOXES):
                 at = sniffing.next_box(head, at, self.size)
                 if at >= self.size:
                     break
-                head = self._peek(at)
+                head = self._read_box_head(at)
             return at <= self.size
 
-    def _peek(self, at: int) -> bytes:
+    def _read_box_head(self, at: int) -> bytes:
         os.lseek(self._fd, at, os.SEEK_SET)
         return os.read(self._fd, sniffing.BOX_HEAD)
 
     def commit(self, *, overwrite: bool) -> Path:
-        """Sync the part to disk and give it the final name, in one step that cannot be seen half done."""
-        with _translated(self._target):
+        """Sync the part to disk and rename it atomically to the destination."""
+        with _os_errors_translated(self._target):
             os.fsync(self._fd)
             if overwrite:
                 self._path.replace(self._target)
@@ -189,10 +188,10 @@ class PartFile:
         return self._target
 
     def close(self) -> None:
-        """Unlock and close; an empty part is removed, any other is kept for the next run."""
+        """Unlock and close the part; an empty one is removed, any other is kept for the next download."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            # Nothing depends on it any more: what was published is synced, and a part is judged by its size.
+            # Errors have no effect: a committed file is synced, and the next download reads the size of the part.
             with suppress(OSError):
                 if self.size == 0 and self.metadata is None:
                     self._path.unlink()
@@ -204,37 +203,37 @@ class PartFile:
             metadata = parse_metadata(_read_small(self._metadata_path).decode())
         except ValueError:
             return None
-        except OSError as problem:
-            if problem.errno in _NOT_METADATA:
+        except OSError as error:
+            if error.errno in _NOT_METADATA:
                 return None
-            raise  # The part is kept until the metadata can be read again.
+            raise  # The part is kept until its metadata can be read again.
         return metadata if metadata is not None and metadata.task_id == self._task_id else None
 
 
 def _part_paths(target: Path) -> tuple[Path, Path]:
-    """Where the part and its metadata are, always the same for a target, and other than for any other."""
+    """Return the paths of the part and of its metadata, which are unique to a target."""
     stem = target.name
     if len(os.fsencode(stem + _METADATA)) > MAX_NAME:
-        mark = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}"
-        # By characters: half of one is no name on every system.
-        while len(os.fsencode(stem + mark + _METADATA)) > MAX_NAME:
+        digest = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}"
+        # By characters: some file systems reject an incomplete one.
+        while len(os.fsencode(stem + digest + _METADATA)) > MAX_NAME:
             stem = stem[:-1]
-        stem += mark
+        stem += digest
     return target.with_name(stem + _PART), target.with_name(stem + _METADATA)
 
 
 def _open_locked(path: Path, target: Path) -> int:
-    """A descriptor of the part that no other download holds."""
+    """Open and lock the part, and return its file descriptor."""
     for _ in range(MAX_RACES):
         fd = os.open(path, _OPEN_PART, 0o666)
         try:
             _lock(fd, path, target)
-            # The previous holder of the lock may have renamed or removed the file: then this is no longer the part.
+            # The previous holder of the lock may have renamed or removed the file.
             if path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path)):
                 if os.fstat(fd).st_nlink == 1:
                     return fd
-                # The same file has another name: planted, or the published video itself, when the program was killed
-                # between giving the name and taking the part's away. Writing here would write there.
+                # The file has another hard link, and writing would change that: planted by someone, or the destination
+                # itself, if the process was killed between linking the destination and unlinking the part.
                 path.unlink()
         except BaseException:
             os.close(fd)
@@ -246,7 +245,7 @@ def _open_locked(path: Path, target: Path) -> int:
 def _lock(fd: int, path: Path, target: Path) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise DownloadError(f"{str(path)!r} is not a regular file; remove it", path=str(target))
-    # Windows has no flock; there two downloads to one place are not kept apart.
+    # Windows has no flock: two downloads to one destination are not detected.
     if sys.platform != "win32":
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -255,13 +254,13 @@ def _lock(fd: int, path: Path, target: Path) -> None:
 
 
 def _link_exclusively(path: Path, target: Path) -> None:
-    """Rename, but never over a file that has appeared meanwhile."""
+    """Rename a file without replacing an existing one."""
     try:
         os.link(path, target, follow_symlinks=False)
     except FileExistsError:
         raise _target_exists(target) from None
     except OSError:
-        # No hard links on this file system. The check leaves a moment in which a file could appear.
+        # No hard links on this file system. Between this check and the rename, a file could be created.
         if os.path.lexists(target):
             raise _target_exists(target) from None
         path.replace(target)
@@ -270,9 +269,9 @@ def _link_exclusively(path: Path, target: Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """A new file: whatever has that name, a link or a pipe, is not written to."""
+    """Create a file, in place of whatever has this name: a link or a pipe is not written to."""
     path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFELY, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
     try:
         os.write(fd, text.encode())
     finally:
@@ -285,7 +284,7 @@ def _read_small(path: Path) -> bytes:
 
 
 def _sync_folder(folder: Path) -> None:
-    # Not every platform and file system can sync a folder; the rename is atomic without it.
+    # Not supported on every platform and file system; the rename is atomic without it.
     with suppress(OSError):
         fd = os.open(folder, os.O_RDONLY)
         try:

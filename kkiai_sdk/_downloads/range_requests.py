@@ -1,7 +1,7 @@
 """Range requests: the headers of a request for a file, and the next step after its response.
 
-Bytes are appended to a part only if the server proves, by a strong validator, that they continue the same file. URLs
-are checked in :mod:`kkiai_sdk._downloads.urls`, contents in :mod:`kkiai_sdk._downloads.sniffing`.
+Bytes are appended to a part only if the server proves by a strong validator that they belong to the same file. URLs are
+checked in :mod:`kkiai_sdk._downloads.urls`, contents in :mod:`kkiai_sdk._downloads.sniffing`.
 """
 
 from __future__ import annotations
@@ -21,29 +21,31 @@ from kkiai_sdk.errors import DownloadError
 if TYPE_CHECKING:
     from kkiai_sdk._responses.raw_response import RawResponse
 
-#: Failures in a row, without a byte of progress between them, after which a download gives up.
+#: Failures in a row, without progress in between, after which a download gives up.
 MAX_FAILURES = 5
-#: Characters of a file name that is made from an id.
+#: Maximum characters of a file name that is made from an id.
 MAX_NAME = 120
-#: Seconds by which a Last-Modified must be older than the response's Date to prove that bytes are the same. A file that
-#: changes twice within the second would keep its date: RFC 9110, section 8.8.2.2, asks for one second and for clocks
-#: that agree; the 60 of its forerunner, RFC 7232, section 2.2.2, need no such trust.
+#: Minimum seconds from Last-Modified to Date for a date to be a strong validator. A file that changes twice in one
+#: second keeps its date: RFC 9110, section 8.8.2.2, requires one second and synchronized clocks; the 60 seconds of its
+#: predecessor, RFC 7232, section 2.2.2, do not depend on clocks.
 DATE_AGE = 60
-#: No name at all, and names that are devices on Windows, whatever their ending.
-_NO_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+#: The empty name, and names of devices on Windows, with any extension.
+_RESERVED_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 
 @frozen
 class ResumeMetadata:
-    """Facts kept beside a part: enough to prove that more bytes belong to it, and no URL, because URLs are signed."""
+    """Metadata stored beside a part, from which it can be resumed. Without the URL, because URLs are signed."""
 
     task_id: str
+    #: A strong ETag or a Last-Modified.
     validator: str
+    #: Bytes of the whole file.
     total: int
 
 
 def parse_metadata(text: str) -> ResumeMetadata | None:
-    """Return the metadata in a sidecar, or None for anything else."""
+    """Return the resume metadata in a text, or None if there is none."""
     try:
         metadata = ResumeMetadata(**parse_leniently(text))
         types = {type(metadata.task_id), type(metadata.validator)}, type(metadata.total)
@@ -61,7 +63,7 @@ class SaveBody:
     offset: int
     #: Bytes of the whole file, or None if the server does not say.
     total: int | None
-    #: Proves later that the file is the same; None if nothing does.
+    #: The strong validator of the file, or None without one.
     validator: str | None
 
 
@@ -74,21 +76,21 @@ class FollowRedirect:
 
 @frozen
 class Restart:
-    """Discard the part, which does not fit the server's file, and request the whole file."""
+    """Discard the part, which does not match the server's file, and request the whole file."""
 
 
 @frozen
 class RefreshURL:
-    """Query the task for a fresh URL: this one has expired."""
+    """Query the task for a new URL: this one has expired."""
 
 
 @frozen
 class Failed:
-    """The request failed; ``transient`` says whether another try may succeed."""
+    """The request failed; if ``transient``, a retry may succeed."""
 
     reason: str
     transient: bool
-    #: Seconds that the server asks to wait.
+    #: The server's Retry-After in seconds.
     retry_after: float = 0.0
 
 
@@ -96,13 +98,13 @@ NextStep: TypeAlias = SaveBody | FollowRedirect | Restart | RefreshURL | Failed
 
 
 def file_name(task_id: str) -> str:
-    """Return a safe file name for a task's video; the server never chooses names.
+    """Return a safe file name for a task's video, made from the id alone.
 
-    ASCII letters, digits, ``._-``; when that is not the id itself, a piece of the id's hash keeps two tasks apart, also
-    on file systems that ignore case.
+    Consists of ASCII letters, digits and ``._-``. If it differs from the id, or if the id has capitals, a part of the
+    id's hash keeps names distinct, also on file systems that ignore case.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: MAX_NAME - 20]
-    if _NO_NAME.match(safe):
+    if _RESERVED_NAME.match(safe):
         safe = f"video-{safe}".rstrip("-")
     if safe != task_id or task_id != task_id.lower():
         safe = f"{safe}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
@@ -111,7 +113,7 @@ def file_name(task_id: str) -> str:
 
 def request_headers(size: int, metadata: ResumeMetadata | None) -> dict[str, str]:
     """Return the headers of a request, given a part of ``size`` bytes."""
-    # An encoded body would falsify lengths and ranges.
+    # Lengths and ranges of an encoded body would not be those of the file.
     headers = {"Accept": "video/*, application/octet-stream;q=0.9, */*;q=0.1", "Accept-Encoding": "identity"}
     if size and metadata is not None and size < metadata.total:
         headers |= {"Range": f"bytes={size}-", "If-Range": metadata.validator}
@@ -124,9 +126,9 @@ def next_step(
     """Return the step after a response, given a part of ``size`` bytes; ``wall_clock`` is in epoch seconds."""
     status = response.status
     if status in REDIRECTS:
-        location = _get(response, "location")
+        location = _header(response, "location")
         missing = Failed("redirect without a Location header", transient=False)
-        return FollowRedirect(_joined(url, location)) if location else missing
+        return FollowRedirect(_join(url, location)) if location else missing
     if status in {401, 403, 404, 410}:
         return RefreshURL()
     if status == 416:
@@ -134,44 +136,44 @@ def next_step(
     if status not in {200, 206}:
         wait = parse_retry_after(response.headers, wall_clock) or 0.0
         return Failed(f"HTTP {status}", transient=status >= 500 or status in {408, 425, 429}, retry_after=wait)
-    if _get(response, "content-encoding") not in {"", "identity"}:
+    if _header(response, "content-encoding") not in {"", "identity"}:
         return Failed("the server compressed the file although it was asked not to", transient=False)
     return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
 
 
 def has_framing(response: RawResponse) -> bool:
-    """Whether the end of the body can be told from a broken connection."""
-    framed = _get(response, "content-length") or "chunked" in _get(response, "transfer-encoding").lower()
+    """Whether the end of the body can be distinguished from a closed connection."""
+    framed = _header(response, "content-length") or "chunked" in _header(response, "transfer-encoding").lower()
     return bool(framed) or not response.http_version.startswith("HTTP/1")
 
 
-def _get(response: RawResponse, name: str) -> str:
+def _header(response: RawResponse, name: str) -> str:
     return response.header(name) or ""
 
 
-def _joined(url: str, location: str) -> str:
+def _join(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        # The check of the next URL refuses it and says why.
+        # Rejected with a reason by the check of the next URL.
         return location
 
 
 def _whole_file(response: RawResponse) -> SaveBody:
-    return SaveBody(0, _integer(_get(response, "content-length")), _validator(response))
+    return SaveBody(0, _integer(_header(response, "content-length")), _validator(response))
 
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 def _check_range(response: RawResponse, size: int, metadata: ResumeMetadata | None) -> NextStep:
-    match = _CONTENT_RANGE.fullmatch(_get(response, "content-range"))
+    match = _CONTENT_RANGE.fullmatch(_header(response, "content-range"))
     if match is None:
         return Restart()
     first, last, total = map(int, match.groups())
     if metadata is None and (first, last) == (0, total - 1):
-        # No range was asked for, and this one is the whole file: some caches answer so, and a client goes by what
-        # Content-Range says is enclosed (RFC 9110, section 15.3.7).
+        # A range of the whole file, although none was requested, as some caches send it; Content-Range determines what
+        # is enclosed (RFC 9110, section 15.3.7).
         return SaveBody(0, total, _validator(response))
     if metadata is None or (first, last, total) != (size, metadata.total - 1, metadata.total):
         return Restart()
@@ -180,22 +182,22 @@ def _check_range(response: RawResponse, size: int, metadata: ResumeMetadata | No
 
 
 def _contradicts(response: RawResponse, validator: str) -> bool:
-    """Whether a response names another version of the file than ``validator``; a 206 may name none at all."""
-    tag, date = _get(response, "etag"), _get(response, "last-modified")
+    """Whether a response names another version of the file than ``validator``; a 206 may name none."""
+    tag, date = _header(response, "etag"), _header(response, "last-modified")
     if is_strong(validator):
         return bool(tag) and tag.removeprefix("W/") != validator
     return bool(tag) or date not in {"", validator}
 
 
 def _validator(response: RawResponse) -> str | None:
-    """Return the validator of the file: a strong entity tag, or a date that is as good as one.
+    """Return the strong validator of the file: an entity tag, or a date that is old enough.
 
-    A date counts only where there is no entity tag at all, as RFC 9110, section 13.1.5, has it for If-Range.
+    A date is used only without any entity tag, as RFC 9110, section 13.1.5, requires for If-Range.
     """
-    if tag := _get(response, "etag"):
+    if tag := _header(response, "etag"):
         return tag if is_strong(tag) else None
-    changed, now = (_date(_get(response, name)) for name in ("last-modified", "date"))
-    return _get(response, "last-modified") if changed and now and now - changed >= DATE_AGE else None
+    changed, now = (_date(_header(response, name)) for name in ("last-modified", "date"))
+    return _header(response, "last-modified") if changed and now and now - changed >= DATE_AGE else None
 
 
 def _is_validator(text: str) -> bool:
@@ -203,11 +205,11 @@ def _is_validator(text: str) -> bool:
 
 
 def is_strong(tag: str) -> bool:
-    """Whether an entity tag is a strong one."""
+    """Whether an entity tag is strong."""
     return re.fullmatch(r'"[\x21\x23-\x7e]{1,512}"', tag) is not None
 
 
-# The one form that servers may still send.
+# The only format of dates that servers may generate (RFC 9110, section 5.6.7).
 _IMF_DATE = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
 
 
@@ -224,6 +226,6 @@ def _integer(text: str) -> int | None:
 
 
 def check_size(expected: int | None, max_bytes: int | None, url: str | None = None) -> None:
-    """Raise DownloadError for a file that is larger than the caller permits."""
+    """Raise DownloadError for a file of more than ``max_bytes``."""
     if max_bytes is not None and expected is not None and expected > max_bytes:
         raise DownloadError(f"the video has {expected} bytes, more than max_bytes={max_bytes}", url=url)

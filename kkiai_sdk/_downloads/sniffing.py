@@ -1,4 +1,4 @@
-"""Recognizes videos by the media type that the server names and by their first bytes."""
+"""Recognizes videos by media type and first bytes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kkiai_sdk.errors import NotAVideoError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Bytes from the start of a file by which it is recognised.
-SNIFF = 512
+#: Number of first bytes by which a file is recognized.
+SNIFF_SIZE = 512
 
 #: Signatures of video formats: offset and bytes.
-_VIDEOS: Sequence[tuple[int, bytes]] = (
+_VIDEO_SIGNATURES: Sequence[tuple[int, bytes]] = (
     (4, b"ftyp"),
     (4, b"styp"),
     (4, b"moov"),
@@ -28,8 +28,8 @@ _VIDEOS: Sequence[tuple[int, bytes]] = (
     (0, b"FLV\x01"),
     (0, b"\x00\x00\x01\xba"),
 )
-#: Signatures of files that are served in place of a video: pictures, archives, documents.
-_OTHERS: Sequence[tuple[int, bytes]] = (
+#: Signatures of files that servers send instead of a video: images, archives, documents.
+_OTHER_SIGNATURES: Sequence[tuple[int, bytes]] = (
     (0, b"\x89PNG"),
     (0, b"\xff\xd8\xff"),
     (0, b"GIF8"),
@@ -37,7 +37,7 @@ _OTHERS: Sequence[tuple[int, bytes]] = (
     (0, b"PK\x03\x04"),
     (0, b"\x1f\x8b"),
     (0, b"%PDF"),
-    # Text in UTF-16, by its byte order mark.
+    # Byte order marks of UTF-16.
     (0, b"\xff\xfe"),
     (0, b"\xfe\xff"),
 )
@@ -48,23 +48,23 @@ _BINARY_TYPES = frozenset(
 
 def check_video(content_type: str, beginning: bytes, url: str) -> None:
     """Raise NotAVideoError if the media type and the first bytes are not those of a video."""
-    kind = content_type.split(";", maxsplit=1)[0].strip().lower()
+    media_type = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not beginning:
         raise NotAVideoError("the server sent an empty file instead of a video", url=url)
-    if _begins(beginning, _VIDEOS):
+    if _matches(beginning, _VIDEO_SIGNATURES):
         return
-    plausible = kind.startswith("video/") or kind in _BINARY_TYPES
-    if not plausible or _begins(beginning, _OTHERS) or _is_text(beginning):
-        what = _redaction.message(kind, 60) or "something else"
-        raise NotAVideoError(f"the server sent {what} instead of a video", url=url)
+    plausible = media_type.startswith("video/") or media_type in _BINARY_TYPES
+    if not plausible or _matches(beginning, _OTHER_SIGNATURES) or _is_text(beginning):
+        content = _redaction.message(media_type, 60) or "something else"
+        raise NotAVideoError(f"the server sent {content} instead of a video", url=url)
 
 
-def _begins(beginning: bytes, formats: Sequence[tuple[int, bytes]]) -> bool:
-    return any(beginning.startswith(magic, offset) for offset, magic in formats)
+def _matches(beginning: bytes, signatures: Sequence[tuple[int, bytes]]) -> bool:
+    return any(beginning.startswith(magic, offset) for offset, magic in signatures)
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Whether this reads as text in UTF-8; a character cut off at the end counts as read."""
+    """Whether this is UTF-8 text without NUL, the last character possibly incomplete."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(beginning)
     except UnicodeDecodeError:
@@ -72,20 +72,20 @@ def _is_text(beginning: bytes) -> bool:
     return b"\0" not in beginning
 
 
-#: Bytes of the longest head of a box of an MP4 file.
+#: Maximum bytes of the header of a box in an MP4 file.
 BOX_HEAD = 16
 
 
 def is_mp4(beginning: bytes) -> bool:
-    """Whether a file is an MP4 whose boxes can be added up."""
+    """Whether a file is an MP4 file, whose boxes can be walked by :func:`next_box`."""
     return beginning.startswith(b"ftyp", 4)
 
 
 def next_box(head: bytes, at: int, size: int) -> int:
-    """Return the end of the box at offset ``at`` of an MP4 file of ``size`` bytes; ``head`` is its beginning.
+    """Return the end of the box at offset ``at`` of an MP4 file of ``size`` bytes, from ``head``, its first bytes.
 
-    The last box of a whole file ends with it. An invalid box, or one that extends beyond the file, ends behind it. The
-    lengths are those of ISO/IEC 14496-12, section 4.2.
+    The last box of a complete file ends at ``size``. An invalid box, or one that extends beyond the file, ends after
+    ``size``. Lengths are defined in ISO/IEC 14496-12, section 4.2.
     """
     length = int.from_bytes(head[:4], "big")
     if length == 0 and len(head) >= 8:

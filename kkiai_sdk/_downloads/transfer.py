@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Transfer:
-    """Performs effects with at most one response open; closes it at the end."""
+    """Performs effects with at most one open response, and closes it at the end."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._response: FileResponse | None = None
 
-    def perform(self, effect: Effect, otherwise: Callable[[Effect], Any]) -> Any:
-        """Perform an effect of a download; pass any other on to ``otherwise``."""
+    def perform(self, effect: Effect, fallback: Callable[[Effect], Any]) -> Any:
+        """Perform an effect of a download; pass any other on to ``fallback``."""
         if isinstance(effect, RunBlocking):
             return effect.function()
         if isinstance(effect, WriteBody):
             return self._write(effect)
-        # A response that is not read any more must not occupy its connection meanwhile.
+        # A response that is no longer read must not occupy its connection.
         self.close()
-        return self._open(effect) if isinstance(effect, OpenDownload) else otherwise(effect)
+        return self._open(effect) if isinstance(effect, OpenDownload) else fallback(effect)
 
     def _open(self, effect: OpenDownload) -> RawResponse | APIError:
         try:

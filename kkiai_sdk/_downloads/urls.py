@@ -1,7 +1,7 @@
 """Validates server-supplied URLs (SSRF) and decides whether the key is sent.
 
-The key goes to the gateway's own origin and nowhere else. A URL must be http(s), without credentials, and must not
-point into private address space unless it shares the gateway's host.
+The key is sent to the gateway's own origin only. A URL must be http(s), without credentials, and must not point into
+private address space unless it has the gateway's host.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
-#: Addresses that are not on the public internet, by the special-purpose address registries of IANA (RFC 6890 and its
-#: updates). A table of our own: Python's ``is_global`` changes between patch releases, and calls multicast global.
+#: Addresses that are not on the public internet, from the special-purpose address registries of IANA (RFC 6890 and its
+#: updates). Not Python's ``is_global``, which differs between patch releases and includes multicast.
 _IPV4_REFUSED = (
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private use"),
@@ -40,8 +40,8 @@ _IPV4_REFUSED = (
     ("224.0.0.0/4", "multicast"),
     ("240.0.0.0/4", "reserved, and broadcast"),
 )
-#: Of IPv6 only this is given to the public so far; outside lie loopback, unique local, link local, site local,
-#: multicast, discard-only, segment routing, and NAT64 and the other forms that hold an IPv4 address.
+#: The only public part of IPv6 so far. Outside of it are loopback, unique local, link local, site local, multicast,
+#: discard-only, segment routing, and NAT64 and other forms that hold an IPv4 address.
 _IPV6_PUBLIC = ipaddress.IPv6Network("2000::/3")
 _IPV6_REFUSED = (
     ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID"),
@@ -58,14 +58,14 @@ class AllowedURL:
     """A URL that may be fetched."""
 
     url: str
-    #: Whether it is on the gateway's own origin, to which the key is sent.
+    #: Whether to send the key: the URL has the gateway's origin.
     with_key: bool
 
 
 def check_url(url: str, base_url: str, *, came_from: str | None = None) -> AllowedURL:
-    """Return the URL as one that may be fetched. Raises UnsafeURLError.
+    """Return a URL that may be fetched. Raises UnsafeURLError.
 
-    ``came_from`` is the URL that redirected here.
+    ``came_from`` is the URL that redirected to this one.
     """
     try:
         parts, gateway = urlsplit(url), urlsplit(base_url)
@@ -73,15 +73,15 @@ def check_url(url: str, base_url: str, *, came_from: str | None = None) -> Allow
     except ValueError:
         problem = "is not a valid URL"
     if problem:
-        shown = _redaction.display_url(url)
-        raise UnsafeURLError(f"the video URL {shown!r} was not fetched: it {problem}", url=shown)
+        display_url = _redaction.display_url(url)
+        raise UnsafeURLError(f"the video URL {display_url!r} was not fetched: it {problem}", url=display_url)
     return AllowedURL(url, with_key=origin(parts) == origin(gateway))
 
 
 def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str | None) -> str | None:
     host = parts.hostname or ""
     port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
-    elsewhere = host != gateway.hostname
+    is_other_host = host != gateway.hostname
     downgraded = urlsplit(came_from or "").scheme == "https" and parts.scheme == "http"
     problems = (
         (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
@@ -89,32 +89,32 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
         (not _validators.is_host(host), "names no host in plain ASCII"),
         (parts.username is not None or parts.password is not None, "holds a user name or password"),
         (downgraded, "is a redirect from https to http"),
-        (elsewhere and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
-        (elsewhere and is_private_host(host), "points into private address space"),
+        (is_other_host and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
+        (is_other_host and is_private_host(host), "points into private address space"),
     )
     return next((text for applies, text in problems if applies), None)
 
 
 def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port, by which it is decided whether the key may be sent."""
+    """Return the origin of a URL: scheme, host and port."""
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def is_private_host(host: str) -> bool:
-    """Whether a host, by its spelling alone, is not on the public internet."""
+    """Whether a host is not on the public internet, as far as its name tells without resolving it."""
     name = host.rstrip(".").lower()
     if name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
         return True
     try:
         address = ipaddress.ip_address(name.split("%")[0])
     except ValueError:
-        # 127.1, 0x7f.1 and 0177.0.0.1 are addresses to some resolvers: no public name ends in a number.
+        # Some resolvers take 127.1, 0x7f.1 and 0177.0.0.1 for addresses; no public name ends in a number.
         return bool(re.fullmatch(r"(?:\d+|0x[0-9a-f]*)", name.rsplit(".", 1)[-1]))
     return is_private_address(address)
 
 
 def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether nothing is fetched from an address that a server names."""
+    """Whether an address is not on the public internet."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_private_address(address.ipv4_mapped)
@@ -124,14 +124,13 @@ def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -
 
 
 def check_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
-    """Raise UnsafeURLError if any address of a file's host is not on the public internet.
+    """Raise UnsafeURLError if any address of a file host is not on the public internet.
 
-    All are checked, because the server must not choose to which of several a connection goes. The gateway's own host
-    may have any address.
+    All addresses are checked, because any of them may be connected to. The gateway's own host may have any address.
     """
     if host == urlsplit(base_url).hostname:
         return
-    inside = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
-    if inside is not None:
-        place = _redaction.message(host, 200)
-        raise UnsafeURLError(f"nothing was fetched from {place!r}: it resolves to {inside}, in private address space")
+    private = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
+    if private is not None:
+        name = _redaction.message(host, 200)
+        raise UnsafeURLError(f"nothing was fetched from {name!r}: it resolves to {private}, in private address space")
