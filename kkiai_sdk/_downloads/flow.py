@@ -178,7 +178,7 @@ class _Download:
         """Query the task for a new URL, once."""
         if self._is_refreshed:
             url = self._display_url
-            raise DownloadError(f"{url} is refused, and so was the earlier URL of the same task", url=url)
+            raise DownloadError(f"{url} is refused, and so is the fresh URL of the same task", url=url)
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 

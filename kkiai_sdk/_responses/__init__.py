@@ -1,1 +1,1 @@
-"""Pure readers of answers: tasks and errors."""
+"""Parsers of responses: tasks and errors. Pure, without I/O."""

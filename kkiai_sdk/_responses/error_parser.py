@@ -1,8 +1,8 @@
-"""From a response to a typed error, or to the JSON object of a good answer.
+"""Converts a response to a typed error, or to the JSON object of a success.
 
-Classification goes by HTTP status, ``code`` and ``type``; text is the last resort, because it is translated, reworded
-and sometimes wrong ("please slow down" for an empty account). A new gateway's error is a row of :data:`CODE_RULES`, or
-of :data:`TEXT_RULES` when there is nothing but text.
+Errors are classified by HTTP status, ``code`` and ``type``, and by text only as the last resort, because it is
+translated, reworded and sometimes wrong ("please slow down" for an empty account). For a new error, add a row to
+:data:`CODE_RULES`, or to :data:`TEXT_RULES` if it has nothing but text.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from kkiai_sdk._responses.task_parser import has_success_code, is_about_task, la
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Bytes of a query's answer at most; real ones have a few thousand.
+#: Maximum bytes of the response to a query; real ones have a few thousand.
 MAX_BODY = 1 << 20
-#: Bytes of an error body that are read.
+#: Maximum bytes of an error body.
 MAX_ERROR_BODY = 1 << 20
-#: Characters of a body that is not JSON that an error keeps.
+#: Maximum characters of a body other than JSON that an error keeps.
 MAX_TEXT_BODY = 2000
-#: How many times JSON may be packed as text inside ``message``: a gateway behind a gateway behind a gateway.
+#: Maximum levels of JSON nested as text inside ``message``, one for each gateway behind a gateway.
 MAX_NESTED = 3
 
 
@@ -42,23 +42,23 @@ class ErrorFields:
 
 @frozen
 class Rule:
-    """Assigns an error class to codes, types or texts of gateways. The first rule that matches decides."""
+    """Assigns an error class to codes, types or texts of gateways. The first matching rule counts."""
 
     error: type[errors.APIStatusError]
     transient: bool
     #: Codes or types, in lower case.
     words: frozenset[str] = frozenset()
-    #: A pattern to be found in the message. Compiled on demand: most programs never see such a response.
+    #: A pattern to search for in the message, compiled on demand because it is rarely needed.
     text: str = ""
-    #: HTTP statuses under which it counts; empty for all.
+    #: HTTP statuses to which the rule applies; empty for all.
     statuses: frozenset[int] = frozenset()
 
     def matches(self, status: int, fields: ErrorFields) -> bool:
         """Whether the rule applies to a response with this status and these fields."""
         if self.statuses and status not in self.statuses:
             return False
-        said = {(fields.code or "").lower(), (fields.type or "").lower()}
-        return bool(self.words & said) or bool(self.text and re.search(self.text, fields.message))
+        codes = {(fields.code or "").lower(), (fields.type or "").lower()}
+        return bool(self.words & codes) or bool(self.text and re.search(self.text, fields.message))
 
 
 CODE_RULES: Sequence[Rule] = (
@@ -69,7 +69,7 @@ CODE_RULES: Sequence[Rule] = (
         words=frozenset({"insufficient_user_quota", "insufficient_quota", "quota_not_enough", "quota_exceeded"}),
     ),
     Rule(errors.ServerError, True, words=frozenset({"upstream_load_saturated"})),
-    # "No available channel for this model": permanent for this key, unlike every other 503.
+    # "No available channel for this model": permanent for the key, unlike any other 503.
     Rule(errors.ServerError, False, words=frozenset({"model_not_found"}), statuses=frozenset({503})),
 )
 TEXT_RULES: Sequence[Rule] = (
@@ -100,11 +100,11 @@ STATUS_ERRORS: Mapping[int, type[errors.APIStatusError]] = {
     422: errors.UnprocessableEntityError,
     429: errors.RateLimitError,
 }
-#: 501 and 505 are about the abilities of the server; every other 5xx is transient.
+#: 501 and 505 mean that the server lacks a feature; every other 5xx is transient.
 PERMANENT_5XX = frozenset({501, 505})
 TRANSIENT_4XX = frozenset({408, 409, 425, 429})
 
-#: Advice at the end of messages.
+#: Hints appended to messages.
 HINTS: Mapping[type[errors.APIStatusError], str] = {
     errors.AuthenticationError: "check the API key (KKIAI_API_KEY)",
     errors.QuotaExceededError: "the account or the key is out of quota: top it up",
@@ -123,10 +123,10 @@ _TITLE = r"(?i)<title[^>]{0,200}>([^<]{1,300})"
 
 
 def read_status(response: RawResponse, secret: str | None = None, wall_clock: float = 0.0) -> errors.APIError | None:
-    """Return the error that a response is by its status, or None for a success whose body is whole.
+    """Return the error of a response, judged by its status, or None for a success with a complete body.
 
-    ``secret`` is removed from everything that the error repeats; ``wall_clock`` (epoch seconds) is the time from which
-    a ``Retry-After`` date is measured when the server sent no ``Date``.
+    ``secret`` is redacted in the error; ``wall_clock`` (epoch seconds) is compared with a ``Retry-After`` date if the
+    server sent no ``Date``.
     """
     if response.is_success:
         return _unreadable(ErrorResponse(response, secret, wall_clock), response.problem) if response.problem else None
@@ -136,7 +136,7 @@ def read_status(response: RawResponse, secret: str | None = None, wall_clock: fl
 def read_query(
     response: RawResponse, secret: str | None = None, wall_clock: float = 0.0
 ) -> dict[str, Any] | errors.APIError:
-    """Return the JSON object that answers a query, or the error that the response is; see :func:`read_status`."""
+    """Return the JSON object in the response to a query, or the error of the response; see :func:`read_status`."""
     if not response.is_success:
         return _status_error(ErrorResponse(response, secret, wall_clock))
     if response.problem:
@@ -149,7 +149,7 @@ def read_query(
 
 
 def is_error_object(parsed: Mapping[str, Any]) -> bool:
-    """Whether an object under a success status says that the query failed."""
+    """Whether the body of a success status reports that the query failed."""
     if parsed.get("success") is False:
         return True
     if any(map(is_about_task, layers_of(parsed))):
@@ -160,7 +160,7 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:
-    """Return the error class for a status and the fields of the body, and whether the error is transient."""
+    """Return the error class for a status and the fields of a body, and whether the error is transient."""
     for rule in (*CODE_RULES, *TEXT_RULES):
         if rule.matches(status, fields):
             return rule.error, rule.transient
@@ -170,7 +170,7 @@ def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusErr
 
 
 def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
-    """Return code, type and message of an error body of any form, also of JSON that is packed inside the message."""
+    """Return code, type and message of an error body of any form, also from JSON nested inside the message."""
     if not isinstance(body, dict):
         return ErrorFields()
     error = body.get("error")
@@ -178,7 +178,7 @@ def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
     message = _first_text(
         error, *(members.get(key) for key in ("message", "localized_message", "message_zh", "msg", "detail"))
     )
-    fields = ErrorFields(_word(members.get("code")), _word(members.get("type")), message)
+    fields = ErrorFields(_code(members.get("code")), _code(members.get("type")), message)
     if depth and message.lstrip().startswith("{"):
         inner = read_fields(parse_leniently(message), depth - 1)
         return ErrorFields(inner.code or fields.code, inner.type or fields.type, inner.message or message)
@@ -186,18 +186,18 @@ def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
 
 
 class ErrorResponse:
-    """A response that is an error: its fields, and its text without keys."""
+    """An error response: its fields, and its text with keys redacted."""
 
     def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
         self.status = response.status
         text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
-        document = parse_leniently(text)
-        #: For classification only: redaction can change a code, and JSON can hide a key behind escapes.
-        self.fields = read_fields(document)
-        self.shown = ErrorFields(
+        parsed = parse_leniently(text)
+        #: For classification only: redaction can change a code. Parsed first, because JSON escapes can hide a key.
+        self.fields = read_fields(parsed)
+        self.redacted = ErrorFields(
             *_redaction.redact_all([self.fields.code, self.fields.type, self.fields.message], secret)
         )
-        self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(document, secret)
+        self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(parsed, secret)
         self.location = _redaction.redact(response.header("location") or "", secret)
         self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
         match = re.search(_REQUEST_ID, self.fields.message)
@@ -209,11 +209,11 @@ class ErrorResponse:
 
     @property
     def server_message(self) -> str:
-        """The message of the gateway in one line."""
-        title = re.search(_TITLE, self.text[:4096]) if self.is_html else None
-        text = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
+        """The message of the gateway on one line."""
+        fields, title = self.redacted, re.search(_TITLE, self.text[:4096]) if self.is_html else None
+        text = fields.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
         line = _redaction.message(text) or ("a web page" if self.is_html else "no reason given")
-        return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
+        return f"{line} [{fields.code}]" if fields.code and fields.code not in line else line
 
 
 def _status_error(response: ErrorResponse) -> errors.APIStatusError:
@@ -228,8 +228,8 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
     return error(
         f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
         status_code=response.status,
-        code=response.shown.code,
-        type=response.shown.type,
+        code=response.redacted.code,
+        type=response.redacted.type,
         body=response.text[:MAX_TEXT_BODY] if response.body is None else response.body,
         transient=transient,
         **response.common,
@@ -255,7 +255,7 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
     return errors.APIResponseError(
         f"HTTP {response.status} {problem}",
         status_code=response.status,
-        code=response.shown.code,
+        code=response.redacted.code,
         body_snippet=_redaction.snippet(response.text),
         transient=transient,
         **response.common,
@@ -273,8 +273,8 @@ def _first_text(*values: object) -> str:
     return next((value for value in values if isinstance(value, str) and value.strip()), "")
 
 
-def _word(value: object) -> str | None:
-    """Return a code or type as text; numbers are codes too, empty ones are none."""
+def _code(value: object) -> str | None:
+    """Return a code or type as text, or None if it is empty or neither text nor an integer."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)[:100]
     return _redaction.message(value, 100) or None if isinstance(value, str) else None

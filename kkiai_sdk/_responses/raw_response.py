@@ -15,25 +15,25 @@ from kkiai_sdk import _redaction
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Redirects that one request follows.
+#: Maximum redirects that one request follows.
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: Members that a packed body may have; real ones have one. Each costs a copy of the rest.
+#: Maximum members of a compressed body, for each of which the rest is copied; real bodies have one.
 MAX_MEMBERS = 16
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
-# Plain ASCII digits with at most one point: str.isdigit() and float() accept far more than HTTP means.
+# ASCII digits with at most one decimal point: str.isdigit() and float() accept more than HTTP permits.
 _SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
 
 
 @frozen
 class RawResponse:
-    """The status, the headers and the body of a response."""
+    """The status, headers and body of a response."""
 
     status: int
-    #: Names in lower case, in order, repeated as on the wire. Like the body, not in the repr: servers echo keys.
+    #: Pairs of lower-case name and value, in order of receipt. Like the body, not in the repr: servers repeat keys.
     headers: Sequence[tuple[str, str]] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    #: Why the body is not whole, or None.
+    #: The reason why the body is incomplete or cannot be decoded, or None.
     problem: str | None = None
     http_version: str = "HTTP/1.1"
 
@@ -50,7 +50,7 @@ class RawResponse:
         return None
 
     def decoded(self, limit: int) -> RawResponse:
-        """Return the response with its body decoded, of at most ``limit`` bytes; otherwise ``problem`` is set."""
+        """Return the response with a decoded body. ``problem`` is set if this fails or exceeds ``limit`` bytes."""
         coding = self.header("content-encoding")
         if not coding and len(self.body) <= limit:
             return self
@@ -72,15 +72,15 @@ class RawResponse:
 
 
 def parse_retry_after(headers: Sequence[tuple[str, str]], wall_clock: float) -> float | None:
-    """Return the seconds that the server asks to wait, or None if it does not or cannot be understood.
+    """Return the Retry-After of a response in seconds, or None if there is none or it cannot be parsed.
 
-    Understands ``retry-after-ms``, and ``Retry-After`` as seconds or as an HTTP date, which counts from the response's
-    own ``Date`` so that a wrong local clock does no harm. Of several the longest counts.
+    Reads ``retry-after-ms``, and ``Retry-After`` as seconds or as an HTTP date. A date is compared with the ``Date`` of
+    the response, else with ``wall_clock`` (epoch seconds). Of several values the longest counts.
     """
-    return max(_waits(headers, wall_clock), default=None)
+    return max(_retry_after_values(headers, wall_clock), default=None)
 
 
-def _waits(headers: Sequence[tuple[str, str]], wall_clock: float) -> Iterator[float]:
+def _retry_after_values(headers: Sequence[tuple[str, str]], wall_clock: float) -> Iterator[float]:
     for name, value in headers:
         number = _SECONDS.fullmatch(value) if name in {"retry-after", "retry-after-ms"} else None
         if number:
@@ -93,27 +93,26 @@ def _waits(headers: Sequence[tuple[str, str]], wall_clock: float) -> Iterator[fl
 def _epoch(value: str) -> float | None:
     try:
         date = parsedate_to_datetime(value)
-        # The asctime form names no zone; HTTP says that it is UTC.
+        # The asctime format has no zone; it is UTC (RFC 9110, section 5.6.7).
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 
 
 def decode_body(body: bytes, coding: str, limit: int) -> bytes:
-    """Return a body without its content coding, of which not much more than ``limit`` bytes are unpacked.
+    """Return a body without its content coding, decompressing not much more than ``limit`` bytes.
 
-    No coding was asked for, so at most one is understood; a chain of them can be nothing but an attack. Raises
-    ValueError.
+    Supports one gzip or deflate coding, although none was requested, but no chain of codings. Raises ValueError.
     """
-    kind = coding.strip().lower()
-    if kind in {"", "identity"}:
+    coding = coding.strip().lower()
+    if coding in {"", "identity"}:
         return body
-    if kind not in {"gzip", "x-gzip", "deflate"}:
-        raise ValueError(f"a body in the encoding {_redaction.message(kind, 60)}, which was not asked for")
+    if coding not in {"gzip", "x-gzip", "deflate"}:
+        raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not asked for")
     plain = b""
-    # A packed file may have several members (RFC 1952, section 2.2), each with an end of its own.
+    # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
     for _ in range(MAX_MEMBERS):
-        # 32 on top of the largest window: the format is detected from the first bytes.
+        # 32 is added to the window size to detect the format, gzip or zlib, from the header.
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
             plain += inflater.decompress(body, limit + 1 - len(plain))

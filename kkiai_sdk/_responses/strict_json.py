@@ -7,19 +7,19 @@ import math
 import re
 from typing import Any, NoReturn
 
-#: Levels of nesting at most; real answers reach six.
+#: Maximum levels of nesting; real responses have up to six.
 MAX_DEPTH = 64
 
-# A string that is never closed takes the rest: a search for its end from each quote would take quadratic time.
+# An unterminated string matches to the end; otherwise searching for its end from each quote would take quadratic time.
 _BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
-_STEP = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
-_KINDS = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}
+_DEPTH_CHANGES = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_TYPE_NAMES = {list: "a list", str: "a text", type(None): "null", bool: "a boolean"}
 
 
 def parse_json(body: bytes) -> Any:
     """Return the JSON value in a body: UTF-8, finite numbers, at most 64 levels. Raises ValueError.
 
-    Of duplicate names the last counts, as everywhere in Python.
+    Of duplicate names the last counts, as in the json module.
     """
     if not body.strip():
         raise ValueError("an empty body")
@@ -36,13 +36,13 @@ def parse_object(body: bytes) -> dict[str, Any]:
     value = parse_json(body)
     if not isinstance(value, dict):
         raise ValueError(  # noqa: TRY004 (the text is wrong, not a Python type)
-            f"JSON that is {_KINDS.get(type(value), 'a number')} where an object was expected"
+            f"JSON that is {_TYPE_NAMES.get(type(value), 'a number')} where an object was expected"
         )
     return value
 
 
 def parse_leniently(text: str) -> Any:
-    """Return the first JSON value in a text, or None. Some gateways send two in a row."""
+    """Return the first JSON value in a text, or None. Some gateways send two values."""
     if _is_deep(text.encode("utf-8", errors="replace")):
         return None
     try:
@@ -61,12 +61,12 @@ def _finite(digits: str) -> float:
 
 
 def _is_deep(body: bytes) -> bool:
-    """Whether brackets outside of strings are nested more than MAX_DEPTH levels deep, found without recursion."""
+    """Whether brackets outside of strings are nested more than MAX_DEPTH levels deep, without recursion."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0
     for bracket in _BRACKETS.finditer(body):
-        depth += _STEP.get(bracket[0], 0)
+        depth += _DEPTH_CHANGES.get(bracket[0], 0)
         if depth > MAX_DEPTH:
             return True
     return False
