@@ -69,7 +69,7 @@ class PollState:
     errors_in_row: int = 0
     task: VideoTask | None = None
     last_error: KkiaiError | None = None
-    #: Time of the first snapshot of a success without a URL, or None.
+    #: Time at which the task was first seen succeeded without a URL.
     url_missing_since: float | None = None
     end: End | None = None
 

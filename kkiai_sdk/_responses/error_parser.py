@@ -21,9 +21,9 @@ from kkiai_sdk._responses.task_parser import has_success_code, is_about_task, la
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Maximum bytes of the response to a query; real ones have a few thousand.
+#: Bytes of a query's answer at most; real ones have a few thousand.
 MAX_BODY = 1 << 20
-#: Maximum bytes of an error body.
+#: Bytes of an error body that are read.
 MAX_ERROR_BODY = 1 << 20
 #: Maximum characters of a body other than JSON that an error keeps.
 MAX_TEXT_BODY = 2000
@@ -69,7 +69,7 @@ CODE_RULES: Sequence[Rule] = (
         words=frozenset({"insufficient_user_quota", "insufficient_quota", "quota_not_enough", "quota_exceeded"}),
     ),
     Rule(errors.ServerError, True, words=frozenset({"upstream_load_saturated"})),
-    # "No available channel for this model": permanent for the key, unlike any other 503.
+    # "No available channel for this model": permanent for this key, unlike every other 503.
     Rule(errors.ServerError, False, words=frozenset({"model_not_found"}), statuses=frozenset({503})),
 )
 TEXT_RULES: Sequence[Rule] = (
@@ -149,7 +149,7 @@ def read_query(
 
 
 def is_error_object(parsed: Mapping[str, Any]) -> bool:
-    """Whether the body of a success status reports that the query failed."""
+    """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
         return True
     if any(map(is_about_task, layers_of(parsed))):
@@ -191,13 +191,13 @@ class ErrorResponse:
     def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
         self.status = response.status
         text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
-        parsed = parse_leniently(text)
-        #: For classification only: redaction can change a code. Parsed first, because JSON escapes can hide a key.
-        self.fields = read_fields(parsed)
-        self.redacted = ErrorFields(
+        document = parse_leniently(text)
+        #: For classification only: redaction can change a code, and JSON can hide a key behind escapes.
+        self.fields = read_fields(document)
+        self.shown = ErrorFields(
             *_redaction.redact_all([self.fields.code, self.fields.type, self.fields.message], secret)
         )
-        self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(parsed, secret)
+        self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(document, secret)
         self.location = _redaction.redact(response.header("location") or "", secret)
         self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
         match = re.search(_REQUEST_ID, self.fields.message)
@@ -209,11 +209,11 @@ class ErrorResponse:
 
     @property
     def server_message(self) -> str:
-        """The message of the gateway on one line."""
-        fields, title = self.redacted, re.search(_TITLE, self.text[:4096]) if self.is_html else None
-        text = fields.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
+        """The message of the gateway in one line."""
+        title = re.search(_TITLE, self.text[:4096]) if self.is_html else None
+        text = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
         line = _redaction.message(text) or ("a web page" if self.is_html else "no reason given")
-        return f"{line} [{fields.code}]" if fields.code and fields.code not in line else line
+        return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
 
 
 def _status_error(response: ErrorResponse) -> errors.APIStatusError:
@@ -228,8 +228,8 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
     return error(
         f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
         status_code=response.status,
-        code=response.redacted.code,
-        type=response.redacted.type,
+        code=response.shown.code,
+        type=response.shown.type,
         body=response.text[:MAX_TEXT_BODY] if response.body is None else response.body,
         transient=transient,
         **response.common,
@@ -255,7 +255,7 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
     return errors.APIResponseError(
         f"HTTP {response.status} {problem}",
         status_code=response.status,
-        code=response.redacted.code,
+        code=response.shown.code,
         body_snippet=_redaction.snippet(response.text),
         transient=transient,
         **response.common,
