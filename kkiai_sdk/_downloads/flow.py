@@ -79,7 +79,7 @@ def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | No
     else:
         yield from _Download(request, part, url or (yield from _fresh_url(request))).run()
     if not (yield RunBlocking(part.has_complete_boxes)):
-        log.warning("%s: the boxes of the MP4 are longer than the file: it may be incomplete", request.target)
+        log.warning("%s: the boxes of the MP4 are longer than the file: it may be cut short", request.target)
     path: Path = yield RunBlocking(partial(part.commit, overwrite=request.overwrite))
     return path
 

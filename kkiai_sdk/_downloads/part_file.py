@@ -40,10 +40,10 @@ MAX_NAME = 255
 #: Suffixes of a part and of its metadata.
 _PART, _METADATA = ".part", ".part.json"
 # O_NOFOLLOW: a symbolic link planted in place of the part must not redirect the bytes.
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_OPEN_PART = os.O_RDWR | os.O_CREAT | _NO_FOLLOW
+_COMMON_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_OPEN_PART = os.O_RDWR | os.O_CREAT | _COMMON_FLAGS
 # O_NONBLOCK: opening a pipe must not block.
-_OPEN_METADATA = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _NO_FOLLOW
+_OPEN_METADATA = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON_FLAGS
 #: Errors for missing metadata, or for a link, a folder or a device in its place.
 _NOT_METADATA = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
 #: A file renamed into this folder would replace a device of the system.
@@ -271,7 +271,7 @@ def _link_exclusively(path: Path, target: Path) -> None:
 def _write_private(path: Path, text: str) -> None:
     """Create a file, in place of whatever has this name: a link or a pipe is not written to."""
     path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON_FLAGS, 0o600)
     try:
         os.write(fd, text.encode())
     finally:

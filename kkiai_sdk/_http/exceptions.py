@@ -46,7 +46,7 @@ FAULTS: Sequence[Fault] = (
     Fault(ConnectionResetError, "reset", True, "the connection was reset"),
     Fault(BrokenPipeError, "reset", True, "the connection was reset"),
     Fault(httpx.ProxyError, "proxy", True, "the proxy did not pass the request on"),
-    Fault(httpx.RemoteProtocolError, "protocol", True, "the server broke off or does not speak HTTP"),
+    Fault(httpx.RemoteProtocolError, "protocol", True, "the server closed the connection early or does not speak HTTP"),
     Fault(httpx.NetworkError, "connection", True, "the connection failed"),
     Fault(httpx.UnsupportedProtocol, "protocol", False, "the URL has no scheme that can be fetched"),
     Fault(httpx.InvalidURL, "protocol", False, "the URL is not valid"),
@@ -107,7 +107,7 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
 def fd_limit_error(root: OSError) -> APIConnectionError:
     """Return the error for a lack of file descriptors."""
     error = APIConnectionError(
-        f"no file descriptor is left ({root.strerror}): close what is open, or raise the limit (ulimit -n)",
+        f"no file descriptor is left ({root.strerror}): close files or connections, or raise the limit (ulimit -n)",
         kind="connection",
     )
     error.__cause__ = _without_traceback(root)
