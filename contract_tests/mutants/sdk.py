@@ -53,7 +53,7 @@ MISTAKES: tuple[Mistake, ...] = (
         "errors.ServerError, status not in PERMANENT_5XX",
         "errors.ServerError, False",
     ),
-    Mistake("Retry-After is ignored", RETRY, "asked = error.retry_after or 0.0", "asked = 0.0"),
+    Mistake("Retry-After is ignored", RETRY, "retry_after = error.retry_after or 0.0", "retry_after = 0.0"),
     Mistake("an error is swallowed", RESPONSE, "return 200 <= self.status < 300", "return self.status < 500"),
     Mistake(
         "a server error is swallowed",
