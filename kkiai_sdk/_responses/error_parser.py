@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from kkiai_sdk import _redaction, errors
+from kkiai_sdk._responses.layers import has_success_code, is_about_task, layers_of, reports_task
 from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
-from kkiai_sdk._responses.task_parser import has_success_code, is_about_task, layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ def read_query(
 def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
-        return True
+        return not reports_task(parsed)
     if any(map(is_about_task, layers_of(parsed))):
         return False
     if not has_success_code(parsed):
