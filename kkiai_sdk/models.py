@@ -142,7 +142,7 @@ class VideoTask:
             values: dict[str, Any] = {name: data[name] for name in _TYPES if name in data}
             if not all(isinstance(value, _TYPES[name]) for name, value in values.items()):
                 raise ConfigurationError(_NOT_A_TASK)
-            values["more_urls"] = _texts(data.get("video_urls", ()))[1:]
+            values["more_urls"] = _texts([*data["video_urls"]] if "video_urls" in data else [])[1:]
             values["state"] = TaskState(values.get("state", TaskState.UNKNOWN))
             if values.get("failure") is not None:
                 values["failure"] = TaskFailure(**values["failure"])
@@ -151,15 +151,15 @@ class VideoTask:
             raise ConfigurationError(_NOT_A_TASK) from None
 
 
-def _texts(values: Any) -> tuple[str, ...]:
-    if not (isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)):
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
         raise ConfigurationError(_NOT_A_TASK)
     return tuple(values)
 
 
 #: Types of the members of :meth:`VideoTask.to_dict` that :meth:`VideoTask.from_dict` reads.
 _TYPES: Mapping[str, Any] = {
-    **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask)},
+    **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask) if attribute.repr},
     "id": str,
     "state": str,
     "status_update_time": int | None,

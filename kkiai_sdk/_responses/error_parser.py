@@ -21,8 +21,9 @@ from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: Bytes of a query's answer at most; real ones have a few thousand.
-MAX_BODY = 1 << 20
+#: Maximum bytes of the response to a query. Real ones have a few thousand, but pictures and videos inside of one
+#: (``data:`` URLs) have megabytes.
+MAX_BODY = 1 << 25
 #: Bytes of an error body that are read.
 MAX_ERROR_BODY = 1 << 20
 #: Maximum characters of a body other than JSON that an error keeps.
@@ -189,7 +190,7 @@ class ErrorResponse:
     """An error response: its fields, and its text with keys redacted."""
 
     def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
-        self.status = response.status
+        self.status, self.is_too_large = response.status, response.is_too_large
         text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
         document = parse_leniently(text)
         #: For classification only: redaction can change a code, and JSON can hide a key behind escapes.
@@ -248,7 +249,9 @@ def _failed_query(response: ErrorResponse) -> errors.APIError:
 def _unreadable(response: ErrorResponse, problem: str) -> errors.APIResponseError:
     if response.is_html:
         problem = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
-    return _response_error(response, f"with {problem}", transient=not response.is_html)
+    # A retry would read as much again.
+    is_final = response.is_html or response.is_too_large
+    return _response_error(response, f"with {problem}", transient=not is_final)
 
 
 def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -> errors.APIResponseError:

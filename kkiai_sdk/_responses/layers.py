@@ -44,6 +44,10 @@ _STATUS_OWNERS_WORDS = """
 _STATUS_OWNERS = frozenset(_STATUS_OWNERS_WORDS.split())
 _STATUS_FORMS = frozenset({"text", "name", "str", "label", "display", "value"})
 _STATUS_NAMES = frozenset({"status", "state", "状态", "任务状态"})
+#: Words of names for parts of a task, and for other matters with a status.
+_PARTS = frozenset(
+    {"step", "stage", "log", "event", "child", "children", "subtask", "sub", "attempt", "billing", "payment", "retry"}
+)
 #: Names of booleans that say whether a task has ended.
 DONE_NAMES = ("done", "isDone", "is_done", "finished", "isFinished", "is_finished", "completed", "is_completed")
 
@@ -161,32 +165,51 @@ def reports_task(raw: Members) -> bool:
     The task has a known status inside of the envelope, or has failed and has an id.
     """
     layers = [layer for layer in find_layers(raw) if is_about_task(layer.members)]
-    found = [(layer, status) for layer in layers if (status := _layer_status(layer, has_url=True)) is not None]
+    found = [(layer, status) for layer in layers if (status := layer_status(layer, has_url=True)) is not None]
     return any(
         status.state is not UNKNOWN if layer.path else status.state is FAILED and TASK_IDS & layer.members.keys()
         for layer, status in found
     )
 
 
-def search_layer(raw: Members, task_id: str) -> Layer | None:
-    """Return the object with a status that is nearest to the surface, or the one of several with the id of the query.
+class Found(NamedTuple):
+    """The result of a search for the object that is the task."""
 
-    Only objects under names that are about nothing else are searched.
+    layer: Layer | None
+    #: Whether several objects have a status, so that it cannot be said which is the task.
+    is_ambiguous: bool
+
+
+def search_layer(raw: Members, task_id: str, base_url: str) -> Found:
+    """Return the object with a known status that is nearest to the surface, or that has the id of the query.
+
+    After a name with an unknown word, the object needs that id, or a success its video.
     """
-    nodes = [Layer(*node) for node in walk(raw, skips=_leads_elsewhere) if isinstance(node.value, dict)]
+    nodes = (Layer(*node) for node in walk(raw, skips=_is_about_something_else) if isinstance(node.value, dict))
     found = [layer for layer in nodes if layer.path and _has_word(layer)]
     ids = {task_id, task_id.partition(":")[2]} - {""}
     asked = [layer for layer in found if any(str(layer.members.get(name)) in ids for name in TASK_IDS)]
-    nearest = [layer for layer in found if len(layer.path) == len(found[0].path)]
-    return asked[0] if len(asked) == 1 else nearest[0] if len(nearest) == 1 else None
+    if len(asked) == 1:
+        return Found(asked[0], is_ambiguous=False)
+    near = [layer for layer in found if _is_near(layer, base_url)]
+    nearest = [layer for layer in near if len(layer.path) == len(near[0].path)]
+    return Found(nearest[0] if len(nearest) == 1 else None, is_ambiguous=len(nearest) > 1)
 
 
-def _leads_elsewhere(name: str) -> bool:
-    return not video_urls.is_neutral(name)
+def _is_about_something_else(name: str) -> bool:
+    return video_urls.is_excluded(name) or not words_of(name).isdisjoint(_PARTS)
+
+
+def _is_near(layer: Layer, base_url: str) -> bool:
+    if all(video_urls.is_neutral(name) for name in layer.path if isinstance(name, str)):
+        return True
+    status = layer_status(layer, has_url=True)
+    is_success = status is not None and status.state is SUCCEEDED
+    return is_success and bool(video_urls.find_videos(layer.members, base_url))
 
 
 def _has_word(layer: Layer) -> bool:
-    status = _layer_status(layer, has_url=True)
+    status = layer_status(layer, has_url=True)
     return status is not None and status.state is not UNKNOWN
 
 
@@ -196,7 +219,7 @@ def task_status(layers: Sequence[Layer], *, has_url: bool) -> Status:
     An outer failure is the gateway's last word where the inner task was left at work. An outer success beside an inner
     task at work is believed when the URL is there.
     """
-    words = (_layer_status(layer, has_url=has_url) for layer in layers if is_about_task(layer.members))
+    words = (layer_status(layer, has_url=has_url) for layer in layers if is_about_task(layer.members))
     found = [status for status in words if status is not None]
     ends = {FAILED, SUCCEEDED} if has_url else {FAILED}
     known = [status for status in found if status.state is not UNKNOWN]
@@ -206,7 +229,7 @@ def task_status(layers: Sequence[Layer], *, has_url: bool) -> Status:
     return next(ended, None) or next(iter(known or found), Status(None, UNKNOWN))
 
 
-def _layer_status(layer: Layer, *, has_url: bool) -> Status | None:
+def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
     """Return the status of one layer: ``status`` if its word is known, else the other names that mean one."""
     text = layer.members.get("status")
     own = _word_at(layer, "status", text, has_url=has_url) if isinstance(text, str) else None

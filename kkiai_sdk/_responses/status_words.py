@@ -70,26 +70,28 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
     (
         PENDING,
         re.compile(
-            r"\b(?:queu|pending|a?wait|submit|created\b|schedul|accepted\b)"
+            r"\b(?:queu|pending|a?wait|submit|created\b|prepar|schedul|accepted\b)"
             r"|(?:排队|排隊|等待|待处理)中?|提交|创建"
         ),
     ),
     (
         RUNNING,
         re.compile(
-            r"\b(?:process|running|generat|in progress|progress|start|render|execut|working\b|upload|download|encod"
-            r"|transcod|upscal)"
+            r"\b(?:process|preprocess|running|generat|progress|start|render|execut|working\b|upload|download|encod|transcod"
+            r"|upscal)"
             r"|(?<!排队)(?<!排隊)(?<!等待)(?<!待处理)中$|正在|上传|下载|审核"
         ),
     ),
 )
-#: Words that restrict or reverse those beside them: ``not_ready``, ``partially_completed``, ``ready_to_start``.
+_RESTRICTING_WORDS = """
+    again almost are audio be before can check draft frame free half if image is may nearly never next no non none not
+    notdone notready null of or over part payment phase pre preview prompt recover recovered recovering request
+    requested retry retrying review script semi stage step storyboard thumbnail to un until validation will without zero
+"""
+#: Words that reverse or restrict those beside them: ``not_ready``, ``partially_completed``, ``preview_ready``.
 _RESTRICTED = re.compile(
-    r"\b(?:not|no|non|never|without|nearly|almost|partial\w*|before|until|over|to|be|is|are|if|pre|un"
-    r"|in(?! (?:progress|queue))"
-    r"|part|semi|half|next|can|will|may|request\w*"
-    r"|un(?:succe|complet|finish|done|ready|process|expire|block)\w*|in(?:complet)\w*|notready|notdone)\b"
-    r"|n't\b|[未不没沒无無非]|部分|即将|将要|如果"
+    rf"\b(?:{'|'.join(_RESTRICTING_WORDS.split())})s?\b|\bpartial|\bin\b(?! (?:progress|queue))|\b(?!100\b)\d+\b"
+    r"|\b(?:un(?:succe|complet|finish|done|ready|process|expire|block)|incomplet)|[未不没沒无無非]|部分|即将|将要|如果"
 )
 #: Longer texts are sentences.
 _MAX_LENGTH = 60
@@ -101,8 +103,8 @@ def normalized(status: object) -> str:
 
 
 def is_readable(status: object) -> bool:
-    """Whether a status is a word; a number is not, even as text."""
-    return isinstance(status, str) and any(map(str.isalpha, status))
+    """Whether a status is a word or a percentage; a number is not, even as text."""
+    return isinstance(status, str) and any(char.isalpha() or char == "%" for char in status)
 
 
 def state_of(status: str, *, has_url: bool) -> TaskState:

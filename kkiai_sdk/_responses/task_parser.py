@@ -27,6 +27,7 @@ from kkiai_sdk._responses import video_urls
 from kkiai_sdk._responses.json_search import Path, opened, walk, words_of
 from kkiai_sdk._responses.layers import (
     SUCCESS_CODES,
+    Found,
     Layer,
     Status,
     find_layers,
@@ -82,8 +83,10 @@ _REASON_WORDS = ("reason", "failure", "message", "msg", "detail", "error", "err"
 _NO_REASON_WORDS = frozenset(
     {"code", "type", "id", "time", "url", "count", "at", "num", "stack", "trace", "level", "retry"}
 )
-_CODE_NAMES = frozenset(
-    {"code", "error_code", "err_code", "errcode", "fail_code", "failure_code", "failureCode", "errorCode"}
+_CODE_WORDS = frozenset({"code", "error", "err", "fail", "failure", "errcode"})
+#: Words of names under which no reason stands.
+_OTHER_TEXT_WORDS = frozenset(
+    {"input", "prompt", "request", "req", "param", "parameter", "reference", "image", "log", "history", "step", "user"}
 )
 #: Levels below the failure's layer at which a reason may stand.
 _REASON_DEPTH = 4
@@ -139,13 +142,14 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
     layers = find_layers(raw)
     known = _known_url(layers, base_url)
     status = task_status(layers, has_url=known is not None)
-    if is_open(status) and (found := search_layer(raw, task_id)) is not None:
-        layers = [found, *layers]
+    found = search_layer(raw, task_id, base_url) if is_open(status) else Found(None, is_ambiguous=False)
+    if found.layer is not None:
+        layers = [found.layer, *layers]
         known = _known_url(layers, base_url)
         status = task_status(layers, has_url=known is not None)
     if status.state is SUCCEEDED:
         return Reading(layers, status, _videos(raw, layers, known, base_url))
-    if is_open(status) and _may_have_succeeded(layers):
+    if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
         urls = _videos(raw, layers, known, base_url)
         if urls and _is_sure(urls[0]):
             return Reading(
@@ -277,7 +281,7 @@ def _texts_in(layer: Layer) -> Iterator[tuple[str, Path]]:
 
 
 def _is_no_reason(name: str) -> bool:
-    return video_urls.is_excluded(name) and words_of(name).isdisjoint(_REASON_WORDS)
+    return not words_of(name).isdisjoint(_OTHER_TEXT_WORDS)
 
 
 def _reason_rank(path: Path) -> int | None:
@@ -295,8 +299,13 @@ def _says_more(text: str) -> bool:
 def _codes(layers: Sequence[Layer], status: Status) -> Iterator[Any]:
     yield from _everything_at(layers, CODE_PLACES)
     for layer in _nearest(layers, status):
-        named = (value for name, value in layer.members.items() if name in _CODE_NAMES)
+        named = (value for name, value in layer.members.items() if _is_code_name(name))
         yield from (value for value in named if str(value).strip().lower() not in SUCCESS_CODES)
+
+
+def _is_code_name(name: str) -> bool:
+    words = words_of(name)
+    return not words.isdisjoint({"code", "errcode"}) and words <= _CODE_WORDS
 
 
 def _shown(text: str | None, secret: str | None) -> str:

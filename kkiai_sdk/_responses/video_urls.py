@@ -7,21 +7,22 @@ URL is needed for one; of several, the one with the surest names counts, and the
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from kkiai_sdk._responses.json_search import Path, walk, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 #: Words of names under which no URL of the result stands.
 _EXCLUDED_WORDS = """
     audio auth author avatar background banner base before billing callback cancel caption character clone control
-    cover cursor default demo dependency deprecated doc documentation driving edit embed end example face faq
-    favicon first follow frame gif guide help history homepage icon image img init initial inpaint input keyframe
-    last license log logo lora mask motif music next notification notify origin original owner page param parameter
-    parent pattern photo pic picture policy portrait pose poster prev previous price pricing privacy profile prompt
+    cover cursor default demo dependency deprecated doc documentation driving edit embed end example face faq favicon
+    first follow frame gif guide help history homepage icon image img init initial inpaint input keyframe last license
+    log logo lora mask motif music next notification notify origin original owner page param parameter parent pattern
+    photo pic picture policy poll polling portrait pose poster prev previous price pricing privacy profile prompt
     proxy query reason redirect ref refer reference remix replace report req request retry self setting share site
     source start status style subject subtitle support template term test text thumb thumbnail tip track tutorial
     upgrade upload uploaded user voice web webhook website
@@ -38,8 +39,8 @@ _NEUTRAL_WORDS = """
     access all array artifact asset body by cdn choice content creation data detail draft entry file final full gen
     generate generated generation hd high highest hq info item job list main media meta metadata mp no object
     operation oss pk play playback prediction presigned primary private public quality record remote res resolution
-    resource response ret s3 sample sd signed storage task temp temporary unsigned upsample upscaled value watermark
-    without work
+    resource resp response ret s3 sample sd signed storage task temp temporary unsigned upsample upscaled value
+    watermark without work
 """
 #: Words that say nothing about the kind of URL.
 NEUTRAL = frozenset(_NEUTRAL_WORDS.split()) | DEMOTED
@@ -144,9 +145,11 @@ def is_neutral(key: str) -> bool:
 
 def find_videos(root: Any, base_url: str, path: Path = ()) -> list[Candidate]:
     """Return the videos in a JSON value, the best first."""
-    found = list(_candidates(root, base_url, path))
-    best = sorted(found, key=lambda candidate: candidate.rank, reverse=True)
-    return list({candidate.url: candidate for candidate in reversed(best)}.values())[::-1]
+    best = sorted(_candidates(root, base_url, path), key=lambda candidate: candidate.rank, reverse=True)
+    first: dict[str, Candidate] = {}
+    for candidate in best:
+        first.setdefault(candidate.url, candidate)
+    return list(first.values())
 
 
 def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
@@ -164,22 +167,24 @@ def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
 def rank_of(url: str, names: list[str]) -> tuple[bool, int, bool] | None:
     """Return how sure it is that a URL under these names is the video; None if it is not.
 
-    The surest names are those of a video, then of a result, then of a URL. A name with an unknown word needs one of the
-    first two, and a video's suffix or the word ``video`` in the same name.
+    The surest names are those of a video, then of a result, then of a URL. After a name with an unknown word, one of
+    the first two is needed.
     """
     words = frozenset[str]().union(*map(words_of, names))
     last = words_of(names[-1]) if names else frozenset[str]()
-    is_video = suffix_of(url) in VIDEO_SUFFIXES or bool(_DATA_VIDEO.match(url))
     is_of_the_task = bool(_OWN_LINKS & last and LINK & last)
     if not EXCLUDED.isdisjoint(words) or is_other_file(url) or is_of_the_task:
         return None
     is_main = DEMOTED.isdisjoint(words) or "no" in words or "without" in words
+    is_video = suffix_of(url) in VIDEO_SUFFIXES or bool(_DATA_VIDEO.match(url))
     by_name = 3 if VIDEO & words else 2 if RESULT & words else 1 if LINK & words or _DATA_VIDEO.match(url) else 0
     if by_name and words <= _KNOWN:
         return is_main, by_name, is_video
-    return (is_main, 0, is_video) if VIDEO & last or (is_video and by_name > 1) else None
+    is_named = (VIDEO | RESULT) & _words_after_unknown(names) or VIDEO & last
+    return (is_main, 0, is_video) if is_named or (is_video and by_name > 1 and LINK & last) else None
 
 
-def urls_of(candidates: Iterable[Candidate]) -> tuple[str, ...]:
-    """Return the distinct URLs of candidates."""
-    return tuple(dict.fromkeys(candidate.url for candidate in candidates))
+def _words_after_unknown(names: list[str]) -> frozenset[str]:
+    """Return the words of the names after the last one that has an unknown word."""
+    known = takewhile(lambda words: words <= _KNOWN, map(words_of, reversed(names)))
+    return frozenset[str]().union(*known)
