@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from kkiai_sdk import _redaction, errors
-from kkiai_sdk._responses.layers import has_success_code, is_about_task, layers_of, reports_task
+from kkiai_sdk._responses.layers import has_success_code, is_about_task, is_failed_task, layers_of
 from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
 
@@ -152,7 +152,7 @@ def read_query(
 def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
-        return not reports_task(parsed)
+        return not is_failed_task(parsed)
     if any(map(is_about_task, layers_of(parsed))):
         return False
     if not has_success_code(parsed):

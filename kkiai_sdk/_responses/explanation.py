@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._responses import status_words
-from kkiai_sdk._responses.json_search import Path, format_path
+from kkiai_sdk._responses.json_search import Path, format_path, opened
 from kkiai_sdk._responses.task_parser import (
     ID_PLACES,
     PROGRESS_PLACES,
@@ -65,6 +65,7 @@ def _brief(text: str) -> str:
 
 def _outline(value: Any, depth: int = 4) -> str:
     """Return the names in a JSON value and the types of what they name."""
+    value = opened(value)
     if isinstance(value, dict):
         inner = ", ".join(f"{name}: {_outline(child, depth - 1)}" for name, child in [*value.items()][:40])
         return f"{{{inner}}}" if depth else "{…}"

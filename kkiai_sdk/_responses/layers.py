@@ -44,10 +44,6 @@ _STATUS_OWNERS_WORDS = """
 _STATUS_OWNERS = frozenset(_STATUS_OWNERS_WORDS.split())
 _STATUS_FORMS = frozenset({"text", "name", "str", "label", "display", "value"})
 _STATUS_NAMES = frozenset({"status", "state", "状态", "任务状态"})
-#: Words of names for parts of a task, and for other matters with a status.
-_PARTS = frozenset(
-    {"step", "stage", "log", "event", "child", "children", "subtask", "sub", "attempt", "billing", "payment", "retry"}
-)
 #: Names of booleans that say whether a task has ended.
 DONE_NAMES = ("done", "isDone", "is_done", "finished", "isFinished", "is_finished", "completed", "is_completed")
 
@@ -141,8 +137,10 @@ def is_about_task(layer: Members) -> bool:
         return bool(names) or any(isinstance(layer.get(name), bool) for name in DONE_NAMES)
     word = status_words.normalized(layer[names[0]])
     state = STATES.get(word)
-    empty = LAYER_NAMES[:3] if state is SUCCEEDED else LAYER_NAMES[:1]
-    wraps = isinstance(layer.get("data"), dict) or any(name in layer and layer[name] is None for name in empty)
+    # An envelope's success is about the query, whatever it holds; its failure only if it holds a layer or null data.
+    held = [opened(layer[name]) for name in LAYER_NAMES if name in layer]
+    wraps = isinstance(layer.get("data"), dict) or ("data" in layer and layer["data"] is None)
+    wraps = wraps or (state is SUCCEEDED and any(isinstance(value, dict | list | None) for value in held))
     # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
     is_excused = layer.get("message") or layer.get("detail")
     excuses = bool(is_excused) and not layer.get("error") and state is not SUCCEEDED
@@ -159,45 +157,45 @@ def has_success_code(layer: Members) -> bool:
     return str(layer.get("code")).strip().lower() in SUCCESS_CODES
 
 
-def reports_task(raw: Members) -> bool:
-    """Whether an object with ``success: false`` is about a task, such as one that failed, and not a failed query.
+def is_failed_task(raw: Members) -> bool:
+    """Whether an object with ``success: false`` is about a task that failed, and not a failed query.
 
-    The task has a known status inside of the envelope, or has failed and has an id.
+    The failure stands inside of the envelope, or beside the id of a task.
     """
     layers = [layer for layer in find_layers(raw) if is_about_task(layer.members)]
-    found = [(layer, status) for layer in layers if (status := layer_status(layer, has_url=True)) is not None]
-    return any(
-        status.state is not UNKNOWN if layer.path else status.state is FAILED and TASK_IDS & layer.members.keys()
-        for layer, status in found
-    )
+    status = task_status(layers, has_url=False)
+    return status.state is FAILED and (len(status.path) > 1 or not TASK_IDS.isdisjoint(raw))
 
 
 class Found(NamedTuple):
     """The result of a search for the object that is the task."""
 
     layer: Layer | None
-    #: Whether several objects have a status, so that it cannot be said which is the task.
+    #: Whether there is a status, but it cannot be said that it is the task's.
     is_ambiguous: bool
 
 
 def search_layer(raw: Members, task_id: str, base_url: str) -> Found:
-    """Return the object with a known status that is nearest to the surface, or that has the id of the query.
+    """Return the object with a known status that has the id of the query, or the only one nearest to the surface.
 
-    After a name with an unknown word, the object needs that id, or a success its video.
+    After a name with an unknown word, the object needs that id, or a success its video. Objects that disagree about the
+    state are not trusted.
     """
-    nodes = (Layer(*node) for node in walk(raw, skips=_is_about_something_else) if isinstance(node.value, dict))
-    found = [layer for layer in nodes if layer.path and _has_word(layer)]
+    nodes = (Layer(*node) for node in walk(raw, skips=video_urls.is_excluded) if isinstance(node.value, dict))
+    layers = [layer for layer in nodes if layer.path and is_about_task(layer.members)]
+    found = [
+        (layer, status) for layer in layers if (status := layer_status(layer, has_url=True)) and not is_open(status)
+    ]
+    known = [layer for layer, status in found if status.state is not UNKNOWN]
     ids = {task_id, task_id.partition(":")[2]} - {""}
-    asked = [layer for layer in found if any(str(layer.members.get(name)) in ids for name in TASK_IDS)]
+    asked = [layer for layer in known if any(str(layer.members.get(name)) in ids for name in TASK_IDS)]
     if len(asked) == 1:
         return Found(asked[0], is_ambiguous=False)
-    near = [layer for layer in found if _is_near(layer, base_url)]
+    disagree = len({status.state for _, status in found}) > 1
+    near = [] if disagree else [layer for layer in known if _is_near(layer, base_url)]
     nearest = [layer for layer in near if len(layer.path) == len(near[0].path)]
-    return Found(nearest[0] if len(nearest) == 1 else None, is_ambiguous=len(nearest) > 1)
-
-
-def _is_about_something_else(name: str) -> bool:
-    return video_urls.is_excluded(name) or not words_of(name).isdisjoint(_PARTS)
+    layer = nearest[0] if len(nearest) == 1 else None
+    return Found(layer, is_ambiguous=layer is None and bool(found))
 
 
 def _is_near(layer: Layer, base_url: str) -> bool:
@@ -206,11 +204,6 @@ def _is_near(layer: Layer, base_url: str) -> bool:
     status = layer_status(layer, has_url=True)
     is_success = status is not None and status.state is SUCCEEDED
     return is_success and bool(video_urls.find_videos(layer.members, base_url))
-
-
-def _has_word(layer: Layer) -> bool:
-    status = layer_status(layer, has_url=True)
-    return status is not None and status.state is not UNKNOWN
 
 
 def task_status(layers: Sequence[Layer], *, has_url: bool) -> Status:

@@ -105,7 +105,7 @@ class BodyTooLargeError(ValueError):
     """Raised for a body over the limit."""
 
     def __init__(self, beginning: bytes | bytearray, limit: int) -> None:
-        super().__init__(f"a body of more than {limit >> 20} MiB")
+        super().__init__(f"a body of more than {limit} bytes")
         self.beginning = bytes(beginning[:MAX_BEGINNING])
 
 

@@ -48,8 +48,6 @@ STATES: Mapping[str, TaskState] = {
     "queued": PENDING,
     "submitted": PENDING,
     "not_start": PENDING,
-    "not_started": PENDING,
-    "未开始": PENDING,
 }
 #: Words that mean success when a URL came along, and work in progress without one.
 DONE_WITH_URL = frozenset({"video_upsampling_completed"})
@@ -64,7 +62,8 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
         FAILED,
         re.compile(
             r"\b(?:fail(?!ing|over|back|safe)|error|cancel(?!l?ing)|expir(?!ing)|reject(?!ing)|block(?!ing)"
-            r"|moderat(?!ing|ion\b)|time ?(?:d ?)?out|abort(?!ing))|失败|失敗|错误|出错|取消|过期|拒绝|超时|违规|中止|终止"
+            r"|moderat(?!ing|ion\b)|time ?(?:d ?)?out|abort(?!ing))"
+            r"|失败|失敗|错误|出错|取消|过期|拒绝|超时|违规|中止|终止"
         ),
     ),
     (
@@ -93,6 +92,7 @@ _RESTRICTED = re.compile(
     rf"\b(?:{'|'.join(_RESTRICTING_WORDS.split())})s?\b|\bpartial|\bin\b(?! (?:progress|queue))|\b(?!100\b)\d+\b"
     r"|\b(?:un(?:succe|complet|finish|done|ready|process|expire|block)|incomplet)|[未不没沒无無非]|部分|即将|将要|如果"
 )
+_NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
 #: Longer texts are sentences.
 _MAX_LENGTH = 60
 
@@ -127,6 +127,8 @@ def rule_of(status: str) -> str:
 def _state_by_stem(status: str) -> TaskState:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status.strip())
     text = re.sub(r"[\W_]+", " ", spaced.replace("'", "")).lower().strip()
+    if _NOT_STARTED.fullmatch(text):
+        return PENDING
     if len(status) > _MAX_LENGTH or _RESTRICTED.search(text):
         return UNKNOWN
     found = {state for state, pattern in STEMS if pattern.search(text)}

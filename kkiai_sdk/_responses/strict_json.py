@@ -36,20 +36,22 @@ def parse_json(body: bytes) -> Any:
 def parse_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a body; see :func:`parse_json`. Raises ValueError.
 
-    The object may be alone in a list, or be JSON in a text.
+    An object with a status may be alone in a list, or be JSON in a text.
     """
     if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
         raise ValueError(f"JSON of more than {MAX_CONTAINERS} lists and objects")
-    value = parsed = parse_json(body)
-    if isinstance(parsed, str) and parsed.lstrip()[:1] in {"{", "["}:
-        value = parse_leniently(parsed)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
+    value = _unwrapped(parse_json(body))
     if not isinstance(value, dict):
         raise ValueError(  # noqa: TRY004 (the text is wrong, not a Python type)
-            f"JSON that is {_TYPE_NAMES.get(type(parsed), 'a number')} where an object was expected"
+            f"JSON that is {_TYPE_NAMES.get(type(value), 'a number')} where an object was expected"
         )
     return value
+
+
+def _unwrapped(value: Any) -> Any:
+    inner = parse_leniently(value) if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} else value
+    inner = inner[0] if isinstance(inner, list) and len(inner) == 1 else inner
+    return inner if isinstance(inner, dict) and any("stat" in name.lower() for name in inner) else value
 
 
 def parse_leniently(text: str) -> Any:

@@ -230,8 +230,14 @@ def _has_error_code(members: Members) -> bool:
 
 
 def _has_failure_word(members: Members) -> bool:
+    """Whether a status is a word for a failure, or neither a text nor a number."""
     words = (members.get(name) for name in ("status", "state", "success"))
-    return any(word is False or (isinstance(word, str) and state_of(word, has_url=True) is FAILED) for word in words)
+    return any(
+        word is False
+        or isinstance(word, dict | list)
+        or (isinstance(word, str) and state_of(word, has_url=True) is FAILED)
+        for word in words
+    )
 
 
 def _is_sure(url: URL) -> bool:

@@ -146,6 +146,7 @@ def test_to_dict() -> None:
         "status": "failed",
         "state": "failed",
         "video_url": None,
+        "video_urls": [],
         "enhanced_prompt": None,
         "status_update_time": 1750323167003,
         "updated_at": "2025-06-19T08:52:47.003000+00:00",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 import zlib
 
 import pytest
@@ -11,12 +12,27 @@ import pytest
 from kkiai_sdk import APIResponseError, ServerError
 from kkiai_sdk._responses import raw_response
 from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
-from kkiai_sdk._responses.raw_response import RawResponse
+from kkiai_sdk._responses.raw_response import BodyTooLargeError, RawResponse
 
 
 def decode_body(body: bytes, coding: str) -> bytes:
     """The body without its coding, within the limit of a query."""
     return raw_response.decode_body(body, coding, MAX_BODY)
+
+
+#: A limit that is no multiple of the pieces in which a body is unpacked.
+LIMIT = (4 << 20) + 7
+
+
+def peak_memory(body: bytes) -> int:
+    """The most memory in bytes that it takes to find that a packed body is too large."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(BodyTooLargeError):
+            raw_response.decode_body(body, "gzip", LIMIT)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def packed(status: int, coding: str, body: bytes) -> RawResponse:
@@ -89,19 +105,18 @@ def test_what_is_wrong_is_said(coding: str, body: bytes, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "comes"),
-    [
-        ([MAX_BODY], MAX_BODY),
-        ([MAX_BODY, 0], MAX_BODY),
-        ([MAX_BODY, 3], MAX_BODY + 1),
-        ([MAX_BODY - 5, 9], MAX_BODY + 1),
-        ([MAX_BODY + 9], MAX_BODY + 1),
-    ],
+    ("sizes", "fits"),
+    [([LIMIT], True), ([LIMIT, 0], True), ([LIMIT, 3], False), ([LIMIT - 5, 9], False), ([LIMIT + 9], False)],
     ids=str,
 )
-def test_the_limit_is_exact(sizes: list[int], comes: int) -> None:
-    """What fits is unpacked whole, and of more than fits one byte more: enough to know that it is too much."""
-    assert len(decode_body(b"".join(gzip.compress(b" " * size, 1) for size in sizes), "gzip")) == comes
+def test_the_limit_is_exact(sizes: list[int], fits: bool) -> None:
+    """A packed body that fits into the limit is unpacked whole; one byte more is too much."""
+    body = b"".join(gzip.compress(b" " * size, 1) for size in sizes)
+    if fits:
+        assert len(raw_response.decode_body(body, "gzip", LIMIT)) == LIMIT
+    else:
+        with pytest.raises(BodyTooLargeError, match=f"^a body of more than {LIMIT} bytes$"):
+            raw_response.decode_body(body, "gzip", LIMIT)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -117,23 +132,22 @@ def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:
 @pytest.mark.fault("B-10")
 def test_pieces_that_are_each_a_bomb() -> None:
     """Of several pieces together no more is unpacked than of one."""
-    assert len(decode_body(gzip.compress(b" " * (MAX_BODY - 5)) * 16, "gzip")) == MAX_BODY + 1
+    assert peak_memory(gzip.compress(b" " * (LIMIT - 5), 9) * 16) < 2 * LIMIT
 
 
 @pytest.mark.fault("B-10")
 def test_a_bomb_goes_off_small() -> None:
     """Of a body that unpacks to 100 MB little more than the limit is ever unpacked."""
-    bomb = gzip.compress(b" " * 100_000_000)
-    assert len(decode_body(bomb, "gzip")) == MAX_BODY + 1
-    error = read_query(packed(200, "gzip", bomb))
-    assert isinstance(error, APIResponseError)
-    assert "more than" in str(error)
+    assert peak_memory(gzip.compress(b" " * 100_000_000)) < 2 * LIMIT
 
 
 def test_body_over_the_limit_is_named_as_such() -> None:
-    """A body that is too long, packed or not, is not whole, and the reason says so."""
+    """A body that is too long, packed or not, is an error that says so and is final; its beginning is kept."""
     long = b"9" * (MAX_BODY + 1)
     for response in (RawResponse(200, [], long).decoded(MAX_BODY), packed(200, "gzip", gzip.compress(long))):
-        assert response.problem == "a body of more than 1048576 bytes"
-        assert len(response.body) == MAX_BODY
-        assert "more than 1048576 bytes" in str(read_query(response))
+        assert response.problem == "a body of more than 33554432 bytes"
+        assert response.body == long[: 1 << 20]
+        error = read_query(response)
+        assert isinstance(error, APIResponseError)
+        assert "more than 33554432 bytes" in str(error)
+        assert not error.transient

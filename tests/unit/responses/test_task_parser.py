@@ -10,13 +10,13 @@ from tests.unit.support import ASKED, GATEWAY, read
 URL = "https://cdn.example/videos/cow%2Fwings.mp4?sign=a%2Bb"
 
 WORDS = {
-    TaskState.SUCCEEDED: "completed success succeeded SUCCESS done Ready",
+    TaskState.SUCCEEDED: "completed success succeeded SUCCESS done Ready Completed! 完成 complete",
     TaskState.FAILED: "failed FAILURE failure error cancelled canceled expired EXPIRED rejected "
     "video_generation_failed video_upsampling_failed",
     TaskState.RUNNING: "processing in_progress IN_PROGRESS running generating image_downloading video_generating "
     "video_generation_completed video_upsampling",
     TaskState.PENDING: "pending queued QUEUED SUBMITTED NOT_START",
-    TaskState.UNKNOWN: "unknown paused Completed! 完成 complete failed_over",
+    TaskState.UNKNOWN: "unknown paused failed_over",
 }
 STATUSES = [(word, state) for state, words in WORDS.items() for word in words.split()]
 
@@ -160,7 +160,7 @@ def test_order_of_the_url_places(first: int) -> None:
     assert read(body).video_url == f"https://cdn.example/{first}.mp4"
 
 
-@pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"url": URL}, "not ready yet", "``"])
+@pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"id": URL}, "not ready yet", "``"])
 @pytest.mark.fault("J-16")
 def test_what_is_no_url_is_no_url(nothing: object) -> None:
     """Null, an empty text, another type or plain words are no URL, and the next place is looked at."""
@@ -168,7 +168,7 @@ def test_what_is_no_url_is_no_url(nothing: object) -> None:
     assert read({"status": "completed", "video_url": nothing, "result_url": URL}).video_url == URL
 
 
-@pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [URL]}])
+@pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [5]}])
 @pytest.mark.fault("J-13")
 def test_places_of_another_shape(body: dict[str, object]) -> None:
     """A list where an object was expected, an empty list, an object where a list was: nothing is there."""
@@ -183,11 +183,14 @@ def test_stray_characters_around_a_url(sent: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "expected"),
-    [("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"), ("//host/x", "//host/x")],
+    [
+        ("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"),
+        ("//host/x", "https://host/x"),
+    ],
 )
 @pytest.mark.fault("J-16")
 def test_relative_urls(sent: str, expected: str) -> None:
-    """A path is one on the gateway; a URL without a scheme is left as it is, for the vetting to refuse."""
+    """A path is one on the gateway, and a URL without a scheme has the gateway's."""
     assert read({"status": "completed", "video_url": sent}).video_url == expected
 
 
