@@ -226,7 +226,7 @@ class Scheduler:
     def _end_seen(self, now: float) -> None:
         """End the wait for each task that has been seen, because the outage has lasted too long."""
         self._release_slot(now)
-        waiting = [*self._ready, *self._retrying]
+        waiting = sorted([*self._ready, *self._retrying], reverse=True)
         self._ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.task]
         self._ready, self._retrying = [], []
         for _, _, state in waiting:

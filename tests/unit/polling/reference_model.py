@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from kkiai_sdk import APIError, PollPolicy, RateLimitError, TaskNotFoundError, TaskState, VideoTask
+from kkiai_sdk import (
+    APIError,
+    APIResponseError,
+    AuthenticationError,
+    PollPolicy,
+    RateLimitError,
+    TaskNotFoundError,
+    TaskState,
+    VideoTask,
+)
 from kkiai_sdk._effects import QueryResult
+from kkiai_sdk._polling.outage import MIN_TASKS
 from kkiai_sdk._polling.poll_state import (
     FINAL_POLL_TIMEOUT,
     MAX_POLL_RETRY_AFTER,
@@ -30,6 +40,8 @@ if TYPE_CHECKING:
 Deed: TypeAlias = tuple[Any, ...]
 #: Seconds that the client gives each request, and how often it retries one.
 CALL_TIMEOUT, CALL_RETRIES = 30.0, 1
+#: What is not believed at once about a task that has been seen.
+REFUSALS = (TaskNotFoundError, AuthenticationError, APIResponseError)
 
 
 def chances() -> Callable[[], float]:
@@ -55,9 +67,16 @@ class Task:
 
     id: str | None
     due: float = START
+    #: Transient failures since the last snapshot, and the times of the refusals since then.
     failures: int = 0
+    refusals: list[float] = field(factory=list)
     snapshot: VideoTask | None = None
     url_missing_since: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it is asked again because it failed."""
+        return bool(self.failures or self.refusals)
 
 
 @define
@@ -128,6 +147,13 @@ class Model:
         #: Whether the program slept through the deadline, and whom it had asked before.
         self.overslept = False
         self.known: set[str] = set()
+        #: When somebody was refused since the last snapshot of anybody, and who; since when it is an outage; when
+        #: somebody was asked in it.
+        self.refused: list[tuple[float, str]] = []
+        self.outage_since: float | None = None
+        self.asked: list[float] = []
+        #: Those whom the outage has ended, and who have not been told.
+        self.doomed: list[Task] = []
 
     def goes_on(self, now: float) -> Iterator[Deed]:
         """What is done at this time, up to what takes time."""
@@ -139,7 +165,8 @@ class Model:
                 task.due = task.due if task.id in self.known or self.is_alone else now
         self.stepped = now
         while True:
-            deed = self._alone(now) if self.is_alone else self._together(now)
+            told = self._end(self.doomed.pop(0), End.BROKEN) if self.doomed else None
+            deed = told or (self._alone(now) if self.is_alone else self._together(now))
             yield from [deed] if deed else []
             if deed and (deed[0] in {"sleep", "gather", "over"} or (self.is_alone and deed[0] == "ask")):
                 return
@@ -154,10 +181,11 @@ class Model:
     def _together(self, now: float) -> Deed | None:
         if not self.waiting:
             return ("gather", math.inf) if self.in_flight else ("over",)
-        if len(self.in_flight) >= (1 if self.manners.in_row else self.setting.room):
+        is_careful = self.manners.in_row or self.outage_since is not None
+        if len(self.in_flight) >= (1 if is_careful else self.setting.room):
             return ("gather", math.inf)
-        task = min(self.waiting, key=lambda each: (self._turn(each), each.failures > 0, each.due))
-        at = max(self._turn(task), self.manners.next_time(self.deadline))
+        task = min(self.waiting, key=lambda each: (self._turn(each), each.is_failing, each.due))
+        at = max(self._turn(task), self.manners.next_time(self.deadline), self._next_probe())
         is_too_late = max(self.manners.closed) > self.deadline or at > self._last_poll_time()
         hopes = self.overslept and self.in_flight and max(at, now) > self._last_poll_time()
         if hopes or (now < at and not is_too_late):
@@ -169,18 +197,25 @@ class Model:
         if not seconds:
             self.waiting.remove(task)
             return self._end(task, End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT)
-        if task.failures and not self.retries_left:
+        if task.is_failing and not self.retries_left:
             self.probes.append(now)
-        elif task.failures:
+        elif task.is_failing:
             self.retries_left -= 1
         self.manners.sent(now)
         return self._ask(task, now, seconds)
 
     def _turn(self, task: Task) -> float:
         """When a task may be asked: when it is due, or when the next retry that is not paid for may go out."""
-        if task.failures and not self.retries_left and self.probes:
+        if task.is_failing and not self.retries_left and self.probes:
             return max(task.due, self.probes[-1] + self.policy.min_interval)
         return task.due
+
+    def _next_probe(self) -> float:
+        """When the next of all tasks may be asked in an outage."""
+        since = self.outage_since
+        if since is None:
+            return START
+        return max((each + self.policy.min_interval for each in self.asked), default=since)
 
     def _last_poll_time(self) -> float:
         return self.closes - MIN_POLL_TIMEOUT if self.setting.timeout else math.inf
@@ -194,6 +229,7 @@ class Model:
     def _ask(self, task: Task, now: float, seconds: float) -> Deed:
         assert task.id is not None
         self.waiting.remove(task)
+        self.asked.append(now)
         if not self.overslept:
             self.known.add(task.id)
         self.in_flight[task.id] = task, now, min(seconds, CALL_TIMEOUT)
@@ -229,7 +265,8 @@ class Model:
     def _replied(self, task: Task, reply: QueryResult, now: float, gap: float) -> End | None:
         self.retries_left = min(self.retries_left + 1, self.setting.retries)
         self.manners.on_success(now)
-        task.failures, task.snapshot = 0, reply.task
+        task.failures, task.refusals, task.snapshot = 0, [], reply.task
+        self.refused, self.outage_since = [], None
         if reply.task.is_failed or reply.task.video_url:
             return End.DONE
         is_missing = reply.task.state is TaskState.SUCCEEDED
@@ -245,16 +282,44 @@ class Model:
     def _failed(self, task: Task, error: APIError, now: float, gap: float, sent: float) -> End | None:
         pause = error.retry_after or 0.0
         is_not_yet = isinstance(error, TaskNotFoundError) and now - START < self.policy.not_found_grace
-        task.failures += not is_not_yet
+        is_refused = task.snapshot is not None and isinstance(error, REFUSALS)
+        task.failures += error.transient
+        task.refusals += [now] if is_refused else []
         task.due = now + max(gap, pause)
         if isinstance(error, RateLimitError) or (error.transient and pause):
             self.manners.refused(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
         elif not error.transient:
             self.manners.on_success(now)
-        most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
-        if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_RETRY_AFTER:
+        has_lasted = self._is_outage_over(task, now) if is_refused and not self.is_alone else False
+        if pause > MAX_RETRY_AFTER or not (is_not_yet or self._bears(task, error, now, is_refused=is_refused)):
             return End.BROKEN
         slept = sent < self.deadline and now > self.deadline + MIN_POLL_TIMEOUT
         if (now >= self.deadline and (pause or not slept)) or (pause and now + pause > self.deadline):
             return End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT
-        return None
+        return End.BROKEN if has_lasted else None
+
+    def _bears(self, task: Task, error: APIError, now: float, *, is_refused: bool) -> bool:
+        """Whether an error is borne that has been counted."""
+        most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
+        if error.transient and task.failures < most:
+            return True
+        return is_refused and not self._is_enough(task.refusals, now)
+
+    def _is_enough(self, refusals: list[float], now: float) -> bool:
+        return len(refusals) >= self.policy.max_refusals and now >= refusals[0] + self.policy.refusal_grace
+
+    def _is_outage_over(self, task: Task, now: float) -> bool:
+        """Take note of a refusal; if the outage has lasted, everybody who was seen and is not being asked ends."""
+        assert task.id is not None
+        self.refused.append((now, task.id))
+        rest = [each for each in self.waiting if each.id is not None]
+        everybody = 1 + len(rest) + len(self.in_flight)
+        enough = MIN_TASKS if len(rest) < len(self.waiting) else min(everybody, MIN_TASKS)
+        if self.outage_since is None and len({task_id for _, task_id in self.refused}) >= enough:
+            self.outage_since, self.asked = now, []
+        if self.outage_since is None or not self._is_enough([time for time, _ in self.refused], now):
+            return False
+        self.doomed += sorted((each for each in rest if each.snapshot), key=lambda each: each.due)
+        self.waiting = [each for each in self.waiting if each not in self.doomed]
+        self.refused, self.outage_since = [], None
+        return True

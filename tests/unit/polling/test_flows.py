@@ -45,10 +45,12 @@ from tests.support.effort import examples
 from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
 from tests.unit.polling.wait_simulation import (
     DONE,
+    EMPTY,
     FAILED,
     FATAL,
     NO_URL,
     NOT_FOUND,
+    PAGE,
     PASSING,
     PENDING,
     RESET,
@@ -79,7 +81,10 @@ OUTCOMES: list[QueryOutcome] = [
     *[QueryResult(DONE), QueryResult(FAILED)] * 4,
     QueryResult(RUNNING, 999.0),
     FATAL,
+    *[FATAL, NOT_FOUND, EMPTY, PAGE] * 3,
 ]
+#: What a gateway says in a good hour and in a bad one, when it refuses whatever it is asked.
+HOURS: list[list[QueryOutcome]] = [[QueryResult(RUNNING)], [*[FATAL, NOT_FOUND, EMPTY, PAGE] * 4, busy()]]
 OUTCOMES += [slow_down(0.0), slow_down(59.0), slow_down(61.0), busy(0.0), busy(59.0), busy(3599.0), busy(99999999.0)]
 TIMEOUTS = [0.0, 5.0, 5.0, 8.0, 20.0, 20.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf]
 
@@ -93,6 +98,8 @@ def setting(dice: Random) -> Setting:
         max_consecutive_errors=dice.choice([2, 10, 10, 10]),
         not_found_grace=dice.choice([0.0, 30.0, 9999.0, 9999.0]),
         url_grace=dice.choice([0.0, 30.0]),
+        max_refusals=dice.choice([1, 2, 2, 5]),
+        refusal_grace=dice.choice([0.0, 0.0, 7.0, 30.0, 90.0]),
     )
     room = dice.randrange(4)
     ids = tuple(f"t{number}" for number in range(dice.randint(1, 4) if room else 1))
@@ -158,6 +165,7 @@ class Waiting(RuleBasedStateMachine):
         """Start."""
         self.dice = Random(seed)
         self.setting = setting(self.dice)
+        self.outcomes = self.dice.choice([OUTCOMES, OUTCOMES, *HOURS])
         self.world, self.model = World(self.setting), Model(self.setting)
         self.script: list[tuple[float, Any]] = []
         self.trace: list[tuple[float, Effect]] = []
@@ -203,6 +211,8 @@ class Waiting(RuleBasedStateMachine):
     def step(self) -> None:
         """The gateway answers, or time passes; now and then the caller loses patience, and no more is asked."""
         choose = self.dice.choice
+        if self.dice.random() < 0.1 and self.outcomes is not OUTCOMES:
+            self.outcomes = choose(HOURS)
         if self.pending is None or self.dice.random() < 0.01:
             self.world.flow.close()
             self.pending = None
@@ -213,7 +223,9 @@ class Waiting(RuleBasedStateMachine):
         ):
             self.advance(self.pending.until + choose([*[0.0] * 24, 0.001, 0.001, 0.001, 2.0, 2.0, 7200.0]))
         else:
-            self.deliver(self.dice.choices(OUTCOMES, k=choose([1, 2, 3])), choose([0.0, 0.125, 0.125, 1.0, 4.5, 29.0]))
+            self.deliver(
+                self.dice.choices(self.outcomes, k=choose([1, 2, 3])), choose([0.0, 0.125, 0.125, 1.0, 4.5, 29.0])
+            )
 
     def advance(self, now: float) -> None:
         """Time passes; the program wakes on time, or late."""
