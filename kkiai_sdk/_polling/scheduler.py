@@ -227,7 +227,8 @@ class Scheduler:
         """End the wait for each task that has been seen, because the outage has lasted too long."""
         self._release_slot(now)
         waiting = sorted([*self._ready, *self._retrying], reverse=True)
-        self._ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.task]
+        ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.task]
+        self._ended = ended + self._ended
         self._ready, self._retrying = [], []
         for _, _, state in waiting:
             if not state.task:
