@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.canary import KEY, watching
 from tests.support.clock import FakeTime
 from tests.support.leaks import Belongings
 from tests.support.rawserver import RawServer
+from tests.support.wire import done, finished
 
 if TYPE_CHECKING:
     import ssl
@@ -114,6 +116,52 @@ def make(kind: str, serve: Serve) -> Iterator[Maker]:
     maker = Maker(kind)
     yield maker
     maker.close()
+
+
+@dataclass
+class VideoDownload:
+    """A host that serves a video, a gateway that names its URL, a client and a target path."""
+
+    make: Maker
+    serve: Serve
+    target: Path
+    host: RawServer = field(init=False)
+    gateway: RawServer = field(init=False)
+    client: Kkiai = field(init=False)
+
+    def start(
+        self,
+        *script: Act | Callable[[Received], Act],
+        each: Callable[[Received], Act] | None = None,
+        named: tuple[str, ...] = (),
+        foreign: bool = False,
+        **options: Any,
+    ) -> Self:
+        """Start the host with its script and a gateway that answers one query per path in ``named``; make a client."""
+        self.host = self.serve(*script, each=each, foreign=foreign)
+        self.gateway = self.serve(*[done(f"{self.host.url}{path}") for path in named])
+        self.client = self.make(self.gateway.url, **options)
+        return self
+
+    def download(self, dest: Path | None = None, *, path: str = "/v", task_id: str = "t", **options: Any) -> Path:
+        """Download the video at ``path`` of the host, to the target by default."""
+        return self.client.download(finished(f"{self.host.url}{path}", task_id), dest or self.target, **options)
+
+    @property
+    def ranges(self) -> list[tuple[str | None, str | None]]:
+        """Range and If-Range of each request to the host."""
+        return [(each.header("range"), each.header("if-range")) for each in self.host.requests]
+
+    @property
+    def part(self) -> Path:
+        """The part file of the target."""
+        return self.target.with_name(f"{self.target.name}.part")
+
+
+@pytest.fixture
+def video(make: Maker, serve: Serve, tmp_path: Path) -> VideoDownload:
+    """A download to ``v.mp4``; ``start`` it with the script of the host."""
+    return VideoDownload(make, serve, tmp_path / "v.mp4")
 
 
 @pytest.fixture

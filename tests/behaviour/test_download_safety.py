@@ -10,14 +10,14 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, done, finished, http, pattern, task
+from tests.support.wire import FileHost, finished, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
 
 BODY = pattern(3, 0, 50_000)
@@ -25,12 +25,11 @@ HOST = FileHost(BODY)
 
 
 @pytest.mark.fault("K-11")
-def test_what_a_foreign_host_is_sent(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_what_a_foreign_host_is_sent(video: VideoDownload) -> None:
     """A file on another host is asked for with exactly these fields: nothing that identifies or authorises."""
-    cdn = serve(HOST, foreign=True)
-    client = make(serve().url, default_headers={"X-Team": "cows"}, user_agent_suffix="app/1")
-    client.download(finished(f"{cdn.url}/a%2Fb/v.mp4?sig=%2f&x=a+b"), tmp_path / "v.mp4")
-    (request,) = cdn.requests
+    video.start(HOST, foreign=True, default_headers={"X-Team": "cows"}, user_agent_suffix="app/1")
+    video.download(path="/a%2Fb/v.mp4?sig=%2f&x=a+b")
+    (request,) = video.host.requests
     assert (request.method, request.target) == ("GET", "/a%2Fb/v.mp4?sig=%2f&x=a+b")
     assert {name.lower() for name, _ in request.headers} == {"host", "user-agent", "accept", "accept-encoding"}
     assert request.header("accept-encoding") == "identity"
@@ -57,10 +56,8 @@ def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path:
 
 
 @pytest.mark.fault("K-11")
-def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_hooks_are_for_the_gateway_only(video: VideoDownload) -> None:
     """What the caller's own hook adds to requests, such as a credential of a proxy, does not go to other hosts."""
-    cdn = serve(HOST)
-    server = serve(done(f"{cdn.url}/v"))
 
     def mark(request: httpx.Request) -> None:
         request.headers["X-Own"] = "1"
@@ -68,9 +65,10 @@ def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Pat
     async def mark_later(request: httpx.Request) -> None:
         mark(request)
 
-    hooks = {"request": [mark if make.kind == "sync" else mark_later]}
-    make(server.url, httpx_args={"event_hooks": hooks}).download("t", tmp_path / "v.mp4")
-    assert [each.header("x-own") for each in (*server.requests, *cdn.requests)] == ["1", None]
+    hooks = {"request": [mark if video.make.kind == "sync" else mark_later]}
+    video.start(HOST, named=("/v",), httpx_args={"event_hooks": hooks})
+    video.client.download("t", video.target)
+    assert [each.header("x-own") for each in (*video.gateway.requests, *video.host.requests)] == ["1", None]
 
 
 @pytest.mark.fault("K-11")
@@ -87,12 +85,11 @@ def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path
 
 @pytest.mark.fault("H-06")
 @pytest.mark.parametrize("hops", [1, 5])
-def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops: int) -> None:
+def test_redirects_are_followed(video: VideoDownload, hops: int) -> None:
     """Up to five redirects lead to the file."""
-    cdn = serve(*[http(status, b"", ("Location", "next")) for status in (301, 302, 303, 307, 308)[:hops]], HOST)
-    assert make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
-    assert len(cdn.requests) == hops + 1
-    assert {each.method for each in cdn.requests} == {"GET"}
+    video.start(*[http(status, b"", ("Location", "next")) for status in (301, 302, 303, 307, 308)[:hops]], HOST)
+    assert video.download().read_bytes() == BODY
+    assert [each.method for each in video.host.requests] == ["GET"] * (hops + 1)
 
 
 NOWHERE = {
@@ -108,35 +105,35 @@ NOWHERE = {
 
 @pytest.mark.fault("H-09", "H-10")
 @pytest.mark.parametrize("where", NOWHERE)
-def test_redirects_that_are_not_followed(make: Maker, serve: Serve, tmp_path: Path, where: str) -> None:
+def test_redirects_that_are_not_followed(video: VideoDownload, where: str) -> None:
     """A redirect to what may not be fetched is refused like such a URL itself; nothing is read or written."""
-    cdn = serve(http(302, b"", ("Location", NOWHERE[where])), http(404), http(404))
+    video.start(http(302, b"", ("Location", NOWHERE[where])), http(404), http(404), named=("/w",))
     with pytest.raises(k.DownloadError) as caught:
-        make(serve(done(f"{cdn.url}/w")).url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
+        video.download()
     assert isinstance(caught.value, k.UnsafeURLError) or where == "a line break, folded"
     assert "s3cret" not in str(caught.value)
-    assert cdn.targets[0] == "/v"
-    assert all("127.0.0.1" in str(each.header("host")) for each in cdn.requests)
-    assert not (tmp_path / "v.mp4").exists()
+    assert video.host.targets[0] == "/v"
+    assert all("127.0.0.1" in str(each.header("host")) for each in video.host.requests)
+    assert not video.target.exists()
 
 
 @pytest.mark.fault("H-09")
 @pytest.mark.parametrize("fields", [[], [("Location", "")]], ids=["none", "empty"])
-def test_redirects_without_an_aim(make: Maker, serve: Serve, tmp_path: Path, fields: list[tuple[str, str]]) -> None:
+def test_redirects_without_an_aim(video: VideoDownload, fields: list[tuple[str, str]]) -> None:
     """A redirect that does not say where to ends the download at once."""
-    cdn = serve(http(302, b"", *fields))
+    video.start(http(302, b"", *fields))
     with pytest.raises(k.DownloadError, match="redirect without a Location header"):
-        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
-    assert len(cdn.requests) == 1
+        video.download()
+    assert len(video.host.requests) == 1
 
 
 @pytest.mark.fault("H-08")
-def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_too_many_redirects(video: VideoDownload) -> None:
     """The sixth redirect ends the download."""
-    cdn = serve(*[http(302, b"", ("Location", "next"))] * 9)
+    video.start(*[http(302, b"", ("Location", "next"))] * 9)
     with pytest.raises(k.DownloadError, match="more than 5 redirects"):
-        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
-    assert len(cdn.requests) == 6
+        video.download()
+    assert len(video.host.requests) == 6
 
 
 @pytest.mark.fault("S-04", "S-05")

@@ -12,13 +12,13 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, FileHost, done, finished, http, pattern, refusal, task
+from tests.support.wire import CLOSE, FileHost, http, pattern, refusal, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk.mock import MockGateway
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
@@ -70,31 +70,30 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failure_leaves_the_target_alone(
-    make: Maker, serve: Serve, tmp_path: Path, failure: str, before: bytes | None
+    video: VideoDownload, tmp_path: Path, failure: str, before: bytes | None
 ) -> None:
     """Whatever goes wrong, the target stays absent, or the old file stays as it was; only a part may lie beside it."""
     script, error = FAILURES[failure]
-    cdn, target = serve(*script, foreign=True), tmp_path / "v.mp4"
+    video.start(*script, foreign=True)
     if before is not None:
-        target.write_bytes(before)
+        video.target.write_bytes(before)
     with pytest.raises(k.DownloadError) as caught:
-        make(serve().url).download(finished(f"{cdn.url}/v?sig=s3cret"), target, overwrite=True, max_bytes=len(BODY))
+        video.download(path="/v?sig=s3cret", overwrite=True, max_bytes=len(BODY))
     assert type(caught.value) is error
     assert "s3cret" not in str(caught.value)
-    assert (target.read_bytes() if target.exists() else None) == before
+    assert (video.target.read_bytes() if video.target.exists() else None) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part"}
 
 
 @pytest.mark.fault("D-25")
-def test_all_of_it_as_a_range(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_all_of_it_as_a_range(video: VideoDownload, tmp_path: Path) -> None:
     """A 206 that nobody asked for is taken if its range is the whole file; cut short, it is gone on from."""
     whole = http(206, BODY, VIDEO, ALL_OF_IT, ("ETag", '"one"'))
-    host = serve(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
-    client = make(serve().url)
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "cut.mp4").read_bytes() == BODY
-    assert [each.header("range") for each in host.requests] == [None, "bytes=70000-"]
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "whole.mp4").read_bytes() == BODY
-    assert host.requests[2].header("range") is None
+    video.start(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
+    assert video.download(tmp_path / "cut.mp4").read_bytes() == BODY
+    assert [each.header("range") for each in video.host.requests] == [None, "bytes=70000-"]
+    assert video.download(tmp_path / "whole.mp4").read_bytes() == BODY
+    assert video.host.requests[2].header("range") is None
 
 
 def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
@@ -105,12 +104,11 @@ def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_id_is_asked_about_first(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_an_id_is_asked_about_first(video: VideoDownload) -> None:
     """Given an id, download queries the task for its URL."""
-    host = serve(FileHost(BODY))
-    server = serve(done(f"{host.url}/v"))
-    assert make(server.url).download("t", tmp_path / "v.mp4").read_bytes() == BODY
-    assert server.targets == ["/v1/video/query?id=t"]
+    video.start(FileHost(BODY), named=("/v",))
+    assert video.client.download("t", video.target).read_bytes() == BODY
+    assert video.gateway.targets == ["/v1/video/query?id=t"]
 
 
 @pytest.mark.parametrize(
@@ -138,48 +136,41 @@ def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: 
 
 
 @pytest.mark.fault("D-24")
-def test_progress(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_progress(video: VideoDownload) -> None:
     """The callback hears a growing number of bytes out of the total, and at last all of them."""
     told: list[tuple[int, int | None]] = []
-    host = serve(FileHost(BODY))
-    make(serve().url).download(
-        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda size, total: told.append((size, total))
-    )
+    video.start(FileHost(BODY)).download(progress=lambda size, total: told.append((size, total)))
     sizes = [size for size, _ in told]
     assert sizes == sorted(sizes)
     assert {total for _, total in told} == {len(BODY)}
     assert sizes[-1] == len(BODY)
 
 
-def test_what_progress_raises(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
+def test_what_progress_raises(video: VideoDownload, clock: FakeTime) -> None:
     """An exception of progress ends the download unchanged, and the client works on."""
-    host = serve(each=FileHost(BODY))
-    client = make(serve().url)
+    video.start(each=FileHost(BODY))
     with pytest.raises(ZeroDivisionError):
-        client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda *_: 1 // 0)
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
+        video.download(progress=lambda *_: 1 // 0)
+    assert video.download().read_bytes() == BODY
     assert clock.naps == []
 
 
-def test_a_file_of_unknown_length(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_a_file_of_unknown_length(video: VideoDownload) -> None:
     """A chunked body has an end of its own: without a length it is still known to be whole."""
-    host = serve(chunked(BODY))
+    video.start(chunked(BODY))
     told: list[int | None] = []
-    path = make(serve().url).download(
-        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda _, total: told.append(total)
-    )
+    path = video.download(progress=lambda _, total: told.append(total))
     assert path.read_bytes() == BODY
     assert set(told) == {None}
 
 
-def test_memory_stays_flat(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_memory_stays_flat(video: VideoDownload) -> None:
     """A file of 50 MB passes through with less than 8 MiB of memory."""
     block = pattern(1, 0, 1 << 20)
-    host = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
-    client = make(serve().url)
+    video.start(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
     tracemalloc.start()
     try:
-        path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+        path = video.download()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -14,12 +14,12 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.disk import no_room, room_for
-from tests.support.wire import FileHost, finished, pattern, task
+from tests.support.wire import FileHost, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
@@ -41,38 +41,36 @@ STEPS: dict[str, tuple[str, Callable[[], Callable[..., Any]], int]] = {
 
 @pytest.mark.fault("F-01")
 @pytest.mark.parametrize("step", STEPS)
-def test_a_full_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime, step: str) -> None:
+def test_a_full_disk(video: VideoDownload, tmp_path: Path, clock: FakeTime, step: str) -> None:
     """A full disk is a DownloadError with its number, at once; an old file and what was written stay to go on from."""
-    target, (name, failing, kept) = tmp_path / "v.mp4", STEPS[step]
-    target.write_bytes(OLD)
-    host = serve(each=FileHost(BODY))
-    client = make(serve().url)
+    name, failing, kept = STEPS[step]
+    video.target.write_bytes(OLD)
+    video.start(each=FileHost(BODY))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, name, failing())
         with pytest.raises(k.DownloadError, match="No space left") as caught:
-            client.download(finished(f"{host.url}/v"), target, overwrite=True)
-    assert (caught.value.errno, caught.value.path) == (errno.ENOSPC, str(target))
-    assert (target.read_bytes(), clock.naps, len(host.requests)) == (OLD, [], int(step != "opening the part"))
-    part = target.with_name("v.mp4.part")
-    assert (part.stat().st_size if part.exists() else 0) == kept
-    assert client.download(finished(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
-    ranges = [each.header("range") for each in host.requests[1:]]
+            video.download(overwrite=True)
+    assert (caught.value.errno, caught.value.path) == (errno.ENOSPC, str(video.target))
+    assert (video.target.read_bytes(), clock.naps) == (OLD, [])
+    assert len(video.host.requests) == int(step != "opening the part")
+    assert (video.part.stat().st_size if video.part.exists() else 0) == kept
+    assert video.download(overwrite=True).read_bytes() == BODY
+    ranges = [each.header("range") for each in video.host.requests[1:]]
     assert ranges == ([] if kept == len(BODY) else [f"bytes={kept}-" if kept else None])[: len(ranges)]
-    assert list(tmp_path.iterdir()) == [target]
+    assert list(tmp_path.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("F-03")
-def test_no_hard_links(make: Maker, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_hard_links(video: VideoDownload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are no hard links the file is renamed, and a file that appeared meanwhile is kept all the same."""
 
     def unsupported(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", unsupported)
-    client, host = make(serve().url), serve(each=FileHost(BODY))
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert video.start(each=FileHost(BODY)).download().read_bytes() == BODY
     with pytest.raises(k.TargetExistsError):
-        client.download(finished(f"{host.url}/v"), tmp_path / "w.mp4", progress=lambda *_: (tmp_path / "w.mp4").touch())
+        video.download(tmp_path / "w.mp4", progress=lambda *_: (tmp_path / "w.mp4").touch())
     assert (tmp_path / "w.mp4").read_bytes() == b""
 
 
@@ -121,47 +119,47 @@ def test_a_read_only_file_system(make: Maker, serve: Serve, tmp_path: Path, monk
 
 
 @pytest.mark.fault("F-06")
-def test_a_planted_hard_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_a_planted_hard_link(video: VideoDownload, tmp_path: Path) -> None:
     """A part that has another name too is given up, not written to: the other file stays as it is."""
-    victim, part = tmp_path / "victim", tmp_path / "v.mp4.part"
+    victim = tmp_path / "victim"
     victim.write_bytes(OLD)
-    part.hardlink_to(victim)
-    path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
-    assert (path.read_bytes(), victim.read_bytes(), part.exists()) == (BODY, OLD, False)
+    video.part.hardlink_to(victim)
+    path = video.start(FileHost(BODY)).download()
+    assert (path.read_bytes(), victim.read_bytes(), video.part.exists()) == (BODY, OLD, False)
 
 
 @pytest.mark.fault("F-06")
 @pytest.mark.parametrize("kind", ["link", "hard link", "FIFO"])
-def test_a_planted_note(make: Maker, serve: Serve, tmp_path: Path, kind: str) -> None:
+def test_a_planted_note(video: VideoDownload, tmp_path: Path, kind: str) -> None:
     """Under the note's name a link is not written through, and a pipe is not waited for."""
     victim, note = tmp_path / "victim", tmp_path / "v.mp4.part.json"
     victim.write_bytes(OLD)
-    (tmp_path / "v.mp4.part").write_bytes(b"x")
+    video.part.write_bytes(b"x")
     plant: dict[str, Callable[[], object]] = {
         "link": lambda: note.symlink_to(victim),
         "hard link": lambda: note.hardlink_to(victim),
         "FIFO": lambda: os.mkfifo(note),
     }
     plant[kind]()
-    path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
+    path = video.start(FileHost(BODY)).download()
     assert (path.read_bytes(), victim.read_bytes()) == (BODY, OLD)
     assert {each.name for each in tmp_path.iterdir()} == {"v.mp4", "victim"}
 
 
 @pytest.mark.fault("F-07")
-def test_a_link_under_the_final_name(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_a_link_under_the_final_name(video: VideoDownload, tmp_path: Path) -> None:
     """A symbolic link in the target's place counts as a file that exists; overwriting replaces the link alone."""
-    victim, target = tmp_path / "victim", tmp_path / "v.mp4"
-    client, host = make(serve().url), serve(each=FileHost(BODY))
+    victim = tmp_path / "victim"
+    video.start(each=FileHost(BODY))
     for exists in (False, True):
-        target.symlink_to(victim)
+        video.target.symlink_to(victim)
         if exists:
             victim.write_bytes(OLD)
         with pytest.raises(k.TargetExistsError):
-            client.download(finished(f"{host.url}/v"), target)
-        client.download(finished(f"{host.url}/v"), target, overwrite=True)
-        assert (target.is_symlink(), target.read_bytes(), victim.exists()) == (False, BODY, exists)
-        target.unlink()
+            video.download()
+        video.download(overwrite=True)
+        assert (video.target.is_symlink(), video.target.read_bytes(), victim.exists()) == (False, BODY, exists)
+        video.target.unlink()
     assert victim.read_bytes() == OLD
 
 
@@ -192,15 +190,12 @@ def test_a_pipe_under_the_part_s_name(make: Maker, serve: Serve, tmp_path: Path)
 
 
 @pytest.mark.fault("F-12", "K-13")
-def test_everything_is_beside_the_target(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_everything_is_beside_the_target(video: VideoDownload, tmp_path: Path) -> None:
     """While it grows, a download has its part and its note beside the target and nothing anywhere else."""
     seen: set[str] = set()
     temporary = set(Path(tempfile.gettempdir()).iterdir())
-    make(serve().url).download(
-        finished(f"{serve(FileHost(BODY)).url}/v"),
-        tmp_path / "v.mp4",
-        progress=lambda size, _: seen.update(each.name for each in tmp_path.iterdir() if size),
-    )
+    video.start(FileHost(BODY))
+    video.download(progress=lambda size, _: seen.update(each.name for each in tmp_path.iterdir() if size))
     assert seen == {"v.mp4.part", "v.mp4.part.json"}
     assert not [each for each in set(Path(tempfile.gettempdir()).iterdir()) - temporary if "v.mp4" in each.name]
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.leaks import Belongings
 from tests.support.rawserver import RawServer
+from tests.support.wire import done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,3 +48,17 @@ def play(_no_environment: None) -> Iterator[Play]:
     """Raw servers that are closed at the end."""
     with ExitStack() as stack:
         yield lambda each: stack.enter_context(RawServer(iter(lambda: each, None), clock=time.monotonic))
+
+
+@pytest.fixture
+def play_video(play: Play) -> Play:
+    """Raw servers that are gateway and file host: each query names ``/v.mp4``; the function answers other requests."""
+
+    def start(each: Callable[[Received], Act]) -> RawServer:
+        def answer(request: Received) -> Act:
+            return done(f"{server.url}/v.mp4") if request.target.startswith("/v1/") else each(request)
+
+        server = play(answer)
+        return server
+
+    return start

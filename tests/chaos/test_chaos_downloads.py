@@ -14,7 +14,7 @@ import pytest
 from tests.support.adapter import KINDS
 from tests.support.programs import run, start
 from tests.support.rawserver import Act, End
-from tests.support.wire import FileHost, done, pattern
+from tests.support.wire import FileHost, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +41,8 @@ DOWNLOADS = {
 class Trickle:
     """A gateway and file host that sends in pieces, with a rest after each, and tells when so many bytes are out."""
 
-    def __init__(self, play: Play) -> None:
-        self.server: RawServer = play(self._answer)
+    def __init__(self, play_video: Play) -> None:
+        self.server: RawServer = play_video(self._answer)
         self._alarm, self.reached = len(BODY), threading.Event()
 
     def tell_after(self, size: int) -> threading.Event:
@@ -51,8 +51,6 @@ class Trickle:
         return self.reached
 
     def _answer(self, request: Received) -> Act:
-        if request.target.startswith("/v1/"):
-            return done(f"{self.server.url}/v.mp4")
         act = HOST(request)
         assert isinstance(act.body, bytes)
         return Act(act.head, self._pieces(act.body), End.KEEP)
@@ -101,11 +99,11 @@ def watched(path: Path) -> Iterator[set[int]]:
 
 @pytest.mark.fault("D-22")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_download_killed_again_and_again(play: Play, tmp_path: Path, kind: str) -> None:
+def test_a_download_killed_again_and_again(play_video: Play, tmp_path: Path, kind: str) -> None:
     """Killed at ten random moments, each run goes on where the last was killed, and the last one ends it right."""
     chance = random.Random(f"{SEED} {kind}")
     points = sorted(chance.randrange(1, len(BODY) - SLACK) for _ in range(10))
-    host, target, part = Trickle(play), tmp_path / "v.mp4", tmp_path / "v.mp4.part"
+    host, target, part = Trickle(play_video), tmp_path / "v.mp4", tmp_path / "v.mp4.part"
     target.write_bytes(OLD)
     program = DOWNLOADS[kind].format(target=str(target), overwrite=True)
     with watched(target) as sizes:
@@ -127,11 +125,11 @@ def test_a_download_killed_again_and_again(play: Play, tmp_path: Path, kind: str
 
 @pytest.mark.fault("D-22")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_download_killed_near_its_end(play: Play, tmp_path: Path, kind: str) -> None:
+def test_a_download_killed_near_its_end(play_video: Play, tmp_path: Path, kind: str) -> None:
     """Killed around the moment of the last byte, a program leaves nothing or the whole under the file's name."""
     chance = random.Random(f"{SEED} {kind}")
     for attempt in range(3):
-        host, target = Trickle(play), tmp_path / f"{attempt}.mp4"
+        host, target = Trickle(play_video), tmp_path / f"{attempt}.mp4"
         program = DOWNLOADS[kind].format(target=str(target), overwrite=False)
         reached = host.tell_after(len(BODY))
         with watched(target) as sizes:
@@ -210,17 +208,12 @@ for step in range(1, 500):
 
 @pytest.mark.fault("D-22", "D-23")
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_program_killed_at_every_step(play: Play, tmp_path: Path, *, overwrite: bool) -> None:
+def test_a_program_killed_at_every_step(play_video: Play, tmp_path: Path, *, overwrite: bool) -> None:
     """Whichever step of a download is the last that a program takes, the next run ends with the right file."""
     body, folder, truth = BODY[:300_000], tmp_path / "here", tmp_path / "truth"
     folder.mkdir()
     truth.write_bytes(body)
-    host = FileHost(body)
-
-    def answer(request: Received) -> Act:
-        return done(f"{server.url}/v.mp4") if request.target.startswith("/v1/") else host(request)
-
-    server = play(answer)
+    server = play_video(FileHost(body))
     facts = {"target": str(folder / "v.mp4"), "truth": str(truth), "old": OLD, "overwrite": overwrite}
     result = run(EVERY_STEP.format(**facts), server.url, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
@@ -238,20 +231,18 @@ def test_a_program_killed_at_every_step(play: Play, tmp_path: Path, *, overwrite
 
 @pytest.mark.fault("D-21")
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_programs_at_one_file(play: Play, tmp_path: Path, kind: str) -> None:
+def test_two_programs_at_one_file(play_video: Play, tmp_path: Path, kind: str) -> None:
     """While one program downloads, a second to the same place is refused; when the first is killed, the way is free."""
     arrived, silent = threading.Event(), [True]
 
     def answer(request: Received) -> Act:
-        if request.target.startswith("/v1/"):
-            return done(f"{server.url}/v.mp4")
         act = HOST(request)
         if silent[0]:
             act = act.cut(3 << 20, End.HANG)
             arrived.set()
         return act
 
-    server = play(answer)
+    server = play_video(answer)
     target = tmp_path / "v.mp4"
     program = DOWNLOADS[kind].format(target=str(target), overwrite=False)
     with start(program, server.url) as first:
