@@ -1,4 +1,4 @@
-"""How the body of a file reaches the disk: in whatever pieces and over whatever connection it comes."""
+"""Writing response bodies to the file, in any pieces and over any connection."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ ACTS: dict[str, Callable[[], Act]] = {
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Who signs the certificate of the server."""
+    """The certificate authority of the server."""
     return trustme.CA()
 
 
 @pytest.mark.fault("B-02", "B-14")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("way", ACTS)
-def test_every_byte_arrives(
+def test_body_in_any_pieces_is_saved_whole_and_leaves_a_usable_connection(
     make: Maker, serve: Serve, tmp_path: Path, authority: trustme.CA, way: str, *, tls: bool
 ) -> None:
-    """A file comes whole, however it is cut up on the way, and the connection is good for another or not used again."""
+    """A file is saved whole in whatever pieces it arrives, and its connection is reusable or not reused."""
     server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
@@ -65,8 +65,8 @@ def test_every_byte_arrives(
     assert len(server.requests) == 2
 
 
-def test_a_short_file_leaves_the_connection_open(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Files that come whole with their head come over one connection, one after another."""
+def test_short_files_share_one_connection(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Files that arrive whole with their head share one connection."""
     server = serve(each=lambda _: http(200, BODY[:5_000], ("Content-Type", "video/mp4")))
     client = make(server.url)
     for name in ("one.mp4", "two.mp4", "three.mp4"):

@@ -1,4 +1,4 @@
-"""Where a download puts its file, and what the file system has to say."""
+"""Targets of downloads: names, existing files, permissions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OLD = b"an older file"
 
 
 @pytest.mark.fault("F-10")
-def test_mode_bits(video: VideoDownload) -> None:
+def test_downloaded_file_has_the_mode_of_the_umask(video: VideoDownload) -> None:
     """The file has the mode that the umask gives to any new file."""
     umask = os.umask(0o027)
     try:
@@ -38,8 +38,10 @@ def test_mode_bits(video: VideoDownload) -> None:
 
 @pytest.mark.fault("F-04", "F-08")
 @pytest.mark.parametrize(("task_id", "name"), [("t-1", "t-1.mp4"), ("../../evil", "evil-"), ("grok:1", "grok-1-")])
-def test_a_folder_gets_a_name_from_the_id(video: VideoDownload, tmp_path: Path, task_id: str, name: str) -> None:
-    """Into a folder the file goes under a safe name made from the id, never from the server."""
+def test_file_in_a_folder_is_named_after_the_task_id(
+    video: VideoDownload, tmp_path: Path, task_id: str, name: str
+) -> None:
+    """In a folder the file gets a safe name made from the id, never from the server."""
     path = video.start(FileHost(BODY)).download(tmp_path, path="/../x%2f..%2fetc.mp4", task_id=task_id)
     assert path.parent == tmp_path
     assert path.name.startswith(name)
@@ -47,7 +49,9 @@ def test_a_folder_gets_a_name_from_the_id(video: VideoDownload, tmp_path: Path, 
 
 
 @pytest.mark.fault("F-02")
-def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_existing_target_without_overwrite_is_refused_before_any_request(
+    make: Maker, serve: Serve, tmp_path: Path
+) -> None:
     """Without overwrite an existing target is a TargetExistsError before any request, also before a wait."""
     target = tmp_path / "t.mp4"
     target.write_bytes(OLD)
@@ -61,8 +65,8 @@ def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: P
 
 
 @pytest.mark.fault("F-02")
-def test_overwrite_replaces_it_at_the_end(video: VideoDownload) -> None:
-    """With overwrite the old file stands until the new one is whole."""
+def test_overwrite_replaces_the_old_file_when_the_new_one_is_complete(video: VideoDownload) -> None:
+    """With overwrite the old file stays until the new one is complete."""
     video.target.write_bytes(OLD)
     seen: list[bytes] = []
     video.start(FileHost(BODY)).download(overwrite=True, progress=lambda *_: seen.append(video.target.read_bytes()))
@@ -71,8 +75,8 @@ def test_overwrite_replaces_it_at_the_end(video: VideoDownload) -> None:
 
 
 @pytest.mark.fault("F-03")
-def test_a_file_that_appears_meanwhile_is_kept(video: VideoDownload) -> None:
-    """Without overwrite a file that appeared during the download is not replaced either."""
+def test_target_created_during_the_download_is_kept(video: VideoDownload) -> None:
+    """Without overwrite a file that is created during the download is not replaced either."""
     video.start(FileHost(BODY))
     with pytest.raises(k.TargetExistsError):
         video.download(progress=lambda *_: video.target.write_bytes(OLD))
@@ -81,8 +85,10 @@ def test_a_file_that_appears_meanwhile_is_kept(video: VideoDownload) -> None:
 
 @pytest.mark.fault("F-04")
 @pytest.mark.parametrize("dest", ["missing/v.mp4", "", "\0", "\ud800", None, 5, b"v.mp4", "folder.mp4"])
-def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
-    """A place that cannot hold the file is refused before anything is sent."""
+def test_invalid_destination_is_refused_before_any_request(
+    make: Maker, serve: Serve, tmp_path: Path, dest: Any
+) -> None:
+    """A destination that cannot hold the file is refused before any request."""
     (tmp_path / "folder.mp4" / "t.mp4").mkdir(parents=True)
     server = serve()
     place = tmp_path / dest if isinstance(dest, str) and dest else dest
@@ -92,8 +98,8 @@ def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest
 
 
 @pytest.mark.fault("D-21")
-def test_a_second_download_to_the_same_place(video: VideoDownload) -> None:
-    """While one download writes, another to the same place is refused; the first goes on."""
+def test_second_download_to_the_same_target_is_refused(video: VideoDownload) -> None:
+    """While one download writes, another to the same target is refused, and the first one completes."""
     video.start(FileHost(BODY))
     problems: list[str] = []
     kkiai = k.Kkiai("other-key", base_url="http://127.0.0.1:9")
@@ -111,8 +117,10 @@ def test_a_second_download_to_the_same_place(video: VideoDownload) -> None:
 
 
 @pytest.mark.fault("F-13")
-def test_what_is_published_is_on_the_disk(video: VideoDownload, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes are synced before the file gets its name, and the folder after it."""
+def test_file_is_synced_before_it_is_renamed_and_its_folder_after(
+    video: VideoDownload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is synced before it is renamed, and its folder afterwards."""
     synced, sync = [], os.fsync
 
     def spy(descriptor: int) -> None:
@@ -125,8 +133,8 @@ def test_what_is_published_is_on_the_disk(video: VideoDownload, monkeypatch: pyt
 
 
 @pytest.mark.fault("F-06")
-def test_a_planted_link(video: VideoDownload, tmp_path: Path) -> None:
-    """A symbolic link under the part's name is not followed: the file behind it stays as it is."""
+def test_symbolic_link_in_place_of_the_part_is_refused(video: VideoDownload, tmp_path: Path) -> None:
+    """A symbolic link under the part's name is not followed: its target stays as it is."""
     (tmp_path / "victim").write_bytes(OLD)
     video.part.symlink_to(tmp_path / "victim")
     video.start()
@@ -136,8 +144,8 @@ def test_a_planted_link(video: VideoDownload, tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("F-01")
-def test_no_room_on_the_disk(video: VideoDownload, clock: FakeTime) -> None:
-    """What the file system refuses is a DownloadError with its number; it is not tried again."""
+def test_file_size_limit_is_a_download_error_without_a_retry(video: VideoDownload, clock: FakeTime) -> None:
+    """A write that the file system refuses is a DownloadError with its errno, and is not retried."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     video.start(FileHost(BODY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))

@@ -1,4 +1,4 @@
-"""download and wait_and_download: the whole file under its name, or nothing."""
+"""download and wait_and_download: the whole file under its name, or no file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LESS_THAN_ALL = ("Content-Range", "bytes 0-299999/300001")
 
 
 def chunked(body: bytes) -> Act:
-    """A body without a length, in one chunk."""
+    """Return a response without a length, its body in one chunk."""
     return Act(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
 
 
@@ -69,10 +69,10 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
 @pytest.mark.fault("B-05", "D-14", "D-16", "D-18", "D-19", "D-20", "F-02")
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failure_leaves_the_target_alone(
+def test_failed_download_leaves_the_target_unchanged(
     video: VideoDownload, tmp_path: Path, failure: str, before: bytes | None
 ) -> None:
-    """Whatever goes wrong, the target stays absent, or the old file stays as it was; only a part may lie beside it."""
+    """After any failure the target is absent or the unchanged old file; only a part may lie beside it."""
     script, error = FAILURES[failure]
     video.start(*script, foreign=True)
     if before is not None:
@@ -86,8 +86,8 @@ def test_a_failure_leaves_the_target_alone(
 
 
 @pytest.mark.fault("D-25")
-def test_all_of_it_as_a_range(video: VideoDownload, tmp_path: Path) -> None:
-    """A 206 that nobody asked for is taken if its range is the whole file; cut short, it is gone on from."""
+def test_unrequested_206_of_the_whole_file_is_accepted_and_resumed(video: VideoDownload, tmp_path: Path) -> None:
+    """A 206 without a requested range is accepted if its range is the whole file; if cut, it is resumed."""
     whole = http(206, BODY, VIDEO, ALL_OF_IT, ("ETag", '"one"'))
     video.start(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
     assert video.download(tmp_path / "cut.mp4").read_bytes() == BODY
@@ -96,15 +96,15 @@ def test_all_of_it_as_a_range(video: VideoDownload, tmp_path: Path) -> None:
     assert video.host.requests[2].header("range") is None
 
 
-def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
-    """wait_and_download brings the sample, byte for byte, and leaves nothing else."""
+def test_wait_and_download_saves_the_sample_and_nothing_else(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
+    """wait_and_download saves the sample byte for byte, and leaves no other file."""
     path = make(gateway.base_url).wait_and_download("grok:scenario-normal", tmp_path / "v.mp4")
     assert path == tmp_path / "v.mp4"
     assert path.read_bytes() == resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_id_is_asked_about_first(video: VideoDownload) -> None:
+def test_download_of_an_id_queries_the_task_first(video: VideoDownload) -> None:
     """Given an id, download queries the task for its URL."""
     video.start(FileHost(BODY), named=("/v",))
     assert video.client.download("t", video.target).read_bytes() == BODY
@@ -121,23 +121,27 @@ def test_an_id_is_asked_about_first(video: VideoDownload) -> None:
         (refusal(404, message="task not found"), k.TaskNotFoundError),
     ],
 )
-def test_no_video_to_fetch(make: Maker, serve: Serve, tmp_path: Path, answer: Act, error: type[k.KkiaiError]) -> None:
-    """Without a URL there is a typed error and nothing on disk."""
+def test_task_without_a_video_is_a_typed_error_and_no_file(
+    make: Maker, serve: Serve, tmp_path: Path, answer: Act, error: type[k.KkiaiError]
+) -> None:
+    """Without a URL there is a typed error and no file."""
     with pytest.raises(error):
         make(serve(answer).url).download("t", tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [{"max_bytes": 0}, {"max_bytes": 1.5}, {"max_bytes": True}, {"progress": 5}])
-def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]) -> None:
-    """Options out of their range are refused by name before anything is sent."""
+def test_invalid_download_option_is_refused_by_name(
+    make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Options out of their range are refused by name before any request."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         make(serve().url).download("t", tmp_path / "v.mp4", **options)
 
 
 @pytest.mark.fault("D-24")
-def test_progress(video: VideoDownload) -> None:
-    """The callback hears a growing number of bytes out of the total, and at last all of them."""
+def test_progress_receives_growing_sizes_up_to_the_total(video: VideoDownload) -> None:
+    """The callback gets a growing number of bytes and the total, and at last all bytes."""
     told: list[tuple[int, int | None]] = []
     video.start(FileHost(BODY)).download(progress=lambda size, total: told.append((size, total)))
     sizes = [size for size, _ in told]
@@ -146,8 +150,8 @@ def test_progress(video: VideoDownload) -> None:
     assert sizes[-1] == len(BODY)
 
 
-def test_what_progress_raises(video: VideoDownload, clock: FakeTime) -> None:
-    """An exception of progress ends the download unchanged, and the client works on."""
+def test_exception_of_progress_ends_the_download_unchanged(video: VideoDownload, clock: FakeTime) -> None:
+    """An exception of progress is raised unchanged, and the client works afterwards."""
     video.start(each=FileHost(BODY))
     with pytest.raises(ZeroDivisionError):
         video.download(progress=lambda *_: 1 // 0)
@@ -155,8 +159,8 @@ def test_what_progress_raises(video: VideoDownload, clock: FakeTime) -> None:
     assert clock.naps == []
 
 
-def test_a_file_of_unknown_length(video: VideoDownload) -> None:
-    """A chunked body has an end of its own: without a length it is still known to be whole."""
+def test_chunked_file_of_unknown_length_is_saved(video: VideoDownload) -> None:
+    """The end of a chunked body is known without a length."""
     video.start(chunked(BODY))
     told: list[int | None] = []
     path = video.download(progress=lambda _, total: told.append(total))
@@ -164,8 +168,8 @@ def test_a_file_of_unknown_length(video: VideoDownload) -> None:
     assert set(told) == {None}
 
 
-def test_memory_stays_flat(video: VideoDownload) -> None:
-    """A file of 50 MB passes through with less than 8 MiB of memory."""
+def test_download_of_50_mb_takes_less_than_8_mib_of_memory(video: VideoDownload) -> None:
+    """A download of 50 MB takes less than 8 MiB of memory."""
     block = pattern(1, 0, 1 << 20)
     video.start(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What the SDK writes to its logger, and what it keeps out of it."""
+"""Records of the SDK's logger, and secrets that are kept out of them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
-    """What the SDK's logger got at this level."""
+    """Return the messages of the SDK's logger at this level."""
     return [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk" and each.levelno == level]
 
 
-def test_one_line_per_poll_and_per_attempt(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG each attempt says its outcome and each poll the id, the status, the time and what is next."""
+def test_debug_log_has_one_line_per_poll_and_per_attempt(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG each attempt logs its outcome, and each poll the id, status, elapsed time and next step."""
     server = serve(task("queued"), refusal(503), done())
     make(server.url).wait("grok:1", poll=EVEN)
     where = f"{server.url}/v1/video/query"
@@ -42,8 +44,8 @@ def test_one_line_per_poll_and_per_attempt(make: Maker, serve: Serve, caplog: py
     assert lines(caplog, logging.WARNING) == []
 
 
-def test_an_unknown_status_is_told_once(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """A status that this version does not know is a WARNING once per value, with the id."""
+def test_unknown_status_is_one_warning_per_value(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """A status unknown to this version is a WARNING once per value, with the id."""
     server = serve(*[task(word) for word in ("polishing", "polishing", "queued", "polishing", "buffing")], done())
     make(server.url).wait("grok:1")
     assert lines(caplog, logging.WARNING) == [
@@ -51,7 +53,7 @@ def test_an_unknown_status_is_told_once(make: Maker, serve: Serve, caplog: pytes
     ]
 
 
-def test_repeated_failures_are_told_once(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_third_failure_in_a_row_is_one_warning(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """Three failed queries in a row are a WARNING; the fourth is none."""
     server = serve(*[http(503)] * 5, done())
     make(server.url, max_retries=0).wait("t")
@@ -60,8 +62,10 @@ def test_repeated_failures_are_told_once(make: Maker, serve: Serve, caplog: pyte
 
 
 @pytest.mark.fault("S-15")
-def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """What the gateway or the caller writes cannot start a line or steer a terminal."""
+def test_logged_text_of_others_cannot_start_a_line_or_control_a_terminal(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text of the gateway or the caller cannot start a line or control a terminal."""
     nasty = "x\r\nFAKE \x1b[2J\x07\u202e"
     server = serve(task(nasty), *[refusal(503, message=nasty)] * 3, done())
     make(server.url, max_retries=0).wait("t\u202e" if "t\u202e".isprintable() else "t")
@@ -71,10 +75,10 @@ def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog:
 
 
 @pytest.mark.fault("K-05")
-def test_signed_urls_are_not_logged(
+def test_sdk_log_omits_query_strings_of_urls(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The query string of a URL is in no line of the SDK's logger."""
+    """The query string of a URL is in no record of the SDK's logger."""
     host = serve(http(404), http(503), http(400))
     server = serve(done(f"{host.url}/v?sig=s3cret"), done(f"{host.url}/w?sig=s3cret"))
     with pytest.raises(k.DownloadError):
@@ -86,7 +90,7 @@ def test_signed_urls_are_not_logged(
 
 
 @pytest.mark.fault("K-05")
-def test_no_log_at_all_shows_a_signature(
+def test_no_logger_shows_the_signature_of_a_url(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Neither the SDK's logger nor any other has the query of a video's URL, or of a redirect, in a line: all of them
@@ -104,8 +108,10 @@ def test_no_log_at_all_shows_a_signature(
 
 
 @pytest.mark.fault("K-05")
-def test_requests_of_others_are_logged_as_ever(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """What httpx and httpcore log of the user's own requests is not touched."""
+def test_log_of_the_caller_s_own_httpx_requests_is_unchanged(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records of httpx and httpcore about the user's own requests are not changed."""
     server = serve(task(), http(200, b"{}", ("X-Mine", "shown")))
     make(server.url).query("t")
     caplog.clear()

@@ -1,4 +1,4 @@
-"""Downloads to names that are as long as a file system allows, or longer."""
+"""Downloads to names at and beyond the length limit of the file system."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ CHARACTERS = ["v", "é", "日", "🎬"]
 
 
 class EnoughError(Exception):
-    """What breaks off a download."""
+    """Interrupts a download."""
 
 
 def enough(count: int, _total: int | None) -> None:
-    """Break it off once there is something."""
+    """Interrupt the download after its first bytes."""
     if count:
         raise EnoughError
 
 
 def name_of(size: int, character: str) -> str:
-    """A name of so many bytes, as many of this character in it as fit."""
+    """Return a name of ``size`` bytes, made of this character as far as it fits."""
     room = size - len(".mp4")
     name = character * (room // len(character.encode()))
     return f"{name}{'x' * (room - len(name.encode()))}.mp4"
@@ -44,8 +44,10 @@ def name_of(size: int, character: str) -> str:
 
 @pytest.mark.parametrize("character", CHARACTERS)
 @pytest.mark.parametrize("size", [240, 245, 246, 250, 251, 255])
-def test_a_long_name(video: VideoDownload, tmp_path: Path, size: int, character: str) -> None:
-    """A download to a name of up to 255 bytes is broken off, goes on from there, and leaves the video alone."""
+def test_download_to_a_name_of_up_to_255_bytes_is_resumed(
+    video: VideoDownload, tmp_path: Path, size: int, character: str
+) -> None:
+    """A download to a name of up to 255 bytes is interrupted, resumed, and leaves only the video."""
     video.target = tmp_path / name_of(size, character)
     assert len(os.fsencode(video.target.name)) == size
     file = FileHost(BODY)
@@ -63,10 +65,10 @@ def test_a_long_name(video: VideoDownload, tmp_path: Path, size: int, character:
 @pytest.mark.parametrize("character", CHARACTERS)
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("size", [256, 5000])
-def test_a_name_that_is_too_long(
+def test_name_longer_than_the_file_system_allows_is_refused(
     make: Maker, serve: Serve, tmp_path: Path, size: int, character: str, *, overwrite: bool
 ) -> None:
-    """A name that the file system cannot hold is refused before anything is sent, also before a wait."""
+    """A name that the file system cannot hold is refused before any request, also before a wait."""
     server = serve()
     client = make(server.url)
     for call in (client.download, client.wait_and_download):
@@ -77,8 +79,8 @@ def test_a_name_that_is_too_long(
 
 
 @pytest.mark.parametrize("size", [100, 245])
-def test_a_part_with_its_usual_name_is_gone_on_from(video: VideoDownload, tmp_path: Path, size: int) -> None:
-    """As long as there is room for it the part of NAME is NAME.part, and its note NAME.part.json."""
+def test_part_with_its_usual_name_is_resumed(video: VideoDownload, tmp_path: Path, size: int) -> None:
+    """While it fits, the part of NAME is NAME.part, and its metadata NAME.part.json."""
     video.target = tmp_path / name_of(size, "v")
     video.start(FileHost(BODY))
     video.part.write_bytes(BODY[:50_000])
@@ -89,8 +91,8 @@ def test_a_part_with_its_usual_name_is_gone_on_from(video: VideoDownload, tmp_pa
     assert video.host.requests[0].header("range") == "bytes=50000-"
 
 
-def test_long_names_that_begin_alike(video: VideoDownload, tmp_path: Path) -> None:
-    """Two long names that differ in their last character have parts of their own."""
+def test_long_names_with_a_common_beginning_have_separate_parts(video: VideoDownload, tmp_path: Path) -> None:
+    """Two long names that differ in their last character have separate parts."""
     first, second = (tmp_path / f"{'v' * 254}{end}" for end in "12")
     file = FileHost(BODY)
     video.start(file.cut(30_000), each=file)

@@ -1,4 +1,4 @@
-"""Downloads that break off and go on: within a call, in the next one, and never with the wrong bytes."""
+"""Interrupted downloads that are resumed, within a call and in the next one, never with wrong bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOST = FileHost(ONE)
 
 @pytest.fixture
 def left_over(video: VideoDownload) -> Path:
-    """The part that an earlier call left: the first bytes of the first version."""
+    """The part of an earlier call: the first bytes of the first version."""
     video.start(HOST.cut(CUT), *[CLOSE] * 5)
     with pytest.raises(k.IncompleteDownloadError) as caught:
         video.download(path="/v?sig=s3cret")
@@ -43,8 +43,10 @@ def left_over(video: VideoDownload) -> Path:
 
 @pytest.mark.fault("B-14", "D-11", "D-12")
 @pytest.mark.parametrize("cut", [(size, end) for size in (1, 511, 512, CUT) for end in (End.FIN, End.RST)])
-def test_a_cut_within_a_call(video: VideoDownload, clock: FakeTime, cut: tuple[int, End]) -> None:
-    """After a cut, clean or not, the same call goes on from the last byte that counts."""
+def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
+    video: VideoDownload, clock: FakeTime, cut: tuple[int, End]
+) -> None:
+    """After a cut, clean or not, the same call resumes from the last kept byte."""
     assert video.start(HOST.cut(*cut), HOST).download().read_bytes() == ONE
     size = cut[0]
     # What is too short to be recognised as a video is not kept.
@@ -55,8 +57,8 @@ def test_a_cut_within_a_call(video: VideoDownload, clock: FakeTime, cut: tuple[i
 
 
 @pytest.mark.fault("D-13")
-def test_many_cuts_with_progress_between(video: VideoDownload, clock: FakeTime) -> None:
-    """Each byte of progress starts the count of failures anew."""
+def test_fifty_cuts_with_progress_are_resumed(video: VideoDownload, clock: FakeTime) -> None:
+    """Each byte of progress resets the count of failures."""
     assert video.start(*[HOST.cut(6_000)] * 50).download().read_bytes() == ONE
     assert clock.naps == [0.5] * 49
     assert video.ranges[-1] == ("bytes=294000-", '"one"')
@@ -64,8 +66,10 @@ def test_many_cuts_with_progress_between(video: VideoDownload, clock: FakeTime) 
 
 @pytest.mark.fault("D-14")
 @pytest.mark.parametrize("fault", [CLOSE, RESET, http(503), http(429)])
-def test_failures_without_progress(video: VideoDownload, clock: FakeTime, fault: Act) -> None:
-    """Five failures in a row, with growing pauses between them, end the call; the part is kept."""
+def test_five_failures_without_progress_end_the_download_and_keep_the_part(
+    video: VideoDownload, clock: FakeTime, fault: Act
+) -> None:
+    """Five failures in a row, with growing delays, end the call; the part is kept."""
     video.start(HOST.cut(CUT), *[fault] * 9)
     with pytest.raises(k.IncompleteDownloadError, match=f"{CUT} of {SIZE} bytes"):
         video.download()
@@ -74,29 +78,29 @@ def test_failures_without_progress(video: VideoDownload, clock: FakeTime, fault:
 
 
 @pytest.mark.fault("D-01")
-def test_the_next_call_goes_on(video: VideoDownload, left_over: Path) -> None:
-    """A later call asks for the rest, under the condition that the file is the same."""
+def test_next_call_resumes_the_part_under_a_condition(video: VideoDownload, left_over: Path) -> None:
+    """A later call requests the rest, on condition that the file is the same."""
     assert video.start(HOST).download(path="/v?sig=another").read_bytes() == ONE
     assert video.ranges == [(f"bytes={CUT}-", '"one"')]
     assert list(video.target.parent.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("F-10", "K-13")
-def test_what_is_remembered(left_over: Path) -> None:
-    """Beside the part lie its task, tag and length, for the owner only; no URL, because URLs are signed."""
+def test_metadata_holds_task_tag_and_length_and_no_url(left_over: Path) -> None:
+    """The metadata beside the part holds task, tag and length, is private to its owner, and holds no signed URL."""
     note = left_over.with_name("v.mp4.part.json")
     assert json.loads(note.read_text()) == {"task_id": "t", "validator": '"one"', "total": SIZE}
     assert note.stat().st_mode & 0o077 == 0
 
 
-def test_starting_over_on_demand(video: VideoDownload, left_over: Path) -> None:
-    """With resume=False the part of an earlier call is thrown away."""
+def test_resume_false_discards_the_part(video: VideoDownload, left_over: Path) -> None:
+    """With resume=False the part of an earlier call is discarded."""
     assert video.start(HOST).download(resume=False).read_bytes() == ONE
     assert video.ranges == [(None, None)]
 
 
 def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> Act:
-    """A 206 from ``start`` on."""
+    """Return a 206 from ``start`` on."""
     return http(206, body[start:], ("Content-Range", f"bytes {start}-{total - 1}/{total}"), *fields)
 
 
@@ -118,10 +122,10 @@ def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE
         pytest.param(([http(503), HOST], ONE), id="503 first"),
     ],
 )  # fmt: skip
-def test_only_bytes_of_the_same_file_are_joined(
+def test_any_response_to_a_range_gives_one_whole_version(
     video: VideoDownload, left_over: Path, plan: tuple[list[Any], bytes]
 ) -> None:
-    """Whatever the server makes of the range, the result is one whole version of the file."""
+    """However the server answers the range request, the result is one whole version of the file."""
     script, result = plan
     assert video.start(*script).download().read_bytes() == result
     assert video.ranges[0] == (f"bytes={CUT}-", '"one"')
@@ -130,8 +134,8 @@ def test_only_bytes_of_the_same_file_are_joined(
 
 
 @pytest.mark.fault("D-16")
-def test_a_web_page_does_not_cost_the_part(video: VideoDownload, left_over: Path) -> None:
-    """When something else than the rest is served, what had arrived is kept."""
+def test_web_page_instead_of_the_rest_keeps_the_part(video: VideoDownload, left_over: Path) -> None:
+    """If something other than the rest is served, the part is kept."""
     video.start(http(200, b"<html>", ("Content-Type", "text/html")), HOST)
     with pytest.raises(k.NotAVideoError):
         video.download()
@@ -152,18 +156,18 @@ def test_a_web_page_does_not_cost_the_part(video: VideoDownload, left_over: Path
         pytest.param(lambda part, note: part.write_bytes(b""), id="empty"),
     ],
 )
-def test_a_part_without_proof_is_thrown_away(
+def test_part_without_valid_metadata_is_discarded(
     video: VideoDownload, left_over: Path, spoil: Callable[[Path, Path], object]
 ) -> None:
-    """A part that cannot be shown to belong to the file is not gone on with, and does no harm."""
+    """A part that cannot be proved to belong to the file is not resumed, and does no harm."""
     spoil(left_over, left_over.with_name("v.mp4.part.json"))
     assert video.start(HOST).download().read_bytes() == ONE
     assert video.ranges == [(None, None)]
 
 
 @pytest.mark.fault("D-08")
-def test_a_part_that_is_too_long_counts_for_nothing(video: VideoDownload, left_over: Path) -> None:
-    """What cannot be a part of the file is not counted as received."""
+def test_part_longer_than_the_file_counts_as_no_bytes_received(video: VideoDownload, left_over: Path) -> None:
+    """A part that is longer than the file is not counted as received."""
     left_over.write_bytes(bytes(SIZE + 1))
     video.start(*[CLOSE] * 5)
     with pytest.raises(k.IncompleteDownloadError) as caught:
@@ -173,16 +177,16 @@ def test_a_part_that_is_too_long_counts_for_nothing(video: VideoDownload, left_o
 
 @pytest.mark.fault("D-09")
 @pytest.mark.parametrize("tag", [None, 'W/"one"', "one", '""'])
-def test_without_a_strong_tag_there_is_no_range(video: VideoDownload, tag: str | None) -> None:
-    """When nothing proves that the file is the same, the whole of it is fetched again."""
+def test_file_without_a_strong_tag_is_requested_whole(video: VideoDownload, tag: str | None) -> None:
+    """If nothing proves that the file is the same, the whole of it is requested again."""
     weak = FileHost(ONE, tag)
     assert video.start(weak.cut(CUT), weak).download().read_bytes() == ONE
     assert video.ranges == [(None, None)] * 2
 
 
 @pytest.mark.fault("D-06", "D-23")
-def test_a_whole_part_needs_no_request(video: VideoDownload, left_over: Path) -> None:
-    """A part that is whole already, because the program was killed just then, only gets its name."""
+def test_complete_part_is_renamed_without_a_request(video: VideoDownload, left_over: Path) -> None:
+    """A part that is complete, because the program was killed just then, is only renamed."""
     left_over.write_bytes(ONE)
     assert video.start().download().read_bytes() == ONE
     assert video.host.requests == []
@@ -190,8 +194,8 @@ def test_a_whole_part_needs_no_request(video: VideoDownload, left_over: Path) ->
 
 @pytest.mark.fault("D-15")
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_expired_url_is_asked_for_again(video: VideoDownload, status: int) -> None:
-    """A URL that is refused is asked for again through query, and the part goes on with the fresh one."""
+def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload, status: int) -> None:
+    """A URL that is refused is queried again, and the part is resumed from the fresh one."""
     video.start(HOST.cut(CUT), refusal(status), HOST, named=("/fresh",))
     assert video.download(path="/old").read_bytes() == ONE
     assert video.host.targets == ["/old", "/old", "/fresh"]
@@ -200,8 +204,8 @@ def test_an_expired_url_is_asked_for_again(video: VideoDownload, status: int) ->
 
 
 @pytest.mark.fault("D-15")
-def test_a_fresh_url_is_asked_for_once(video: VideoDownload) -> None:
-    """When the fresh URL is refused too, the download ends with an error that says so."""
+def test_second_expired_url_ends_the_download(video: VideoDownload) -> None:
+    """If the fresh URL is refused too, the download ends with an error that says so."""
     video.start(each=lambda _: refusal(403), named=("/fresh", "/fresher"))
     with pytest.raises(k.DownloadError, match="fresh URL"):
         video.download(path="/old")
@@ -209,8 +213,8 @@ def test_a_fresh_url_is_asked_for_once(video: VideoDownload) -> None:
 
 
 @pytest.mark.fault("C-01")
-def test_an_interrupt_leaves_a_part_to_go_on_from(video: VideoDownload) -> None:
-    """Ctrl-C in the middle of a download passes, and the next call goes on from what is on disk."""
+def test_interrupted_download_is_resumed_by_the_next_call(video: VideoDownload) -> None:
+    """Ctrl-C during a download is raised, and the next call resumes the part."""
     video.start(each=HOST)
 
     def interrupt(size: int, _: object) -> None:
@@ -226,7 +230,7 @@ def test_an_interrupt_leaves_a_part_to_go_on_from(video: VideoDownload) -> None:
     assert video.ranges[1:] == ([(f"bytes={size}-", '"one"')] if size < SIZE else [])
 
 
-def test_several_requests_over_one_part(video: VideoDownload) -> None:
+def test_no_byte_is_fetched_twice_over_several_cuts(video: VideoDownload) -> None:
     """No byte of the file is fetched twice, whatever the cuts."""
     served: list[int] = []
 
@@ -239,8 +243,10 @@ def test_several_requests_over_one_part(video: VideoDownload) -> None:
     assert sum(served) == SIZE
 
 
-def test_a_note_that_cannot_be_read(video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a system out of descriptors does not let the note be read, the part is kept until it can be."""
+def test_metadata_unreadable_for_want_of_descriptors_keeps_the_part(
+    video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no descriptor is left to read the metadata, the part is kept until one is."""
     real = os.open
 
     def exhausted(path: Any, *args: Any, **options: Any) -> int:
@@ -258,8 +264,10 @@ def test_a_note_that_cannot_be_read(video: VideoDownload, left_over: Path, monke
     assert video.ranges == [(f"bytes={CUT}-", '"one"')]
 
 
-def test_a_note_is_not_risked(video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Going on writes no new note where the old one holds: on a full disk that could cost the part."""
+def test_valid_metadata_is_not_rewritten_when_resuming(
+    video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resuming does not rewrite valid metadata: on a full disk that could lose the part."""
     video.start(HOST.cut(CUT), *[CLOSE] * 5, HOST)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", room_for(0, ".json"))
@@ -269,8 +277,8 @@ def test_a_note_is_not_risked(video: VideoDownload, left_over: Path, monkeypatch
     assert video.download().read_bytes() == ONE
 
 
-def test_a_refused_file_holds_no_place(video: VideoDownload, kind: str) -> None:
-    """With one connection allowed, an expired URL is asked for again over it: its answer is dropped before."""
+def test_expired_url_is_queried_again_over_the_only_connection(video: VideoDownload, kind: str) -> None:
+    """With one connection allowed, an expired URL is queried again over it: its response is discarded before."""
     transport = {"sync": httpx.HTTPTransport, "async": httpx.AsyncHTTPTransport}[kind]
     one = {"transport": transport(limits=httpx.Limits(max_connections=1))}
     video.start(refusal(403, "expired"), HOST, named=("/fresh",), timeout=2, max_retries=0, httpx_args=one)

@@ -1,4 +1,4 @@
-"""Cancelling again and again, at every step of a connection's life: what is left works, and nothing else is left."""
+"""Repeated cancellation at every step of a connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def close(_: Received) -> Act:
 @pytest.mark.fault("C-02")
 @pytest.mark.parametrize("answer", [keep, pytest.param(close, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
-def test_cancelled_at_every_moment(serve: Serve, answer: Callable[[Received], Act], *, is_secure: bool) -> None:
+def test_queries_cancelled_at_every_turn_leave_a_working_client(
+    serve: Serve, answer: Callable[[Received], Act], *, is_secure: bool
+) -> None:
     """Queries are cancelled after one turn of the event loop, after two … after sixty: while they connect, shake hands,
     send, and read, with three others beside them. Then twenty queries are answered, and no socket or task is left.
     """

@@ -1,4 +1,4 @@
-"""The lane that needs real time: programs are interrupted, stopped and starved, and servers dawdle.
+"""Tests in real time: programs are interrupted, stopped and starved, and peers are slow.
 
 Not among the `testpaths`: `make test-all` runs it. Here, and only here, tests sleep.
 """

@@ -1,4 +1,4 @@
-"""Connections in real time: servers that close them at a bad moment, and calls that are given up at any."""
+"""Connections in real time: servers that close early, and cancelled calls."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PATIENCE = 0.02
 
 @pytest.mark.fault("N-09")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_without_patience(play: Play, kind: str) -> None:
-    """150 queries, sent about when the server closes the connection 20 ms after its answer: none fails."""
+def test_queries_at_the_moment_of_a_server_s_close_do_not_fail(play: Play, kind: str) -> None:
+    """150 queries, sent about when the server closes the connection 20 ms after its response: none fails."""
 
     def answer(_: Received) -> Act:
         def pieces() -> Iterator[bytes]:
@@ -52,8 +52,8 @@ def test_a_server_without_patience(play: Play, kind: str) -> None:
 
 @pytest.mark.fault("C-02")
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_storm_of_cancellations(play: Play, seed: int) -> None:
-    """A thousand calls, ten at a time, are cancelled at random moments; then twenty are answered at once."""
+def test_thousand_queries_with_short_timeouts_leave_a_working_client(play: Play, seed: int) -> None:
+    """A thousand calls, ten at a time, time out at random moments; then twenty are answered at once."""
     chance = random.Random(seed)
     server = play(lambda request: says({"id": request.task_id, "status": "queued"}))
 
@@ -79,8 +79,8 @@ def test_a_storm_of_cancellations(play: Play, seed: int) -> None:
     asyncio.run(main())
 
 
-def test_threads_and_a_server_without_patience(play: Play) -> None:
-    """Sixteen threads share one client while the server closes connections at will: each gets its own answers."""
+def test_threads_get_their_own_responses_while_the_server_closes_connections(play: Play) -> None:
+    """Sixteen threads share one client while the server closes connections: each gets its own responses."""
 
     def answer(request: Received) -> Act:
         act = says({"id": request.task_id, "status": "queued"})

@@ -1,4 +1,4 @@
-"""Very many tasks, and very few file descriptors."""
+"""Thousands of tasks, and few file descriptors."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def quick_turns() -> Iterator[None]:
-    """Client and server are threads of one interpreter: each answer costs several turns of it."""
+def short_switch_interval() -> Iterator[None]:
+    """Client and server are threads of one interpreter: each response takes several thread switches."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(0.0001)
     yield
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.usefixtures("quick_turns")
+@pytest.mark.usefixtures("short_switch_interval")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("C-06")
-def test_thousands_of_tasks(play: Play, kind: str) -> None:
-    """Three thousand tasks are waited for at once: each gets its own end, over a handful of connections."""
+def test_three_thousand_tasks_have_their_own_results_over_few_connections(play: Play, kind: str) -> None:
+    """Three thousand tasks are waited for at once: each has its own result, over few connections."""
     most: list[int] = []
 
     def answer(request: Received) -> Act:
@@ -76,8 +76,8 @@ print(json.dumps([crowd.count(True), crowd.count(False), [ask(number) for number
 
 
 @pytest.mark.fault("N-15")
-def test_a_want_of_descriptors_passes(play: Play) -> None:
-    """When descriptors run out under a crowd of threads, each call has its answer or says why; later ones work."""
+def test_threads_without_descriptors_get_a_response_or_the_reason(play: Play) -> None:
+    """When descriptors run out, each call of many threads has its response or the reason; later ones work."""
     server = play(lambda request: says({"id": request.task_id, "status": "queued"}))
     result = run(STARVED, server.url, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
