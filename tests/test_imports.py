@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +69,34 @@ def test_judgement_is_measured_whole() -> None:
     files = sorted(f"kkiai_sdk/{name}.py" for name in PURE)
     assert sorted(tools["coverage"]["run"]["include"]) == files
     assert sorted(tools["mutmut"]["only_mutate"]) == files
+
+
+UNIT_TESTS = ROOT / "tests" / "unit"
+
+
+def _tested_names(test: Path) -> set[str]:
+    """The modules that a unit test file may be named after: ``test_X_topic.py`` is about ``X``, as is ``test_X.py``."""
+    folder = test.parent.relative_to(UNIT_TESTS).parts
+    words = test.stem.removeprefix("test_").split("_")
+    stems = {"_".join(words[:count]) for count in range(1, len(words) + 1)}
+    return {f"_{folder[0]}/{stem}" for stem in stems} if folder else stems | {f"_{stem}" for stem in stems}
+
+
+def test_unit_tests_stand_where_their_modules_do() -> None:
+    """Each file of tests/unit is named after a module, and is in the folder of that module's package."""
+    modules = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in CORE}
+    tests = sorted(UNIT_TESTS.rglob("test_*.py"))
+    assert [shown(test) for test in tests if not _tested_names(test) & modules] == []
+    assert {test.parent.name for test in tests} == {"unit", "http", "responses", "polling", "downloads"}
+
+
+def test_pure_modules_have_a_unit_test_file() -> None:
+    """Each pure module has a unit test file of its name."""
+    expected = {name: UNIT_TESTS / PurePath(name.lstrip("_")) for name in PURE}
+    missing = [
+        name for name, path in expected.items() if not path.with_name(f"test_{path.name.lstrip('_')}.py").is_file()
+    ]
+    assert missing == []
 
 
 def test_errors_know_nothing_of_ours() -> None:

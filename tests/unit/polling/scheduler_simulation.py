@@ -13,7 +13,7 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, PollState
 from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, TaskExpired
-from tests.unit.scripts import CLIENT_TIMEOUT, RESET, Event
+from tests.unit.polling.wait_simulation import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, End
 from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
-from tests.unit.scripts import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
+from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
 from tests.unit.support import START
 
 

@@ -19,7 +19,7 @@ from kkiai_sdk._polling.poll_state import (
     begin,
     decide,
 )
-from tests.unit.scripts import (
+from tests.unit.polling.wait_simulation import (
     DONE,
     EVENTS,
     POLICIES,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import Counter
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,16 +24,13 @@ from kkiai_sdk._polling.scheduler import (
     TaskExpired,
     WaitForResponse,
 )
-from tests.unit.fleets import Play, sail
-from tests.unit.scripts import (
+from tests.unit.polling.scheduler_simulation import Play, sail
+from tests.unit.polling.wait_simulation import (
     DONE,
-    EVENTS,
     FAILED,
     FATAL,
-    POLICIES,
     RESET,
     RUNNING,
-    TIMEOUTS,
     Event,
     QueryOutcome,
     busy,
@@ -368,189 +363,3 @@ def test_one_bad_task_does_not_stop_the_others() -> None:
     outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
     play = sail(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}
-
-
-FLEETS = st.builds(
-    lambda scripts, policy, timeout, room: sail(
-        [f"t{number}" for number in range(len(scripts))],
-        lambda task_id, poll: [*scripts[int(task_id[1:])], Event(DONE)][min(poll, len(scripts[int(task_id[1:])]))],
-        policy,
-        timeout=timeout,
-        max_concurrency=room,
-    ),
-    st.lists(st.lists(EVENTS, max_size=6), max_size=8),
-    POLICIES,
-    TIMEOUTS,
-    st.integers(1, 4),
-)
-
-
-@given(FLEETS)
-@FIXED
-def test_every_task_ends_once(play: Play) -> None:
-    """Every id gets exactly one end and is not asked about after it."""
-    assert sorted(history.task_id for history in play.ends) == sorted(play.task_ids)
-    assert all(history.end is not None for history in play.ends)
-    assert all(history.polls == play.counts.get(history.task_id, 0) for history in play.ends)
-
-
-@given(FLEETS)
-@FIXED
-def test_order_and_room(play: Play) -> None:
-    """The longest overdue is asked first, when it is due and not before, within the room that there is."""
-    assert all(asked.due <= asked.earliest_other for asked in play.asked)
-    assert all(asked.time >= asked.due for asked in play.asked)
-    assert all(asked.in_flight <= play.fleet._limits.concurrency for asked in play.asked)
-    first = list(dict.fromkeys(asked.task_id for asked in play.asked))
-    assert first == sorted(first)
-
-
-@given(FLEETS)
-@FIXED
-def test_pauses_and_deadlines(play: Play) -> None:
-    """Nobody is asked during a pause that the server wants; no sleep goes past the deadline or stands still."""
-    assert all(asked.time >= asked.paused_until for asked in play.asked)
-    assert all(until > asleep for asleep, until in play.slept)
-    assert all(until <= play.deadline + FINAL_POLL_TIMEOUT for _, until in play.slept)
-    late = [asked.task_id for asked in play.asked if asked.time > play.deadline]
-    assert len(late) == len(set(late))
-
-
-def _fate(task_id: str, poll: int) -> Event:
-    """A task that runs for a few polls; now and then a reset or a 429."""
-    number = int(task_id)
-    if poll < number % 4:
-        outcomes: list[QueryOutcome] = [RUNNING, RESET, slow_down(2.0)]
-        outcome = outcomes[0 if number % 50 else 1 + number // 50 % 2]
-        return Event(outcome, 0.05, random=number % 100 / 100)
-    return Event(DONE if number % 3 else FAILED, 0.05)
-
-
-@pytest.mark.no_cover
-def test_ten_thousand_tasks() -> None:
-    """Ten thousand tasks share four places in flight, each gets its end, and none is left behind."""
-    ids = [str(number) for number in range(10_000)]
-    play = sail(ids, _fate, timeout=math.inf)
-    assert sorted(history.task_id for history in play.ends) == sorted(ids)
-    assert {history.end for history in play.ends} == {End.DONE}
-    assert len(play.asked) == sum(1 + number % 4 for number in range(10_000))
-    assert isinstance(play.fleet.step(play.now), AllDone)
-
-
-def test_nobody_starves() -> None:
-    """With more tasks than can be asked in time, every one is asked about as often as any other, give or take two."""
-    ids = [str(number) for number in range(200)]
-    play = sail(
-        ids, lambda _id, _poll: Event(RUNNING, 1.0, random=int(_id) % 10 / 10), timeout=600.0, max_concurrency=2
-    )
-    assert max(play.counts.values()) - min(play.counts.values()) <= 2
-    assert {history.end for history in play.ends} == {End.TIMED_OUT}
-
-
-@pytest.mark.fault("T-11")
-@pytest.mark.parametrize("per_second", [50.0, math.inf])
-@pytest.mark.parametrize("error", [busy(), slow_down(), RESET], ids=["503", "429", "reset"])
-def test_an_outage_is_met_with_patience(error: APIError, per_second: float) -> None:
-    """While every answer is an error, a thousand tasks cost a request each, the budget of retries, and one per gap."""
-    ids = [str(number) for number in range(1000)]
-    play = sail(ids, lambda _id, _poll: Event(error, 0.05), timeout=1800.0, per_second=per_second, tries=4)
-    assert len(play.asked) <= 1000 + 100 + 1800 / 3
-    assert sorted(history.task_id for history in play.ends) == sorted(ids)
-    assert all(history.end is End.TIMED_OUT for history in play.ends)
-
-
-@pytest.mark.fault("T-11")
-def test_a_rate_limit_that_lasts_is_met_with_more_patience() -> None:
-    """While every answer is a 429 the pauses double up to a minute, with one request after each."""
-    play = sail([str(number) for number in range(1000)], lambda _id, _poll: Event(slow_down(30.0), 0.05), timeout=300.0)
-    assert [round(asked.time - START) for asked in play.asked] == [0, 0, 0, 0, 30, 60, 90, 120, 168, 228, 288]
-    play = sail([str(number) for number in range(1000)], lambda _id, _poll: Event(slow_down(), 0.05), timeout=300.0)
-    assert [round(asked.time - START) for asked in play.asked] == [0, 0, 0, 0, 3, 9, 21, 45, 93, 153, 213, 273, 300]
-
-
-@pytest.mark.no_cover
-@pytest.mark.deep
-def test_an_outage_that_ends() -> None:
-    """Within half a minute of its end every one of a thousand tasks has been asked about again."""
-    end = START + 300.0
-    ids = [str(number) for number in range(1000)]
-    clock: list[Play] = []
-
-    def script(_id: str, _poll: int) -> Event:
-        return Event(busy() if clock[0].now < end else RUNNING, 0.2, random=int(_id) % 10 / 10)
-
-    play = sail(ids, script, timeout=600.0, max_concurrency=8, tries=4, started=clock.append)
-    first_good = {asked.task_id: asked.time for asked in reversed(play.asked) if asked.time >= end}
-    assert sorted(first_good) == sorted(ids)
-    assert max(first_good.values()) <= end + 60
-
-
-@pytest.mark.no_cover
-@pytest.mark.fault("T-12")
-@pytest.mark.parametrize(
-    ("per_second", "room"), [(50.0, 4), (math.inf, 4), pytest.param(math.inf, 16, marks=pytest.mark.deep)]
-)
-def test_no_herd(per_second: float, room: int) -> None:
-    """A thousand tasks that start together are not asked together: no tenth of a second holds 10 % of any round."""
-    dice = Random(7)
-    play = sail(
-        [str(number) for number in range(1000)],
-        lambda _id, _poll: Event(RUNNING, 0.05, random=dice.random()),
-        timeout=120.0,
-        per_second=per_second,
-        max_concurrency=room,
-    )
-    rounds: dict[str, list[float]] = {}
-    for asked in play.asked:
-        rounds.setdefault(asked.task_id, []).append(asked.time)
-    for number in range(2):
-        buckets = Counter(int((times[number] - START) * 10) for times in rounds.values())
-        assert max(buckets.values()) <= 100
-
-
-@pytest.mark.parametrize("limit", [5.0, 20.0, 200.0])
-def test_requests_per_second(limit: float) -> None:
-    """No second holds more requests than the limit says, give or take what a hiccup may make up for."""
-    play = sail(
-        [str(number) for number in range(300)],
-        lambda _id, _poll: Event(RUNNING, 0.01),
-        timeout=60.0,
-        per_second=limit,
-        max_concurrency=8,
-    )
-    times = [asked.time for asked in play.asked]
-    most = max(bisect_left(times, time + 1) - number for number, time in enumerate(times))
-    assert most <= limit * 1.05 + 1
-    needed = 300 * 60 / 3
-    assert len(times) >= 0.95 * min(limit * 60, needed)
-
-
-def test_silence_does_not_hold_a_fleet() -> None:
-    """However many tasks wait for their last look, all of them together get the time of one; the rest end unasked."""
-    ids = [str(number) for number in range(100)]
-    play = sail(ids, lambda _id, _poll: Event(RUNNING, 30.0), timeout=10.0)
-    assert sorted(history.task_id for history in play.ends) == sorted(ids)
-    assert {history.end for history in play.ends} == {End.TIMED_OUT}
-    assert play.now <= START + 10.0 + FINAL_POLL_TIMEOUT
-
-
-@pytest.mark.parametrize(("size", "late"), [(99, 0.0), (100, 0.05)])
-def test_a_crowd_is_asked_in_bursts(size: int, late: float) -> None:
-    """From a hundred tasks on, those who are due within 50 ms are asked in one go; nobody waits for longer."""
-    dice = Random(50)
-    ids = [str(number) for number in range(size)]
-    script = lambda _id, poll: Event(RUNNING if poll < 20 else DONE, 0.0, random=dice.random())  # noqa: E731
-    play = sail(ids, script, max_concurrency=size)
-    first_half = play.asked[: len(play.asked) // 2]
-    assert max(asked.time - asked.due for asked in first_half) == pytest.approx(late, rel=0.05)
-    naps = [until - asleep for asleep, until in play.slept if until <= first_half[-1].time]
-    assert min(naps) >= late - 1e-6
-    assert (len(naps) < len(first_half) / 2) is (late > 0)
-
-
-def test_the_last_call_is_no_time_for_bursts() -> None:
-    """Who is due just before the last call is woken for and asked, in a crowd as well."""
-    policy = PollPolicy(min_interval=23.97, max_interval=23.97, growth=0.0, jitter=0.0)
-    ids = [str(number) for number in range(200)]
-    play = sail(ids, lambda _id, _poll: Event(RUNNING, 0.0), policy, timeout=20.0, max_concurrency=200)
-    assert all(history.polls == 2 for history in play.ends)

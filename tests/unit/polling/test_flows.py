@@ -42,7 +42,8 @@ from kkiai_sdk._polling.flows import WaitOptions, poll_to_end, wait_many_flow
 from kkiai_sdk._polling.poll_state import End
 from kkiai_sdk._polling.scheduler import SchedulerLimits
 from tests.support.effort import examples
-from tests.unit.scripts import (
+from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
+from tests.unit.polling.wait_simulation import (
     DONE,
     FAILED,
     FATAL,
@@ -57,13 +58,12 @@ from tests.unit.scripts import (
     slow_down,
 )
 from tests.unit.support import FIXED, MUTATING, START
-from tests.unit.waiting_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kkiai_sdk._effects import Effect, Flow, QueryOutcome
-    from tests.unit.waiting_model import Deed
+    from tests.unit.polling.reference_model import Deed
 
 #: What a wait goes on after, more often than what ends it: scripts that end at once teach little.
 LIVELY: list[QueryOutcome] = [

@@ -23,7 +23,7 @@ from kkiai_sdk._polling.poll_state import (
     is_change,
     without_extras,
 )
-from tests.unit.scripts import (
+from tests.unit.polling.wait_simulation import (
     DONE,
     FAILED,
     FATAL,

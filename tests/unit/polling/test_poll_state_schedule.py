@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import PollPolicy
-from tests.unit.scripts import RUNNING, Event, play
+from tests.unit.polling.wait_simulation import RUNNING, Event, play
 from tests.unit.support import FIXED, START
 
 if TYPE_CHECKING:

@@ -36,10 +36,3 @@ def test_logger_of_httpx_shows_no_query_inside_of_a_request(caplog: pytest.LogCa
     logger.info("HTTP Request: %s %s", "GET", url)
     shown = [record.getMessage() for record in caplog.records]
     assert shown == ["HTTP Request: GET https://cdn.example/v.mp4", f"HTTP Request: GET {url}"]
-
-
-def test_request_scope_left_in_another_context_does_no_harm() -> None:
-    """A request that is discarded unfinished ends in another context, where there is nothing to reset."""
-    scope = request_scope()
-    contextvars.Context().run(scope.__enter__)
-    scope.__exit__(None, None, None)

@@ -11,6 +11,7 @@ from attrs import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kkiai_sdk import DownloadError
 from kkiai_sdk._downloads.range_requests import (
     Failed,
     FollowRedirect,
@@ -19,6 +20,7 @@ from kkiai_sdk._downloads.range_requests import (
     Restart,
     ResumeMetadata,
     SaveBody,
+    check_size,
     has_framing,
     is_strong,
     next_step,
@@ -305,3 +307,32 @@ def test_header_repeated_gives_its_first_value() -> None:
     """Of a repeated header the first value counts; a missing one is None."""
     response = RawResponse(200, [("etag", '"a"'), ("etag", '"b"')])
     assert (response.header("etag"), response.header("content-type")) == ('"a"', None)
+
+
+@pytest.mark.parametrize("tag", ['"abc"', '"a-b:c/d"', '"!"', '"W/"'])
+def test_strong_tags(tag: str) -> None:
+    """A quoted entity tag is a strong one."""
+    assert is_strong(tag)
+
+
+@pytest.mark.fault("D-09")
+@pytest.mark.parametrize(
+    "tag", ["", "abc", 'W/"abc"', '""', '"a"b"', '"a b"', '"a\n"', '"é"', '"abc', f'"{"x" * 513}"', '"a"\n']
+)
+def test_weak_tags(tag: str) -> None:
+    """A weak, empty, unquoted or damaged tag proves nothing."""
+    assert not is_strong(tag)
+
+
+@pytest.mark.parametrize(("expected", "max_bytes"), [(None, 5), (5, None), (5, 5), (0, 5), (None, None)])
+def test_sizes_that_fit(expected: int | None, max_bytes: int | None) -> None:
+    """A file that is not larger than allowed, or of unknown size, may come."""
+    check_size(expected, max_bytes, URL)
+
+
+@pytest.mark.fault("D-19")
+def test_a_file_that_is_too_large() -> None:
+    """A file that is larger than the caller allows is refused, with both sizes."""
+    with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5") as caught:
+        check_size(6, 5, URL)
+    assert caught.value.url == URL

@@ -1,4 +1,4 @@
-"""Decisions of a download: what the file is called, what proves that it is the same, how large it may be."""
+"""Names of downloaded files, made from task ids."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk import DownloadError
-from kkiai_sdk._downloads.range_requests import MAX_NAME, check_size, file_name, is_strong
+from kkiai_sdk._downloads.range_requests import MAX_NAME, file_name
 from tests.unit.support import FIXED, brief
 
-URL = "https://cdn.example/a.mp4"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.mp4")
 
 NAMES: dict[str, str] = {
@@ -81,32 +79,3 @@ def test_two_tasks_have_two_files(one: str, other: str) -> None:
 def test_names_that_would_collide(one: str, other: str) -> None:
     """Ids that differ in case, in what is replaced, or in how an accent is written have different names."""
     assert file_name(one).lower() != file_name(other).lower()
-
-
-@pytest.mark.parametrize("tag", ['"abc"', '"a-b:c/d"', '"!"', '"W/"'])
-def test_strong_tags(tag: str) -> None:
-    """A quoted entity tag is a strong one."""
-    assert is_strong(tag)
-
-
-@pytest.mark.fault("D-09")
-@pytest.mark.parametrize(
-    "tag", ["", "abc", 'W/"abc"', '""', '"a"b"', '"a b"', '"a\n"', '"é"', '"abc', f'"{"x" * 513}"', '"a"\n']
-)
-def test_weak_tags(tag: str) -> None:
-    """A weak, empty, unquoted or damaged tag proves nothing."""
-    assert not is_strong(tag)
-
-
-@pytest.mark.parametrize(("expected", "max_bytes"), [(None, 5), (5, None), (5, 5), (0, 5), (None, None)])
-def test_sizes_that_fit(expected: int | None, max_bytes: int | None) -> None:
-    """A file that is not larger than allowed, or of unknown size, may come."""
-    check_size(expected, max_bytes, URL)
-
-
-@pytest.mark.fault("D-19")
-def test_a_file_that_is_too_large() -> None:
-    """A file that is larger than the caller allows is refused, with both sizes."""
-    with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5") as caught:
-        check_size(6, 5, URL)
-    assert caught.value.url == URL
