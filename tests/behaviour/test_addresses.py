@@ -17,7 +17,7 @@ import trustme
 import kkiai_sdk as k
 from kkiai_sdk._http import network
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,9 @@ def test_file_host_with_a_private_address_is_refused_before_connecting(
     names.stands_for("cdn.example", addresses)
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError, match=r"cdn\.example.*private address space") as caught:
-        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
+        make(serve().url).download(
+            completed_task(f"http://cdn.example:{inside.port}/v.mp4?sig=s3cret"), tmp_path / "v.mp4"
+        )
     assert caught.value.url == f"http://cdn.example:{inside.port}/v.mp4"
     assert "s3cret" not in str(caught.value)
     assert (names.asked, names.touched, inside.requests) == (["cdn.example"], [], [])
@@ -104,7 +106,7 @@ def test_odd_spelling_of_loopback_is_not_connected_to(
     names.stands_for(spelling, ["127.0.0.1"])
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(f"http://{spelling}:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(f"http://{spelling}:{inside.port}/v.mp4"), tmp_path / "v.mp4")
     assert (names.touched, inside.requests) == ([], [])
 
 
@@ -116,7 +118,7 @@ def test_name_is_resolved_once_per_connection_and_the_checked_address_is_used(
     names.stands_for("cdn.example", [PUBLIC], ["127.0.0.1"])
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(f"http://cdn.example:{inside.port}/v.mp4"), tmp_path / "v.mp4")
     assert (names.asked, names.touched) == (["cdn.example"] * 2, [PUBLIC])
     assert inside.requests == []
 
@@ -131,7 +133,7 @@ def test_redirect_to_a_private_address_at_the_third_hop_is_refused(
     hops = [http(302, b"", ("Location", "/next"))] * 2
     server = serve(*hops, http(302, b"", ("Location", f"http://cdn.example:{inside.port}/v.mp4")))
     with pytest.raises(k.UnsafeURLError, match=r"cdn\.example"):
-        make(server.url).download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
+        make(server.url).download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
     assert (len(server.requests), inside.requests) == (3, [])
     assert set(names.touched) == {"127.0.0.1"}
     assert names.asked == ["cdn.example"]
@@ -148,7 +150,7 @@ def test_gateway_with_a_private_address_serves_queries_and_files(
     assert client.query("t").id == "t"
     for port in (server.port, cdn.port):
         path = tmp_path / f"{port}.mp4"
-        client.download(finished(f"http://gateway.example:{port}/v.mp4"), path)
+        client.download(completed_task(f"http://gateway.example:{port}/v.mp4"), path)
         assert path.read_bytes() == BODY
     assert server.requests[1].header("authorization") == f"Bearer {KEY}"
 
@@ -162,7 +164,7 @@ def test_refused_address_is_followed_by_the_next_without_a_retry(
     names.stands_for("gateway.example", ["::1", "127.0.0.1"])
     client = make(f"http://gateway.example:{server.port}", allow_http=True, max_retries=0)
     assert client.query("t").status == "queued"
-    assert (names.touched, clock.naps) == (["::1", "127.0.0.1"], [])
+    assert (names.touched, clock.sleeps) == (["::1", "127.0.0.1"], [])
 
 
 @contextmanager
@@ -222,7 +224,7 @@ def test_unknown_host_name_is_a_transient_dns_error(
         make("https://nope.invalid").query("t")
     assert (caught.value.kind, caught.value.transient) == ("dns", True)
     assert isinstance(caught.value.__cause__, socket.gaierror)
-    assert clock.naps == [0.5, 1.0, 2.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.fault("N-19")
@@ -289,7 +291,7 @@ def test_tls_verifies_the_host_name_of_the_url(make: Maker, serve: Serve, names:
     names.stands_for("gateway.example", ["127.0.0.1"])
     client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
     assert client.query("t").id == "t"
-    client.download(finished(f"https://gateway.example:{files.port}/v.mp4"), tmp_path / "v.mp4")
+    client.download(completed_task(f"https://gateway.example:{files.port}/v.mp4"), tmp_path / "v.mp4")
     assert asked == ["gateway.example"] * 2
 
 
@@ -304,5 +306,5 @@ def test_certificate_for_another_name_is_a_final_error(
     client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
     with pytest.raises(k.APIConnectionError, match=r"certificate was not accepted.*'gateway\.example'") as caught:
         client.query("t")
-    assert (caught.value.kind, caught.value.transient, clock.naps, server.requests) == ("tls", False, [], [])
+    assert (caught.value.kind, caught.value.transient, clock.sleeps, server.requests) == ("tls", False, [], [])
     assert "verify" not in str(caught.value).replace("verify failed", "")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.support.rawserver import Act, End
-from tests.support.wire import finished, http, pattern
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import completed_task, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +30,15 @@ def in_pieces(size: int) -> list[bytes]:
 
 
 #: Ways to send one and the same file.
-ACTS: dict[str, Callable[[], Act]] = {
-    "at once": lambda: Act(HEAD, BODY),
-    "the head alone": lambda: Act(HEAD, [BODY]),
-    "a byte with the head": lambda: Act(HEAD + BODY[:1], [BODY[1:]]),
-    "small pieces": lambda: Act(HEAD, in_pieces(5_003)),
-    "the head in two": lambda: Act(HEAD[:40], [HEAD[40:], *in_pieces(1 << 18)]),
-    "and more": lambda: Act(HEAD, [BODY, b"HTTP/1.1 200 OK\r\n" * 5_000]),
-    "HTTP/1.0": lambda: Act(HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), BODY, End.FIN),
-    "in chunks": lambda: Act(CHUNKED, [b"%x\r\n%s\r\n" % (len(each), each) for each in [*in_pieces(70_001), b""]]),
+ACTS: dict[str, Callable[[], RawReply]] = {
+    "at once": lambda: RawReply(HEAD, BODY),
+    "the head alone": lambda: RawReply(HEAD, [BODY]),
+    "a byte with the head": lambda: RawReply(HEAD + BODY[:1], [BODY[1:]]),
+    "small pieces": lambda: RawReply(HEAD, in_pieces(5_003)),
+    "the head in two": lambda: RawReply(HEAD[:40], [HEAD[40:], *in_pieces(1 << 18)]),
+    "and more": lambda: RawReply(HEAD, [BODY, b"HTTP/1.1 200 OK\r\n" * 5_000]),
+    "HTTP/1.0": lambda: RawReply(HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), BODY, End.FIN),
+    "in chunks": lambda: RawReply(CHUNKED, [b"%x\r\n%s\r\n" % (len(each), each) for each in [*in_pieces(70_001), b""]]),
 }
 
 
@@ -61,7 +61,7 @@ def test_body_in_any_pieces_is_saved_whole_and_leaves_a_usable_connection(
     server = serve(ACTS[way](), ACTS[way](), tls=server_side if tls else None)
     client = make(server.url, httpx_args={"verify": client_side})
     for name in ("one.mp4", "two.mp4"):
-        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
+        assert client.download(completed_task(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
     assert len(server.requests) == 2
 
 
@@ -70,5 +70,5 @@ def test_short_files_share_one_connection(make: Maker, serve: Serve, tmp_path: P
     server = serve(each=lambda _: http(200, BODY[:5_000], ("Content-Type", "video/mp4")))
     client = make(server.url)
     for name in ("one.mp4", "two.mp4", "three.mp4"):
-        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY[:5_000]
+        assert client.download(completed_task(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY[:5_000]
     assert [each.connection for each in server.requests] == [0, 0, 0]

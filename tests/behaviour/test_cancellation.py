@@ -14,7 +14,7 @@ from kkiai_sdk import AsyncKkiai, ConfigurationError
 from tests.support.adapter import default_tls
 from tests.support.canary import KEY, chain_of
 from tests.support.rawserver import End
-from tests.support.wire import HANG, FileHost, finished, pattern, says, task
+from tests.support.wire import HANG, FileHost, completed_task, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import Serve
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, RawServer, Received
+    from tests.support.rawserver import RawReply, RawRequest, RawServer
 
 BODY = pattern(1, 0, 1 << 20)
 HOST = FileHost(BODY)
@@ -58,7 +58,7 @@ def test_cancelled_call_has_no_frame_with_the_key(serve: Serve) -> None:
     async def main() -> None:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
 
-        def hang(_request: Received) -> Act:
+        def hang(_request: RawRequest) -> RawReply:
             loop.call_soon_threadsafe(arrived.set)
             return HANG
 
@@ -77,7 +77,7 @@ def test_cancelled_call_has_no_frame_with_the_key(serve: Serve) -> None:
 @pytest.mark.fault("C-02")
 def test_call_cancelled_at_any_turn_raises_cancelled_error_and_the_client_works(serve: Serve, use: str) -> None:
     """A call that is cancelled at any moment raises CancelledError, and the client works afterwards."""
-    server = serve(each=lambda request: says({"id": request.task_id, "status": "queued"}))
+    server = serve(each=lambda request: json_reply({"id": request.task_id, "status": "queued"}))
 
     async def watch(client: AsyncKkiai) -> None:
         async for _ in client.watch("t", timeout=None):
@@ -109,7 +109,7 @@ def test_wait_cancelled_between_polls_sends_no_further_request(serve: Serve, clo
     async def main() -> None:
         async with client_of(server) as client:
             waiting = asyncio.create_task(client.wait("t"))
-            clock.at_sleep = waiting.cancel
+            clock.on_sleep = waiting.cancel
             with pytest.raises(asyncio.CancelledError):
                 await waiting
             assert len(server.requests) == 1
@@ -143,8 +143,8 @@ def test_download_cancelled_at_any_turn_releases_the_lock_and_can_be_resumed(ser
     async def main() -> None:
         async with client_of(server) as client:
             for steps in (*range(30), *(2**power for power in range(5, 13))):
-                await cancelled_after(steps, client.download(finished(f"{host.url}/v"), target, overwrite=True))
-            await client.download(finished(f"{host.url}/v"), target, overwrite=True)
+                await cancelled_after(steps, client.download(completed_task(f"{host.url}/v"), target, overwrite=True))
+            await client.download(completed_task(f"{host.url}/v"), target, overwrite=True)
 
     asyncio.run(main())
     assert target.read_bytes() == BODY
@@ -160,11 +160,13 @@ def test_download_cancelled_between_two_writes_is_resumed_from_the_written_bytes
     async def main() -> None:
         async with client_of(serve()) as client:
             loading = asyncio.create_task(
-                client.download(finished(f"{host.url}/v"), target, progress=lambda size, _: size and loading.cancel())
+                client.download(
+                    completed_task(f"{host.url}/v"), target, progress=lambda size, _: size and loading.cancel()
+                )
             )
             with pytest.raises(asyncio.CancelledError):
                 await loading
-            await client.download(finished(f"{host.url}/v"), target)
+            await client.download(completed_task(f"{host.url}/v"), target)
 
     asyncio.run(main())
     assert target.read_bytes() == body
@@ -181,8 +183,8 @@ def test_download_cancelled_while_the_server_is_silent_releases_the_file(serve: 
         async with client_of(serve()) as client:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await client.download(finished(f"{host.url}/silent"), target)
-            await client.download(finished(f"{host.url}/v"), target)
+                    await client.download(completed_task(f"{host.url}/silent"), target)
+            await client.download(completed_task(f"{host.url}/v"), target)
 
     asyncio.run(main())
     assert target.read_bytes() == BODY
@@ -210,7 +212,7 @@ def test_coroutine_function_as_on_update_is_awaited(serve: Serve) -> None:
 def test_break_out_of_as_completed_leaves_no_asyncio_task(serve: Serve) -> None:
     """Breaking out of as_completed leaves no asyncio task."""
     server = serve(
-        each=lambda request: HANG if request.task_id == "b" else says({"status": "done", "url": "http://h/v"})
+        each=lambda request: HANG if request.task_id == "b" else json_reply({"status": "done", "url": "http://h/v"})
     )
 
     async def main() -> None:
@@ -230,8 +232,8 @@ def test_break_out_of_as_completed_leaves_no_asyncio_task(serve: Serve) -> None:
 def test_hundred_concurrent_queries_get_their_own_responses(serve: Serve) -> None:
     """Each of a hundred concurrent queries gets the response about its own task."""
 
-    def echo(request: Received) -> Act:
-        return says({"id": request.task_id})
+    def echo(request: RawRequest) -> RawReply:
+        return json_reply({"id": request.task_id})
 
     server = serve(each=echo)
 

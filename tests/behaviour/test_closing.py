@@ -12,14 +12,14 @@ from kkiai_sdk import ConfigurationError, Kkiai
 from kkiai_sdk._http.network import Backend
 from tests.support.canary import KEY
 from tests.support.interleaving import steps
-from tests.support.wire import FileHost, finished, pattern, task
+from tests.support.wire import FileHost, completed_task, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 pytestmark = pytest.mark.fault("C-07")
 
@@ -77,7 +77,7 @@ def test_client_closed_while_it_connects_leaves_no_socket(
 def test_client_closed_by_another_thread_ends_the_pending_request(serve: Serve) -> None:
     """A pending request ends when another thread closes the client, and the error names the reason."""
 
-    def think(_request: Received) -> Act:
+    def think(_request: RawRequest) -> RawReply:
         client.close()
         return task()
 
@@ -99,7 +99,7 @@ def test_client_closed_during_a_download_keeps_the_part(serve: Serve, tmp_path: 
             client.close()
 
     with pytest.raises(ConfigurationError, match="closed"):
-        client.download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4", progress=close)
+        client.download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4", progress=close)
     assert not (tmp_path / "v.mp4").exists()
     assert (tmp_path / "v.mp4.part").stat().st_size > 0
 

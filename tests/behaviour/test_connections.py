@@ -11,7 +11,7 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.adapter import raw_request
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 from tests.support.wire import CLOSE, HANG, RESET, http, task
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 FAULTS = {
     "closed without a byte": (CLOSE, "protocol"),
     "reset without a byte": (RESET, "reset"),
-    "closed in the head": (Act(HALF_A_HEAD, end=End.FIN), "protocol"),
-    "reset in the head": (Act(HALF_A_HEAD, end=End.RST), "reset"),
+    "closed in the head": (RawReply(HALF_A_HEAD, end=End.FIN), "protocol"),
+    "reset in the head": (RawReply(HALF_A_HEAD, end=End.RST), "reset"),
     "closed in the body": (http(200, b'{"status": "done"}').cut(5), "protocol"),
     "reset in the body": (http(200, b'{"status": "done"}').cut(5, End.RST), "reset"),
     "a length beyond all bounds": (http(200, b"{}", length=10**18).cut(2), "protocol"),
-    "a bad chunk": (Act(CHUNKED, b"zz\r\n{}", End.FIN), "protocol"),
-    "a cut chunk": (Act(CHUNKED, b"10\r\n{", End.FIN), "protocol"),
+    "a bad chunk": (RawReply(CHUNKED, b"zz\r\n{}", End.FIN), "protocol"),
+    "a cut chunk": (RawReply(CHUNKED, b"10\r\n{", End.FIN), "protocol"),
     "silence": (HANG, "timeout"),
-    "silence in the head": (Act(HALF_A_HEAD, end=End.HANG), "timeout"),
+    "silence in the head": (RawReply(HALF_A_HEAD, end=End.HANG), "timeout"),
     "silence in the body": (http(200, b'{"status": "done"}').cut(5, End.HANG), "timeout"),
 }
 
@@ -43,18 +43,18 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_query_over_a_broken_connection_is_retried(make: Maker, serve: Serve, clock: FakeTime, fault: str) -> None:
     """A connection that breaks, at any moment and in any way, is a transient fault of one attempt."""
-    act, kind = FAULTS[fault]
-    server = serve(act, task("queued"))
+    reply, kind = FAULTS[fault]
+    server = serve(reply, task("queued"))
     assert make(server.url, timeout=1.0 if kind == "timeout" else 30).query("t").status == "queued"
-    assert (len(server.requests), clock.naps) == (2, [0.5])
+    assert (len(server.requests), clock.sleeps) == (2, [0.5])
 
 
 @pytest.mark.fault("N-05", "N-06", "N-07", "N-08", "B-01", "B-03", "B-04", "B-07", "B-13")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_connection_that_breaks_every_time_raises_an_error_with_its_kind(make: Maker, serve: Serve, fault: str) -> None:
     """After the last attempt an APIConnectionError names the address and the kind; silence is an APITimeoutError."""
-    act, kind = FAULTS[fault]
-    server = serve(act, act)
+    reply, kind = FAULTS[fault]
+    server = serve(reply, reply)
     with pytest.raises(k.APIConnectionError) as caught:
         make(server.url, timeout=0.1 if kind == "timeout" else 30).query("t", max_retries=1)
     error = caught.value
@@ -81,7 +81,7 @@ NO_HEADS = {
 @pytest.mark.parametrize("what", NO_HEADS)
 def test_answer_that_is_no_http_is_a_protocol_error_without_its_bytes(make: Maker, serve: Serve, what: str) -> None:
     """Bytes that are no head of an HTTP response are a transient APIConnectionError, whose message omits them."""
-    server = serve(Act(NO_HEADS[what], end=End.FIN))
+    server = serve(RawReply(NO_HEADS[what], end=End.FIN))
     with pytest.raises(k.APIConnectionError, match="does not speak HTTP") as caught:
         make(server.url).query("t", max_retries=0)
     assert str(caught.value).startswith(f"127.0.0.1:{server.port}: ")
@@ -98,7 +98,7 @@ def test_refused_connection_is_retried_and_keeps_its_cause(make: Maker, clock: F
     with pytest.raises(k.APIConnectionError, match=rf"127\.0\.0\.1:{port}: the connection was refused") as caught:
         make(f"http://127.0.0.1:{port}").query("t")
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
-    assert clock.naps == [0.5, 1.0, 2.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.fault("B-12")
@@ -111,7 +111,7 @@ def test_oversized_body_is_read_up_to_the_limit_only(make: Maker, serve: Serve) 
             sent.append(number)
             yield bytes(1 << 20)
 
-    server = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (200 << 20), pieces()))
+    server = serve(RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (200 << 20), pieces()))
     client = make(server.url)
     with pytest.raises(k.APIResponseError):
         client.query("t", max_retries=0)
@@ -138,7 +138,7 @@ def test_untrusted_certificate_is_not_retried_and_is_named_in_the_error(
     server = serve(tls=tls)
     with pytest.raises(k.APIConnectionError, match="certificate was not accepted") as caught:
         make(server.url).query("t")
-    assert (caught.value.kind, caught.value.transient, clock.naps) == ("tls", False, [])
+    assert (caught.value.kind, caught.value.transient, clock.sleeps) == ("tls", False, [])
     assert server.requests == []
 
 

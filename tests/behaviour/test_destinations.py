@@ -12,7 +12,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.wire import FileHost, finished, pattern
+from tests.support.wire import FileHost, completed_task, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_second_download_to_the_same_target_is_refused(video: VideoDownload) -> 
 
     def meanwhile(*_: object) -> None:
         with pytest.raises(k.DownloadError) as caught:
-            kkiai.download(finished(f"{video.host.url}/v"), video.target)
+            kkiai.download(completed_task(f"{video.host.url}/v"), video.target)
         problems.append(str(caught.value))
 
     path = video.download(progress=meanwhile)
@@ -155,4 +155,4 @@ def test_file_size_limit_is_a_download_error_without_a_retry(video: VideoDownloa
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.errno == errno.EFBIG
-    assert (len(video.host.requests), clock.naps) == (1, [])
+    assert (len(video.host.requests), clock.sleeps) == (1, [])

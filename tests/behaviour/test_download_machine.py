@@ -25,15 +25,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import kkiai_sdk as k
 from tests.support.adapter import KINDS, Maker
 from tests.support.canary import KEY
-from tests.support.disk import room_for
+from tests.support.disk import write_limited_to
 from tests.support.effort import examples
-from tests.support.rawserver import Act, End, RawServer
-from tests.support.wire import done, finished, http, pattern, refusal
+from tests.support.rawserver import End, RawReply, RawServer
+from tests.support.wire import completed, completed_task, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 OLD = b"an older file"
 #: Versions of one length, and of others: longer ones, whose end would show beyond a shorter one, and shorter.
@@ -54,7 +54,7 @@ MISFORTUNES = (
 )
 REFUSALS = {
     "503": http(503),
-    "403": refusal(403),
+    "403": error_reply(403),
     "page": http(200, b"<html>", ("Content-Type", "text/html")),
 }
 SCRIPTS = st.lists(MISFORTUNES, max_size=5)
@@ -95,31 +95,31 @@ class Downloads(RuleBasedStateMachine):
 
     # The server
 
-    def answer(self, request: Received) -> Act:
+    def answer(self, request: RawRequest) -> RawReply:
         """Answer with the next planned fault, or correctly."""
         if request.target.startswith("/v1/"):
-            return done(f"{self.server.url}/v.mp4")
+            return completed(f"{self.server.url}/v.mp4")
         self._check(request)
-        act = self._next(request)
+        reply = self._next(request)
         self.had.add(self.version)
-        return act
+        return reply
 
-    def _next(self, request: Received) -> Act:
+    def _next(self, request: RawRequest) -> RawReply:
         can_lie = request.header("range") is not None
         found = next((each for each in self.script if each[0] != "lie" or can_lie), ("nothing",))
         if found in self.script:
             self.script.remove(found)
         match found:
             case "cut", size, end:
-                act = self.truth(request)
-                return act.cut(min(size, len(bytes(act.body))), end)  # type: ignore[arg-type]
+                reply = self.truth(request)
+                return reply.cut(min(size, len(bytes(reply.body))), end)  # type: ignore[arg-type]
             case "lie", kind:
                 return self._lie(kind, request)
             case ("change",):
                 self.version = min(self.version + 1, LAST)
         return REFUSALS.get(found[0]) or self.truth(request)
 
-    def _check(self, request: Received) -> None:
+    def _check(self, request: RawRequest) -> None:
         size = self.part.stat().st_size
         can_go_on = self.note.exists() and 0 < size < json.loads(self.note.read_bytes())["total"]
         wanted = f"bytes={size}-" if can_go_on else None
@@ -138,21 +138,21 @@ class Downloads(RuleBasedStateMachine):
             "none": [],
         }[self.mark]
 
-    def truth(self, request: Received) -> Act:
+    def truth(self, request: RawRequest) -> RawReply:
         """Return the response of a correct server."""
         found = re.fullmatch(r"bytes=(\d+)-", request.header("range") or "")
         is_same = any(request.header("if-range") == value for name, value in self.marks[:1])
         return self.rest(int(found[1])) if found and is_same else http(200, BODIES[self.version], VIDEO, *self.marks)
 
-    def rest(self, start: int, more: int = 0) -> Act:
+    def rest(self, start: int, more: int = 0) -> RawReply:
         """Return the file from ``start`` on, with a declared length that is ``more`` bytes too large."""
         total = SIZES[self.version] + more
         place = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
         return http(206, BODIES[self.version][start:], VIDEO, *self.marks, place)
 
-    def _lie(self, kind: str, request: Received) -> Act:
+    def _lie(self, kind: str, request: RawRequest) -> RawReply:
         start, size = int(str(request.header("range"))[6:-1]), SIZES[self.version]
-        lies: dict[str, Callable[[], Act]] = {
+        lies: dict[str, Callable[[], RawReply]] = {
             "early": lambda: self.rest(min(start, size) - 1),
             "late": lambda: self.rest(min(start + 1, size - 1)),
             "longer": lambda: self.rest(start, more=1),
@@ -163,7 +163,7 @@ class Downloads(RuleBasedStateMachine):
         }
         return lies[kind]()
 
-    def _next_version(self, start: int) -> Act:
+    def _next_version(self, start: int) -> RawReply:
         """Change the file and return its rest, ignoring the condition."""
         self.version = min(self.version + 1, LAST)
         # Unmarked, it could not be told from the first by anybody.
@@ -209,7 +209,7 @@ class Downloads(RuleBasedStateMachine):
     def disk_full(self, script: list[tuple[Any, ...]], size: int) -> None:
         """Download with disk space for ``size`` bytes."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "write", room_for(size))
+            patch.setattr(os, "write", write_limited_to(size))
             self._run(script)
 
     @rule(script=SCRIPTS, size=PLACES)
@@ -240,7 +240,7 @@ class Downloads(RuleBasedStateMachine):
         # A part that is whole already is given its name unasked.
         held = self.part.read_bytes() if self.part.exists() else b""
         self.had = {self.version, *(version for version, body in BODIES.items() if body == held)}
-        task = finished(f"{self.server.url}/v.mp4")
+        task = completed_task(f"{self.server.url}/v.mp4")
         try:
             self.client.download(task, self.target, **({"overwrite": True} | options))
         except k.KkiaiError:

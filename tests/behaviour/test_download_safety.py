@@ -10,7 +10,7 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def test_redirect_to_another_host_is_followed_without_the_key(make: Maker, serve
     """A redirect from the gateway to another host is followed without the key, and one back to it with the key."""
     cdn = serve(lambda _: http(302, b"", ("Location", f"{server.url}/home")), foreign=True)
     server = serve(http(302, b"", ("Location", f"{cdn.url}/away")), HOST)
-    path = make(server.url).download(finished(f"{server.url}/v"), tmp_path / "v.mp4")
+    path = make(server.url).download(completed_task(f"{server.url}/v"), tmp_path / "v.mp4")
     assert path.read_bytes() == BODY
     assert cdn.requests[0].header("authorization") is None
     assert [each.header("authorization") for each in server.requests] == [f"Bearer {KEY}"] * 2
@@ -78,7 +78,7 @@ def test_cookie_of_a_file_host_is_never_sent_back(make: Maker, serve: Serve, tmp
     cdn = serve(http(302, b"", ("Location", "/v"), cookie), HOST)
     server = serve(task())
     client = make(server.url)
-    client.download(finished(f"{cdn.url}/x"), tmp_path / "v.mp4")
+    client.download(completed_task(f"{cdn.url}/x"), tmp_path / "v.mp4")
     client.query("t")
     assert [each.header("cookie") for each in (*cdn.requests, *server.requests)] == [None] * 3
 
@@ -172,7 +172,7 @@ def test_sixth_redirect_ends_the_download(video: VideoDownload) -> None:
 def test_unsafe_url_is_refused_before_any_request(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
     """A URL of another scheme, with credentials, or into a private network is refused before any request."""
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(url), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(url), tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,7 +180,7 @@ def test_unsafe_url_is_refused_before_any_request(make: Maker, serve: Serve, tmp
 def test_error_about_a_url_omits_its_query_string(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The signature of a refused URL is in neither the message nor the fields of the error."""
     with pytest.raises(k.UnsafeURLError) as caught:
-        make(serve().url).download(finished("https://10.0.0.1/v?sig=s3cret#frag"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task("https://10.0.0.1/v?sig=s3cret#frag"), tmp_path / "v.mp4")
     assert caught.value.url == "https://10.0.0.1/v"
     assert "s3cret" not in repr(vars(caught.value)) + str(caught.value)
 
@@ -195,7 +195,7 @@ def test_download_redirected_from_https_to_http_is_refused(make: Maker, serve: S
     plain = serve(HOST, foreign=True)
     secure = serve(HOST, http(302, b"", ("Location", f"{plain.url}/v")), tls=server_side)
     client = make(secure.url, httpx_args={"verify": client_side})
-    assert client.download(finished(f"{secure.url}/v"), tmp_path / "good.mp4").read_bytes() == BODY
+    assert client.download(completed_task(f"{secure.url}/v"), tmp_path / "good.mp4").read_bytes() == BODY
     with pytest.raises(k.UnsafeURLError, match="from https to http"):
-        client.download(finished(f"{secure.url}/v"), tmp_path / "v.mp4")
+        client.download(completed_task(f"{secure.url}/v"), tmp_path / "v.mp4")
     assert plain.requests == []

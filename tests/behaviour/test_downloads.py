@@ -11,8 +11,8 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, FileHost, http, pattern, refusal, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, FileHost, error_reply, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,15 +28,15 @@ PAGE = http(200, b"<html>sign in</html>", ("Content-Type", "text/html"))
 VIDEO = ("Content-Type", "video/mp4")
 
 XML = b"<?xml version='1.0'?><Error/>"
-UNFRAMED = Act(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
+UNFRAMED = RawReply(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
 CHUNKS = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nTransfer-Encoding: chunked\r\n\r\n"
 ALL_OF_IT = ("Content-Range", "bytes 0-299999/300000")
 LESS_THAN_ALL = ("Content-Range", "bytes 0-299999/300001")
 
 
-def chunked(body: bytes) -> Act:
+def chunked(body: bytes) -> RawReply:
     """Return a response without a length, its body in one chunk."""
-    return Act(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
+    return RawReply(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
 
 
 #: What a server may do to a download, and the error that it comes to.
@@ -117,12 +117,12 @@ def test_download_of_an_id_queries_the_task_first(video: VideoDownload) -> None:
         (task("failed", error="no"), k.TaskFailedError),
         (task("running"), k.VideoMissingError),
         (task("completed", video_url=None), k.VideoMissingError),
-        (refusal(401), k.AuthenticationError),
-        (refusal(404, message="task not found"), k.TaskNotFoundError),
+        (error_reply(401), k.AuthenticationError),
+        (error_reply(404, message="task not found"), k.TaskNotFoundError),
     ],
 )
 def test_task_without_a_video_is_a_typed_error_and_no_file(
-    make: Maker, serve: Serve, tmp_path: Path, answer: Act, error: type[k.KkiaiError]
+    make: Maker, serve: Serve, tmp_path: Path, answer: RawReply, error: type[k.KkiaiError]
 ) -> None:
     """Without a URL there is a typed error and no file."""
     with pytest.raises(error):
@@ -156,7 +156,7 @@ def test_exception_of_progress_ends_the_download_unchanged(video: VideoDownload,
     with pytest.raises(ZeroDivisionError):
         video.download(progress=lambda *_: 1 // 0)
     assert video.download().read_bytes() == BODY
-    assert clock.naps == []
+    assert clock.sleeps == []
 
 
 def test_chunked_file_of_unknown_length_is_saved(video: VideoDownload) -> None:
@@ -171,7 +171,7 @@ def test_chunked_file_of_unknown_length_is_saved(video: VideoDownload) -> None:
 def test_download_of_50_mb_takes_less_than_8_mib_of_memory(video: VideoDownload) -> None:
     """A download of 50 MB takes less than 8 MiB of memory."""
     block = pattern(1, 0, 1 << 20)
-    video.start(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
+    video.start(RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
     tracemalloc.start()
     try:
         path = video.download()

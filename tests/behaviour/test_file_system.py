@@ -13,7 +13,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.disk import no_room, room_for
+from tests.support.disk import raise_enospc, write_limited_to
 from tests.support.wire import FileHost, pattern, task
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ NOBODY = 65534
 
 #: What fails, by name, and how many bytes are there to go on from.
 STEPS: dict[str, tuple[str, Callable[[], Callable[..., Any]], int]] = {
-    "opening the part": ("open", lambda: no_room, 0),
-    "the note": ("write", lambda: room_for(0, ".json"), 0),
-    "the first write": ("write", lambda: room_for(0), 0),
-    "a later write": ("write", lambda: room_for(100_000), 100_000),
-    "syncing": ("fsync", lambda: no_room, len(BODY)),
-    "renaming": ("replace", lambda: no_room, len(BODY)),
+    "opening the part": ("open", lambda: raise_enospc, 0),
+    "the note": ("write", lambda: write_limited_to(0, ".json"), 0),
+    "the first write": ("write", lambda: write_limited_to(0), 0),
+    "a later write": ("write", lambda: write_limited_to(100_000), 100_000),
+    "syncing": ("fsync", lambda: raise_enospc, len(BODY)),
+    "renaming": ("replace", lambda: raise_enospc, len(BODY)),
 }
 
 
@@ -53,7 +53,7 @@ def test_full_disk_at_any_step_is_a_download_error_and_keeps_the_part(
         with pytest.raises(k.DownloadError, match="No space left") as caught:
             video.download(overwrite=True)
     assert (caught.value.errno, caught.value.path) == (errno.ENOSPC, str(video.target))
-    assert (video.target.read_bytes(), clock.naps) == (OLD, [])
+    assert (video.target.read_bytes(), clock.sleeps) == (OLD, [])
     assert len(video.host.requests) == int(step != "opening the part")
     assert (video.part.stat().st_size if video.part.exists() else 0) == kept
     assert video.download(overwrite=True).read_bytes() == BODY

@@ -12,7 +12,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, PollPolicy
 from tests.support.clock import START
-from tests.support.wire import HANG, done, http, refusal, says, task
+from tests.support.wire import HANG, completed, error_reply, http, json_reply, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 
@@ -31,33 +31,33 @@ def workers() -> list[str]:
     return [each.name for each in threading.enumerate() if re.fullmatch(r"kkiai-\d+", each.name)]
 
 
-def by_id(**answers: Act) -> Any:
+def by_id(**answers: RawReply) -> Any:
     """Return a handler that gives each task its own response."""
     return lambda request: answers[request.task_id]
 
 
 def test_wait_many_returns_results_in_the_order_of_the_ids(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """wait_many gives one result per id, in the order of the ids, whichever ends first."""
-    quick = by_id(a=task(), b=done(), c=task())
-    server = serve(quick, quick, quick, each=lambda _: done())
+    quick = by_id(a=task(), b=completed(), c=task())
+    server = serve(quick, quick, quick, each=lambda _: completed())
     results = make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
     assert [each.task_id for each in results] == ["a", "b", "c"]
     assert all(each.is_succeeded for each in results)
     assert [each.task_id for each in server.requests] == ["a", "b", "c", "a", "c"]
-    assert clock.naps == [5]
+    assert clock.sleeps == [5]
 
 
 def test_as_completed_yields_results_as_tasks_end(make: Maker, serve: Serve) -> None:
     """as_completed gives each result as soon as its task has ended."""
-    quick = by_id(a=task(), b=done(), c=task())
-    server = serve(quick, quick, quick, by_id(a=task()), each=lambda _: done())
+    quick = by_id(a=task(), b=completed(), c=task())
+    server = serve(quick, quick, quick, by_id(a=task()), each=lambda _: completed())
     results = make(server.url).as_completed(["a", "b", "c"], max_concurrency=1)
     assert [each.task_id for each in results] == ["b", "c", "a"]
 
 
 def test_duplicate_id_has_one_result_and_one_request(make: Maker, serve: Serve) -> None:
     """An id that is given twice has one result and costs one request, also if it is invalid."""
-    server = serve(each=lambda _: done())
+    server = serve(each=lambda _: completed())
     results = make(server.url).as_completed(["a", "", "b", "a", ""], max_concurrency=1)
     assert [each.task_id for each in results] == ["a", "", "b"]
     assert len(server.requests) == 2
@@ -65,7 +65,7 @@ def test_duplicate_id_has_one_result_and_one_request(make: Maker, serve: Serve) 
 
 def test_ids_from_a_generator_are_accepted(make: Maker, serve: Serve) -> None:
     """The ids may come from a generator, also with duplicates and invalid ones."""
-    results = make(serve(each=lambda _: done()).url).wait_many(each for each in ("a", "", "b", "a"))
+    results = make(serve(each=lambda _: completed()).url).wait_many(each for each in ("a", "", "b", "a"))
     assert [(each.task_id, each.is_succeeded) for each in results] == [("a", True), ("", False), ("b", True)]
 
 
@@ -96,12 +96,12 @@ def test_invalid_max_concurrency_is_refused_by_name(make: Maker, serve: Serve, n
 
 def test_tasks_with_different_ends_do_not_affect_each_other(make: Maker, serve: Serve) -> None:
     """Successes, failures, refusals, invalid ids and timeouts stand side by side; none stops the others."""
-    answers: dict[str, Act] = {
-        "good": done(),
+    answers: dict[str, RawReply] = {
+        "good": completed(),
         "failed": task("failed", error="no"),
-        "forbidden": refusal(403),
-        "gone": refusal(404, message="task not found"),
-        "busy": refusal(503),
+        "forbidden": error_reply(403),
+        "gone": error_reply(404, message="task not found"),
+        "busy": error_reply(503),
         "empty": task("completed", video_url=None),
         "slow": task("running"),
     }
@@ -125,7 +125,7 @@ def test_tasks_with_different_ends_do_not_affect_each_other(make: Maker, serve: 
 
 def test_429_for_one_task_pauses_all_and_lowers_the_rate(make: Maker, serve: Serve) -> None:
     """A 429 for one task counts for all: no request until the pause is over, and then at a lower rate."""
-    server = serve(task(), refusal(429, retry_after="30"), each=lambda _: done())
+    server = serve(task(), error_reply(429, retry_after="30"), each=lambda _: completed())
     make(server.url).wait_many(["a", "b", "c"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
     times = [each.time - START for each in server.requests]
     assert times[:3] == [0, 0, 30]
@@ -140,14 +140,14 @@ def test_requests_in_flight_reach_and_never_exceed_max_concurrency(make: Maker, 
     active: set[str] = set()
     peaks: list[int] = []
 
-    def handler(request: Received) -> Act:
+    def handler(request: RawRequest) -> RawReply:
         with lock:
             active.add(request.task_id)
             peaks.append(len(active))
         together.wait(10)
         with lock:
             active.discard(request.task_id)
-            return says({"status": "done", "url": "http://127.0.0.1/v"})
+            return json_reply({"status": "done", "url": "http://127.0.0.1/v"})
 
     ids = [f"t{number}" for number in range(3 * limit)]
     results = make(serve(each=handler).url).wait_many(ids, max_concurrency=limit, max_requests_per_second=None)
@@ -171,7 +171,7 @@ def test_two_hundred_tasks_succeed_over_few_connections(make: Maker, gateway: Mo
 
 def test_break_out_of_as_completed_leaves_no_thread_and_sends_nothing(make: Maker, serve: Serve) -> None:
     """Leaving the loop ends it: no thread is left, nothing more is sent, and the client works."""
-    server = serve(by_id(a=done()), *[task("queued")] * 5)
+    server = serve(by_id(a=completed()), *[task("queued")] * 5)
     client = make(server.url)
     results = client.as_completed(["a", "b", "c"], max_concurrency=1)
     assert next(results).task_id == "a"
@@ -183,7 +183,7 @@ def test_break_out_of_as_completed_leaves_no_thread_and_sends_nothing(make: Make
 
 def test_break_with_requests_in_flight_does_not_wait_for_their_responses(make: Maker, serve: Serve) -> None:
     """Leaving the loop does not wait for responses to requests in flight."""
-    server = serve(each=by_id(a=done(), b=HANG, c=HANG))
+    server = serve(each=by_id(a=completed(), b=HANG, c=HANG))
     client = make(server.url)
     results = client.as_completed(["a", "b", "c"], max_concurrency=3)
     assert next(results).task_id == "a"
@@ -193,16 +193,16 @@ def test_break_with_requests_in_flight_does_not_wait_for_their_responses(make: M
 
 def test_failed_query_gives_its_place_to_the_next_task(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A failed query gives its place to the next task; it is repeated when it is due."""
-    server = serve(http(503), done(), done())
+    server = serve(http(503), completed(), completed())
     make(server.url).wait_many(["a", "b"], max_concurrency=1, poll=EVEN, max_requests_per_second=None)
     assert [each.task_id for each in server.requests] == ["a", "b", "a"]
-    assert clock.naps == [5]
+    assert clock.sleeps == [5]
 
 
 def test_failing_key_function_ends_its_task_with_the_cause(make: Maker, serve: Serve) -> None:
     """An exception of a key function is the result of the one task, with the exception as cause."""
     keys = ["second", "first"]
-    server = serve(each=by_id(a=task(), b=done(), c=done()))
+    server = serve(each=by_id(a=task(), b=completed(), c=completed()))
     results = make(server.url, api_key=keys.pop).wait_many(["a", "b", "c"], max_concurrency=1)
     assert [type(each.error) for each in results] == [ConfigurationError, type(None), ConfigurationError]
     assert all(isinstance(each.error.__cause__, IndexError) for each in results if each.error)
@@ -228,7 +228,7 @@ def test_endless_iterator_of_ids_is_read_as_places_become_free(make: Maker, serv
             read.append(f"t{number // 2}" if number % 5 else "a b")
             yield read[-1]
 
-    server = serve(each=lambda request: task() if request.task_id == "t1" else done())
+    server = serve(each=lambda request: task() if request.task_id == "t1" else completed())
     results = make(server.url).as_completed(endless(), max_waiting=2, max_concurrency=1)
     assert [next(results).task_id for _ in range(5)] == ["a b", "t0", "t2", "a b", "t3"]
     results.close()  # type: ignore[attr-defined]
@@ -240,9 +240,9 @@ def test_at_most_max_waiting_tasks_wait_at_once(make: Maker, serve: Serve) -> No
     """While max_waiting tasks wait, no other is polled: a list is processed in parts."""
     asked: list[str] = []
 
-    def handler(request: Received) -> Act:
+    def handler(request: RawRequest) -> RawReply:
         asked.append(request.task_id)
-        return done() if asked.count(request.task_id) == 3 else task()
+        return completed() if asked.count(request.task_id) == 3 else task()
 
     results = make(serve(each=handler).url).wait_many(["a", "b", "c", "d"], max_waiting=2, max_concurrency=1, poll=EVEN)
     assert all(each.is_succeeded for each in results)
@@ -256,7 +256,7 @@ def test_exception_of_the_id_iterator_is_raised_unchanged(make: Maker, serve: Se
         yield "a"
         raise LookupError("the list of tasks is gone")
 
-    client = make(serve(each=lambda _: done()).url)
+    client = make(serve(each=lambda _: completed()).url)
     with pytest.raises(LookupError, match="the list of tasks is gone"):
         list(client.as_completed(broken()))
     assert client.query("b").is_succeeded
@@ -283,7 +283,7 @@ def test_polls_are_spaced_by_max_requests_per_second(make: Maker, serve: Serve) 
     """Polls are spaced evenly by max_requests_per_second; without a limit they follow the responses."""
     ids = [f"t{number}" for number in range(8)]
     for limit, gap in ((4, 0.25), (None, 0.0), (float("inf"), 0.0)):
-        server = serve(each=lambda _: done())
+        server = serve(each=lambda _: completed())
         make(server.url).wait_many(ids, max_concurrency=1, max_requests_per_second=limit)
         times = [each.time for each in server.requests]
         assert [after - before for before, after in pairwise(times)][1:] == pytest.approx([gap] * 6)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from tests.support.rawserver import Act, End
-from tests.support.wire import HANG, FileHost, done, finished, http, pattern, refusal, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import HANG, FileHost, completed, completed_task, error_reply, http, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_task_under_any_2xx_status_is_a_task(make: Maker, serve: Serve, status: 
 
 def test_retry_after_of_years_ends_its_own_wait_only(make: Maker, serve: Serve) -> None:
     """A Retry-After of years ends the wait that received it, and the others go on."""
-    server = serve(refusal(429, Retry_After="99999999"), task(), done())
+    server = serve(error_reply(429, Retry_After="99999999"), task(), completed())
     results = make(server.url).wait_many(["bad", "good"], max_concurrency=1, timeout=60)
     assert isinstance(results[0].error, k.RateLimitError)
     assert results[1].is_succeeded
@@ -65,7 +65,7 @@ def test_url_with_an_invalid_host_name_is_refused(make: Maker, serve: Serve, tmp
     """A URL with a host name that no resolver takes is refused with an error of the SDK."""
     client = make(serve(HANG).url)
     with pytest.raises(k.KkiaiError):
-        client.download(finished(f"https://{host}/v.mp4"), tmp_path / "v.mp4")
+        client.download(completed_task(f"https://{host}/v.mp4"), tmp_path / "v.mp4")
 
 
 def test_url_of_a_running_task_is_not_downloaded(make: Maker, serve: Serve, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_restarted_download_with_fewer_bytes_counts_as_no_progress(make: Maker, 
     host = FileHost(body, None)
     server = serve(*[host.cut(size) for size in (90_000, 80_000) * 10])
     with pytest.raises(k.IncompleteDownloadError):
-        make(server.url).download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
+        make(server.url).download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
     assert len(server.requests) <= 8
 
 
@@ -91,8 +91,8 @@ def test_retry_after_of_a_file_host_delays_the_download(
     """Retry-After counts for downloads, too."""
     body = pattern(1, 0, 3_000)
     server = serve(http(503, b"", ("Retry-After", "30")), FileHost(body))
-    make(server.url).download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
-    assert clock.naps == [30.0]
+    make(server.url).download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
+    assert clock.sleeps == [30.0]
     assert (tmp_path / "v.mp4").read_bytes() == body
 
 
@@ -112,10 +112,10 @@ def test_raw_client_of_the_other_kind_is_refused(make: Maker, serve: Serve) -> N
         wrong()
 
 
-def drip(head: bytes, piece: bytes) -> Act:
+def drip(head: bytes, piece: bytes) -> RawReply:
     """Return a response that is sent a little at a time for three seconds."""
     pause = threading.Event()
-    return Act(head, (piece for _ in range(300) if not pause.wait(0.01)), End.FIN)
+    return RawReply(head, (piece for _ in range(300) if not pause.wait(0.01)), End.FIN)
 
 
 DRIPS = {
@@ -143,9 +143,9 @@ HINTS = {
 PIECES = [1, 9, 10, 11, 28, 4096, 1 << 20]
 
 
-def in_pieces(whole: bytes, size: int) -> Act:
+def in_pieces(whole: bytes, size: int) -> RawReply:
     """Return a response in pieces of ``size`` bytes."""
-    return Act(body=(whole[n : n + size] for n in range(0, len(whole), size)))
+    return RawReply(body=(whole[n : n + size] for n in range(0, len(whole), size)))
 
 
 @pytest.mark.fault("N-11")
@@ -170,7 +170,7 @@ def test_file_may_take_longer_than_the_timeout_while_bytes_arrive(make: Maker, s
             yield body[start : start + 100]
 
     head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 4000\r\n\r\n"
-    server = serve(Act(head, pieces()))
-    path = make(server.url, timeout=0.5).download(finished(f"{server.url}/v"), tmp_path / "v.mp4")
+    server = serve(RawReply(head, pieces()))
+    path = make(server.url, timeout=0.5).download(completed_task(f"{server.url}/v"), tmp_path / "v.mp4")
     assert path.read_bytes() == body
     assert len(server.requests) == 1

@@ -17,8 +17,8 @@ import trustme
 import kkiai_sdk as k
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, RESET, http, says, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, RESET, http, json_reply, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 
@@ -34,27 +34,27 @@ HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 @pytest.mark.fault("N-09")
 @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
 def test_kept_connection_closed_by_server_is_replaced_without_an_error(
-    make: Maker, serve: Serve, clock: FakeTime, end: Act
+    make: Maker, serve: Serve, clock: FakeTime, end: RawReply
 ) -> None:
     """A query over a kept connection that was closed is sent again at once, without counting as a retry."""
     server = serve(task("queued"), end, task("running"), end, task("completed"))
     client = make(server.url, max_retries=0)
     assert [client.query("t").status for _ in range(3)] == ["queued", "running", "completed"]
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 1, 2], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 1, 2], [])
 
 
 @pytest.mark.fault("N-09")
 def test_server_that_closes_after_each_response_fails_no_query(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """None of 150 queries fails or waits, whenever the server closes the connection between two of them."""
-    server = serve(each=lambda _: Act(*_parts(task("queued")), End.FIN))
+    server = serve(each=lambda _: RawReply(*_parts(task("queued")), End.FIN))
     client = make(server.url, max_retries=0)
     assert {client.query("t").status for _ in range(150)} == {"queued"}
-    assert clock.naps == []
+    assert clock.sleeps == []
 
 
-def _parts(act: Act) -> tuple[bytes, bytes]:
-    assert isinstance(act.body, bytes)
-    return act.head, act.body
+def _parts(reply: RawReply) -> tuple[bytes, bytes]:
+    assert isinstance(reply.body, bytes)
+    return reply.head, reply.body
 
 
 @pytest.mark.fault("N-06", "N-09")
@@ -64,17 +64,17 @@ def test_new_connection_closed_without_a_byte_counts_as_a_retry(make: Maker, ser
     client = make(server.url)
     client.query("t")
     assert client.query("t").status == "queued"
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 2], [0.5])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 2], [0.5])
 
 
 @pytest.mark.fault("N-09")
 def test_connection_closed_within_a_response_counts_as_a_retry(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """After a byte of the response the server had the request: it is repeated only as a retry."""
-    server = serve(task(), Act(HALF_A_HEAD, end=End.FIN), task("queued"))
+    server = serve(task(), RawReply(HALF_A_HEAD, end=End.FIN), task("queued"))
     client = make(server.url)
     client.query("t")
     assert client.query("t").status == "queued"
-    assert clock.naps == [0.5]
+    assert clock.sleeps == [0.5]
 
 
 @pytest.mark.fault("N-09")
@@ -88,7 +88,7 @@ def test_post_over_a_closed_kept_connection_is_not_repeated(make: Maker, serve: 
     assert [each.method for each in server.requests] == ["GET", "POST"]
 
 
-FORGED = says({"id": "t", "status": "FORGED"})
+FORGED = json_reply({"id": "t", "status": "FORGED"})
 SURPLUS = {
     "a second answer": FORGED.head + b"".join([FORGED.body] if isinstance(FORGED.body, bytes) else FORGED.body),
     "half a head": b"HTTP/1.1 200 OK\r\nX-Forged: ",
@@ -105,12 +105,12 @@ def test_bytes_after_a_response_are_never_read_as_the_next_one(
     """After bytes beyond the end of a response, the connection is not used again."""
     body = b'{"id": "t", "status": "queued"}'
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    act = Act(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if chunked else http(200, body)
-    first = Act(act.head, b"".join([act.body, SURPLUS[surplus]] if isinstance(act.body, bytes) else []))
+    reply = RawReply(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if chunked else http(200, body)
+    first = RawReply(reply.head, b"".join([reply.body, SURPLUS[surplus]] if isinstance(reply.body, bytes) else []))
     server = serve(first, task("running"), task("completed"))
     client = make(server.url, max_retries=0)
     assert [client.query("t").status for _ in range(3)] == ["queued", "running", "completed"]
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 1, 1], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 1, 1], [])
 
 
 @pytest.mark.fault("B-02")
@@ -124,7 +124,7 @@ def test_bytes_on_an_idle_connection_are_never_read_as_a_response(make: Maker, s
         yield SURPLUS["a second answer"]
         all_sent.set()
 
-    server = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n", pieces()), task("running"))
+    server = serve(RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n", pieces()), task("running"))
     client = make(server.url, max_retries=0)
     assert client.query("t").status == "queued"
     is_idle.set()
@@ -166,8 +166,8 @@ def two_records(tls: ssl.SSLContext, first: bytes, second: bytes) -> Iterator[tu
         thread.join()
 
 
-def _bytes(act: Act) -> bytes:
-    return b"".join(_parts(act))
+def _bytes(reply: RawReply) -> bytes:
+    return b"".join(_parts(reply))
 
 
 @pytest.mark.fault("B-02")
@@ -188,7 +188,7 @@ def test_concurrent_queries_use_one_connection_each_and_later_ones_the_last(serv
     """Concurrent queries use a connection each; later ones use the one that was used last."""
     all_here = threading.Barrier(4)
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         all_here.wait(10)
         return task("queued")
 
@@ -256,9 +256,9 @@ def test_query_of_a_client_closed_by_another_thread_raises_an_error(serve: Serve
     """A query that waits for a response raises an error when another thread closes the client."""
     arrived = threading.Event()
 
-    def silence(_: Received) -> Act:
+    def silence(_: RawRequest) -> RawReply:
         arrived.set()
-        return Act(end=End.HANG)
+        return RawReply(end=End.HANG)
 
     server = serve(silence)
     client = k.Kkiai(KEY, base_url=server.url, max_retries=0)
@@ -275,7 +275,7 @@ def test_cancelled_closing_closes_every_connection(serve: Serve) -> None:
     """If closing a client is cancelled, any number of times, all its connections are closed in the end."""
     all_here = threading.Barrier(4)
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         all_here.wait(10)
         return task()
 

@@ -19,7 +19,7 @@ import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.canary import KEY
 from tests.support.leaks import open_sockets
-from tests.support.wire import HANG, FileHost, done, finished, http, pattern, says, task
+from tests.support.wire import HANG, FileHost, completed, completed_task, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 USES: dict[str, Callable[[Kkiai, Path], object]] = {
     "query": lambda client, _: client.query("t"),
@@ -37,7 +37,7 @@ USES: dict[str, Callable[[Kkiai, Path], object]] = {
     "wait_many": lambda client, _: client.wait_many(["t", "u"]),
     "as_completed": lambda client, _: list(client.as_completed(["t", "u"])),
     "download": lambda client, path: client.download("t", path / "v.mp4"),
-    "download of a task": lambda client, path: client.download(finished("http://127.0.0.1:9/v"), path / "v.mp4"),
+    "download of a task": lambda client, path: client.download(completed_task("http://127.0.0.1:9/v"), path / "v.mp4"),
     "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
     "a copy": lambda client, _: client.with_options(timeout=5).query("t"),
 }
@@ -116,7 +116,7 @@ def test_supplied_transport_carries_all_requests_and_is_closed_with_the_client(
     kind: Any = Transport if make.kind == "sync" else AsyncTransport
     kind.closed = 0
     host = serve(FileHost(pattern(1, 0, 2000)))
-    client = make(serve(done(f"{host.url}/v")).url, httpx_args={"transport": kind()})
+    client = make(serve(completed(f"{host.url}/v")).url, httpx_args={"transport": kind()})
     client.download("t", tmp_path / "v.mp4")
     assert kind.closed == 0
     client.close()
@@ -195,7 +195,7 @@ def test_interrupt_between_polls_is_raised_and_the_client_works(make: Maker, ser
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    clock.at_sleep = interrupt
+    clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
         client.wait("t")
     assert client.query("t").status == "queued"
@@ -211,7 +211,7 @@ def test_interrupt_of_wait_many_leaves_no_thread_or_task(make: Maker, serve: Ser
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    clock.at_sleep = interrupt
+    clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
         client.wait_many(["a", "b", "c"])
     assert client.query("t").status == "queued"
@@ -221,9 +221,11 @@ def test_interrupt_of_wait_many_leaves_no_thread_or_task(make: Maker, serve: Ser
 def test_eight_threads_of_one_client_get_their_own_responses(serve: Serve) -> None:
     """Eight threads with one client each get the responses about their own tasks."""
 
-    def echo(request: Received) -> Act:
+    def echo(request: RawRequest) -> RawReply:
         return (
-            http(503) if request.task_id.endswith("-3") and len(server.requests) % 2 else says({"id": request.task_id})
+            http(503)
+            if request.task_id.endswith("-3") and len(server.requests) % 2
+            else json_reply({"id": request.task_id})
         )
 
     server = serve(each=echo)
@@ -252,7 +254,7 @@ def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(
 ) -> None:
     """Ctrl-C while a response is awaited is raised at once, and the client works afterwards."""
 
-    def interrupt(request: Received) -> Act:
+    def interrupt(request: RawRequest) -> RawReply:
         if request.task_id == "after":
             return task("queued")
         if request.task_id == "t":
@@ -272,10 +274,10 @@ def test_32_threads_of_one_client_share_few_connections(serve: Serve) -> None:
     """Thirty-two threads with one client send a thousand queries: each gets its own responses, over few connections."""
     most: list[int] = []
 
-    def echo(request: Received) -> Act:
+    def echo(request: RawRequest) -> RawReply:
         if len(server.requests) % 50 == 0:
             most.append(len(open_sockets()))
-        return says({"id": request.task_id})
+        return json_reply({"id": request.task_id})
 
     server = serve(each=echo)
     names = [f"t{number}" for number in range(1000)]
@@ -301,8 +303,8 @@ def test_garbage_collected_client_closes_its_connections_silently(
         assert make(server.url).query("t").status == "queued"
         assert open_sockets() != before
         make.made.clear()
-        make.turn()
+        make.run_event_loop()
         gc.collect()
-        make.turn()
+        make.run_event_loop()
     assert raised == []
     assert {each.category for each in warned} <= {ResourceWarning}

@@ -12,9 +12,9 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.rawserver import Act, End
-from tests.support.sockets import Tunnel, listening, silence
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.rawserver import End, RawReply
+from tests.support.sockets import ConnectProxy, read_silently, tcp_server
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     import socket
@@ -66,7 +66,7 @@ def test_http_proxy_receives_queries_and_downloads_with_whole_urls(
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     client = make(GATEWAY, allow_http=True)
     assert client.query("t").status == "queued"
-    assert client.download(finished("http://cdn.example/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert client.download(completed_task("http://cdn.example/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
     assert proxy.targets == [f"{GATEWAY}/v1/video/query?id=t", "http://cdn.example/v.mp4"]
     assert [each.header("authorization") for each in proxy.requests] == [f"Bearer {KEY}", None]
 
@@ -111,8 +111,8 @@ def test_https_through_a_proxy_uses_a_tunnel(
     """HTTPS_PROXY, or the caller's own proxy, is asked for a tunnel; the certificate is the gateway's, and the key is
     seen by the gateway alone.
     """
-    server, tunnel = secure(task("queued"), task("running")), Tunnel()
-    with listening(tunnel) as port:
+    server, tunnel = secure(task("queued"), task("running")), ConnectProxy()
+    with tcp_server(tunnel) as port:
         proxy = f"http://127.0.0.1:{port}"
         if where == "environment":
             monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -132,20 +132,20 @@ def test_kept_tunnel_that_is_stale_or_has_surplus_bytes_is_replaced(
 ) -> None:
     """A tunnel is a kept connection like any other: it is replaced if it is stale or has surplus bytes."""
     left_over = http(200, b'{"id": "t", "status": "queued"}' + b"HTTP/1.1 200 OK\r\n", length=31)
-    server = secure(task("a"), Act(end=End.FIN), task("b"), left_over, task("c"))
-    tunnel = Tunnel()
-    with listening(tunnel) as port:
+    server = secure(task("a"), RawReply(end=End.FIN), task("b"), left_over, task("c"))
+    tunnel = ConnectProxy()
+    with tcp_server(tunnel) as port:
         args = {"verify": trusting, "proxy": f"http://127.0.0.1:{port}"}
         client = make(f"https://gateway.example:{server.port}", httpx_args=args, max_retries=0)
         assert [client.query("t").status for _ in range(4)] == ["a", "b", "queued", "c"]
         client.close()
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 1, 2], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 1, 2], [])
 
 
 def test_refusal_of_a_proxy_names_the_proxy(make: Maker, secure: Any, clock: FakeTime) -> None:
     """A proxy that refuses a tunnel is named in the error."""
     server = secure()
-    with listening(Tunnel(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as port:
+    with tcp_server(ConnectProxy(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as port:
         client = make(f"https://gateway.example:{server.port}", httpx_args={"proxy": f"http://127.0.0.1:{port}"})
         with pytest.raises(k.APIConnectionError, match="proxy") as caught:
             client.query("t", max_retries=0)
@@ -165,7 +165,7 @@ def test_proxy_receives_no_request_for_a_private_address(make: Maker, serve: Ser
     proxy = serve(foreign=True)
     client = make("http://gateway.example", allow_http=True, httpx_args={"proxy": proxy.url})
     with pytest.raises(k.UnsafeURLError):
-        client.download(finished(url), tmp_path / "v.mp4")
+        client.download(completed_task(url), tmp_path / "v.mp4")
     assert proxy.requests == []
 
 
@@ -182,17 +182,17 @@ def tunnel_to_silence(connection: socket.socket) -> None:
     """Open a tunnel in which the TLS handshake gets no answer."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    silence(connection)
+    read_silently(connection)
 
 
-SLOW = {"silent": silence, "dripping": drip_a_head, "silent in the tunnel": tunnel_to_silence}
+SLOW = {"silent": read_silently, "dripping": drip_a_head, "silent in the tunnel": tunnel_to_silence}
 
 
 @pytest.fixture
 def slow() -> Iterator[dict[str, int]]:
     """The ports of proxies that are slow in different ways."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(listening(talk)) for name, talk in SLOW.items()}
+        yield {name: stack.enter_context(tcp_server(talk)) for name, talk in SLOW.items()}
 
 
 @pytest.mark.fault("N-10")

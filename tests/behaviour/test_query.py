@@ -9,8 +9,8 @@ import pytest
 
 from kkiai_sdk import ConfigurationError, TaskState, __version__
 from tests.support.canary import KEY
-from tests.support.rawserver import Act
-from tests.support.wire import http, says, task
+from tests.support.rawserver import RawReply
+from tests.support.wire import http, json_reply, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
@@ -80,7 +80,7 @@ def test_extra_headers_of_a_call_override_default_headers(make: Maker, serve: Se
 
 def test_cookie_of_the_gateway_is_never_sent_back(make: Maker, serve: Serve) -> None:
     """A cookie that the gateway sets is never sent back."""
-    server = serve(says({"status": "queued"}, Set_Cookie="session=1; Path=/"), task())
+    server = serve(json_reply({"status": "queued"}, Set_Cookie="session=1; Path=/"), task())
     client = make(server.url)
     client.query("t")
     client.query("t")
@@ -167,7 +167,9 @@ def test_invalid_base_url_is_refused_when_the_client_is_made(make: Maker, url: s
 @pytest.mark.parametrize("status", [200, 201, 202])
 def test_201_or_202_with_a_task_is_a_result(make: Maker, serve: Serve, status: int) -> None:
     """Gateways that answer 201 or 202 for a pending task are supported."""
-    server = serve(says({"id": "other", "status": "queued", "progress": "12%"}, status, X_Oneapi_Request_Id="r-1"))
+    server = serve(
+        json_reply({"id": "other", "status": "queued", "progress": "12%"}, status, X_Oneapi_Request_Id="r-1")
+    )
     answer = make(server.url).query("t")
     assert (answer.state, answer.answered_id, answer.progress) == (TaskState.PENDING, "other", 0.12)
     assert answer.request_id == "r-1"
@@ -184,7 +186,7 @@ def test_query_of_a_failed_task_returns_it_with_its_reason(make: Maker, serve: S
 def test_chunked_response_in_single_bytes_is_read(make: Maker, serve: Serve) -> None:
     """A response is read in whatever pieces it arrives."""
     pieces = [b"1\r\n%c\r\n" % byte for byte in b'{"status":"done","url":"http://127.0.0.1/v"}']
-    server = serve(Act(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [*pieces, b"0\r\n\r\n"]))
+    server = serve(RawReply(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", [*pieces, b"0\r\n\r\n"]))
     assert make(server.url).query("t").video_url == "http://127.0.0.1/v"
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_api.models import VideoTask as GeneratedVideoTask
-from tests.support.adapter import Blocking, raw_query
+from tests.support.adapter import SyncAdapter, raw_query
 from tests.support.canary import KEY
-from tests.support.wire import http, refusal, task
+from tests.support.wire import error_reply, http, task
 
 if TYPE_CHECKING:
     from kkiai_api.client import AuthenticatedClient
@@ -46,7 +46,7 @@ def test_accept_of_the_caller_replaces_the_generated_one(make: Maker, serve: Ser
 def test_raw_status_unknown_to_python_is_a_typed_error(make: Maker, serve: Serve, status: int) -> None:
     """A status that Python has no name for is a typed error, not a ValueError."""
     with pytest.raises(k.APIStatusError) as caught:
-        raw_query(make(serve(refusal(status)).url, max_retries=0), "t")
+        raw_query(make(serve(error_reply(status)).url, max_retries=0), "t")
     assert not isinstance(caught.value, ValueError)
     assert caught.value.status_code == status
 
@@ -56,7 +56,7 @@ def test_raw_call_is_retried_and_raises_for_undocumented_statuses(make: Maker, s
     server = serve(http(503), task("queued"), http(418))
     client = make(server.url)
     assert raw_query(client, "t").parsed == GeneratedVideoTask(id="t", status="queued")
-    assert clock.naps == [0.5]
+    assert clock.sleeps == [0.5]
     with pytest.raises(k.APIStatusError, match="418"):
         raw_query(client, "t")
 
@@ -80,7 +80,7 @@ def test_with_headers_of_a_raw_client_affects_no_other(make: Maker, serve: Serve
     assert [each.header("x-mine") for each in server.requests] == ["1", "1", None, None, None]
     assert [each.header("x-too") for each in server.requests] == ["2", "2", None, None, None]
     assert {each.header("authorization") for each in server.requests} == {f"Bearer {KEY}"}
-    assert clock.naps == [0.5]
+    assert clock.sleeps == [0.5]
 
 
 def test_raw_client_refuses_changes_without_effect(make: Maker, serve: Serve) -> None:
@@ -103,7 +103,7 @@ def test_closing_a_raw_client_leaves_its_client_open(make: Maker, serve: Serve) 
     """A raw client in a with statement does not close its client."""
     client = make(serve(task("queued")).url)
     raw = client.raw.with_headers({"X-A": "1"})
-    if isinstance(client, Blocking):
+    if isinstance(client, SyncAdapter):
         client.run(_enter_and_leave(raw))
     else:
         with raw:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.support.adapter import KINDS, Blocking
+from tests.support.adapter import KINDS, SyncAdapter
 from tests.support.programs import run
-from tests.support.wire import http, pattern, says
+from tests.support.wire import http, json_reply, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kkiai_sdk import Kkiai, VideoTask
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Leaves the process with no file descriptor, and has what is tried then told in one line.
 SHORTAGE = """
@@ -142,7 +142,7 @@ def test_download_without_a_file_descriptor_is_a_download_error(serve: Serve, tm
 
 def at_once(client: Kkiai, ids: list[str]) -> list[VideoTask]:
     """Send all queries at the same time."""
-    if isinstance(client, Blocking):
+    if isinstance(client, SyncAdapter):
         target = client.target
 
         async def main() -> list[VideoTask]:
@@ -158,9 +158,9 @@ def test_requests_in_flight_are_not_limited_by_the_pool(make: Maker, serve: Serv
     """All requests of the caller are in flight at once: none waits for a connection of the pool."""
     crowd = threading.Barrier(24)
 
-    def wait_for_all(request: Received) -> Act:
+    def wait_for_all(request: RawRequest) -> RawReply:
         crowd.wait(30)
-        return says({"id": request.task_id, "status": "queued"})
+        return json_reply({"id": request.task_id, "status": "queued"})
 
     server = serve(each=wait_for_all)
     ids = [f"t{number}" for number in range(24)]

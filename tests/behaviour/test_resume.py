@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 import kkiai_sdk as k
-from tests.support.disk import room_for
+from tests.support.disk import write_limited_to
 from tests.support.rawserver import End
-from tests.support.wire import CLOSE, RESET, FileHost, http, pattern, refusal
+from tests.support.wire import CLOSE, RESET, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import VideoDownload
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 SIZE = 300_000
 #: Small enough to be on the other side before a reset overtakes it.
@@ -52,7 +52,7 @@ def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
     # What is too short to be recognised as a video is not kept.
     again = (f"bytes={size}-", '"one"') if size >= 512 else (None, None)
     assert video.ranges == [(None, None), again]
-    assert clock.naps == [0.5]
+    assert clock.sleeps == [0.5]
     assert list(video.target.parent.iterdir()) == [video.target]
 
 
@@ -60,20 +60,20 @@ def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
 def test_fifty_cuts_with_progress_are_resumed(video: VideoDownload, clock: FakeTime) -> None:
     """Each byte of progress resets the count of failures."""
     assert video.start(*[HOST.cut(6_000)] * 50).download().read_bytes() == ONE
-    assert clock.naps == [0.5] * 49
+    assert clock.sleeps == [0.5] * 49
     assert video.ranges[-1] == ("bytes=294000-", '"one"')
 
 
 @pytest.mark.fault("D-14")
 @pytest.mark.parametrize("fault", [CLOSE, RESET, http(503), http(429)])
 def test_five_failures_without_progress_end_the_download_and_keep_the_part(
-    video: VideoDownload, clock: FakeTime, fault: Act
+    video: VideoDownload, clock: FakeTime, fault: RawReply
 ) -> None:
     """Five failures in a row, with growing delays, end the call; the part is kept."""
     video.start(HOST.cut(CUT), *[fault] * 9)
     with pytest.raises(k.IncompleteDownloadError, match=f"{CUT} of {SIZE} bytes"):
         video.download()
-    assert clock.naps == [0.5, 1.0, 2.0, 4.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0, 4.0]
     assert video.part.read_bytes() == ONE[:CUT]
 
 
@@ -99,7 +99,7 @@ def test_resume_false_discards_the_part(video: VideoDownload, left_over: Path) -
     assert video.ranges == [(None, None)]
 
 
-def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> Act:
+def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> RawReply:
     """Return a 206 from ``start`` on."""
     return http(206, body[start:], ("Content-Range", f"bytes {start}-{total - 1}/{total}"), *fields)
 
@@ -196,7 +196,7 @@ def test_complete_part_is_renamed_without_a_request(video: VideoDownload, left_o
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload, status: int) -> None:
     """A URL that is refused is queried again, and the part is resumed from the fresh one."""
-    video.start(HOST.cut(CUT), refusal(status), HOST, named=("/fresh",))
+    video.start(HOST.cut(CUT), error_reply(status), HOST, named=("/fresh",))
     assert video.download(path="/old").read_bytes() == ONE
     assert video.host.targets == ["/old", "/old", "/fresh"]
     assert video.ranges[2] == (f"bytes={CUT}-", '"one"')
@@ -206,7 +206,7 @@ def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload,
 @pytest.mark.fault("D-15")
 def test_second_expired_url_ends_the_download(video: VideoDownload) -> None:
     """If the fresh URL is refused too, the download ends with an error that says so."""
-    video.start(each=lambda _: refusal(403), named=("/fresh", "/fresher"))
+    video.start(each=lambda _: error_reply(403), named=("/fresh", "/fresher"))
     with pytest.raises(k.DownloadError, match="fresh URL"):
         video.download(path="/old")
     assert (len(video.gateway.requests), len(video.host.requests)) == (1, 2)
@@ -234,10 +234,10 @@ def test_no_byte_is_fetched_twice_over_several_cuts(video: VideoDownload) -> Non
     """No byte of the file is fetched twice, whatever the cuts."""
     served: list[int] = []
 
-    def handler(request: Received) -> Act:
-        act = HOST(request).cut(70_000)
-        served.append(len(bytes(act.body)))  # type: ignore[arg-type]
-        return act
+    def handler(request: RawRequest) -> RawReply:
+        reply = HOST(request).cut(70_000)
+        served.append(len(bytes(reply.body)))  # type: ignore[arg-type]
+        return reply
 
     assert video.start(each=handler).download().read_bytes() == ONE
     assert sum(served) == SIZE
@@ -270,7 +270,7 @@ def test_valid_metadata_is_not_rewritten_when_resuming(
     """Resuming does not rewrite valid metadata: on a full disk that could lose the part."""
     video.start(HOST.cut(CUT), *[CLOSE] * 5, HOST)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", room_for(0, ".json"))
+        patch.setattr(os, "write", write_limited_to(0, ".json"))
         with pytest.raises(k.IncompleteDownloadError):
             video.download()
     assert left_over.stat().st_size == 2 * CUT
@@ -281,5 +281,5 @@ def test_expired_url_is_queried_again_over_the_only_connection(video: VideoDownl
     """With one connection allowed, an expired URL is queried again over it: its response is discarded before."""
     transport = {"sync": httpx.HTTPTransport, "async": httpx.AsyncHTTPTransport}[kind]
     one = {"transport": transport(limits=httpx.Limits(max_connections=1))}
-    video.start(refusal(403, "expired"), HOST, named=("/fresh",), timeout=2, max_retries=0, httpx_args=one)
+    video.start(error_reply(403, "expired"), HOST, named=("/fresh",), timeout=2, max_retries=0, httpx_args=one)
     assert video.download().read_bytes() == ONE

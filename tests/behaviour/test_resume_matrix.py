@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kkiai_sdk as k
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, FileHost, http, pattern, refusal
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.behaviour.conftest import VideoDownload
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 #: Small enough to be on the other side before a reset overtakes it.
 SIZE = 20_000
@@ -48,7 +48,7 @@ def test_fifty_cuts_with_one_byte_each_do_not_end_the_download(video: VideoDownl
     """Fifty cuts with a single byte between them do not end a download."""
     assert video.start(HOST.cut(600), *[HOST.cut(1)] * 50, HOST).download().read_bytes() == ONE
     assert [asked for asked, _ in video.ranges[1:]] == [f"bytes={size}-" for size in range(600, 651)]
-    assert clock.naps == [0.5] * 51
+    assert clock.sleeps == [0.5] * 51
 
 
 @pytest.mark.fault("B-07")
@@ -62,7 +62,7 @@ def test_stalled_body_is_resumed_after_the_timeout(video: VideoDownload) -> None
 @pytest.mark.parametrize("length", [10**12, 10**18])
 def test_enormous_declared_length_is_an_incomplete_download(video: VideoDownload, length: int) -> None:
     """A body that is shorter than an enormous length is incomplete; no space is reserved for it."""
-    video.start(each=lambda _: Act(http(200, ONE, VIDEO, length=length).head, ONE, End.FIN))
+    video.start(each=lambda _: RawReply(http(200, ONE, VIDEO, length=length).head, ONE, End.FIN))
     with pytest.raises(k.IncompleteDownloadError):
         video.download()
     assert video.part.stat().st_size == SIZE
@@ -73,7 +73,9 @@ def test_enormous_declared_length_is_an_incomplete_download(video: VideoDownload
 @pytest.mark.parametrize("size", [700, SIZE])
 def test_bytes_beyond_the_declared_length_are_discarded(video: VideoDownload, size: int) -> None:
     """Bytes beyond the declared length are part of neither the file nor the next response."""
-    video.start(Act(http(200, ONE[:size], VIDEO, TAG).head, [ONE[:600], ONE[600:size] + b"HTTP/1.1 200 OK\r\n"]), HOST)
+    video.start(
+        RawReply(http(200, ONE[:size], VIDEO, TAG).head, [ONE[:600], ONE[600:size] + b"HTTP/1.1 200 OK\r\n"]), HOST
+    )
     assert video.download().read_bytes() == ONE[:size]
     assert video.download(overwrite=True).read_bytes() == ONE
     assert [each.connection for each in video.host.requests] == [0, 1]
@@ -87,7 +89,7 @@ class DatedHost:
     changed: str = CHANGED
     now: str | None = NOW
 
-    def __call__(self, request: Received) -> Act:
+    def __call__(self, request: RawRequest) -> RawReply:
         """Answer one request."""
         fields = [VIDEO, ("Last-Modified", self.changed), *([("Date", self.now)] if self.now else [])]
         found = re.fullmatch(r"bytes=(\d+)-", request.header("range") or "")
@@ -138,7 +140,7 @@ def test_416_with_any_total_restarts_the_download(video: VideoDownload, says: st
 
 @pytest.mark.fault("D-02", "D-03", "D-07")
 @pytest.mark.parametrize("wrong", [http(416), http(206, ONE[9:], VIDEO, ("Content-Range", "bytes 9-19999/20000"))])
-def test_second_wrong_response_to_a_download_ends_it(video: VideoDownload, wrong: Act) -> None:
+def test_second_wrong_response_to_a_download_ends_it(video: VideoDownload, wrong: RawReply) -> None:
     """After a second wrong response the download ends, and keeps nothing of it."""
     video.start(HOST.cut(5_000), *[wrong] * 9)
     with pytest.raises(k.DownloadError):
@@ -151,7 +153,7 @@ LAST = ("Content-Range", f"bytes 5000-{SIZE - 1}/{SIZE}")
 MORE = ONE[5_000:] + b"surplus"
 TOO_MUCH = {
     "by its length": http(206, MORE, VIDEO, TAG, LAST),
-    "in chunks": Act(
+    "in chunks": RawReply(
         http(206, b"", VIDEO, TAG, LAST).head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"),
         b"%x\r\n%b\r\n0\r\n\r\n" % (len(MORE), MORE),
     ),
@@ -173,7 +175,7 @@ def test_rest_longer_than_the_missing_bytes_is_refused(video: VideoDownload, bod
 @pytest.mark.fault("D-15")
 def test_fresh_url_of_another_version_restarts_the_download(video: VideoDownload) -> None:
     """If the fresh URL leads to another version, no byte of the old one is in the file."""
-    video.start(HOST.cut(5_000), refusal(403), FileHost(TWO, '"two"'), named=("/fresh",))
+    video.start(HOST.cut(5_000), error_reply(403), FileHost(TWO, '"two"'), named=("/fresh",))
     assert video.download(path="/old").read_bytes() == TWO
     assert video.ranges[2] == ("bytes=5000-", '"one"')
 
@@ -181,7 +183,7 @@ def test_fresh_url_of_another_version_restarts_the_download(video: VideoDownload
 @pytest.mark.fault("D-15")
 def test_refused_fresh_url_keeps_the_part(video: VideoDownload) -> None:
     """If the fresh URL is refused too, the part is kept for a later call."""
-    video.start(HOST.cut(5_000), refusal(403), refusal(410), named=("/fresh",))
+    video.start(HOST.cut(5_000), error_reply(403), error_reply(410), named=("/fresh",))
     with pytest.raises(k.DownloadError, match="fresh URL"):
         video.download(path="/old")
     assert video.part.read_bytes() == ONE[:5_000]
@@ -234,7 +236,7 @@ def test_interrupt_while_the_server_is_silent_keeps_the_part_and_the_client(vide
         yield ONE[:5_000]
         signal.pthread_kill(main or 0, signal.SIGINT)
 
-    video.start(Act(http(200, ONE, VIDEO, TAG).head, pieces(), End.FIN), HOST)
+    video.start(RawReply(http(200, ONE, VIDEO, TAG).head, pieces(), End.FIN), HOST)
     with pytest.raises(KeyboardInterrupt):
         video.download()
     assert not video.target.exists()

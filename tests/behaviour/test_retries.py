@@ -11,13 +11,13 @@ import kkiai_sdk as k
 from kkiai_sdk import Attempt, ConfigurationError, RetryPolicy
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
-from tests.support.wire import done, http, refusal, says, task
+from tests.support.wire import completed, error_reply, http, json_reply, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
 TRANSIENT = [408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 599]
 PERMANENT = [400, 401, 402, 403, 404, 405, 410, 418, 422, 451, 499, 501, 505, 304, 999]
@@ -29,42 +29,42 @@ def test_transient_status_is_retried_after_growing_delays(
     make: Maker, serve: Serve, clock: FakeTime, status: int
 ) -> None:
     """After 408, 409, 425, 429 and transient 5xx the request is sent again after 0.5, 1 and 2 s."""
-    server = serve(*[refusal(status)] * 3, task("queued"))
+    server = serve(*[error_reply(status)] * 3, task("queued"))
     assert make(server.url).query("t").status == "queued"
-    assert clock.naps == [0.5, 1.0, 2.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 @pytest.mark.fault("H-01", "H-03", "H-04")
 def test_final_status_is_raised_at_once(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
     """Every other refusal is raised at once, with the status as a number."""
-    server = serve(refusal(status))
+    server = serve(error_reply(status))
     with pytest.raises(k.APIStatusError) as caught:
         make(server.url).query("t")
     assert (caught.value.status_code, caught.value.transient) == (status, False)
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refusal(400), k.BadRequestError),
-        (says({"code": "task_not_exist", "message": "task_not_exist", "data": None}, 400), k.TaskNotFoundError),
-        (refusal(401), k.AuthenticationError),
-        (refusal(401, message="该令牌额度已用尽"), k.QuotaExceededError),
-        (refusal(402), k.QuotaExceededError),
-        (refusal(403), k.PermissionDeniedError),
-        (refusal(403, "insufficient_user_quota"), k.QuotaExceededError),
-        (refusal(404, message="task not found"), k.TaskNotFoundError),
-        (refusal(404, message="Invalid URL (GET /v1/video/query)"), k.NotFoundError),
-        (refusal(409), k.ConflictError),
-        (refusal(422), k.UnprocessableEntityError),
-        (refusal(429), k.RateLimitError),
-        (refusal(429, "insufficient_quota"), k.QuotaExceededError),
+        (error_reply(400), k.BadRequestError),
+        (json_reply({"code": "task_not_exist", "message": "task_not_exist", "data": None}, 400), k.TaskNotFoundError),
+        (error_reply(401), k.AuthenticationError),
+        (error_reply(401, message="该令牌额度已用尽"), k.QuotaExceededError),
+        (error_reply(402), k.QuotaExceededError),
+        (error_reply(403), k.PermissionDeniedError),
+        (error_reply(403, "insufficient_user_quota"), k.QuotaExceededError),
+        (error_reply(404, message="task not found"), k.TaskNotFoundError),
+        (error_reply(404, message="Invalid URL (GET /v1/video/query)"), k.NotFoundError),
+        (error_reply(409), k.ConflictError),
+        (error_reply(422), k.UnprocessableEntityError),
+        (error_reply(429), k.RateLimitError),
+        (error_reply(429, "insufficient_quota"), k.QuotaExceededError),
         (http(500, b"error code: 524"), k.ServerError),
         (http(520), k.ServerError),
         (http(502, b"<!doctype html><title>Bad gateway</title>", ("Content-Type", "text/html")), k.ServerError),
-        (refusal(503, "model_not_found"), k.ServerError),
+        (error_reply(503, "model_not_found"), k.ServerError),
         (http(204), k.APIResponseError),
         (http(200), k.APIResponseError),
         (http(200, b"[1]"), k.APIResponseError),
@@ -72,10 +72,12 @@ def test_final_status_is_raised_at_once(make: Maker, serve: Serve, clock: FakeTi
         (http(200, b"<html>"), k.APIResponseError),
         (http(200, b"{" * 100_000), k.APIResponseError),
         (http(200, b" " * (2 << 20) + b"{}"), k.APIResponseError),
-        (says({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
+        (json_reply({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
     ],
 )
-def test_each_refusal_raises_its_error_class(make: Maker, serve: Serve, answer: Act, error: type[k.APIError]) -> None:
+def test_each_refusal_raises_its_error_class(
+    make: Maker, serve: Serve, answer: RawReply, error: type[k.APIError]
+) -> None:
     """The gateway's response decides the class of the error, and no other exception is raised."""
     with pytest.raises(k.APIError) as caught:
         make(serve(answer).url).query("t", max_retries=0)
@@ -120,7 +122,7 @@ def test_retry_after_lengthens_the_delay(
     headers, nap = case
     server = serve(http(status, b"", *headers), task())
     make(server.url).query("t")
-    assert clock.naps == [nap]
+    assert clock.sleeps == [nap]
 
 
 @pytest.mark.fault("R-11")
@@ -128,7 +130,7 @@ def test_retry_after_date_counts_from_the_date_of_the_response(make: Maker, serv
     """A date in Retry-After counts from the response's own Date: a wrong local clock does not matter."""
     dates = [("Date", "Thu, 01 Jan 2032 00:00:00 GMT"), ("Retry-After", "Thu, 01 Jan 2032 00:00:09 GMT")]
     make(serve(http(503, b"", *dates), task()).url).query("t")
-    assert clock.naps == [9.0]
+    assert clock.sleeps == [9.0]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,7 @@ def test_retry_after_above_60_s_is_raised_at_once(make: Maker, serve: Serve, clo
         make(server.url).query("t")
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 61
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 @pytest.mark.fault("R-16")
@@ -157,28 +159,28 @@ def test_retry_after_beyond_the_deadline_ends_the_wait_at_once(make: Maker, serv
     with pytest.raises(k.TaskTimeoutError) as caught:
         make(server.url).wait("t", timeout=15)
     assert isinstance(caught.value.last_error, k.RateLimitError)
-    assert (caught.value.last_error.retry_after, clock.naps, len(server.requests)) == (20.0, [], 1)
+    assert (caught.value.last_error.retry_after, clock.sleeps, len(server.requests)) == (20.0, [], 1)
 
 
 @pytest.mark.fault("R-17")
 @pytest.mark.parametrize("value", ["99999999", "1e400", "nan", "-5", "inf", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_every_sleep_of_a_wait_is_positive_and_bounded(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
     """Whatever Retry-After says, each sleep of a wait is a number above 0, and bounded."""
-    server = serve(*[http(429, b"", ("Retry-After", value)), task(retry_after=value)] * 3, done())
+    server = serve(*[http(429, b"", ("Retry-After", value)), task(retry_after=value)] * 3, completed())
     with suppress(k.KkiaiError):
         make(server.url, max_retries=1).wait("t", timeout=None)
-    assert all(0 < nap <= 60 for nap in clock.naps)
+    assert all(0 < nap <= 60 for nap in clock.sleeps)
 
 
 def test_error_lists_every_attempt(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """Its attempts list status or fault and the delay of each attempt; nothing is slept after the last."""
-    server = serve(refusal(500, "oops"), http(429, b"", ("Retry-After", "3")), says("odd"), http(503))
+    server = serve(error_reply(500, "oops"), http(429, b"", ("Retry-After", "3")), json_reply("odd"), http(503))
     with pytest.raises(k.ServerError) as caught:
         make(server.url).query("t")
     statuses = [(each.status, each.delay) for each in caught.value.attempts]
     assert statuses == [(500, 0.5), (429, 3.0), (200, 2.0), (503, 0.0)]
     assert caught.value.attempts[0] == Attempt(500, "oops", 0.5)
-    assert clock.naps == [0.5, 3.0, 2.0]
+    assert clock.sleeps == [0.5, 3.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_retry_policy_sets_delay_limit_and_longest_retry_after(make: Maker, serv
     server = serve(http(503), http(503), http(503), http(503, b"", ("Retry-After", "100")), task())
     policy = RetryPolicy(initial_delay=3, max_delay=5, max_retry_after=100)
     make(server.url, max_retries=9, retry=policy).query("t")
-    assert clock.naps == [3.0, 5.0, 5.0, 100.0]
+    assert clock.sleeps == [3.0, 5.0, 5.0, 100.0]
 
 
 def test_client_and_copies_share_one_retry_budget(make: Maker, serve: Serve, clock: FakeTime) -> None:
@@ -214,7 +216,7 @@ def test_client_and_copies_share_one_retry_budget(make: Maker, serve: Serve, clo
         tries.append(len(server.requests) - before)
     # Two retries are spent; the third buys the success, which gives one back; that is spent; nothing is left.
     assert tries == [3, 2, 2, 1]
-    assert clock.naps == [0.5, 1.0, 0.5, 0.5]
+    assert clock.sleeps == [0.5, 1.0, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -248,7 +250,7 @@ def test_invalid_option_of_a_call_is_refused_by_name(make: Maker, serve: Serve, 
 
 def test_key_echoed_by_the_gateway_is_redacted(make: Maker, serve: Serve) -> None:
     """A gateway that repeats the key in its error does not get it into ours."""
-    server = serve(refusal(401, message=f"token {KEY} and sk-abc***xyz are not valid"))
+    server = serve(error_reply(401, message=f"token {KEY} and sk-abc***xyz are not valid"))
     with pytest.raises(k.AuthenticationError) as caught:
         make(server.url).query("t")
     assert "token *** and sk-*** are not valid" in str(caught.value)

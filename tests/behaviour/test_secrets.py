@@ -18,8 +18,8 @@ import pytest
 
 import kkiai_sdk as k
 from tests.sources import ROOT
-from tests.support.canary import KEY, inside, leaks_in
-from tests.support.wire import done, http, refusal, task
+from tests.support.canary import KEY, leaks_in, texts_in
+from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 
 def attributes_of(thing: object, depth: int = 6) -> list[object]:
@@ -53,7 +53,7 @@ def test_nothing_reachable_from_a_client_shows_the_key(make: Maker, serve: Serve
     parts = attributes_of(target)
     assert any(type(part).__name__ == "Secret" for part in parts)
     assert not [
-        part for part in parts for text in (*inside(part), *inside(getattr(part, "__dict__", None))) if KEY in text
+        part for part in parts for text in (*texts_in(part), *texts_in(getattr(part, "__dict__", None))) if KEY in text
     ]
 
 
@@ -69,7 +69,7 @@ def test_refusal_to_copy_or_pickle_a_client_names_the_alternative(
 
 
 @pytest.mark.fault("K-02", "K-04")
-@pytest.mark.parametrize("answer", [refusal(401), http(200, b"<html>"), http(500, KEY.encode()), http(302)])
+@pytest.mark.parametrize("answer", [error_reply(401), http(200, b"<html>"), http(500, KEY.encode()), http(302)])
 def test_error_chain_pickles_and_holds_no_httpx_object(make: Maker, serve: Serve, answer: Any) -> None:
     """An error and its causes can be pickled, and none of their attributes is an object of the HTTP library."""
     with pytest.raises(k.APIError) as caught:
@@ -155,15 +155,15 @@ def test_error_about_another_option_does_not_show_the_key(make: Maker, options: 
 @pytest.mark.fault("K-06")
 def test_signed_url_in_an_error_has_no_query_string(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """An error about a URL shows it without its query, in every attribute."""
-    host = serve(each=lambda _: refusal(403))
+    host = serve(each=lambda _: error_reply(403))
     url = f"{host.url}/v.mp4?Signature=5ecre7&Expires=1#5ecre7"
     with pytest.raises(k.DownloadError) as caught:
-        make(serve(*[done(url)] * 4).url).wait_and_download("t", tmp_path / "v.mp4")
-    shown = [*inside(vars(caught.value)), str(caught.value), "".join(traceback.format_exception_only(caught.value))]
+        make(serve(*[completed(url)] * 4).url).wait_and_download("t", tmp_path / "v.mp4")
+    shown = [*texts_in(vars(caught.value)), str(caught.value), "".join(traceback.format_exception_only(caught.value))]
     assert not [text for text in shown if "5ecre7" in text]
 
 
-def fields_of(request: Received) -> set[str]:
+def fields_of(request: RawRequest) -> set[str]:
     """Return the header names of a request."""
     return {name.lower() for name, _ in request.headers}
 
@@ -173,7 +173,9 @@ def test_other_hosts_get_neither_the_key_nor_the_caller_s_headers(make: Maker, s
     """A file host gets neither the key nor a header of the caller, also when the gateway redirects to it."""
     video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
     host = serve(each=lambda _: http(200, video, ("Content-Type", "video/mp4")), foreign=True)
-    gateway = serve(done("/own.mp4"), http(302, b"", ("Location", f"{host.url}/v.mp4")), done(f"{host.url}/w.mp4"))
+    gateway = serve(
+        completed("/own.mp4"), http(302, b"", ("Location", f"{host.url}/v.mp4")), completed(f"{host.url}/w.mp4")
+    )
     client = make(gateway.url, default_headers={"X-Api-Key": KEY, "X-Account": "7"})
     for number in (1, 2):
         client.wait_and_download("t", tmp_path / f"{number}.mp4")
@@ -187,7 +189,7 @@ def test_part_and_metadata_hold_neither_key_nor_signed_url(make: Maker, serve: S
     """Part and metadata of an interrupted download hold neither the key nor the signed URL."""
     video = b"\x00\x00\x00\x18ftypmp42".ljust(4000, b"v")
     whole = http(200, video, ("Content-Type", "video/mp4"), ("ETag", '"one"'))
-    gateway = serve(done("/v.mp4?Signature=5ecre7"), whole.cut(2000), each=lambda _: http(500))
+    gateway = serve(completed("/v.mp4?Signature=5ecre7"), whole.cut(2000), each=lambda _: http(500))
     with pytest.raises(k.DownloadError):
         make(gateway.url).download("t", tmp_path / "v.mp4")
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -226,7 +228,7 @@ def test_netrc_is_ignored_and_the_environment_unchanged(
     before = dict(os.environ)
     video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
     host = serve(http(200, video, ("Content-Type", "video/mp4")), foreign=True)
-    gateway = serve(done(f"{host.url}/v.mp4"))
+    gateway = serve(completed(f"{host.url}/v.mp4"))
     make(gateway.url).wait_and_download("t", netrc.parent / "v.mp4")
     assert gateway.requests[0].header("authorization") == f"Bearer {KEY}"
     assert host.requests[0].header("authorization") is None

@@ -10,8 +10,8 @@ import pytest
 import trustme
 
 import kkiai_sdk as k
-from tests.support.sockets import listening, silence
-from tests.support.wire import FileHost, finished, pattern, task
+from tests.support.sockets import read_silently, tcp_server
+from tests.support.wire import FileHost, completed_task, pattern, task
 
 if TYPE_CHECKING:
     import socket
@@ -66,10 +66,10 @@ def test_bad_certificate_is_final_for_queries_and_downloads(
     client = make(server.url, httpx_args={"verify": client_side})
     with pytest.raises(k.APIConnectionError, match="the server's certificate was not accepted") as caught:
         client.query("t")
-    assert (caught.value.kind, caught.value.transient, clock.naps) == ("tls", False, [])
+    assert (caught.value.kind, caught.value.transient, clock.sleeps) == ("tls", False, [])
     with pytest.raises(k.DownloadError, match="certificate was not accepted"):
-        client.download(finished(f"{server.url}/v.mp4"), tmp_path_factory.mktemp("out") / "v.mp4")
-    assert clock.naps == []
+        client.download(completed_task(f"{server.url}/v.mp4"), tmp_path_factory.mktemp("out") / "v.mp4")
+    assert clock.sleeps == []
     assert server.requests == []
     for word in ("verify=", "disable", "turn off", "insecure", "ignore"):
         assert word not in str(caught.value)
@@ -86,7 +86,7 @@ def test_context_with_another_authority_is_used_for_queries_and_files(
     server = serve(task("queued"), tls=server_side)
     client = make(server.url, httpx_args={"verify": client_side})
     assert client.query("t").status == "queued"
-    assert client.download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4").read_bytes() == body
+    assert client.download(completed_task(f"{cdn.url}/v"), tmp_path / "v.mp4").read_bytes() == body
 
 
 def refuse_in_plain_words(connection: socket.socket) -> None:
@@ -99,17 +99,17 @@ def refuse_in_plain_words(connection: socket.socket) -> None:
 def test_tls_to_a_plain_port_that_answers_is_final(make: Maker, clock: FakeTime) -> None:
     """A server that answers TLS with plain HTTP is a final error."""
     with (
-        listening(refuse_in_plain_words) as port,
+        tcp_server(refuse_in_plain_words) as port,
         pytest.raises(k.APIConnectionError, match="the TLS handshake failed") as caught,
     ):
         make(f"https://127.0.0.1:{port}").query("t")
-    assert (caught.value.kind, caught.value.transient, clock.naps) == ("tls", False, [])
+    assert (caught.value.kind, caught.value.transient, clock.sleeps) == ("tls", False, [])
 
 
 @pytest.mark.fault("N-04")
 def test_tls_handshake_without_an_answer_is_a_transient_timeout(make: Maker) -> None:
     """A handshake without an answer ends within the timeout, and is transient."""
-    with listening(silence) as port, pytest.raises(k.APITimeoutError) as caught:
+    with tcp_server(read_silently) as port, pytest.raises(k.APITimeoutError) as caught:
         make(f"https://127.0.0.1:{port}", timeout=0.2).query("t", max_retries=0)
     assert caught.value.transient
 
@@ -123,7 +123,7 @@ def greet_by_alert(connection: socket.socket) -> None:
 @pytest.mark.fault("N-04")
 def test_plain_http_to_a_tls_port_is_a_transient_protocol_error(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A TLS server that answers with an alert, or closes, is a transient protocol error."""
-    with listening(greet_by_alert) as port, pytest.raises(k.APIConnectionError, match="does not speak HTTP") as caught:
+    with tcp_server(greet_by_alert) as port, pytest.raises(k.APIConnectionError, match="does not speak HTTP") as caught:
         make(f"http://127.0.0.1:{port}").query("t", max_retries=0)
     assert (caught.value.kind, caught.value.transient) == ("protocol", True)
     server = serve(tls=sides("127.0.0.1")[0])

@@ -14,28 +14,28 @@ from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
 from tests.support.effort import examples
 from tests.support.rawserver import RawServer
-from tests.support.wire import CLOSE, RESET, done, http, refusal, task
+from tests.support.wire import CLOSE, RESET, completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from kkiai_sdk import Kkiai, WaitResult
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
-ANSWERS: dict[str, Act] = {
+ANSWERS: dict[str, RawReply] = {
     "queued": task("queued"),
     "running": task(progress=40),
     "paced": task(retry_after="9"),
     "unknown": task("unknown"),
     "no url": task("completed", video_url=None),
-    "done": done(),
+    "done": completed(),
     "failed": task("failed", error="no"),
     "wrapped": http(200, b'{"code":"success","data":null}'),
-    "not found": refusal(404, message="task not found"),
-    "busy": refusal(429),
-    "busy for 7 s": refusal(429, retry_after="7"),
-    "busy for long": refusal(503, retry_after="4000"),
-    "overloaded": refusal(503),
-    "no channel": refusal(503, "model_not_found"),
-    "forbidden": refusal(403),
+    "not found": error_reply(404, message="task not found"),
+    "busy": error_reply(429),
+    "busy for 7 s": error_reply(429, retry_after="7"),
+    "busy for long": error_reply(503, retry_after="4000"),
+    "overloaded": error_reply(503),
+    "no channel": error_reply(503, "model_not_found"),
+    "forbidden": error_reply(403),
     "empty": http(200),
     "page": http(200, b"<html></html>", ("Content-Type", "text/html")),
     "moved": http(302, b"", ("Location", "/v1/video/query?id=t")),
@@ -69,7 +69,7 @@ def told(value: VideoTask | KkiaiError | WaitResult) -> Any:
 def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[Any], list[float], Any]:
     """Play a script to a client: the requests with their times, the sleeps, and the outcome."""
     clock, maker = FakeTime(), Maker(kind)
-    script = [*[ANSWERS[name] for name in names], *[done()] * 60]
+    script = [*[ANSWERS[name] for name in names], *[completed()] * 60]
     with pytest.MonkeyPatch.context() as patch, RawServer(script, clock=clock.monotonic) as server:
         patch.setattr(_runtime, "SYSTEM", clock.as_clock())
         client = maker(server.url, **options)
@@ -79,7 +79,7 @@ def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[A
             end = told(error)
         finally:
             maker.close()
-    return [(each.time, each.target) for each in server.requests], clock.naps, end
+    return [(each.time, each.target) for each in server.requests], clock.sleeps, end
 
 
 def both(names: list[str], use: Any, **options: Any) -> list[Any]:

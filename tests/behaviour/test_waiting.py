@@ -14,7 +14,7 @@ import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
 from kkiai_sdk._http import base_session
 from tests.support.clock import START, WALL_CLOCK
-from tests.support.wire import CLOSE, done, http, refusal, task
+from tests.support.wire import CLOSE, completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, RawServer
+    from tests.support.rawserver import RawReply, RawServer
 
 STEEP = PollPolicy(min_interval=4, growth=0.5, max_interval=10, jitter=0)
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
-NOT_FOUND = refusal(404, message="task not found")
+NOT_FOUND = error_reply(404, message="task not found")
 NO_URL = task("completed", video_url=None)
 
 
@@ -38,22 +38,22 @@ def polls(server: RawServer) -> list[float]:
 @pytest.mark.fault("T-07", "J-18")
 def test_finished_task_is_polled_once_without_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """The first poll is sent at once; if the task has ended there is no sleep and no other request."""
-    server = serve(done("http://127.0.0.1/v.mp4"))
+    server = serve(completed("http://127.0.0.1/v.mp4"))
     answer = make(server.url).wait("t")
     assert (answer.is_succeeded, answer.video_url) == (True, "http://127.0.0.1/v.mp4")
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 def test_poll_gaps_grow_up_to_max_interval(make: Maker, serve: Serve) -> None:
     """The gap after t seconds is min_interval + growth * t, at most max_interval."""
-    server = serve(*[task()] * 6, done())
+    server = serve(*[task()] * 6, completed())
     make(server.url).wait("t", poll=STEEP)
     assert polls(server) == [0, 4, 10, 19, 29, 39, 49]
 
 
 def test_default_poll_gaps_start_at_3_s_and_grow_by_2_percent(make: Maker, serve: Serve) -> None:
     """By default: 3 s and 2 % of the time waited, shortened by at most a tenth at random (here: half of it)."""
-    server = serve(*[task()] * 3, done())
+    server = serve(*[task()] * 3, completed())
     make(server.url).wait("t")
     assert polls(server) == pytest.approx([0, 2.85, 5.75415, 8.713479])
 
@@ -79,9 +79,9 @@ def test_last_poll_is_at_the_deadline_and_the_error_says_how_to_continue(
 def test_success_received_after_the_deadline_counts(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A response after the deadline still ends the wait with success if the task has succeeded."""
 
-    def late(_: object) -> Act:
+    def late(_: object) -> RawReply:
         clock.advance(3)
-        return done()
+        return completed()
 
     server = serve(task(), late)
     assert make(server.url).wait("t", timeout=2.5).is_succeeded
@@ -89,20 +89,20 @@ def test_success_received_after_the_deadline_counts(make: Maker, serve: Serve, c
 
 
 @pytest.mark.fault("T-03")
-@pytest.mark.parametrize("answer", [task(), http(503), refusal(429, retry_after="1"), NOT_FOUND, NO_URL, CLOSE])
-def test_timeout_0_is_one_request_without_a_sleep(make: Maker, serve: Serve, clock: FakeTime, answer: Act) -> None:
+@pytest.mark.parametrize("answer", [task(), http(503), error_reply(429, retry_after="1"), NOT_FOUND, NO_URL, CLOSE])
+def test_timeout_0_is_one_request_without_a_sleep(make: Maker, serve: Serve, clock: FakeTime, answer: RawReply) -> None:
     """With timeout=0 there is one request and no sleep, whatever the response."""
     server = serve(answer)
     with pytest.raises(k.TaskError):
         make(server.url).wait("t", timeout=0)
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 @pytest.mark.fault("T-03")
 @pytest.mark.parametrize("timeout", [None, float("inf")])
 def test_wait_without_a_limit_lasts_as_long_as_the_task(make: Maker, serve: Serve, timeout: float | None) -> None:
     """With timeout=None, or infinity, a wait lasts as long as the task runs."""
-    server = serve(*[task()] * 300, done())
+    server = serve(*[task()] * 300, completed())
     assert make(server.url).wait("t", timeout=timeout, poll=PollPolicy(min_interval=600, max_interval=600)).is_succeeded
     assert polls(server)[-1] > 40 * 3600
 
@@ -130,7 +130,7 @@ def test_wall_clock_jump_does_not_affect_a_wait(
         assert not reader.startswith("kkiai_sdk"), f"{reader} asks for the time of day"
         return WALL_CLOCK + next(jumps)
 
-    server = serve(task(), refusal(429, retry_after="7"), http(503), done())
+    server = serve(task(), error_reply(429, retry_after="7"), http(503), completed())
     client = make(server.url, max_retries=0)
     uses: dict[str, Callable[[], object]] = {
         "wait": lambda: client.wait("t", poll=EVEN),
@@ -176,14 +176,14 @@ def test_invalid_wait_timeout_is_refused_before_any_request(make: Maker, serve: 
 @pytest.mark.fault("T-09")
 def test_retry_after_on_a_pending_task_lengthens_the_next_gap(make: Maker, serve: Serve) -> None:
     """Retry-After on a running task lengthens the next gap, up to a minute, and never shortens one."""
-    server = serve(*[task(retry_after=text) for text in ("20", "1", "999", "junk")], done())
+    server = serve(*[task(retry_after=text) for text in ("20", "1", "999", "junk")], completed())
     make(server.url).wait("t", poll=EVEN)
     assert polls(server) == [0, 20, 25, 85, 90]
 
 
 def test_on_update_gets_each_changed_snapshot(make: Maker, serve: Serve) -> None:
     """on_update gets each snapshot that differs from the one before, the last one included."""
-    steps = [task("queued"), task("queued"), task(progress=10), task(progress=10), task(progress=60), done()]
+    steps = [task("queued"), task("queued"), task(progress=10), task(progress=10), task(progress=60), completed()]
     heard: list[tuple[str | None, float | None]] = []
     make(serve(*steps).url).wait("t", on_update=lambda each: heard.append((each.status, each.progress)))
     assert heard == [("queued", None), ("processing", 0.1), ("processing", 0.6), ("completed", None)]

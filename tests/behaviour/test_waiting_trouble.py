@@ -9,7 +9,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import PollPolicy
 from tests.support.clock import START
-from tests.support.wire import done, http, refusal, task
+from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.support.rawserver import RawServer
 
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
-NOT_FOUND = refusal(404, message="task not found")
+NOT_FOUND = error_reply(404, message="task not found")
 NO_URL = task("completed", video_url=None)
 
 
@@ -32,7 +32,7 @@ def test_transient_errors_do_not_end_a_wait(make: Maker, serve: Serve) -> None:
     """Transient errors are retried, then waited over; each response resets the count of failures."""
     server = serve(
         *[*[http(503)] * 9, task()] * 4,
-        done(),
+        completed(),
     )
     client = make(server.url, max_retries=0)
     assert client.wait("t", poll=EVEN).is_succeeded
@@ -53,16 +53,16 @@ def test_max_consecutive_errors_ends_a_wait(make: Maker, serve: Serve) -> None:
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 422, 501])
 def test_final_error_ends_a_wait_at_once(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
     """A final error is raised as it is, at once."""
-    server = serve(refusal(status))
+    server = serve(error_reply(status))
     with pytest.raises(k.APIStatusError) as caught:
         make(server.url).wait("t")
-    assert (caught.value.status_code, len(server.requests), clock.naps) == (status, 1, [])
+    assert (caught.value.status_code, len(server.requests), clock.sleeps) == (status, 1, [])
 
 
 @pytest.mark.fault("H-11")
 def test_404_within_not_found_grace_is_polled_again(make: Maker, serve: Serve) -> None:
     """A task that the gateway does not know yet is polled again, without counting as failures."""
-    server = serve(*[NOT_FOUND] * 11, task(), done())
+    server = serve(*[NOT_FOUND] * 11, task(), completed())
     assert make(server.url).wait("t", poll=EVEN).is_succeeded
     assert polls(server)[-1] == 60
 
@@ -79,7 +79,7 @@ def test_404_after_not_found_grace_ends_a_wait(make: Maker, serve: Serve) -> Non
 @pytest.mark.fault("J-16")
 def test_success_without_a_url_is_polled_again_within_url_grace(make: Maker, serve: Serve) -> None:
     """A completed task whose URL comes a little later succeeds."""
-    server = serve(task(), NO_URL, NO_URL, done("http://127.0.0.1/late"))
+    server = serve(task(), NO_URL, NO_URL, completed("http://127.0.0.1/late"))
     assert make(server.url).wait("t", poll=EVEN).video_url == "http://127.0.0.1/late"
 
 
@@ -112,14 +112,14 @@ def test_failed_task_raises_or_is_returned_by_option(make: Maker, serve: Serve, 
 @pytest.mark.fault("J-12")
 def test_unknown_or_missing_status_does_not_end_a_wait(make: Maker, serve: Serve, status: Any) -> None:
     """A status that is missing or unknown never ends a wait."""
-    server = serve(*[task(status=status)] * 3, done())
+    server = serve(*[task(status=status)] * 3, completed())
     assert make(server.url).wait("t").is_succeeded
 
 
 @pytest.mark.fault("R-16")
 def test_retry_after_beyond_the_deadline_is_raised_not_shortened(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A Retry-After beyond the deadline is not cut short: the wait ends at once and names the reason."""
-    server = serve(task(), refusal(429, retry_after="50"))
+    server = serve(task(), error_reply(429, retry_after="50"))
     with pytest.raises(k.TaskTimeoutError) as caught:
         make(server.url).wait("t", timeout=30, poll=EVEN)
     assert isinstance(caught.value.last_error, k.RateLimitError)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from tests.support.wire import done, http, refusal, task
+from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
-STEPS = [task("queued"), task("queued"), task(progress=10), http(503), task(progress=10), done()]
+STEPS = [task("queued"), task("queued"), task(progress=10), http(503), task(progress=10), completed()]
 
 
 def test_watch_yields_one_snapshot_per_change(make: Maker, serve: Serve) -> None:
@@ -37,7 +37,7 @@ def test_failed_task_is_the_last_snapshot_of_a_watch(make: Maker, serve: Serve) 
 
 @pytest.mark.parametrize(
     ("last", "error"),
-    [(task(), k.TaskTimeoutError), (refusal(401), k.AuthenticationError), (refusal(404), k.NotFoundError)],
+    [(task(), k.TaskTimeoutError), (error_reply(401), k.AuthenticationError), (error_reply(404), k.NotFoundError)],
 )
 def test_watch_that_ends_otherwise_raises_after_its_snapshots(
     make: Maker, serve: Serve, last: object, error: type[k.KkiaiError]
@@ -55,7 +55,7 @@ def test_watch_sends_a_request_only_when_a_snapshot_is_requested(make: Maker, se
     items = make(server.url).watch("t")
     assert server.requests == []
     next(items)
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 def test_watch_that_is_left_early_leaves_a_working_client(make: Maker, serve: Serve) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.adapter import KINDS
 from tests.support.programs import run, start
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 from tests.support.wire import FileHost, pattern
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import RawServer, Received
+    from tests.support.rawserver import RawRequest, RawServer
 
 #: The same moments in every run, as far as moments can be the same.
 SEED = 20_260_510
@@ -50,10 +50,10 @@ class SlowVideoHost:
         self._alarm, self.reached = size, threading.Event()
         return self.reached
 
-    def _answer(self, request: Received) -> Act:
-        act = HOST(request)
-        assert isinstance(act.body, bytes)
-        return Act(act.head, self._pieces(act.body), End.KEEP)
+    def _answer(self, request: RawRequest) -> RawReply:
+        reply = HOST(request)
+        assert isinstance(reply.body, bytes)
+        return RawReply(reply.head, self._pieces(reply.body), End.KEEP)
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
         # Of this request: an earlier one, whose program is gone, may still be sending.
@@ -239,12 +239,12 @@ def test_second_program_with_the_same_target_is_refused_until_the_first_ends(
     """While one program downloads, a second with the same target is refused; after a kill of the first it works."""
     arrived, silent = threading.Event(), [True]
 
-    def answer(request: Received) -> Act:
-        act = HOST(request)
+    def answer(request: RawRequest) -> RawReply:
+        reply = HOST(request)
         if silent[0]:
-            act = act.cut(3 << 20, End.HANG)
+            reply = reply.cut(3 << 20, End.HANG)
             arrived.set()
-        return act
+        return reply
 
     server = play_video(answer)
     target = tmp_path / "v.mp4"

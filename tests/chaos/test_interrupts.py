@@ -12,14 +12,14 @@ import pytest
 from tests.support.adapter import KINDS
 from tests.support.programs import start
 from tests.support.rawserver import End
-from tests.support.wire import HANG, FileHost, done, pattern, says
+from tests.support.wire import HANG, FileHost, completed, json_reply, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Ten minutes: nothing in these programs ends by itself before the test gives up.
 PROGRAM = """
@@ -69,16 +69,16 @@ def test_interrupt_ends_the_call_and_the_client_works_on(play: Play, tmp_path: P
     body = b"".join(pattern(version, 0, 1 << 20) for version in (1, 2, 3))
     wanted = {"read": 1, "sleep": 1, "many": 3, "download": 2}[moment]
 
-    def answer(request: Received) -> Act:
+    def answer(request: RawRequest) -> RawReply:
         if request.target.startswith("/video.mp4"):
-            act = FileHost(body)(request).cut(2_500_000, End.HANG)
+            reply = FileHost(body)(request).cut(2_500_000, End.HANG)
         elif request.task_id == "file":
-            act = done(f"{server.url}/video.mp4")
+            reply = completed(f"{server.url}/video.mp4")
         else:
-            act = HANG if request.task_id in {"silent", "quiet"} else says({"status": "queued"})
+            reply = HANG if request.task_id in {"silent", "quiet"} else json_reply({"status": "queued"})
         if len(server.requests) >= wanted:
             reached.set()
-        return act
+        return reply
 
     server = play(answer)
     target = tmp_path / "v.mp4"

@@ -9,14 +9,14 @@ import pytest
 
 from kkiai_sdk import APITimeoutError
 from tests.support.adapter import KINDS, Maker
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 from tests.support.wire import task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
@@ -45,8 +45,8 @@ WAYS = {
 def test_endless_slow_response_is_a_timeout_and_the_next_request_succeeds(play: Play, kind: str, way: str) -> None:
     """A response that never ends is a timeout, and the next request has a connection that works."""
 
-    def answer(request: Received) -> Act:
-        return Act(b"", WAYS[way](), End.FIN) if request.task_id == "slow" else task("queued")
+    def answer(request: RawRequest) -> RawReply:
+        return RawReply(b"", WAYS[way](), End.FIN) if request.task_id == "slow" else task("queued")
 
     server = play(answer)
     make = Maker(kind)

@@ -14,14 +14,14 @@ import pytest
 from kkiai_sdk import APITimeoutError, Kkiai, PollPolicy
 from tests.support.adapter import KINDS, Maker
 from tests.support.programs import start
-from tests.support.wire import done, says
+from tests.support.wire import completed, json_reply
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Seconds that a wait has, that lie between two of its questions, and for which its program is stopped.
 LIMIT, GAP, PAUSE = 3.0, 1.5, 4.0
@@ -42,9 +42,9 @@ def test_wait_suspended_beyond_its_deadline_polls_once_more(play: Play, kind: st
     woken = threading.Event()
     asked = threading.Event()
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         asked.set()
-        return done() if woken.is_set() else says({"status": "queued"})
+        return completed() if woken.is_set() else json_reply({"status": "queued"})
 
     server = play(answer)
     with start(waiting(kind), server.url) as process:

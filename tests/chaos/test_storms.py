@@ -10,13 +10,13 @@ import pytest
 
 from kkiai_sdk import AsyncKkiai, PollPolicy
 from tests.support.canary import KEY
-from tests.support.wire import says
+from tests.support.wire import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 CALLS: dict[str, Callable[[AsyncKkiai, str], Awaitable[object]]] = {
     "query": lambda client, name: client.query(name),
@@ -25,9 +25,9 @@ CALLS: dict[str, Callable[[AsyncKkiai, str], Awaitable[object]]] = {
 }
 
 
-def echo(request: Received) -> Act:
+def echo(request: RawRequest) -> RawReply:
     """Return a pending task with the id that was asked about."""
-    return says({"id": request.task_id, "status": "queued"})
+    return json_reply({"id": request.task_id, "status": "queued"})
 
 
 @pytest.mark.parametrize("use", CALLS)
