@@ -263,7 +263,7 @@ def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(
 
     server = serve(each=interrupt)
     client = make(server.url)
-    # The answer never comes: nothing but the interrupt can end this.
+    # The response never arrives: only the interrupt can end this.
     with pytest.raises(KeyboardInterrupt):
         USES[use](client, Path())
     assert client.query("after").status == "queued"

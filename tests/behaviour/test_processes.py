@@ -128,7 +128,7 @@ def test_error_from_a_worker_process_keeps_class_and_facts(serve: Serve) -> None
 
 #: An answer after which the next query needs another connection.
 CLOSING = json_reply({"id": "t", "status": "queued"}, connection="close")
-#: The names of modules that a second query tried to import in vain.
+#: The names of modules that a second query failed to import.
 FAILING_IMPORTS = """
 import builtins
 real, failed = builtins.__import__, []

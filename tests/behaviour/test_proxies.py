@@ -204,6 +204,6 @@ def test_slow_proxy_ends_with_the_request_timeout(make: Maker, slow: dict[str, i
     client = make(f"{scheme}://gateway.example", allow_http=True, httpx_args=args, timeout=0.2, max_retries=0)
     with pytest.raises(k.APIError) as caught:
         client.query("t")
-    # What is a tunnel for https is an answer without a body for http.
+    # The tunnel for https is a response without a body for http.
     ended = isinstance(caught.value, k.APITimeoutError)
     assert ended or (scheme, way) == ("http", "silent in the tunnel")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.adapter import Maker
     from tests.support.rawserver import RawReply, RawRequest
 
-#: Leaves the process with no file descriptor, and has what is tried then told in one line.
+#: Uses up all file descriptors, and prints the outcome of the call in one line.
 SHORTAGE = """
 import asyncio, errno, resource
 from kkiai_sdk import KkiaiError, TaskState, VideoTask

@@ -42,7 +42,7 @@ ANSWERS: dict[str, RawReply] = {
     "closed": CLOSE,
     "reset": RESET,
 }
-#: What a wait goes on after is drawn more often than what ends it, so that scripts get long.
+#: Responses that do not end a wait are drawn more often, so that scripts get long.
 LIVELY = ["queued", "running", "paced", "unknown", "no url", "not found", "busy", "overloaded", "closed", "empty"]
 scripts = st.lists(st.sampled_from([*ANSWERS, *LIVELY, *LIVELY]), max_size=14)
 policies = st.builds(
@@ -92,7 +92,7 @@ lively = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    # The fixtures of the suite watch over the test as a whole; each example has a clock and a server of its own.
+    # The fixtures apply to the test as a whole; each example has its own clock and server.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
