@@ -1,4 +1,4 @@
-"""The resume matrix: what is asked for, given a part and a note, and what is made of each answer."""
+"""The resume matrix: request headers for a part file and its metadata, and the next step for each response."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ def judged(
         (300, DATED, {"Range": "bytes=300-", "If-Range": CHANGED}),
     ],
 )
-def test_what_is_asked_for(size: int, metadata: ResumeMetadata | None, asked: dict[str, str]) -> None:
-    """A range is asked for only with a note that proves what the part is; the body is never to be encoded."""
+def test_range_request_is_sent_only_with_metadata_that_proves_the_part(
+    size: int, metadata: ResumeMetadata | None, asked: dict[str, str]
+) -> None:
+    """A range is requested only if metadata proves which file the part belongs to; no content coding is accepted."""
     headers = request_headers(size, metadata)
     assert headers.pop("Accept").startswith("video/*")
     assert headers == {"Accept-Encoding": "identity"} | asked
@@ -167,7 +169,7 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
 
 @pytest.mark.fault("D-01", "D-02", "D-03", "D-04", "D-05", "D-07")
 @pytest.mark.parametrize("case", MATRIX)
-def test_the_matrix(case: str) -> None:
+def test_bytes_are_appended_only_to_proven_parts(case: str) -> None:
     """Bytes are appended only when the server proves that they continue the same file."""
     answered, expected = MATRIX[case]
     assert answered() == expected
@@ -194,16 +196,16 @@ DATES: list[tuple[str, str, bool]] = [
 
 @pytest.mark.fault("D-09")
 @pytest.mark.parametrize(("changed", "now", "proves"), DATES)
-def test_dates_as_proof(changed: str, now: str, proves: bool) -> None:  # noqa: FBT001 (a column)
-    """A date proves which version a file is only if it was a minute old already when the file was sent."""
+def test_date_is_a_strong_validator_only_a_minute_after_the_change(changed: str, now: str, proves: bool) -> None:  # noqa: FBT001 (a column)
+    """A date proves a version only if the file had not changed for a minute when it was sent."""
     verdict = judged(200, WHOLE, ("last-modified", changed), ("date", now), size=0, metadata=None)
     assert verdict == SaveBody(0, 9, changed if proves else None)
 
 
 @pytest.mark.fault("D-09")
 @pytest.mark.parametrize("tag", ['W/"v1"', "v1", '""'])
-def test_a_date_beside_a_tag(tag: str) -> None:
-    """A date does not stand in for a tag that proves nothing: HTTP allows it only where there is no tag at all."""
+def test_date_beside_a_weak_tag_proves_nothing(tag: str) -> None:
+    """A date does not replace a weak tag: HTTP allows it only without any tag."""
     dates = ("last-modified", CHANGED), ("date", "Sun, 10 May 2026 12:00:00 GMT")
     assert judged(200, WHOLE, ("etag", tag), *dates, size=0, metadata=None) == SaveBody(0, 9, None)
 
@@ -211,8 +213,8 @@ def test_a_date_beside_a_tag(tag: str) -> None:
 @pytest.mark.fault("D-18")
 @pytest.mark.parametrize("status", [200, 206])
 @pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip", "deflate"])
-def test_encoded_files_are_refused(status: int, coding: str) -> None:
-    """An encoded body is refused, because its lengths and ranges would lie."""
+def test_encoded_file_is_rejected(status: int, coding: str) -> None:
+    """An encoded body is rejected, because its lengths and ranges are not those of the file."""
     verdict = judged(status, RANGE, ("content-encoding", coding))
     assert isinstance(verdict, Failed)
     assert not verdict.transient
@@ -230,13 +232,13 @@ def test_encoded_files_are_refused(status: int, coding: str) -> None:
         ("http://[::1", "http://[::1"),
     ],
 )
-def test_redirects(status: int, location: str, target: str) -> None:
-    """A redirect leads to where its Location points, which is vetted next; what is no URL is handed on for that."""
+def test_redirect_leads_to_its_location(status: int, location: str, target: str) -> None:
+    """A redirect leads to its Location, which is checked next; an invalid URL is passed on to that check."""
     assert judged(status, ("location", location)) == FollowRedirect(target)
 
 
-def test_a_redirect_without_a_target() -> None:
-    """A redirect without a Location is a failure that does not pass."""
+def test_redirect_without_location_is_a_permanent_failure() -> None:
+    """A redirect without a Location is a failure that is not transient."""
     assert judged(302) == judged(307, ("location", "")) == Failed("redirect without a Location header", transient=False)
 
 
@@ -251,13 +253,13 @@ def test_a_redirect_without_a_target() -> None:
         ([], "HTTP/2", True),
     ],
 )
-def test_framing(headers: list[tuple[str, str]], version: str, framed: bool) -> None:  # noqa: FBT001 (a column)
-    """Only a body with a length, in chunks, or in HTTP/2 has an end that can be told from a cut."""
+def test_framing_is_known_by_length_chunks_or_http2(headers: list[tuple[str, str]], version: str, framed: bool) -> None:  # noqa: FBT001 (a column)
+    """Only a body with a length, in chunks, or in HTTP/2 has an end that differs from a cut connection."""
     assert has_framing(RawResponse(200, headers, http_version=version)) is framed
 
 
-def test_a_note_comes_back() -> None:
-    """A note that was written is read as it was."""
+def test_metadata_round_trips_through_its_file() -> None:
+    """Metadata that was written is read back equal."""
     for note in (METADATA, DATED, ResumeMetadata(ASKED, '"v1"', 1)):
         assert parse_metadata(json.dumps(asdict(note))) == note
 
@@ -286,8 +288,8 @@ DAMAGE: list[Any] = [
 
 @pytest.mark.fault("D-10")
 @pytest.mark.parametrize("damaged", DAMAGE, ids=brief)
-def test_damaged_notes(damaged: object) -> None:
-    """A note that is damaged, incomplete or not ours is no note."""
+def test_damaged_metadata_is_ignored(damaged: object) -> None:
+    """Metadata that is damaged, incomplete or of another format is read as None."""
     assert parse_metadata(json.dumps(damaged)) is None
 
 
@@ -297,8 +299,8 @@ def test_damaged_notes(damaged: object) -> None:
     | st.dictionaries(st.sampled_from(["task_id", "validator", "total"]), JSON_VALUES).map(json.dumps)
 )
 @FIXED
-def test_any_note(text: str) -> None:
-    """Whatever a sidecar holds, reading it gives a note that can be trusted or None."""
+def test_any_metadata_text_gives_valid_metadata_or_none(text: str) -> None:
+    """Any text is read as valid metadata or as None."""
     note = parse_metadata(text)
     assert note is None or (note.total > 0 and (is_strong(note.validator) or note.validator.endswith("GMT")))
 
@@ -310,7 +312,7 @@ def test_header_repeated_gives_its_first_value() -> None:
 
 
 @pytest.mark.parametrize("tag", ['"abc"', '"a-b:c/d"', '"!"', '"W/"'])
-def test_strong_tags(tag: str) -> None:
+def test_quoted_tag_is_strong(tag: str) -> None:
     """A quoted entity tag is a strong one."""
     assert is_strong(tag)
 
@@ -319,20 +321,20 @@ def test_strong_tags(tag: str) -> None:
 @pytest.mark.parametrize(
     "tag", ["", "abc", 'W/"abc"', '""', '"a"b"', '"a b"', '"a\n"', '"é"', '"abc', f'"{"x" * 513}"', '"a"\n']
 )
-def test_weak_tags(tag: str) -> None:
+def test_weak_or_damaged_tag_is_not_strong(tag: str) -> None:
     """A weak, empty, unquoted or damaged tag proves nothing."""
     assert not is_strong(tag)
 
 
 @pytest.mark.parametrize(("expected", "max_bytes"), [(None, 5), (5, None), (5, 5), (0, 5), (None, None)])
-def test_sizes_that_fit(expected: int | None, max_bytes: int | None) -> None:
-    """A file that is not larger than allowed, or of unknown size, may come."""
+def test_size_within_the_limit_is_accepted(expected: int | None, max_bytes: int | None) -> None:
+    """A file that is not larger than allowed, or of unknown size, is accepted."""
     check_size(expected, max_bytes, URL)
 
 
 @pytest.mark.fault("D-19")
-def test_a_file_that_is_too_large() -> None:
-    """A file that is larger than the caller allows is refused, with both sizes."""
+def test_size_over_the_limit_is_rejected_with_both_sizes() -> None:
+    """A file that is larger than the caller allows is rejected, with both sizes."""
     with pytest.raises(DownloadError, match="the video has 6 bytes, more than max_bytes=5") as caught:
         check_size(6, 5, URL)
     assert caught.value.url == URL

@@ -1,4 +1,4 @@
-"""File names from ids of the kinds that have broken other programs: made here by category, not taken from any list."""
+"""File names from hostile task ids: device names, traversal, control characters, scripts, shell syntax."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ NAUGHTY = sorted(set(naughty()))
 
 
 @pytest.mark.fault("F-08")
-def test_naughty_names() -> None:
-    """Of hundreds of ids each gives one harmless component: short, plain, not hidden, no option and no device."""
+def test_hostile_ids_have_safe_file_names() -> None:
+    """Each of hundreds of ids gives one safe component: short, plain, not hidden, no option and no device."""
     assert len(NAUGHTY) > 300
     for task_id in NAUGHTY:
         name = file_name(task_id)
@@ -137,7 +137,7 @@ def test_naughty_names() -> None:
 
 
 @pytest.mark.fault("F-09")
-def test_naughty_names_do_not_collide() -> None:
-    """No two of them are one file, also where a file system ignores case or composes accents."""
+def test_hostile_ids_have_different_file_names() -> None:
+    """No two ids share a file, on file systems that ignore case or compose accents as well."""
     names = {unicodedata.normalize("NFC", file_name(task_id)).casefold() for task_id in NAUGHTY}
     assert len(names) == len(NAUGHTY)

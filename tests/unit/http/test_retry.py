@@ -1,4 +1,4 @@
-"""Whether and when one failed request is sent again."""
+"""Retry decisions, delays and the retry budget."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def verdict(
 
 
 @pytest.mark.parametrize(("retry", "delay"), [*enumerate([0.5, 1, 2, 4, 8, 8, 8]), (99, 8), (10**6, 8)])
-def test_delays(retry: int, delay: float) -> None:
+def test_delay_doubles_up_to_the_maximum(retry: int, delay: float) -> None:
     """The delay doubles from half a second and stops growing at 8 s."""
     assert backoff(retry, POLICY, 0.5) == delay
     assert verdict(retry=retry, left=1) == RetryAt(START + delay)
 
 
 @pytest.mark.parametrize(("random", "delay"), [(0.0, 1.5), (0.5, 2.0), (1.0, 2.5)])
-def test_jitter(random: float, delay: float) -> None:
-    """Chance moves a delay by a quarter either way."""
+def test_jitter_changes_the_delay_by_a_quarter(random: float, delay: float) -> None:
+    """The jitter changes a delay by up to a quarter in both directions."""
     assert backoff(2, POLICY, random) == delay
 
 
@@ -52,7 +52,7 @@ def test_jitter(random: float, delay: float) -> None:
     st.builds(RetryPolicy, initial_delay=st.floats(0, 3600), max_delay=st.floats(0, 3600), jitter=st.floats(0, 1)),
 )
 @FIXED
-def test_delays_stay_within_their_bounds(retry: int, random: float, policy: RetryPolicy) -> None:
+def test_any_delay_is_within_its_bounds(retry: int, random: float, policy: RetryPolicy) -> None:
     """No delay is negative, infinite, or above the cap by more than the jitter."""
     delay = backoff(retry, policy, random)
     assert 0 <= delay <= policy.max_delay * (1 + policy.jitter)
@@ -64,13 +64,13 @@ STAYS = [300, 304, 400, 401, 402, 403, 404, 410, 422, 499, 501, 505, 600, 999]
 
 
 @pytest.mark.parametrize(("status", "again"), [(s, True) for s in PASSES] + [(s, False) for s in STAYS])
-def test_statuses(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """Overload, conflicts and server trouble are tried again; a refusal never is."""
+def test_status_decides_whether_to_retry(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Overload, conflicts and server errors are retried; other refusals never are."""
     assert isinstance(verdict(refused(status)), RetryAt if again else GiveUp)
 
 
 @pytest.mark.parametrize(("body", "again"), [(b"", True), (b"cow", True), (b"[]", True), (b"<html>", False)])
-def test_broken_answers(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+def test_broken_body_is_retried_but_a_page_is_not(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
     """A success status with a broken body is tried again; a web page is not."""
     assert isinstance(verdict(refused(200, body)), RetryAt if again else GiveUp)
 
@@ -91,25 +91,25 @@ def test_broken_answers(body: bytes, again: bool) -> None:  # noqa: FBT001 (a co
     ],
     ids=str,
 )
-def test_errors(error: APIError, expected: RetryAt | GiveUp) -> None:
-    """A passing error is tried again, at the server's wish if that is later; one that asks for too long is raised."""
+def test_transient_error_is_retried_at_backoff_or_retry_after(error: APIError, expected: RetryAt | GiveUp) -> None:
+    """A transient error is retried after the backoff, or later if Retry-After says so; too long a pause gives up."""
     assert verdict(error) == expected
 
 
 @pytest.mark.parametrize(("left", "again"), [(0, GiveUp), (-1, GiveUp), (1, RetryAt)])
-def test_retries_left(left: int, again: type[RetryAt | GiveUp]) -> None:
+def test_no_retries_left_gives_up(left: int, again: type[RetryAt | GiveUp]) -> None:
     """There is no retry when none is left."""
     assert isinstance(verdict(left=left), again)
 
 
 @pytest.mark.parametrize(("after", "again"), [(0.0, GiveUp), (0.5, GiveUp), (0.51, RetryAt), (-5.0, GiveUp)])
-def test_deadlines(after: float, again: type[RetryAt | GiveUp]) -> None:
-    """A retry that would not start before the deadline is not waited for."""
+def test_retry_after_the_deadline_gives_up(after: float, again: type[RetryAt | GiveUp]) -> None:
+    """A retry that would start after the deadline is given up at once."""
     assert isinstance(verdict(deadline=START + after), again)
 
 
 @pytest.mark.fault("R-16")
-def test_a_pause_is_never_shortened() -> None:
+def test_retry_after_beyond_the_deadline_gives_up() -> None:
     """A Retry-After that does not fit before the deadline ends the request at once."""
     slow = RateLimitError("slow", status_code=429, transient=True, retry_after=20.0)
     assert verdict(slow, deadline=START + 20.0) == GiveUp()
@@ -117,14 +117,14 @@ def test_a_pause_is_never_shortened() -> None:
     assert verdict(slow, policy=RetryPolicy(max_retry_after=19.9)) == GiveUp()
 
 
-def test_no_delay_at_all() -> None:
+def test_policy_without_delay_retries_at_once() -> None:
     """A policy without delays tries again at once."""
     assert verdict(policy=RetryPolicy(initial_delay=0)) == RetryAt(START)
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(0, 8))
 @FIXED
-def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> None:
+def test_budget_stays_between_zero_and_capacity(steps: list[bool], capacity: int) -> None:
     """However retries and successes alternate, the budget is never under 0 or over its capacity."""
     budget = RetryBudget(capacity)
     expected = capacity
@@ -139,8 +139,8 @@ def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> 
 
 
 @pytest.mark.fault("T-11")
-def test_threads_that_take_the_last_retry() -> None:
-    """Of two threads that want the last retry one gets it, wherever the one is when the other has its turn."""
+def test_last_retry_goes_to_one_of_two_threads() -> None:
+    """Of two threads that spend the last retry one gets it, at every interleaving."""
     for during in steps(RetryBudget.spend):
         budget, taken = RetryBudget(1), list[bool]()
         taken.append(during(budget.spend, partial(_take, budget, taken)))
@@ -153,8 +153,8 @@ def _take(budget: RetryBudget, taken: list[bool]) -> None:
 
 @pytest.mark.fault("T-11")
 @pytest.mark.parametrize("capacity", [1, 2, 3])
-def test_threads_that_give_back(capacity: int) -> None:
-    """What two threads give back at once is all there, up to the capacity."""
+def test_refunds_of_two_threads_are_all_counted(capacity: int) -> None:
+    """Refunds of two threads at the same time are all counted, up to the capacity."""
     for during in steps(RetryBudget.refund):
         budget, given = RetryBudget(capacity), [None]
         while budget.spend():
@@ -169,7 +169,7 @@ def _give(budget: RetryBudget, given: list[None]) -> None:
 
 
 @pytest.mark.fault("T-11")
-def test_an_outage_is_not_multiplied() -> None:
+def test_outage_spends_no_more_retries_than_the_capacity() -> None:
     """Of a thousand failures as many are repeated as the capacity says."""
     budget = RetryBudget(POLICY.budget)
     assert sum(budget.spend() for _ in range(1000)) == 100

@@ -1,4 +1,4 @@
-"""A wait as a state machine: at each step it does what the model says, whatever the gateway says and whenever.
+"""Stateful test: the flows of waits perform the effects that a reference model predicts.
 
 The machine performs the effects of the real flows one by one and compares each with the model's, times included. At its
 end the same script is played to both drivers, and both must perform the same effects at the same times.
@@ -290,6 +290,6 @@ SETTINGS = settings(FIXED, max_examples=25 if MUTATING else examples(300), state
 
 @pytest.mark.hypothesis
 @pytest.mark.fault("T-04", "T-05", "T-13", "R-16")
-def test_waiting() -> None:
-    """Deadlines, gaps, pauses, ends and the budget of retries are the model's to the last digit, for both drivers."""
+def test_wait_flows_perform_the_effects_of_the_model() -> None:
+    """Deadlines, gaps, pauses, ends and retry budget equal those of the model exactly, with both drivers."""
     run_state_machine_as_test(Waiting, settings=SETTINGS)

@@ -1,4 +1,4 @@
-"""How often a wait asks, against the formula of its schedule."""
+"""Number of polls over time, compared with the formula of the schedule."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def asked(policy: PollPolicy, latencies: list[float], chances: list[float]) -> I
 
 @given(SCHEDULES, LATENCIES, CHANCES)
 @FIXED
-def test_polls_are_logarithmic_until_the_cap(policy: PollPolicy, latencies: list[float], chances: list[float]) -> None:
+def test_number_of_polls_is_logarithmic_until_the_cap(
+    policy: PollPolicy, latencies: list[float], chances: list[float]
+) -> None:
     """By time t there are at most ``1 + log(1 + growth * t / min_interval) / log(1 + 0.9 * growth)`` polls.
 
     Let t(0) = 0, t(1), ... be the times of the polls, m the least interval and g the growth. Before the cap the gap
@@ -59,7 +61,7 @@ def test_polls_are_logarithmic_until_the_cap(policy: PollPolicy, latencies: list
 
 @given(SCHEDULES, CHANCES)
 @FIXED
-def test_polls_are_no_rarer_than_the_schedule(policy: PollPolicy, chances: list[float]) -> None:
+def test_number_of_polls_is_not_below_the_schedule(policy: PollPolicy, chances: list[float]) -> None:
     """Of a gateway that answers at once, poll k is asked when ``log(1 + growth * t / min_interval)`` allows it.
 
     Jitter only shortens, so with the letters of the test above t(k+1) <= t(k) + m + g * t(k), which is

@@ -1,4 +1,4 @@
-"""The pace of the requests to one gateway: what a refusal does to it, and how it recovers."""
+"""The request rate for one gateway: slowdown after a rate limit error, and recovery."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def refused_after(good: list[float], limit: float = 50.0) -> RateLimiter:
     ],
     ids=["none", "some", "whole second", "one before", "two before", "on the second", "more than the limit"],
 )
-def test_a_refusal_slows_down(good: list[float], reached: float) -> None:
-    """The pace falls to 70 % of what went well in a second, and is what it was half a minute later."""
+def test_rate_limit_error_lowers_the_rate_and_it_recovers(good: list[float], reached: float) -> None:
+    """The rate falls to 70 % of the successes per second, and recovers within half a minute."""
     pace = refused_after(good)
     assert pace.per_second(START + 3) == pytest.approx(0.7 * reached)
     assert pace.per_second(START + 18) == pytest.approx(0.85 * reached)
     assert pace.per_second(START + 33) == pytest.approx(reached)
 
 
-def test_the_pace_has_bounds() -> None:
-    """It never falls below a request in ten seconds, and never exceeds the limit."""
+def test_rate_stays_between_minimum_and_limit() -> None:
+    """The rate never falls below one request in ten seconds, and never exceeds the limit."""
     slow = refused_after([], limit=0.11)
     assert slow.per_second(START + 3) == MIN_RATE
     assert slow.per_second(START + 4) == pytest.approx(MIN_RATE + MIN_RATE / 30)
     assert slow.per_second(START + 999) == 0.11
 
 
-def test_refusals_in_a_row() -> None:
-    """Each refusal of a later request doubles the rest, up to a minute; the pace falls once."""
+def test_consecutive_rate_limit_errors_double_the_backoff() -> None:
+    """Each rate limit error of a later request doubles the backoff, up to a minute; the rate falls once."""
     pace = refused_after([])
     rests = []
     now = START + 3
@@ -60,8 +60,8 @@ def test_refusals_in_a_row() -> None:
     assert pace.is_probing
 
 
-def test_refusals_of_what_was_on_its_way() -> None:
-    """A request that was sent before the last refusal tells nothing new; a pause that it brings counts."""
+def test_rate_limit_error_of_an_earlier_request_counts_only_its_pause() -> None:
+    """An error of a request sent before the last one changes no rate; its Retry-After counts."""
     pace = refused_after([])
     pace.on_rate_limited(START + 3.5, START + 2.75, 9.0)
     assert (pace.backoff_until, pace.retry_after_until) == (START + 5, START + 12.5)
@@ -69,8 +69,8 @@ def test_refusals_of_what_was_on_its_way() -> None:
     assert (pace.backoff_until, pace.retry_after_until) == (START + 8, START + 12.5)
 
 
-def test_a_good_answer_ends_doubt() -> None:
-    """After one good answer the next refusal slows down again, and its rest begins anew."""
+def test_success_ends_probing() -> None:
+    """After one success the next rate limit error lowers the rate again, and the backoff starts anew."""
     pace = refused_after([])
     pace.on_success(START + 6)
     assert not pace.is_probing

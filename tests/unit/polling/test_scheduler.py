@@ -1,4 +1,4 @@
-"""Many waiting tasks: who is asked when, on a virtual clock."""
+"""The scheduler of many waits, step by step, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, ret
     return made
 
 
-def test_no_tasks() -> None:
-    """A fleet asks for ids first; when there are none it is finished."""
+def test_scheduler_without_ids_is_done() -> None:
+    """The scheduler asks for ids first; without any it is done."""
     empty = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     assert empty.step(START) == AdmitTask()
     empty.close_admission()
     assert empty.step(START) == AllDone()
 
 
-def test_ids_are_taken_in_one_by_one() -> None:
-    """The next id is wanted when it can be asked about, and not before: that is all that an iterator is read."""
+def test_ids_are_admitted_one_by_one() -> None:
+    """The next id is admitted when it can be polled: the iterator is read no further."""
     lazy = Scheduler(SchedulerLimits(1), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     assert lazy.step(START) == AdmitTask()
     lazy.admit("a")
@@ -72,8 +72,8 @@ def test_ids_are_taken_in_one_by_one() -> None:
     assert lazy.step(START + 1) == AdmitTask()
 
 
-def test_no_more_than_may_wait_are_taken_in() -> None:
-    """With ``waiting`` tasks in, the next id is wanted when one has ended; it is due from then on."""
+def test_no_more_ids_are_admitted_than_may_wait() -> None:
+    """With ``waiting`` tasks admitted, the next id is admitted when one ends; it is due from then on."""
     full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
         assert full.step(START) == AdmitTask()
@@ -89,8 +89,8 @@ def test_no_more_than_may_wait_are_taken_in() -> None:
     assert full.step(due + 4) == AdmitTask()
 
 
-def test_steps_of_one_task() -> None:
-    """One task is asked about, awaited, slept for, asked again, and then the fleet is finished."""
+def test_one_task_is_polled_until_it_is_done() -> None:
+    """One task is polled, awaited, slept for, polled again; then the scheduler is done."""
     one = fleet("a")
     assert one.step(START) == PollTask("a", 1800.0)
     assert one.step(START) == WaitForResponse(math.inf)
@@ -102,8 +102,8 @@ def test_steps_of_one_task() -> None:
     assert one.step(START + 4) == AllDone()
 
 
-def test_two_in_flight_and_one_waiting() -> None:
-    """While answers are on their way the fleet awaits them, at most until the next task is due."""
+def test_wait_for_responses_ends_when_the_next_task_is_due() -> None:
+    """While queries are in flight the scheduler waits for them, at most until the next task is due."""
     two = fleet("a", "b", max_concurrency=1)
     assert isinstance(two.step(START), PollTask)
     assert two.step(START) == WaitForResponse(math.inf)
@@ -118,15 +118,15 @@ def test_two_in_flight_and_one_waiting() -> None:
     assert wide.step(due) == PollTask("a", START + 1800.0 - due)
 
 
-def test_first_polls_come_in_the_order_of_the_ids() -> None:
+def test_first_polls_keep_the_order_of_the_ids() -> None:
     """The first polls keep the caller's order, whatever the ids are."""
     ids = [f"{number * 7919 % 100:02}" for number in range(100)]
     play = sail(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
     assert [asked.task_id for asked in play.asked] == ids
 
 
-def test_only_the_documented_fields_are_kept() -> None:
-    """Of an answer that ends nothing the fleet keeps the documented fields; the last one is handed out whole."""
+def test_state_keeps_only_documented_fields_until_the_end() -> None:
+    """Of an answer that ends nothing only documented fields are kept; the last one is emitted whole."""
     one = fleet("a")
     one.step(START)
     full = evolve(RUNNING, progress=0.5, raw={"status": "running", "progress": 50})
@@ -141,8 +141,8 @@ def test_only_the_documented_fields_are_kept() -> None:
     )
 
 
-def test_a_hint_paces_one_task_only() -> None:
-    """What the server asks for on one task's answer does not hold up the others."""
+def test_retry_after_of_a_success_delays_one_task_only() -> None:
+    """A Retry-After on the success of one task does not delay the others."""
     two = fleet("a", "b")
     two.step(START)
     two.step(START)
@@ -154,8 +154,10 @@ def test_a_hint_paces_one_task_only() -> None:
 @pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (1.0, 3.0), (20.0, 20.0), (60.0, 60.0), (61.0, 3.0)])
 @pytest.mark.parametrize("error", [slow_down, busy], ids=["429", "503"])
 @pytest.mark.fault("T-11")
-def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pause: float | None, until: float) -> None:
-    """After a 429, or a Retry-After of up to a minute, nobody is asked until the pause is over, however overdue."""
+def test_rate_limit_or_retry_after_pauses_all_tasks(
+    error: Callable[[float | None], APIError], pause: float | None, until: float
+) -> None:
+    """After a 429, or a Retry-After of up to a minute, no task is polled until the pause ends, even if overdue."""
     three = fleet("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.failed("a", error(pause), START + 1, 0.0)
@@ -166,8 +168,8 @@ def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pau
     assert three.step(START + 1 + until) == PollTask("b", 1799.0 - until)
 
 
-def test_after_a_pause_one_tries_first() -> None:
-    """After a refusal one request is in flight at a time, until one is answered well."""
+def test_one_request_at_a_time_probes_after_a_pause() -> None:
+    """After a rate limit error one request is in flight at a time, until one succeeds."""
     three = fleet("a", "b", "c", max_concurrency=3)
     three.step(START)
     three.failed("a", slow_down(), START, 0.0)
@@ -177,7 +179,7 @@ def test_after_a_pause_one_tries_first() -> None:
     assert isinstance(three.step(START + 3.5), PollTask)
 
 
-def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+def test_longest_of_several_pauses_counts() -> None:
     """Of several pauses the one that ends last counts."""
     three = fleet("a", "b", "c", max_concurrency=2)
     three.step(START)
@@ -188,8 +190,8 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
 
 
 @pytest.mark.fault("R-16")
-def test_a_pause_beyond_the_deadline_ends_all() -> None:
-    """When the server asks for a pause that outlasts the wait, nobody sleeps for nothing: all end at once, unasked."""
+def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
+    """If the server asks for a pause that outlasts the wait, all tasks end at once without another poll."""
     two = fleet("a", "b", timeout=10.0, max_concurrency=1)
     two.step(START)
     assert two.failed("a", slow_down(60.0), START + 1, 0.0).end is End.TIMED_OUT
@@ -200,8 +202,8 @@ def test_a_pause_beyond_the_deadline_ends_all() -> None:
 
 
 @pytest.mark.fault("T-04")
-def test_our_own_pause_is_cut_at_the_deadline() -> None:
-    """A pause that nobody asked for does not take a task its last look."""
+def test_own_backoff_is_cut_at_the_deadline() -> None:
+    """A backoff without Retry-After ends at the deadline, so the final poll is made."""
     two = fleet("a", "b", timeout=2.0, max_concurrency=1)
     two.step(START)
     two.failed("a", slow_down(), START + 1, 0.0)
@@ -210,8 +212,8 @@ def test_our_own_pause_is_cut_at_the_deadline() -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_waking_after_the_deadline() -> None:
-    """A program that was suspended over the deadline asks about each task once more, one after another, and ends it."""
+def test_wake_after_the_deadline_makes_one_final_poll_per_task() -> None:
+    """After a suspension past the deadline each task is polled once more, one after another, and ends."""
     three = fleet("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.answered("a", RUNNING, START, 0.5)
@@ -234,10 +236,10 @@ def test_waking_after_the_deadline() -> None:
     st.floats(MIN_POLL_TIMEOUT + 0.001, 1e6),
 )
 @FIXED
-def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each)
+def test_late_wake_makes_exactly_one_final_poll_per_task(  # noqa: PLR0917 (Hypothesis chooses each)
     tasks: int, room: int, pace: float, latency: float, asleep: float, late: float
 ) -> None:
-    """However long after the deadline the machine wakes: each task that it knew is asked about once more, no more."""
+    """However late after the deadline the machine wakes, each admitted task is polled exactly once more."""
     woke, waiting = START + 60.0 + late, set[str]()
 
     def suspend(play: Play) -> None:
@@ -260,8 +262,8 @@ def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each
 
 @pytest.mark.fault("T-02")
 @pytest.mark.parametrize("late", [1.5, 4.0, 4.5, 5.0, 5.5, 7200.0])
-def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
-    """There is no hour at which a machine may wake and find that everything is over, though nobody was asked."""
+def test_wake_after_the_final_window_makes_a_final_poll_too(late: float) -> None:
+    """No wake-up time makes the tasks end without a poll."""
     two = fleet("a", "b", max_concurrency=2)
     for task_id in ("a", "b"):
         two.step(START)
@@ -271,8 +273,8 @@ def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_falling_asleep_over_a_query() -> None:
-    """A task whose query failed because the machine slept is asked about once more, like those that waited."""
+def test_query_suspended_past_the_deadline_is_repeated_once() -> None:
+    """A task whose query failed because the machine was suspended is polled once more, like the others."""
     two = fleet("a", "b", max_concurrency=1)
     two.step(START)
     assert two.failed("a", RESET, START + 7200, 0.5).end is None
@@ -284,8 +286,8 @@ def test_falling_asleep_over_a_query() -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_waking_without_a_network() -> None:
-    """What is not answered does not prolong the last looks: after five seconds in vain all is over."""
+def test_final_polls_without_network_end_after_five_seconds() -> None:
+    """Failed final polls do not extend the final window: after five seconds all tasks end."""
     ids = [str(number) for number in range(100)]
 
     plays: list[Play] = []
@@ -303,8 +305,8 @@ def test_waking_without_a_network() -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_waking_with_ids_without_end() -> None:
-    """Ids that had not been taken in when the machine fell asleep come last, and hold nothing open."""
+def test_unadmitted_ids_do_not_extend_the_final_window() -> None:
+    """After a suspension ids that were not admitted come last, and delay nothing."""
     full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
         full.step(START)
@@ -326,8 +328,8 @@ def test_waking_with_ids_without_end() -> None:
     assert isinstance(full.step(woke + 6), TaskExpired)
 
 
-def test_retries_are_paid_for() -> None:
-    """Asking again after a failure costs a retry; without any, one per interval goes out. Others do not wait."""
+def test_poll_after_an_error_spends_the_retry_budget() -> None:
+    """A poll after an error costs a retry; with none left, one per interval is made. Other tasks do not wait."""
     three = fleet("a", "b", "c", max_concurrency=1, retries=1)
     for task_id in ("a", "b"):
         three.step(START)
@@ -348,8 +350,8 @@ def test_retries_are_paid_for() -> None:
     assert three.step(START + 6.75) == PollTask("b", 1793.25)
 
 
-def test_what_cannot_be_asked_ends_one_task() -> None:
-    """An error that is none of the gateway's, such as a key function's, is the end of one task and of no other."""
+def test_error_of_the_caller_ends_one_task_only() -> None:
+    """An error that is not of the gateway, such as a key function's, ends one task only."""
     two = fleet("a", "b", max_concurrency=1)
     two.step(START)
     error = ConfigurationError("no key today")
@@ -358,8 +360,8 @@ def test_what_cannot_be_asked_ends_one_task() -> None:
     assert two.step(START) == PollTask("b", 1800.0)
 
 
-def test_one_bad_task_does_not_stop_the_others() -> None:
-    """A refusal for one task is that task's end and nobody else's."""
+def test_permanent_error_ends_one_task_only() -> None:
+    """A permanent error for one task ends that task only."""
     outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
     play = sail(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}

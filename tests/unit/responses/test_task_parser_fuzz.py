@@ -1,4 +1,4 @@
-"""Any answer at all, of any bytes: a task or an APIError, and nothing else."""
+"""Any response of any bytes gives a task or an APIError."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> Vide
 @given(STATUSES, HEADERS, BODIES)
 @settings(FIXED, max_examples=examples(2000))
 @pytest.mark.fault("J-19")
-def test_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-    """Whatever comes back is a VideoTask or an APIError that can be shown, stored and sent elsewhere."""
+def test_any_response_gives_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    """Any response gives a VideoTask or an APIError that can be printed, pickled and copied."""
     meaning = meaning_of(status, headers, body)
     assert isinstance(meaning, VideoTask | APIError)
     repr(meaning)
