@@ -10,6 +10,9 @@ from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 from codegen.generate import SPEC as SPEC_FILE
+from kkiai_sdk import _base_client
+from kkiai_sdk.contract import _spec
+from kkiai_sdk.mock import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +64,12 @@ def test_spec_has_the_documented_operation_only() -> None:
     assert {path: list(item) for path, item in SPEC["paths"].items()} == {"/v1/video/query": ["get"]}
     assert OPERATION["summary"] == "Query Task"
     assert OPERATION["operationId"] == "queryVideoTask"
+
+
+@pytest.mark.parametrize("module", [_base_client, app, _spec], ids=["client", "mock gateway", "contract check"])
+def test_query_path_of_the_code_is_the_path_of_the_spec(module: Any) -> None:
+    """The client, the mock gateway and the contract check use the one path of the spec."""
+    assert list(SPEC["paths"]) == [module.QUERY_PATH]
 
 
 def test_task_id_is_a_required_bounded_query_parameter() -> None:

@@ -21,7 +21,7 @@ from kkiai_sdk import (
     TaskNotFoundError,
     UnprocessableEntityError,
 )
-from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk._responses.error_parser import read_query, read_status
 from tests.unit.support import answer, refused
 
 HTML = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>cows</body></html>"
@@ -259,3 +259,24 @@ def test_page_is_recognised_by_its_content_type() -> None:
 def test_task_with_error_fields_is_not_an_error(body: object) -> None:
     """An object about a task is an answer, even with error fields beside it."""
     assert isinstance(read_query(answer(200, body)), dict)
+
+
+def test_complete_success_has_no_error() -> None:
+    """The status of a success with a complete body is no error, whatever the body is."""
+    assert read_status(answer(200, {"error": "x"})) is None
+    assert read_status(answer(206, b"\0")) is None
+
+
+def test_success_with_an_incomplete_body_is_a_response_error() -> None:
+    """A success whose body could not be decoded is an APIResponseError that names the problem."""
+    error = read_status(answer(200, b"x", ("content-encoding", "br")))
+    assert isinstance(error, APIResponseError)
+    assert "a body in the encoding br, which was not asked for" in str(error)
+
+
+def test_error_status_has_the_error_of_its_class() -> None:
+    """The error of an error status has the class of the status, and no key."""
+    error = read_status(answer(404, {"message": "no sk-secret here"}), secret="sk-secret")
+    assert isinstance(error, NotFoundError)
+    assert "sk-secret" not in str(error)
+    assert "here" in str(error)
