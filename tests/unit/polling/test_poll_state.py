@@ -38,7 +38,7 @@ from tests.unit.polling.wait_simulation import (
     apply,
     busy,
     play,
-    slow_down,
+    rate_limited,
 )
 from tests.unit.support import ASKED, START
 
@@ -120,10 +120,10 @@ ENDS: dict[str, tuple[PollState, Event, float, End | None]] = {
     "not found after a minute": (waiting(), Event(NOT_FOUND), 60, End.BROKEN),
     "not found after many errors": (waiting(errors_in_row=9), Event(NOT_FOUND), 5, None),
     "not found at a short deadline": (waiting(timeout=10), Event(NOT_FOUND), 10, End.TIMED_OUT),
-    "pause that fits": (waiting(timeout=10), Event(slow_down(5)), 5, None),
-    "pause that does not fit": (waiting(timeout=10), Event(slow_down(5.5)), 5, End.TIMED_OUT),
-    "pause of an hour": (waiting(timeout=math.inf), Event(slow_down(MAX_RETRY_AFTER)), 5, None),
-    "pause of three years": (waiting(timeout=math.inf), Event(slow_down(99999999)), 5, End.BROKEN),
+    "pause that fits": (waiting(timeout=10), Event(rate_limited(5)), 5, None),
+    "pause that does not fit": (waiting(timeout=10), Event(rate_limited(5.5)), 5, End.TIMED_OUT),
+    "pause of an hour": (waiting(timeout=math.inf), Event(rate_limited(MAX_RETRY_AFTER)), 5, None),
+    "pause of three years": (waiting(timeout=math.inf), Event(rate_limited(99999999)), 5, End.BROKEN),
 }
 
 
@@ -285,7 +285,7 @@ def test_change_of_a_documented_field_is_a_change(after: VideoTask, changed: boo
 
 
 @pytest.mark.parametrize(
-    "error", [RESET, NOT_FOUND, FATAL, busy(5), slow_down()], ids=lambda error: type(error).__name__
+    "error", [RESET, NOT_FOUND, FATAL, busy(5), rate_limited()], ids=lambda error: type(error).__name__
 )
 def test_error_keeps_the_last_snapshot(error: APIError) -> None:
     """An error does not take away the last snapshot."""

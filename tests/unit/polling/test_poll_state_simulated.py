@@ -26,11 +26,11 @@ from tests.unit.polling.wait_simulation import (
     RUNNING,
     TIMEOUTS,
     Event,
-    PlayedPoll,
-    Trace,
-    after_them,
+    SimulatedPoll,
+    SimulatedWait,
     apply,
     play,
+    then_forever,
 )
 from tests.unit.support import ASKED, FIXED, START
 
@@ -38,14 +38,14 @@ from tests.unit.support import ASKED, FIXED, START
 TINY = 1e-6
 
 WAITS = st.builds(
-    lambda events, policy, timeout: (play(after_them(events, Event(DONE)), policy, timeout), policy, timeout),
+    lambda events, policy, timeout: (play(then_forever(events, Event(DONE)), policy, timeout), policy, timeout),
     st.lists(EVENTS, max_size=25),
     POLICIES,
     TIMEOUTS,
 )
 
 
-def gaps(trace: Trace) -> list[tuple[PlayedPoll, float]]:
+def gaps(trace: SimulatedWait) -> list[tuple[SimulatedPoll, float]]:
     """Each poll but the last, with the seconds from its answer to the next poll."""
     return [(poll, after.asked - poll.answered) for poll, after in zip(trace.polls, trace.polls[1:], strict=False)]
 
@@ -53,7 +53,7 @@ def gaps(trace: Trace) -> list[tuple[PlayedPoll, float]]:
 @pytest.mark.fault("T-04", "T-05")
 @given(WAITS)
 @FIXED
-def test_no_sleep_passes_the_deadline(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_no_sleep_passes_the_deadline(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """No sleep passes the deadline; only polls in flight and one final poll end later."""
     trace, _, timeout = wait
     deadline = START + timeout
@@ -76,7 +76,7 @@ def test_no_sleep_passes_the_deadline(wait: tuple[Trace, PollPolicy, float]) -> 
 
 @given(WAITS)
 @FIXED
-def test_wait_starts_at_once_and_ends_once(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_wait_starts_at_once_and_ends_once(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """The first poll is made at once, every poll counts, and after the end there is none."""
     trace, _, _ = wait
     assert trace.polls[0].asked == START
@@ -88,7 +88,7 @@ def test_wait_starts_at_once_and_ends_once(wait: tuple[Trace, PollPolicy, float]
 @pytest.mark.fault("T-13")
 @given(WAITS)
 @FIXED
-def test_every_sleep_advances_the_clock(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_every_sleep_advances_the_clock(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """Every sleep ends later than it begins, so no wait loops without time passing."""
     assert all(until > asleep for asleep, until in wait[0].sleeps)
 
@@ -98,14 +98,14 @@ def test_every_sleep_advances_the_clock(wait: tuple[Trace, PollPolicy, float]) -
 def test_coarse_clock_advances_with_every_sleep(start: float) -> None:
     """With a coarse clock every sleep advances it too, and the wait ends."""
     policy = PollPolicy(min_interval=0.001, max_interval=0.001, jitter=0.5)
-    trace = play(after_them([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
+    trace = play(then_forever([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
     assert all(until > asleep for asleep, until in trace.sleeps)
     assert trace.history.end is End.TIMED_OUT
 
 
 @given(WAITS)
 @FIXED
-def test_gap_is_the_policy_gap_unless_cut_or_lengthened(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_gap_is_the_policy_gap_unless_cut_or_lengthened(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """The gap after an answer is the policy's, shortened by the jitter at most, unless it was cut or made longer."""
     trace, policy, timeout = wait
     for poll, gap in gaps(trace):
@@ -126,7 +126,7 @@ def test_gap_is_the_policy_gap_unless_cut_or_lengthened(wait: tuple[Trace, PollP
 @pytest.mark.fault("R-16")
 @given(WAITS)
 @FIXED
-def test_retry_after_is_never_shortened(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_retry_after_is_never_shortened(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """After an error that asks for a pause, the next poll comes no earlier, not even at the deadline."""
     for poll, gap in gaps(wait[0]):
         if isinstance(poll.event.outcome, APIError):
@@ -135,7 +135,7 @@ def test_retry_after_is_never_shortened(wait: tuple[Trace, PollPolicy, float]) -
 
 @given(WAITS)
 @FIXED
-def test_every_end_has_a_documented_reason(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_every_end_has_a_documented_reason(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """A success wins; a wait breaks, times out or misses its video only for the documented reasons."""
     trace, policy, timeout = wait
     last, outcome = trace.polls[-1], trace.polls[-1].event.outcome
@@ -161,7 +161,7 @@ def test_every_end_has_a_documented_reason(wait: tuple[Trace, PollPolicy, float]
 
 @given(WAITS)
 @FIXED
-def test_running_or_unknown_status_never_ends_the_wait(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_running_or_unknown_status_never_ends_the_wait(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """Before the deadline, a running task or an unknown status never ends the wait."""
     trace, _, timeout = wait
     for poll in trace.polls:

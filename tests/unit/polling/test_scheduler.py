@@ -24,7 +24,7 @@ from kkiai_sdk._polling.scheduler import (
     TaskExpired,
     WaitForResponse,
 )
-from tests.unit.polling.scheduler_simulation import Play, sail
+from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
 from tests.unit.polling.wait_simulation import (
     DONE,
     FAILED,
@@ -34,7 +34,7 @@ from tests.unit.polling.wait_simulation import (
     Event,
     QueryOutcome,
     busy,
-    slow_down,
+    rate_limited,
 )
 from tests.unit.support import FIXED, START
 
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from kkiai_sdk import APIError
 
 
-def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Scheduler:
-    """A fleet that starts at START and has taken in these ids."""
+def scheduler(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Scheduler:
+    """A scheduler that starts at START and has admitted these ids."""
     made = Scheduler(SchedulerLimits(max_concurrency), PollPolicy(), RetryBudget(retries), now=START, timeout=timeout)
     for task_id in task_ids:
         made.admit(task_id)
@@ -91,7 +91,7 @@ def test_no_more_ids_are_admitted_than_may_wait() -> None:
 
 def test_one_task_is_polled_until_it_is_done() -> None:
     """One task is polled, awaited, slept for, polled again; then the scheduler is done."""
-    one = fleet("a")
+    one = scheduler("a")
     assert one.step(START) == PollTask("a", 1800.0)
     assert one.step(START) == WaitForResponse(math.inf)
     history = one.answered("a", RUNNING, START + 0.5, 0.0)
@@ -104,13 +104,13 @@ def test_one_task_is_polled_until_it_is_done() -> None:
 
 def test_wait_for_responses_ends_when_the_next_task_is_due() -> None:
     """While queries are in flight the scheduler waits for them, at most until the next task is due."""
-    two = fleet("a", "b", max_concurrency=1)
+    two = scheduler("a", "b", max_concurrency=1)
     assert isinstance(two.step(START), PollTask)
     assert two.step(START) == WaitForResponse(math.inf)
     due = two.answered("a", RUNNING, START, 0.0).due
     assert two.step(START) == PollTask("b", 1800.0)
     assert two.step(START + 1) == WaitForResponse(math.inf)
-    wide = fleet("a", "b", max_concurrency=2)
+    wide = scheduler("a", "b", max_concurrency=2)
     wide.step(START)
     wide.step(START)
     assert wide.answered("a", RUNNING, START, 0.0).due == due
@@ -121,20 +121,20 @@ def test_wait_for_responses_ends_when_the_next_task_is_due() -> None:
 def test_first_polls_keep_the_order_of_the_ids() -> None:
     """The first polls keep the caller's order, whatever the ids are."""
     ids = [f"{number * 7919 % 100:02}" for number in range(100)]
-    play = sail(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
+    play = simulate(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
     assert [asked.task_id for asked in play.asked] == ids
 
 
 def test_state_keeps_only_documented_fields_until_the_end() -> None:
     """Of an answer that ends nothing only documented fields are kept; the last one is emitted whole."""
-    one = fleet("a")
+    one = scheduler("a")
     one.step(START)
     full = evolve(RUNNING, progress=0.5, raw={"status": "running", "progress": 50})
     assert one.answered("a", full, START, 0.5).task == full
     assert one.step(START + 3) == PollTask("a", 1797.0)
     after = one.failed("a", FATAL, START + 3, 0.5)
     assert after.task == evolve(RUNNING, progress=0.5)
-    other = fleet("b")
+    other = scheduler("b")
     other.step(START)
     assert other.answered("b", evolve(DONE, raw={"status": "done"}), START, 0.5).task == evolve(
         DONE, raw={"status": "done"}
@@ -143,7 +143,7 @@ def test_state_keeps_only_documented_fields_until_the_end() -> None:
 
 def test_retry_after_of_a_success_delays_one_task_only() -> None:
     """A Retry-After on the success of one task does not delay the others."""
-    two = fleet("a", "b")
+    two = scheduler("a", "b")
     two.step(START)
     two.step(START)
     assert two.answered("a", RUNNING, START, 0.0, retry_after=30.0).due == START + 30
@@ -152,13 +152,13 @@ def test_retry_after_of_a_success_delays_one_task_only() -> None:
 
 
 @pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (1.0, 3.0), (20.0, 20.0), (60.0, 60.0), (61.0, 3.0)])
-@pytest.mark.parametrize("error", [slow_down, busy], ids=["429", "503"])
+@pytest.mark.parametrize("error", [rate_limited, busy], ids=["429", "503"])
 @pytest.mark.fault("T-11")
 def test_rate_limit_or_retry_after_pauses_all_tasks(
     error: Callable[[float | None], APIError], pause: float | None, until: float
 ) -> None:
     """After a 429, or a Retry-After of up to a minute, no task is polled until the pause ends, even if overdue."""
-    three = fleet("a", "b", "c", max_concurrency=1)
+    three = scheduler("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.failed("a", error(pause), START + 1, 0.0)
     if error is busy and pause is None:
@@ -170,9 +170,9 @@ def test_rate_limit_or_retry_after_pauses_all_tasks(
 
 def test_one_request_at_a_time_probes_after_a_pause() -> None:
     """After a rate limit error one request is in flight at a time, until one succeeds."""
-    three = fleet("a", "b", "c", max_concurrency=3)
+    three = scheduler("a", "b", "c", max_concurrency=3)
     three.step(START)
-    three.failed("a", slow_down(), START, 0.0)
+    three.failed("a", rate_limited(), START, 0.0)
     assert three.step(START + 3) == PollTask("b", 1797.0)
     assert three.step(START + 3) == WaitForResponse(math.inf)
     three.answered("b", RUNNING, START + 3.5, 0.0)
@@ -181,20 +181,20 @@ def test_one_request_at_a_time_probes_after_a_pause() -> None:
 
 def test_longest_of_several_pauses_counts() -> None:
     """Of several pauses the one that ends last counts."""
-    three = fleet("a", "b", "c", max_concurrency=2)
+    three = scheduler("a", "b", "c", max_concurrency=2)
     three.step(START)
     three.step(START)
-    three.failed("a", slow_down(60.0), START + 1, 0.0)
-    three.failed("b", slow_down(5.0), START + 2, 0.0)
+    three.failed("a", rate_limited(60.0), START + 1, 0.0)
+    three.failed("b", rate_limited(5.0), START + 2, 0.0)
     assert three.step(START + 2) == Sleep(START + 61)
 
 
 @pytest.mark.fault("R-16")
 def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
     """If the server asks for a pause that outlasts the wait, all tasks end at once without another poll."""
-    two = fleet("a", "b", timeout=10.0, max_concurrency=1)
+    two = scheduler("a", "b", timeout=10.0, max_concurrency=1)
     two.step(START)
-    assert two.failed("a", slow_down(60.0), START + 1, 0.0).end is End.TIMED_OUT
+    assert two.failed("a", rate_limited(60.0), START + 1, 0.0).end is End.TIMED_OUT
     step = two.step(START + 1)
     assert isinstance(step, TaskExpired)
     assert (step.state.task_id, step.state.end, step.state.polls) == ("b", End.TIMED_OUT, 0)
@@ -204,9 +204,9 @@ def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
 @pytest.mark.fault("T-04")
 def test_own_backoff_is_cut_at_the_deadline() -> None:
     """A backoff without Retry-After ends at the deadline, so the final poll is made."""
-    two = fleet("a", "b", timeout=2.0, max_concurrency=1)
+    two = scheduler("a", "b", timeout=2.0, max_concurrency=1)
     two.step(START)
-    two.failed("a", slow_down(), START + 1, 0.0)
+    two.failed("a", rate_limited(), START + 1, 0.0)
     assert two.step(START + 1) == Sleep(START + 2)
     assert two.step(START + 2) == PollTask("b", FINAL_POLL_TIMEOUT)
 
@@ -214,7 +214,7 @@ def test_own_backoff_is_cut_at_the_deadline() -> None:
 @pytest.mark.fault("T-02")
 def test_wake_after_the_deadline_makes_one_final_poll_per_task() -> None:
     """After a suspension past the deadline each task is polled once more, one after another, and ends."""
-    three = fleet("a", "b", "c", max_concurrency=1)
+    three = scheduler("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.answered("a", RUNNING, START, 0.5)
     assert three.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
@@ -242,7 +242,7 @@ def test_late_wake_makes_exactly_one_final_poll_per_task(  # noqa: PLR0917 (Hypo
     """However late after the deadline the machine wakes, each admitted task is polled exactly once more."""
     woke, waiting = START + 60.0 + late, set[str]()
 
-    def suspend(play: Play) -> None:
+    def suspend(play: SchedulerRun) -> None:
         def wakes(until: float) -> float:
             if until < START + asleep or play.now >= START + 60.0:
                 return until
@@ -253,7 +253,7 @@ def test_late_wake_makes_exactly_one_final_poll_per_task(  # noqa: PLR0917 (Hypo
         play.wakes = wakes
 
     ids, answer = [str(number) for number in range(tasks)], Event(RUNNING, latency)
-    play = sail(ids, lambda *_: answer, timeout=60.0, max_concurrency=room, per_second=pace, started=suspend)
+    play = simulate(ids, lambda *_: answer, timeout=60.0, max_concurrency=room, per_second=pace, started=suspend)
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     after = Counter(asked.task_id for asked in play.asked if asked.time >= woke)
     assert all(after[task_id] == 1 for task_id in waiting)
@@ -264,7 +264,7 @@ def test_late_wake_makes_exactly_one_final_poll_per_task(  # noqa: PLR0917 (Hypo
 @pytest.mark.parametrize("late", [1.5, 4.0, 4.5, 5.0, 5.5, 7200.0])
 def test_wake_after_the_final_window_makes_a_final_poll_too(late: float) -> None:
     """No wake-up time makes the tasks end without a poll."""
-    two = fleet("a", "b", max_concurrency=2)
+    two = scheduler("a", "b", max_concurrency=2)
     for task_id in ("a", "b"):
         two.step(START)
         two.answered(task_id, RUNNING, START, 0.0)
@@ -275,7 +275,7 @@ def test_wake_after_the_final_window_makes_a_final_poll_too(late: float) -> None
 @pytest.mark.fault("T-02")
 def test_query_suspended_past_the_deadline_is_repeated_once() -> None:
     """A task whose query failed because the machine was suspended is polled once more, like the others."""
-    two = fleet("a", "b", max_concurrency=1)
+    two = scheduler("a", "b", max_concurrency=1)
     two.step(START)
     assert two.failed("a", RESET, START + 7200, 0.5).end is None
     assert two.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
@@ -290,16 +290,16 @@ def test_final_polls_without_network_end_after_five_seconds() -> None:
     """Failed final polls do not extend the final window: after five seconds all tasks end."""
     ids = [str(number) for number in range(100)]
 
-    plays: list[Play] = []
+    plays: list[SchedulerRun] = []
 
-    def suspend(play: Play) -> None:
+    def suspend(play: SchedulerRun) -> None:
         plays.append(play)
         play.wakes = lambda until: until if until < START + 30 else max(until, START + 7200)
 
     def script(_id: str, _poll: int) -> Event:
         return Event(RUNNING, 0.0 if plays[0].now < START + 60 else 30.0)
 
-    play = sail(ids, script, timeout=60.0, started=suspend)
+    play = simulate(ids, script, timeout=60.0, started=suspend)
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
     assert play.now <= START + 7200 + FINAL_POLL_TIMEOUT
 
@@ -330,7 +330,7 @@ def test_unadmitted_ids_do_not_extend_the_final_window() -> None:
 
 def test_poll_after_an_error_spends_the_retry_budget() -> None:
     """A poll after an error costs a retry; with none left, one per interval is made. Other tasks do not wait."""
-    three = fleet("a", "b", "c", max_concurrency=1, retries=1)
+    three = scheduler("a", "b", "c", max_concurrency=1, retries=1)
     for task_id in ("a", "b"):
         three.step(START)
         three.failed(task_id, busy(), START, 0.0)
@@ -352,7 +352,7 @@ def test_poll_after_an_error_spends_the_retry_budget() -> None:
 
 def test_error_of_the_caller_ends_one_task_only() -> None:
     """An error that is not of the gateway, such as a key function's, ends one task only."""
-    two = fleet("a", "b", max_concurrency=1)
+    two = scheduler("a", "b", max_concurrency=1)
     two.step(START)
     error = ConfigurationError("no key today")
     history = two.not_sent("a", error, START)
@@ -363,5 +363,5 @@ def test_error_of_the_caller_ends_one_task_only() -> None:
 def test_permanent_error_ends_one_task_only() -> None:
     """A permanent error for one task ends that task only."""
     outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
-    play = sail(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
+    play = simulate(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}

@@ -12,12 +12,12 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, End
 from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
-from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
+from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, rate_limited
 from tests.unit.support import START
 
 
-def fleet(limits: SchedulerLimits, *task_ids: str, policy: PollPolicy | None = None, tries: int = 1) -> Scheduler:
-    """A fleet that starts at START and has taken in these ids."""
+def scheduler(limits: SchedulerLimits, *task_ids: str, policy: PollPolicy | None = None, tries: int = 1) -> Scheduler:
+    """A scheduler that starts at START and has admitted these ids."""
     made = Scheduler(limits, policy or PollPolicy(), RetryBudget(100), now=START, timeout=1800.0, tries=tries)
     for task_id in task_ids:
         made.admit(task_id)
@@ -60,7 +60,7 @@ def test_limits_out_of_range_are_rejected(given: tuple[Any, Any, Any], told: str
 
 def test_tasks_in_flight_or_retrying_count_as_waiting() -> None:
     """Tasks in flight, and tasks whose last query failed, count as waiting."""
-    full = fleet(SchedulerLimits(4, waiting=2), "a", "b")
+    full = scheduler(SchedulerLimits(4, waiting=2), "a", "b")
     assert [full.step(START), full.step(START)] == [PollTask("a", 1800.0), PollTask("b", 1800.0)]
     assert full.step(START) == WaitForResponse(math.inf)
     full.failed("a", RESET, START, 0.0)
@@ -71,7 +71,7 @@ def test_tasks_in_flight_or_retrying_count_as_waiting() -> None:
 @pytest.mark.parametrize("way", ["failed", "refused"])
 def test_failed_task_makes_room_for_the_next_id(way: str) -> None:
     """A task that ends by an error makes room for the next id, which is due from then on."""
-    full = fleet(SchedulerLimits(1, waiting=1), "a")
+    full = scheduler(SchedulerLimits(1, waiting=1), "a")
     assert full.step(START) == PollTask("a", 1800.0)
     end = full.failed("a", FATAL, START + 3, 0.0) if way == "failed" else full.not_sent("a", FATAL, START + 3)
     assert (end.end, full.step(START + 3)) == (End.BROKEN, AdmitTask())
@@ -83,10 +83,10 @@ def test_failed_task_makes_room_for_the_next_id(way: str) -> None:
 @pytest.mark.parametrize(("failure", "ends_doubt"), [(NOT_FOUND, True), (busy(), False)], ids=["not found", "busy"])
 def test_probing_ends_with_any_answer_but_overload(failure: Any, ends_doubt: bool) -> None:  # noqa: FBT001 (a column of the table)
     """After a rate limit error any answer, "not found" too, ends probing; an overload error does not."""
-    four = fleet(SchedulerLimits(4), "a", "b", "c", "d")
+    four = scheduler(SchedulerLimits(4), "a", "b", "c", "d")
     four.close_admission()
     four.step(START)
-    four.failed("a", slow_down(), START, 0.0)
+    four.failed("a", rate_limited(), START, 0.0)
     assert four.step(START + 3) == PollTask("b", 1797.0)
     assert four.step(START + 3) == WaitForResponse(math.inf)
     four.failed("b", failure, START + 3, 0.0)
@@ -96,16 +96,16 @@ def test_probing_ends_with_any_answer_but_overload(failure: Any, ends_doubt: boo
 
 def test_too_long_retry_after_delays_one_task_only() -> None:
     """A Retry-After that is too long to be kept delays only the task that received it."""
-    two = fleet(SchedulerLimits(4), "a", "b", policy=PollPolicy(min_interval=0.5))
+    two = scheduler(SchedulerLimits(4), "a", "b", policy=PollPolicy(min_interval=0.5))
     two.close_admission()
     two.step(START)
-    two.failed("a", slow_down(MAX_POLL_RETRY_AFTER + 1), START, 0.0)
+    two.failed("a", rate_limited(MAX_POLL_RETRY_AFTER + 1), START, 0.0)
     assert two.step(START) == Sleep(START + 0.5)
 
 
 def test_attempts_of_one_query_count_as_one_error() -> None:
     """With three attempts per query, a wait that tolerates one failed query ends with the third attempt."""
-    one = fleet(SchedulerLimits(4), "a", policy=PollPolicy(max_consecutive_errors=1), tries=3)
+    one = scheduler(SchedulerLimits(4), "a", policy=PollPolicy(max_consecutive_errors=1), tries=3)
     one.close_admission()
     now, ends = START, []
     for _ in range(3):
@@ -131,7 +131,7 @@ def test_each_attempt_counts_as_an_error_by_default() -> None:
 )
 def test_poll_timeout_is_the_time_left(at: float, budget: float) -> None:
     """A poll may take the time left, at least a second; after the deadline, the rest of the five seconds."""
-    two = fleet(SchedulerLimits(1), "a", "b")
+    two = scheduler(SchedulerLimits(1), "a", "b")
     two.close_admission()
     two.step(START)
     # Awake at the deadline.
@@ -142,7 +142,7 @@ def test_poll_timeout_is_the_time_left(at: float, budget: float) -> None:
 
 def test_expired_task_makes_room_for_the_next_id() -> None:
     """A task that expires without a final poll makes room for the next id."""
-    full = fleet(SchedulerLimits(1, waiting=2), "a", "b")
+    full = scheduler(SchedulerLimits(1, waiting=2), "a", "b")
     full.step(START)
     assert full.step(START + 1800.0) == WaitForResponse(math.inf)
     full.answered("a", RUNNING, START + 1804.5, 0.0)
@@ -159,13 +159,13 @@ def test_pause_until_the_deadline_is_followed_by_a_final_poll() -> None:
     two.admit("b")
     two.close_admission()
     two.step(START)
-    assert two.failed("a", slow_down(9.0), START + 1, 0.0).end is None
+    assert two.failed("a", rate_limited(9.0), START + 1, 0.0).end is None
     assert two.step(START + 1) == Sleep(START + 10)
 
 
 def test_ready_tasks_come_before_retrying_ones() -> None:
     """Of equally overdue tasks those whose last query succeeded come first."""
-    two = fleet(SchedulerLimits(4), "a", "b")
+    two = scheduler(SchedulerLimits(4), "a", "b")
     two.close_admission()
     two.step(START)
     two.step(START)
