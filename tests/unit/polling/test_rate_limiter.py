@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from kkiai_sdk._polling.rate_limiter import MAX_BACKOFF, MIN_RATE, RateLimiter
@@ -15,6 +17,16 @@ def refused_after(good: list[float], limit: float = 50.0) -> RateLimiter:
         pace.on_success(START + after)
     pace.on_rate_limited(START + 3, START + 2.5, 0.0)
     return pace
+
+
+def test_new_limiter_permits_a_short_burst() -> None:
+    """The first requests may be sent at once, as many as the rate permits in 50 ms; the next one comes at the rate."""
+    limiter = RateLimiter(START, 50.0, 2.0)
+    times = []
+    for _ in range(4):
+        times.append(limiter.next_time(math.inf))
+        limiter.sent(START)
+    assert times == [START, START, START, pytest.approx(START + 0.01, abs=1e-9)]
 
 
 @pytest.mark.parametrize(
