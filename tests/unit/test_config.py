@@ -31,7 +31,7 @@ KEY = "Canary-0123456789"
 
 
 def config(environ: Mapping[str, str] | None = None, **options: Any) -> Config:
-    """A configuration from the environment and the options, as a client makes it."""
+    """The Config that a client makes from the environment and these options."""
     given = {"api_key": KEY, "base_url": None, "allow_http": False, "httpx_args": None} | options
     return make(environ or {}, **given)
 

@@ -113,8 +113,8 @@ SURVIVALS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def facts_of(kind: type[KkiaiError]) -> dict[str, Any]:
-    """ErrorFields for every keyword that a class of the tree takes."""
+def arguments_of(kind: type[KkiaiError]) -> dict[str, Any]:
+    """A value for every keyword argument of an error class."""
     return next(facts for branch, facts in FACTS if issubclass(kind, branch))
 
 
@@ -130,8 +130,8 @@ def test_every_class_is_in_the_tree_and_public() -> None:
     assert all(getattr(kkiai_sdk, kind.__name__) is kind for kind in CLASSES)
 
 
-def _drawn() -> list[tuple[int, str, list[str]]]:
-    """The lines of the tree in the docstring: depth, class, other parents that are Python's own."""
+def _tree_lines() -> list[tuple[int, str, list[str]]]:
+    """Lines of the tree in the docstring: depth, class, further parents from Python."""
     pattern = re.compile(r"^ {4}([│├└─ ]*)(\w+Error)(?: \(([^)]*)\))?", re.MULTILINE)
     found = pattern.findall(errors.__doc__ or "")
     return [(len(indent) // 3, name, re.findall(r"\w+Error", notes)) for indent, name, notes in found]
@@ -141,7 +141,7 @@ def test_tree_in_the_docstring_equals_the_classes() -> None:
     """The tree in the module's docstring shows every class under its parent, and Python's own parents beside it."""
     path: list[str] = []
     drawn = {}
-    for depth, name, others in _drawn():
+    for depth, name, others in _tree_lines():
         path[depth:] = [name]
         drawn[name] = [*(path[depth - 1 : depth] if depth else ["Exception"]), *others]
     assert drawn == {kind.__name__: [parent.__name__ for parent in kind.__bases__] for kind in CLASSES}
@@ -158,7 +158,7 @@ def test_statuses_in_the_docstring_equal_the_table() -> None:
 @pytest.mark.fault("C-13")
 def test_errors_survive_pickling_and_copying(kind: type[KkiaiError], how: str) -> None:
     """Pickling and copying keep the class, the text, every attribute and the notes."""
-    error = kind("it went wrong", **facts_of(kind))
+    error = kind("it went wrong", **arguments_of(kind))
     error.add_note("note")
     twin = SURVIVALS[how](error)
     assert type(twin) is kind
@@ -177,7 +177,7 @@ def test_nested_error_survives_pickling_and_copying() -> None:
 @pytest.mark.parametrize("kind", TREE)
 def test_keyword_arguments_become_attributes(kind: type[KkiaiError]) -> None:
     """Every keyword argument of an error class is readable as an attribute."""
-    facts = facts_of(kind)
+    facts = arguments_of(kind)
     error = kind("m", **facts)
     assert {name: getattr(error, name) for name in facts} == facts
 

@@ -111,14 +111,14 @@ def test_any_first_bytes_are_accepted_or_rejected_as_not_a_video(content_type: s
 
 
 def box(kind: bytes, size: int, *, wide: bool = False, says: int | None = None) -> bytes:
-    """A box of an MP4 file, ``size`` bytes long all in all; ``says`` is the length if it is not to be the true one."""
+    """An MP4 box of ``size`` bytes in total; ``says`` replaces the true length in its head."""
     length = size if says is None else says
     head = (1).to_bytes(4, "big") + kind + length.to_bytes(8, "big") if wide else length.to_bytes(4, "big") + kind
     return head + bytes(size - len(head))
 
 
-def adds_up(file: bytes) -> bool:
-    """Go from box to box, as a download does."""
+def has_complete_boxes(file: bytes) -> bool:
+    """Walk from box to box, as a download does."""
     at = 0
     while at < len(file):
         at = next_box(file[at : at + BOX_HEAD], at, len(file))
@@ -146,7 +146,7 @@ FILES: dict[str, tuple[bytes, bool]] = {
 def test_boxes_end_at_the_end_of_a_complete_file(case: str) -> None:
     """The boxes of a complete file end at its end; the last box of a truncated one goes beyond it."""
     file, whole = FILES[case]
-    assert (is_mp4(file), adds_up(file)) == (True, whole)
+    assert (is_mp4(file), has_complete_boxes(file)) == (True, whole)
 
 
 @given(st.binary(max_size=200))

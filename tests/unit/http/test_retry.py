@@ -18,7 +18,7 @@ POLICY = RetryPolicy()
 PASSING = APIConnectionError("reset", transient=True)
 
 
-def verdict(
+def decision(
     error: APIError = PASSING,
     *,
     left: int = 3,
@@ -27,7 +27,7 @@ def verdict(
     policy: RetryPolicy = POLICY,
     random: float = 0.5,
 ) -> RetryAt | GiveUp:
-    """What is done about an error at START."""
+    """The retry decision about an error at START."""
     return decide_retry(
         error, retries_left=left, retry=retry, now=START, deadline=deadline, policy=policy, random=random
     )
@@ -37,7 +37,7 @@ def verdict(
 def test_delay_doubles_up_to_the_maximum(retry: int, delay: float) -> None:
     """The delay doubles from half a second and stops growing at 8 s."""
     assert backoff(retry, POLICY, 0.5) == delay
-    assert verdict(retry=retry, left=1) == RetryAt(START + delay)
+    assert decision(retry=retry, left=1) == RetryAt(START + delay)
 
 
 @pytest.mark.parametrize(("random", "delay"), [(0.0, 1.5), (0.5, 2.0), (1.0, 2.5)])
@@ -66,13 +66,13 @@ STAYS = [300, 304, 400, 401, 402, 403, 404, 410, 422, 499, 501, 505, 600, 999]
 @pytest.mark.parametrize(("status", "again"), [(s, True) for s in PASSES] + [(s, False) for s in STAYS])
 def test_status_decides_whether_to_retry(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
     """Overload, conflicts and server errors are retried; other refusals never are."""
-    assert isinstance(verdict(refused(status)), RetryAt if again else GiveUp)
+    assert isinstance(decision(refused(status)), RetryAt if again else GiveUp)
 
 
 @pytest.mark.parametrize(("body", "again"), [(b"", True), (b"cow", True), (b"[]", True), (b"<html>", False)])
 def test_broken_body_is_retried_but_a_page_is_not(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
     """A success status with a broken body is tried again; a web page is not."""
-    assert isinstance(verdict(refused(200, body)), RetryAt if again else GiveUp)
+    assert isinstance(decision(refused(200, body)), RetryAt if again else GiveUp)
 
 
 @pytest.mark.parametrize(
@@ -93,33 +93,33 @@ def test_broken_body_is_retried_but_a_page_is_not(body: bytes, again: bool) -> N
 )
 def test_transient_error_is_retried_at_backoff_or_retry_after(error: APIError, expected: RetryAt | GiveUp) -> None:
     """A transient error is retried after the backoff, or later if Retry-After says so; too long a pause gives up."""
-    assert verdict(error) == expected
+    assert decision(error) == expected
 
 
 @pytest.mark.parametrize(("left", "again"), [(0, GiveUp), (-1, GiveUp), (1, RetryAt)])
 def test_no_retries_left_gives_up(left: int, again: type[RetryAt | GiveUp]) -> None:
     """There is no retry when none is left."""
-    assert isinstance(verdict(left=left), again)
+    assert isinstance(decision(left=left), again)
 
 
 @pytest.mark.parametrize(("after", "again"), [(0.0, GiveUp), (0.5, GiveUp), (0.51, RetryAt), (-5.0, GiveUp)])
 def test_retry_after_the_deadline_gives_up(after: float, again: type[RetryAt | GiveUp]) -> None:
     """A retry that would start after the deadline is given up at once."""
-    assert isinstance(verdict(deadline=START + after), again)
+    assert isinstance(decision(deadline=START + after), again)
 
 
 @pytest.mark.fault("R-16")
 def test_retry_after_beyond_the_deadline_gives_up() -> None:
     """A Retry-After that does not fit before the deadline ends the request at once."""
     slow = RateLimitError("slow", status_code=429, transient=True, retry_after=20.0)
-    assert verdict(slow, deadline=START + 20.0) == GiveUp()
-    assert verdict(slow, deadline=START + 20.5) == RetryAt(START + 20.0)
-    assert verdict(slow, policy=RetryPolicy(max_retry_after=19.9)) == GiveUp()
+    assert decision(slow, deadline=START + 20.0) == GiveUp()
+    assert decision(slow, deadline=START + 20.5) == RetryAt(START + 20.0)
+    assert decision(slow, policy=RetryPolicy(max_retry_after=19.9)) == GiveUp()
 
 
 def test_policy_without_delay_retries_at_once() -> None:
     """A policy without delays tries again at once."""
-    assert verdict(policy=RetryPolicy(initial_delay=0)) == RetryAt(START)
+    assert decision(policy=RetryPolicy(initial_delay=0)) == RetryAt(START)
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(0, 8))

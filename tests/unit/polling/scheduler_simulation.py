@@ -136,7 +136,7 @@ def simulate(
     tries: int = 1,
     started: Callable[[SchedulerRun], object] = lambda _: None,
 ) -> SchedulerRun:
-    """SchedulerRun a fleet to its end."""
+    """Simulate a scheduler until all tasks have ended."""
     policy, budget = policy or PollPolicy(), RetryBudget(retries)
     limits = SchedulerLimits(max_concurrency, per_second, max_waiting)
     fleet = Scheduler(limits, policy, budget, now=START, timeout=timeout, tries=tries)

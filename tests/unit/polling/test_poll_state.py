@@ -37,8 +37,8 @@ from tests.unit.polling.wait_simulation import (
     QueryOutcome,
     apply,
     busy,
-    play,
     rate_limited,
+    simulate,
 )
 from tests.unit.support import ASKED, START
 
@@ -46,7 +46,7 @@ POLICY = PollPolicy()
 
 
 def waiting(*, timeout: float = 1800.0, **changes: Any) -> PollState:
-    """A wait that began at START, changed a little."""
+    """The state of a wait that began at START, with changes."""
     return evolve(begin(ASKED, START, timeout), **changes)
 
 
@@ -57,7 +57,7 @@ def test_first_poll_is_made_at_once() -> None:
 
 def test_finished_task_takes_one_poll() -> None:
     """A task that has ended already costs one poll and no sleep."""
-    trace = play([Event(DONE)], POLICY, 1800.0)
+    trace = simulate([Event(DONE)], POLICY, 1800.0)
     assert (len(trace.polls), trace.sleeps, trace.history.end, trace.history.task) == (1, (), End.DONE, DONE)
 
 
@@ -149,13 +149,13 @@ def test_timeout_zero_makes_one_poll() -> None:
         (NO_URL, End.VIDEO_MISSING),
     ]
     for outcome, end in ends:
-        trace = play([Event(outcome, latency=20.0)], POLICY, 0.0)
+        trace = simulate([Event(outcome, latency=20.0)], POLICY, 0.0)
         assert (len(trace.polls), trace.sleeps, trace.history.end) == (1, (), end)
 
 
 def test_deadline_is_followed_by_one_final_poll() -> None:
     """A sleep is cut short at the deadline and followed by one poll, which may take five seconds."""
-    trace = play([Event(RUNNING, random=0.0), Event(DONE, latency=4.5)], POLICY, 2.0)
+    trace = simulate([Event(RUNNING, random=0.0), Event(DONE, latency=4.5)], POLICY, 2.0)
     assert trace.sleeps == ((START + 0.125, START + 2.0),)
     assert [(poll.asked, poll.budget) for poll in trace.polls] == [(START, 2.0), (START + 2.0, 5.0)]
     assert (trace.history.end, trace.ended) == (End.DONE, START + 6.5)
@@ -164,7 +164,7 @@ def test_deadline_is_followed_by_one_final_poll() -> None:
 def test_answer_resets_the_error_count() -> None:
     """An answer resets the count of consecutive errors; the last task and the last error are both kept."""
     events = [Event(RUNNING), Event(RESET), Event(NOT_FOUND), Event(RESET), Event(PENDING), Event(RESET), Event(DONE)]
-    trace = play(events, POLICY, 1800.0)
+    trace = simulate(events, POLICY, 1800.0)
     assert [poll.after.errors_in_row for poll in trace.polls] == [0, 1, 1, 2, 0, 1, 0]
     assert [poll.after.polls for poll in trace.polls] == [1, 2, 3, 4, 5, 6, 7]
     assert (trace.history.task, trace.history.last_error) == (DONE, RESET)
@@ -174,7 +174,7 @@ def test_answer_resets_the_error_count() -> None:
 def test_alternating_errors_and_answers_never_end_the_wait() -> None:
     """Errors that are not in a row never end a wait: the deadline does."""
     events = [Event(busy()), Event(RUNNING)] * 200
-    trace = play(events, PollPolicy(max_consecutive_errors=2), 600.0)
+    trace = simulate(events, PollPolicy(max_consecutive_errors=2), 600.0)
     assert (trace.history.end, trace.ended) == (End.TIMED_OUT, START + 600.125)
 
 

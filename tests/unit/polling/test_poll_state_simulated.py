@@ -29,7 +29,7 @@ from tests.unit.polling.wait_simulation import (
     SimulatedPoll,
     SimulatedWait,
     apply,
-    play,
+    simulate,
     then_forever,
 )
 from tests.unit.support import ASKED, FIXED, START
@@ -38,7 +38,11 @@ from tests.unit.support import ASKED, FIXED, START
 TINY = 1e-6
 
 WAITS = st.builds(
-    lambda events, policy, timeout: (play(then_forever(events, Event(DONE)), policy, timeout), policy, timeout),
+    lambda events, policy, timeout: (
+        simulate(then_forever(events, Event(DONE)), policy, timeout),
+        policy,
+        timeout,
+    ),
     st.lists(EVENTS, max_size=25),
     POLICIES,
     TIMEOUTS,
@@ -46,7 +50,7 @@ WAITS = st.builds(
 
 
 def gaps(trace: SimulatedWait) -> list[tuple[SimulatedPoll, float]]:
-    """Each poll but the last, with the seconds from its answer to the next poll."""
+    """Each poll but the last, with the seconds from its response to the next poll."""
     return [(poll, after.asked - poll.answered) for poll, after in zip(trace.polls, trace.polls[1:], strict=False)]
 
 
@@ -98,7 +102,7 @@ def test_every_sleep_advances_the_clock(wait: tuple[SimulatedWait, PollPolicy, f
 def test_coarse_clock_advances_with_every_sleep(start: float) -> None:
     """With a coarse clock every sleep advances it too, and the wait ends."""
     policy = PollPolicy(min_interval=0.001, max_interval=0.001, jitter=0.5)
-    trace = play(then_forever([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
+    trace = simulate(then_forever([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
     assert all(until > asleep for asleep, until in trace.sleeps)
     assert trace.history.end is End.TIMED_OUT
 
@@ -175,8 +179,8 @@ def test_running_or_unknown_status_never_ends_the_wait(wait: tuple[SimulatedWait
             assert poll.after.end is None
 
 
-def noticed(end: float, random: float) -> float:
-    """Seconds after which a wait notices a task that ends after ``end`` seconds, when answers take no time."""
+def end_noticed_after(end: float, random: float) -> float:
+    """Seconds until a wait notices a task that ends after ``end`` seconds, with responses without latency."""
     policy, history, now = PollPolicy(), begin(ASKED, START, math.inf), START
     while history.end is None:
         step = decide(history, now)
@@ -191,5 +195,5 @@ def noticed(end: float, random: float) -> float:
 @FIXED
 def test_end_of_a_task_is_noticed_within_one_gap(end: float, random: float) -> None:
     """A task's end is noticed within 3 s plus 2 % of the time waited, never later than 15 s, and never too early."""
-    late = noticed(end, random) - end
+    late = end_noticed_after(end, random) - end
     assert 0 <= late <= min(3 + 0.02 * end, 15) + TINY

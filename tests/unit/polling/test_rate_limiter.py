@@ -11,12 +11,12 @@ from tests.unit.support import START
 
 
 def refused_after(good: list[float], limit: float = 50.0) -> RateLimiter:
-    """A pace with good answers so many seconds after the start, and a refusal 3 s after it."""
-    pace = RateLimiter(START, limit, 2.0)
+    """A limiter after successes at these seconds since the start, and a rate limit error at 3 s."""
+    limiter = RateLimiter(START, limit, 2.0)
     for after in good:
-        pace.on_success(START + after)
-    pace.on_rate_limited(START + 3, START + 2.5, 0.0)
-    return pace
+        limiter.on_success(START + after)
+    limiter.on_rate_limited(START + 3, START + 2.5, 0.0)
+    return limiter
 
 
 def test_new_limiter_permits_a_short_burst() -> None:
@@ -44,10 +44,10 @@ def test_new_limiter_permits_a_short_burst() -> None:
 )
 def test_rate_limit_error_lowers_the_rate_and_it_recovers(good: list[float], reached: float) -> None:
     """The rate falls to 70 % of the successes per second, and recovers within half a minute."""
-    pace = refused_after(good)
-    assert pace.per_second(START + 3) == pytest.approx(0.7 * reached)
-    assert pace.per_second(START + 18) == pytest.approx(0.85 * reached)
-    assert pace.per_second(START + 33) == pytest.approx(reached)
+    limiter = refused_after(good)
+    assert limiter.per_second(START + 3) == pytest.approx(0.7 * reached)
+    assert limiter.per_second(START + 18) == pytest.approx(0.85 * reached)
+    assert limiter.per_second(START + 33) == pytest.approx(reached)
 
 
 def test_rate_stays_between_minimum_and_limit() -> None:
@@ -60,32 +60,32 @@ def test_rate_stays_between_minimum_and_limit() -> None:
 
 def test_consecutive_rate_limit_errors_double_the_backoff() -> None:
     """Each rate limit error of a later request doubles the backoff, up to a minute; the rate falls once."""
-    pace = refused_after([])
+    limiter = refused_after([])
     rests = []
     now = START + 3
     for _ in range(6):
-        rests.append(pace.backoff_until - now)
-        sent, now = now, pace.backoff_until
-        pace.on_rate_limited(now, sent, 0.0)
+        rests.append(limiter.backoff_until - now)
+        sent, now = now, limiter.backoff_until
+        limiter.on_rate_limited(now, sent, 0.0)
     assert rests == [2.0, 4.0, 8.0, 16.0, 32.0, MAX_BACKOFF]
-    assert pace.per_second(START + 18) == pytest.approx(42.5)
-    assert pace.is_probing
+    assert limiter.per_second(START + 18) == pytest.approx(42.5)
+    assert limiter.is_probing
 
 
 def test_rate_limit_error_of_an_earlier_request_counts_only_its_pause() -> None:
     """An error of a request sent before the last one changes no rate; its Retry-After counts."""
-    pace = refused_after([])
-    pace.on_rate_limited(START + 3.5, START + 2.75, 9.0)
-    assert (pace.backoff_until, pace.retry_after_until) == (START + 5, START + 12.5)
-    pace.on_rate_limited(START + 4, START + 3, 0.0)
-    assert (pace.backoff_until, pace.retry_after_until) == (START + 8, START + 12.5)
+    limiter = refused_after([])
+    limiter.on_rate_limited(START + 3.5, START + 2.75, 9.0)
+    assert (limiter.backoff_until, limiter.retry_after_until) == (START + 5, START + 12.5)
+    limiter.on_rate_limited(START + 4, START + 3, 0.0)
+    assert (limiter.backoff_until, limiter.retry_after_until) == (START + 8, START + 12.5)
 
 
 def test_success_ends_probing() -> None:
     """After one success the next rate limit error lowers the rate again, and the backoff starts anew."""
-    pace = refused_after([])
-    pace.on_success(START + 6)
-    assert not pace.is_probing
-    pace.on_rate_limited(START + 6.5, START + 6, 0.0)
-    assert pace.backoff_until == START + 8.5
-    assert pace.per_second(START + 6.5) == pytest.approx(0.7)
+    limiter = refused_after([])
+    limiter.on_success(START + 6)
+    assert not limiter.is_probing
+    limiter.on_rate_limited(START + 6.5, START + 6, 0.0)
+    assert limiter.backoff_until == START + 8.5
+    assert limiter.per_second(START + 6.5) == pytest.approx(0.7)

@@ -84,7 +84,7 @@ def test_no_poll_during_a_pause_and_no_sleep_past_the_deadline(play: SchedulerRu
 
 
 def _outcome_of(task_id: str, poll: int) -> Event:
-    """A task that runs for a few polls; now and then a reset or a 429."""
+    """The outcome of a poll: running for a few polls, in some cases a reset or a 429, then the end."""
     number = int(task_id)
     if poll < number % 4:
         outcomes: list[QueryOutcome] = [RUNNING, RESET, rate_limited(2.0)]

@@ -33,7 +33,7 @@ CLIENT_TIMEOUT = 30.0
 
 
 def task(state: TaskState = TaskState.RUNNING, url: str | None = None, task_id: str = ASKED) -> VideoTask:
-    """A snapshot."""
+    """A snapshot of a task."""
     return VideoTask(id=task_id, status=str(state), state=state, video_url=url)
 
 
@@ -90,7 +90,7 @@ class SimulatedWait:
     history: PollState
 
 
-def play(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: float = START) -> SimulatedWait:
+def simulate(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: float = START) -> SimulatedWait:
     """Simulate a wait to its end. The script must be long enough."""
     polls, sleeps, now, script = [], [], start, iter(events)
     history = begin(ASKED, now, timeout)

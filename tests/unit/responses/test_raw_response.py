@@ -15,12 +15,12 @@ from kkiai_sdk._responses.raw_response import RawResponse
 
 
 def decode_body(body: bytes, coding: str) -> bytes:
-    """The body without its coding, within the limit of a query."""
+    """The decoded body, within the limit of a query."""
     return raw_response.decode_body(body, coding, MAX_BODY)
 
 
-def packed(status: int, coding: str, body: bytes) -> RawResponse:
-    """A response as the session hands it on: decoded."""
+def compressed(status: int, coding: str, body: bytes) -> RawResponse:
+    """A decoded response with this content coding."""
     return RawResponse(status, [("content-encoding", coding)], body).decoded(MAX_BODY)
 
 
@@ -43,7 +43,7 @@ PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
 def test_single_gzip_or_deflate_coding_is_decoded(coding: str, body: bytes) -> None:
     """A body with no coding or one of gzip, x-gzip and deflate is decoded, also if it has several members."""
     assert decode_body(body, coding) == PLAIN
-    answer = packed(200, coding, body)
+    answer = compressed(200, coding, body)
     assert read_query(answer) == json.loads(PLAIN)
     assert answer.body == PLAIN
 
@@ -67,9 +67,9 @@ def test_other_or_damaged_coding_is_rejected(coding: str, body: bytes) -> None:
     """Chained, unknown, wrong and truncated codings are invalid; under an error status the status decides."""
     with pytest.raises(ValueError, match="body"):
         decode_body(body, coding)
-    assert isinstance(read_query(packed(200, coding, body)), APIResponseError)
-    assert isinstance(read_query(packed(502, coding, body)), ServerError)
-    assert packed(502, coding, body).body == b""
+    assert isinstance(read_query(compressed(200, coding, body)), APIResponseError)
+    assert isinstance(read_query(compressed(502, coding, body)), ServerError)
+    assert compressed(502, coding, body).body == b""
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_decompression_bomb_uses_little_memory() -> None:
     """Of a body that decompresses to 100 MB little more than the limit is ever decompressed."""
     bomb = gzip.compress(b" " * 100_000_000)
     assert len(decode_body(bomb, "gzip")) == MAX_BODY + 1
-    error = read_query(packed(200, "gzip", bomb))
+    error = read_query(compressed(200, "gzip", bomb))
     assert isinstance(error, APIResponseError)
     assert "more than" in str(error)
 
@@ -133,7 +133,7 @@ def test_decompression_bomb_uses_little_memory() -> None:
 def test_body_over_the_limit_is_incomplete() -> None:
     """A body over the limit, compressed or not, is incomplete, and the problem says so."""
     long = b"9" * (MAX_BODY + 1)
-    for response in (RawResponse(200, [], long).decoded(MAX_BODY), packed(200, "gzip", gzip.compress(long))):
+    for response in (RawResponse(200, [], long).decoded(MAX_BODY), compressed(200, "gzip", gzip.compress(long))):
         assert response.problem == "a body of more than 1048576 bytes"
         assert len(response.body) == MAX_BODY
         assert "more than 1048576 bytes" in str(read_query(response))

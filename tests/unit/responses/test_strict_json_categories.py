@@ -76,8 +76,8 @@ EITHER: dict[str, list[tuple[bytes, bool]]] = {
 }
 
 
-def answered(value: bytes) -> object:
-    """What an answer with this value in it comes to."""
+def parsed_answer(value: bytes) -> object:
+    """The result of parsing an answer that contains this value."""
     return read_query(RawResponse(200, [], b'{"id": "x", "status": "queued", "n": ' + value + b"}"))
 
 
@@ -85,21 +85,21 @@ def answered(value: bytes) -> object:
 @pytest.mark.parametrize("category", ACCEPTED)
 def test_valid_json_value_is_accepted(category: str) -> None:
     """Every valid JSON value is accepted anywhere in an answer."""
-    assert [value for value in ACCEPTED[category] if not isinstance(answered(value), dict)] == []
+    assert [value for value in ACCEPTED[category] if not isinstance(parsed_answer(value), dict)] == []
 
 
 @pytest.mark.fault("J-19")
 @pytest.mark.parametrize("category", REFUSED)
 def test_invalid_json_value_is_rejected(category: str) -> None:
     """Every invalid JSON value makes the answer invalid, with one error of the SDK."""
-    assert [value for value in REFUSED[category] if type(answered(value)) is not APIResponseError] == []
+    assert [value for value in REFUSED[category] if type(parsed_answer(value)) is not APIResponseError] == []
 
 
 @pytest.mark.fault("J-19")
 @pytest.mark.parametrize("category", EITHER)
 def test_ambiguous_json_value_is_treated_as_decided(category: str) -> None:
     """The treatment of values on which parsers differ is fixed."""
-    assert [(value, isinstance(answered(value), dict)) for value, _ in EITHER[category]] == EITHER[category]
+    assert [(value, isinstance(parsed_answer(value), dict)) for value, _ in EITHER[category]] == EITHER[category]
 
 
 @pytest.mark.fault("J-19", "J-04")

@@ -86,8 +86,8 @@ STATUSES = (
 )
 
 
-def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> VideoTask | APIError:
-    """What the SDK makes of an answer."""
+def result_of(status: int, headers: list[tuple[str, str]], body: bytes) -> VideoTask | APIError:
+    """The task or the error of a response."""
     raw = read_query(RawResponse(status, headers, body), secret=SECRET, wall_clock=784_111_777.5)
     if isinstance(raw, APIError):
         return raw
@@ -99,7 +99,7 @@ def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> Vide
 @pytest.mark.fault("J-19")
 def test_any_response_gives_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
     """Any response gives a VideoTask or an APIError that can be printed, pickled and copied."""
-    meaning = meaning_of(status, headers, body)
+    meaning = result_of(status, headers, body)
     assert isinstance(meaning, VideoTask | APIError)
     repr(meaning)
     copied = pickle.loads(pickle.dumps(meaning))
