@@ -141,3 +141,24 @@ def test_long_field_name_is_truncated() -> None:
     """Of a field name no more than 80 characters are shown."""
     with pytest.raises(ConfigurationError, match=f"^extra_headers has an invalid field name '{'A' * 79}$"):
         _validators.headers("extra_headers", {"A" * 100 + " ": "c"})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"x" * 100: []}, f"may name 'request' and 'response', and not '{'x' * 79}"),
+        ({"request": print}, "['request'] must be a list of functions, not builtin_function_or_method"),
+        ({"response": [print, 5]}, "['response'] must hold functions, not int"),
+    ],
+    ids=["event", "function", "number"],
+)
+def test_invalid_event_hooks_are_rejected(value: object, told: str) -> None:
+    """Event hooks that are not lists of functions for known events are rejected, with the reason."""
+    with pytest.raises(ConfigurationError) as caught:
+        _validators.event_hooks("event_hooks", value)
+    assert str(caught.value) == f"event_hooks{' ' * (told[0] != '[')}{told}"
+
+
+def test_valid_event_hooks_are_copied_as_lists() -> None:
+    """Event hooks are returned as new lists."""
+    assert _validators.event_hooks("event_hooks", {"request": (print,)}) == {"request": [print]}

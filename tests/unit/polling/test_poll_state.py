@@ -50,6 +50,12 @@ def waiting(*, timeout: float = 1800.0, **changes: Any) -> PollState:
     return evolve(begin(ASKED, START, timeout), **changes)
 
 
+def test_new_wait_has_its_id_start_and_deadline() -> None:
+    """A new wait has the id, the start, the deadline, and a first poll that is due now."""
+    state = begin("grok:1", START, 60.0)
+    assert (state.task_id, state.started, state.deadline, state.due) == ("grok:1", START, START + 60.0, START)
+
+
 def test_first_poll_is_made_at_once() -> None:
     """A wait begins with a poll, without a sleep."""
     assert decide(waiting(), START) == Poll(1800.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,7 +23,10 @@ from kkiai_sdk import (
     UnprocessableEntityError,
 )
 from kkiai_sdk._responses.error_parser import read_query, read_status
-from tests.unit.support import answer, refused
+from tests.unit.support import answer, everything_in, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HTML = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>cows</body></html>"
 
@@ -267,16 +271,29 @@ def test_complete_success_has_no_error() -> None:
     assert read_status(answer(206, b"\0")) is None
 
 
-def test_success_with_an_incomplete_body_is_a_response_error() -> None:
-    """A success whose body could not be decoded is an APIResponseError that names the problem."""
-    error = read_status(answer(200, b"x", ("content-encoding", "br")))
+@pytest.mark.parametrize("reader", [read_status, read_query])
+def test_success_with_an_incomplete_body_is_a_response_error(reader: Callable[..., object]) -> None:
+    """A success whose body could not be decoded names the problem; it has the pause, and no key."""
+    headers = (("content-encoding", "br"), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("x-request-id", "canary"))
+    error = reader(answer(200, b"x", *headers), secret="canary", wall_clock=784_111_757.0)
     assert isinstance(error, APIResponseError)
     assert "a body in the encoding br, which was not asked for" in str(error)
+    assert error.retry_after == 20.0
+    assert "canary" not in everything_in(error)
 
 
 def test_error_status_has_the_error_of_its_class() -> None:
-    """The error of an error status has the class of the status, and no key."""
-    error = read_status(answer(404, {"message": "no sk-secret here"}), secret="sk-secret")
+    """The error of an error status has the class of the status and the pause, and no key."""
+    response = answer(404, {"message": "no canary here"}, ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"))
+    error = read_status(response, secret="canary", wall_clock=784_111_757.0)
     assert isinstance(error, NotFoundError)
-    assert "sk-secret" not in str(error)
+    assert error.retry_after == 20.0
+    assert "canary" not in everything_in(error)
     assert "here" in str(error)
+
+
+def test_wall_clock_of_read_status_is_the_epoch_by_default() -> None:
+    """Without a wall clock a Retry-After date is relative to the epoch."""
+    error = read_status(answer(503, b"", ("retry-after", "Thu, 01 Jan 1970 00:00:20 GMT")))
+    assert isinstance(error, ServerError)
+    assert error.retry_after == 20.0

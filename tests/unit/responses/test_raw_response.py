@@ -137,3 +137,17 @@ def test_body_over_the_limit_is_incomplete() -> None:
         assert response.problem == "a body of more than 1048576 bytes"
         assert len(response.body) == MAX_BODY
         assert "more than 1048576 bytes" in str(read_query(response))
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+def test_body_of_exactly_the_limit_is_complete(coding: str) -> None:
+    """A body whose decoded length is the limit is complete."""
+    body = gzip.compress(b"9" * 10) if coding else b"9" * 10
+    response = RawResponse(200, [("content-encoding", coding)], body).decoded(10)
+    assert (response.body, response.problem) == (b"9" * 10, None)
+
+
+def test_problem_of_a_response_names_its_coding() -> None:
+    """A response that cannot be decoded has no body, and names the problem."""
+    response = compressed(200, "br", PLAIN)
+    assert (response.body, response.problem) == (b"", "a body in the encoding br, which was not asked for")

@@ -10,7 +10,7 @@ import pytest
 from kkiai_sdk import APIResponseError, TaskState
 from kkiai_sdk._responses.error_parser import read_query
 from kkiai_sdk._responses.raw_response import RawResponse
-from kkiai_sdk._responses.task_parser import read_task
+from kkiai_sdk._responses.task_parser import has_success_code, read_task
 
 GATEWAY = "https://gateway.example"
 URL = "https://cdn.example/v.mp4"
@@ -90,3 +90,20 @@ def test_echoed_key_is_redacted_in_a_task() -> None:
     assert "mykey123" not in repr(task)
     assert task.failure is not None
     assert task.failure.message == "bad key ***"
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ({}, True),
+        ({"code": None}, True),
+        ({"code": ""}, True),
+        ({"code": 0}, True),
+        ({"code": " Success "}, True),
+        ({"code": "invalid_key"}, False),
+        ({"code": 500}, False),
+    ],
+)
+def test_success_code_is_missing_empty_or_a_known_word(layer: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """A layer reports success if its code is missing, empty, or a known word or number."""
+    assert has_success_code(layer) is expected
