@@ -1,7 +1,7 @@
 """Stateful test of downloads: changing files, cut and wrong responses, full disks and kills, in any order.
 
-After each step the final name holds nothing, or the untouched old file, or exactly one whole version of what the server
-had; and each request asks for exactly what is missing.
+After each step the target is absent, the untouched old file, or exactly one whole version of the file; and each request
+asks for exactly the missing bytes.
 """
 
 from __future__ import annotations

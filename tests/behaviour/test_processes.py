@@ -153,9 +153,7 @@ asyncio.run(main())
     ("setting", "failed"), [("", "none"), ("sys.modules['sniffio'] = None\n", "{'sniffio'}")], ids=["with", "without"]
 )
 def test_async_query_over_httpcore_has_no_failing_import(serve: Serve, setting: str, failed: str) -> None:
-    """Over httpcore no import fails in an asynchronous query. Without sniffio, which nothing else needs, several would
-    whenever a connection is opened.
-    """
+    """No import fails in an asynchronous query: without sniffio several would at each new connection."""
     server = serve(CLOSING, task())
     result = run(setting + FAILING_IMPORTS, server.url)
     assert (result.stdout, result.returncode) == (f"{failed}\n", 0), result.stderr

@@ -108,9 +108,7 @@ def test_ssl_cert_file_sets_the_trusted_authorities(
 def test_https_through_a_proxy_uses_a_tunnel(
     make: Maker, secure: Any, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """HTTPS_PROXY, or the caller's own proxy, is asked for a tunnel; the certificate is the gateway's, and the key is
-    seen by the gateway alone.
-    """
+    """An https request through a proxy uses a tunnel with the gateway's certificate; only the gateway gets the key."""
     server, tunnel = secure(task("queued"), task("running")), ConnectProxy()
     with tcp_server(tunnel) as port:
         proxy = f"http://127.0.0.1:{port}"
