@@ -199,11 +199,15 @@ class SessionContext:
     parsers: Mapping[str, ResponseParser] = field(factory=dict)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
+    #: The Accept header of the caller, which replaces that of a generated function.
+    _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
         own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
+        accept = tuple(each for each in self.config.headers if each[0].lower() == "accept")
         object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
+        object.__setattr__(self, "_accept", accept)
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
         """Return a copy whose requests have these headers as well."""
@@ -227,11 +231,9 @@ class SessionContext:
     def _merge(
         self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
-        # The documentation of the gateway requires a Content-Type even without a body. An Accept of the caller replaces
-        # that of the generated function.
+        # The documentation of the gateway requires a Content-Type even without a body.
         own = (("Content-Type", "application/json"),) if method == "GET" else ()
-        accept = (each for each in self.config.headers if each[0].lower() == "accept")
-        return [*merge_headers(defaults, own, given, accept, options.headers).values()]
+        return [*merge_headers(defaults, own, given, self._accept, options.headers).values()]
 
     def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
         """Send a request until it succeeds; raise the last error if it is not to be repeated."""
