@@ -127,6 +127,10 @@ class RateModel:
         self.noticed_at = now
 
 
+def _due(task: Task) -> float:
+    return task.due
+
+
 class Model:
     """A wait for one task, or for a few."""
 
@@ -182,7 +186,8 @@ class Model:
         is_probing = self.rate.in_row or self.outage_since is not None
         if len(self.in_flight) >= (1 if is_probing else self.setting.room):
             return ("gather", math.inf)
-        task = min(self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due))
+        probes = [each for each in self.waiting if self.outage_since is not None and not each.is_failing]
+        task = min(probes or self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due))
         at = max(self._poll_time(task), self.rate.next_time(self.deadline), self._next_probe())
         is_too_late = max(self.rate.closed) > self.deadline or at > self._last_poll_time()
         may_extend = self.was_suspended and self.in_flight and max(at, now) > self._last_poll_time()
@@ -319,7 +324,7 @@ class Model:
             self.outage_since, self.outage_polls = now, []
         if self.outage_since is None or not self._is_enough([time for time, _ in self.refused], now):
             return False
-        self.outage_ended += sorted((each for each in rest if each.snapshot), key=lambda each: each.due)
+        self.outage_ended += sorted((each for each in rest if each.snapshot), key=_due)
         self.waiting = [each for each in self.waiting if each not in self.outage_ended]
         self.refused, self.outage_since = [], None
         return True
