@@ -274,8 +274,8 @@ class Scheduler:
         return BATCH_WINDOW if self._count() >= BATCH_THRESHOLD else 0.0
 
     def _retry_time(self) -> float:
-        """Return the time of the next retry, or infinity. In an outage, tasks that were not refused come first."""
-        if not self._retrying or (self._outage.is_on and self._ready):
+        """Return the time of the next retry, or infinity. In an outage, tasks seen and not refused come first."""
+        if not self._retrying or (self._outage.is_on and self._ready and self._ready[0][2].task):
             return math.inf
         return self._retrying[0][0] if self._budget.left > 0 else max(self._retrying[0][0], self._probe_at)
 

@@ -186,8 +186,11 @@ class Model:
         is_probing = self.rate.in_row or self.outage_since is not None
         if len(self.in_flight) >= (1 if is_probing else self.setting.room):
             return ("gather", math.inf)
-        probes = [each for each in self.waiting if self.outage_since is not None and not each.is_failing]
-        task = min(probes or self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due))
+        probes = sorted((each for each in self.waiting if not each.is_failing), key=_due)
+        is_outage = self.outage_since is not None and probes and probes[0].snapshot
+        task = min(
+            probes if is_outage else self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due)
+        )
         at = max(self._poll_time(task), self.rate.next_time(self.deadline), self._next_probe())
         is_too_late = max(self.rate.closed) > self.deadline or at > self._last_poll_time()
         may_extend = self.was_suspended and self.in_flight and max(at, now) > self._last_poll_time()

@@ -185,7 +185,7 @@ def test_tasks_not_seen_survive_the_end_of_an_outage() -> None:
 
     def script(task_id: str, poll: int) -> Event:
         if task_id == "new":
-            return Event(NOT_FOUND if poll < 3 else DONE, LATENCY)
+            return Event(NOT_FOUND if poll < 12 else DONE, LATENCY)
         return Event(FATAL if poll else RUNNING, LATENCY)
 
     policy = PollPolicy(refusal_grace=15, not_found_grace=999)
@@ -194,3 +194,4 @@ def test_tasks_not_seen_survive_the_end_of_an_outage() -> None:
     assert {each.task_id: each.end for each in run.ends} == {
         each: End.DONE if each == "new" else End.BROKEN for each in ids
     }
+    assert run.ends[-1].task_id == "new"
