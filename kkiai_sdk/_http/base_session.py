@@ -23,7 +23,7 @@ from kkiai_sdk._log import log
 from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
 from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
 from kkiai_sdk._responses.strict_json import parse_json
-from kkiai_sdk.errors import APIError, APIResponseError, Attempt, ConfigurationError, KkiaiError
+from kkiai_sdk.errors import APIError, APIResponseError, APITimeoutError, Attempt, ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
     from kkiai_sdk._clock import Clock
@@ -199,11 +199,15 @@ class SessionContext:
     parsers: Mapping[str, ResponseParser] = field(factory=dict)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
+    #: The Accept header of the caller, which replaces that of a generated function.
+    _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
         own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
+        accept = tuple(each for each in self.config.headers if each[0].lower() == "accept")
         object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
+        object.__setattr__(self, "_accept", accept)
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
         """Return a copy whose requests have these headers as well."""
@@ -227,16 +231,15 @@ class SessionContext:
     def _merge(
         self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
-        # The documentation of the gateway requires a Content-Type even without a body. An Accept of the caller replaces
-        # that of the generated function.
+        # The documentation of the gateway requires a Content-Type even without a body.
         own = (("Content-Type", "application/json"),) if method == "GET" else ()
-        accept = (each for each in self.config.headers if each[0].lower() == "accept")
-        return [*merge_headers(defaults, own, given, accept, options.headers).values()]
+        return [*merge_headers(defaults, own, given, self._accept, options.headers).values()]
 
     def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
         """Send a request until it succeeds; raise the last error if it is not to be repeated."""
         is_safe = spec.method in SAFE_METHODS
         attempts: list[Attempt] = []
+        fault: APIError | None = None
         while True:
             # The first attempt has the full timeout; a retry at most the time until the deadline.
             started = self.clock.monotonic()
@@ -254,8 +257,8 @@ class SessionContext:
             self._log(spec.url, len(attempts), str(error), started, after)
             attempts.append(_to_attempt(error, delay))
             if time is None:
-                error.attempts = tuple(attempts)
-                raise error
+                raise _with_attempts(error, fault, attempts, is_cut=left < options.timeout)
+            fault = fault if fault and isinstance(error, APITimeoutError) else error
             yield Sleep(time)
 
     def _attempt(
@@ -265,7 +268,9 @@ class SessionContext:
         started, url = self.clock.monotonic(), spec.url
         for hop in range(MAX_REDIRECTS + 1):
             secret = self.config.secret.resolved() if self._is_gateway(url) else None
-            left = max(timeout - (self.clock.monotonic() - started), 0.001)
+            left = timeout - (self.clock.monotonic() - started)
+            if left <= 0:
+                return NoResponse(translate(TimeoutError(), url, timeout), was_sent=hop > 0)
             response: RawResponse | NoResponse = yield SendRequest(url, left, secret)
             if isinstance(response, NoResponse):
                 return response
@@ -352,6 +357,17 @@ def header_bytes(value: object) -> bytes:
 def _origin(url: str) -> tuple[str, str, int | None]:
     parsed = httpx.URL(url)
     return parsed.scheme, parsed.host, parsed.port
+
+
+def _with_attempts(error: APIError, fault: APIError | None, attempts: list[Attempt], *, is_cut: bool) -> APIError:
+    """Return the error to raise: that before a timeout at the caller's deadline; of another timeout it is the cause."""
+    if isinstance(error, APITimeoutError) and fault is not None:
+        if is_cut:
+            error = fault
+        elif not isinstance(fault, APITimeoutError):
+            error.__cause__ = fault
+    error.attempts = tuple(attempts)
+    return error
 
 
 def _to_attempt(error: APIError, delay: float) -> Attempt:

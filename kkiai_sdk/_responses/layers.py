@@ -157,6 +157,28 @@ def has_success_code(layer: Members) -> bool:
     return str(layer.get("code")).strip().lower() in SUCCESS_CODES
 
 
+def has_error_code(layer: Members) -> bool:
+    """Whether a layer's code is a word, or an HTTP status, for an error."""
+    code = str(layer.get("code") or "0").strip().lower()
+    return not has_success_code(layer) and (not code.isdigit() or 400 <= int(code[:9]) < 600)
+
+
+def has_word(layer: Members) -> bool:
+    """Whether a layer has a status that is a text."""
+    return any(isinstance(value, str) and _is_status_name(name) for name, value in layer.items())
+
+
+def says_success(text: object) -> bool:
+    """Whether a text is a word of success."""
+    is_word = isinstance(text, str) and (text.strip().lower() in SUCCESS_CODES)
+    return is_word or (isinstance(text, str) and state_of(text, has_url=True) is SUCCEEDED)
+
+
+def holds_task(raw: Members) -> bool:
+    """Whether an object without an error's code holds one that is a task, wherever it stands."""
+    return not has_error_code(raw) and search_layer(raw, "", "").layer is not None
+
+
 def is_failed_task(raw: Members) -> bool:
     """Whether an object with ``success: false`` is about a task that failed, and not a failed query.
 

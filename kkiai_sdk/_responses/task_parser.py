@@ -32,8 +32,9 @@ from kkiai_sdk._responses.layers import (
     Status,
     find_layers,
     has_error,
-    has_success_code,
+    has_error_code,
     is_open,
+    says_success,
     search_layer,
     task_status,
 )
@@ -218,14 +219,8 @@ def _may_have_succeeded(layers: Sequence[Layer]) -> bool:
     """Whether nothing in the layers says that the query or the task failed, or that the task is at work."""
     progress = _progress(layers)
     return (progress is None or progress == 1) and not any(
-        has_error(layer.members) or _has_error_code(layer.members) or _has_failure_word(layer.members)
+        has_error(layer.members) or has_error_code(layer.members) or _has_failure_word(layer.members)
         for layer in layers
-    )
-
-
-def _has_error_code(members: Members) -> bool:
-    return bool(re.fullmatch(r"[45]\d\d|.*[a-z].*", str(members.get("code") or "0").lower())) and not has_success_code(
-        members
     )
 
 
@@ -298,8 +293,7 @@ def _reason_rank(path: Path) -> int | None:
 
 
 def _says_more(text: str) -> bool:
-    is_word = text.strip().lower() in SUCCESS_CODES or state_of(text, has_url=True) is SUCCEEDED
-    return not is_word and not video_urls.is_web_url(text.strip())
+    return not says_success(text) and not video_urls.is_web_url(text.strip())
 
 
 def _codes(layers: Sequence[Layer], status: Status) -> Iterator[Any]:

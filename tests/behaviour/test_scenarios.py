@@ -1,4 +1,4 @@
-"""The end of every scripted task of the mock gateway, with both clients."""
+"""The outcome of every scripted task of the mock gateway, with both clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ PLACES = (
     "detail-upsample-video-url detail-video-url detail-url detail-draft-info-downloadable-url output-url "
     "output-video-url url result-url metadata-url data-0-url video-url"
 )
-#: The end of each scenario: the whole video on disk, or the error.
+HICCUPS = (
+    "400 401 402 403 404 404-router not-exist upstream challenge maintenance empty-200 code-429 code-500 code-502 "
+    "rate-limit server-error overloaded busy busy-chinese"
+)
+#: The outcome of each scenario: the whole video on disk, or the error.
 ENDS: dict[str, str | type[k.KkiaiError]] = {
     "normal": VIDEO,
     "fails": k.TaskFailedError,
@@ -81,6 +85,11 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "empty-200": k.APIResponseError,
     "not-json-200": k.APIResponseError,
     "error-200": VIDEO,
+    **{f"hiccup-{name}": VIDEO for name in HICCUPS.split()},
+    "hiccup-401-stays": k.AuthenticationError,
+    "hiccup-402-stays": k.QuotaExceededError,
+    "hiccup-not-exist-stays": k.TaskNotFoundError,
+    "hiccup-empty-200-stays": k.APIResponseError,
 }
 #: The gateway really waits before each answer of these, so it must be a fast one.
 REALLY_SLOW = {"slow": 500}

@@ -1,4 +1,4 @@
-"""Packed bodies: unpacked within bounds, or refused."""
+"""Content codings of response bodies: decoded within a limit, or rejected."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kkiai_sdk._responses.raw_response import BodyTooLargeError, RawResponse
 
 
 def decode_body(body: bytes, coding: str) -> bytes:
-    """The body without its coding, within the limit of a query."""
+    """The decoded body, within the limit of a query."""
     return raw_response.decode_body(body, coding, MAX_BODY)
 
 
 #: A limit that is no multiple of the pieces in which a body is unpacked.
-LIMIT = (4 << 20) + 7
+LIMIT = (16 << 20) + 7
 
 
 def peak_memory(body: bytes) -> int:
@@ -35,8 +35,8 @@ def peak_memory(body: bytes) -> int:
         tracemalloc.stop()
 
 
-def packed(status: int, coding: str, body: bytes) -> RawResponse:
-    """A response as the session hands it on: decoded."""
+def compressed(status: int, coding: str, body: bytes) -> RawResponse:
+    """A decoded response with this content coding."""
     return RawResponse(status, [("content-encoding", coding)], body).decoded(MAX_BODY)
 
 
@@ -56,10 +56,10 @@ PLAIN = json.dumps({"id": "grok:1", "status": "queued"}).encode()
     # Without them the packed bytes would name the test, and those hold the time of packing.
     ids=["no coding", "identity", "gzip", "x-gzip", "deflate", "pieces"],
 )
-def test_one_coding_is_understood(coding: str, body: bytes) -> None:
-    """A server that packs although it was asked not to is understood, in the two forms that HTTP knows for ever."""
+def test_single_gzip_or_deflate_coding_is_decoded(coding: str, body: bytes) -> None:
+    """A body with no coding or one of gzip, x-gzip and deflate is decoded, also if it has several members."""
     assert decode_body(body, coding) == PLAIN
-    answer = packed(200, coding, body)
+    answer = compressed(200, coding, body)
     assert read_query(answer) == json.loads(PLAIN)
     assert answer.body == PLAIN
 
@@ -79,13 +79,13 @@ def test_one_coding_is_understood(coding: str, body: bytes) -> None:
     ],
     ids=["chain", "unknown", "false", "cut", "cut-by-one", "second-cut", "something-behind", "many-pieces", "empty"],
 )
-def test_anything_else_is_refused(coding: str, body: bytes) -> None:
-    """Chains, unknown codings, false ones and cut ones are no answer; under an error status, the status says enough."""
+def test_other_or_damaged_coding_is_rejected(coding: str, body: bytes) -> None:
+    """Chained, unknown, wrong and truncated codings are invalid; under an error status the status decides."""
     with pytest.raises(ValueError, match="body"):
         decode_body(body, coding)
-    assert isinstance(read_query(packed(200, coding, body)), APIResponseError)
-    assert isinstance(read_query(packed(502, coding, body)), ServerError)
-    assert packed(502, coding, body).body == b""
+    assert isinstance(read_query(compressed(200, coding, body)), APIResponseError)
+    assert isinstance(read_query(compressed(502, coding, body)), ServerError)
+    assert compressed(502, coding, body).body == b""
 
 
 @pytest.mark.parametrize(
@@ -98,31 +98,31 @@ def test_anything_else_is_refused(coding: str, body: bytes) -> None:
     ],
     ids=["unknown", "false", "cut", "pieces"],
 )
-def test_what_is_wrong_is_said(coding: str, body: bytes, says: str) -> None:
-    """Each reason is named in words that go into a sentence; what the server said is cut short."""
+def test_coding_problem_is_named(coding: str, body: bytes, says: str) -> None:
+    """Each problem is named in words that fit into a sentence; long text of the server is truncated."""
     with pytest.raises(ValueError, match=f"^{says}$"):
         decode_body(body, coding)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "fits"),
-    [([LIMIT], True), ([LIMIT, 0], True), ([LIMIT, 3], False), ([LIMIT - 5, 9], False), ([LIMIT + 9], False)],
+    ("sizes", "decoded"),
+    [([LIMIT], LIMIT), ([LIMIT, 0], LIMIT), ([LIMIT, 3], None), ([LIMIT - 5, 9], None), ([LIMIT + 9], None)],
     ids=str,
 )
-def test_the_limit_is_exact(sizes: list[int], fits: bool) -> None:
-    """A packed body that fits into the limit is unpacked whole; one byte more is too much."""
+def test_compressed_body_is_limited_exactly(sizes: list[int], decoded: int | None) -> None:
+    """A compressed body within the limit is decoded completely; one with one byte more is too large."""
     body = b"".join(gzip.compress(b" " * size, 1) for size in sizes)
-    if fits:
-        assert len(raw_response.decode_body(body, "gzip", LIMIT)) == LIMIT
-    else:
+    if decoded is None:
         with pytest.raises(BodyTooLargeError, match=f"^a body of more than {LIMIT} bytes$"):
             raw_response.decode_body(body, "gzip", LIMIT)
+    else:
+        assert len(raw_response.decode_body(body, "gzip", LIMIT)) == decoded
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 @pytest.mark.fault("B-09")
-def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:
-    """However little is missing at the end of a packed body, it is not taken for the whole."""
+def test_truncated_compressed_body_is_incomplete(coding: str) -> None:
+    """A compressed body that lacks any number of bytes at its end is incomplete."""
     whole = gzip.compress(PLAIN) if coding == "gzip" else zlib.compress(PLAIN)
     for size in range(len(whole)):
         with pytest.raises(ValueError, match="packed body that is cut short"):
@@ -130,24 +130,38 @@ def test_a_body_that_is_cut_anywhere_is_no_answer(coding: str) -> None:
 
 
 @pytest.mark.fault("B-10")
-def test_pieces_that_are_each_a_bomb() -> None:
-    """Of several pieces together no more is unpacked than of one."""
+def test_chained_bombs_use_the_memory_of_one() -> None:
+    """Several compressed members together take no more memory than one."""
     assert peak_memory(gzip.compress(b" " * (LIMIT - 5), 9) * 16) < 2 * LIMIT
 
 
 @pytest.mark.fault("B-10")
-def test_a_bomb_goes_off_small() -> None:
-    """Of a body that unpacks to 100 MB little more than the limit is ever unpacked."""
+def test_decompression_bomb_uses_little_memory() -> None:
+    """Of a body that decompresses to 100 MB little more than the limit is ever decompressed."""
     assert peak_memory(gzip.compress(b" " * 100_000_000)) < 2 * LIMIT
 
 
-def test_body_over_the_limit_is_named_as_such() -> None:
-    """A body that is too long, packed or not, is an error that says so and is final; its beginning is kept."""
+def test_body_over_the_limit_is_a_final_error() -> None:
+    """A body over the limit, compressed or not, is an error that says so and is final; its beginning is kept."""
     long = b"9" * (MAX_BODY + 1)
-    for response in (RawResponse(200, [], long).decoded(MAX_BODY), packed(200, "gzip", gzip.compress(long))):
+    for response in (RawResponse(200, [], long).decoded(MAX_BODY), compressed(200, "gzip", gzip.compress(long, 1))):
         assert response.problem == "a body of more than 33554432 bytes"
         assert response.body == long[: 1 << 20]
         error = read_query(response)
         assert isinstance(error, APIResponseError)
         assert "more than 33554432 bytes" in str(error)
         assert not error.transient
+
+
+@pytest.mark.parametrize("coding", ["", "gzip"])
+def test_body_of_exactly_the_limit_is_complete(coding: str) -> None:
+    """A body whose decoded length is the limit is complete."""
+    body = gzip.compress(b"9" * 10) if coding else b"9" * 10
+    response = RawResponse(200, [("content-encoding", coding)], body).decoded(10)
+    assert (response.body, response.problem) == (b"9" * 10, None)
+
+
+def test_problem_of_a_response_names_its_coding() -> None:
+    """A response that cannot be decoded has no body, and names the problem."""
+    response = compressed(200, "br", PLAIN)
+    assert (response.body, response.problem) == (b"", "a body in the encoding br, which was not asked for")

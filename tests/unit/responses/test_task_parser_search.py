@@ -1,4 +1,4 @@
-"""Responses that no table knows: a status and a video are found wherever they stand, or left alone, and never mistaken."""
+"""Responses in unknown forms: a status and a video are found wherever they stand, or left alone, never mistaken."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ def planted(draw: st.DrawFn) -> Planted:
         form = draw(st.sampled_from(["object", "object", "list", "text"]))
         inner = {"object": body, "list": [body], "text": json.dumps(body)}[form]
         # Beside anything else, `success` is the task's.
-        words = [{}, {"code": 0, "message": "success"}, {"success": True}] + [{"status": "success"}] * (
-            name in WRAPPERS[:3]
-        )
+        words: list[dict[str, Any]] = [{}, {"code": 0, "message": "success"}, {"success": True}] + [
+            {"status": "success"}
+        ] * (name in WRAPPERS[:3])
         envelope = draw(st.sampled_from(words))
         body = {**draw(decoys()), **envelope, name: inner}
     return Planted(body, state, video)
