@@ -238,7 +238,7 @@ def _has_failure_word(members: Members) -> bool:
 def _is_sure(url: URL) -> bool:
     """Whether a URL is that of the result even if no status says that there is one."""
     rank = video_urls.rank_of(url.url, _names(url.path))
-    return video_urls.is_web_url(url.url) and rank is not None and (rank[1] > 1 or rank[2])
+    return video_urls.is_web_url(url.url) and rank is not None and rank[0] and (rank[1] > 1 or rank[2])
 
 
 def _names(path: Path) -> list[str]:
