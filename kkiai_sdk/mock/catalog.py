@@ -202,7 +202,7 @@ _FORMS: dict[str, Row] = {
     "no-scheme": ("the URL without its scheme", _simple("video_url", lambda url: url.partition("://")[2])),
     "json-text": ("the result as JSON in a text", _simple("result", lambda url: json.dumps({"videos": [url]}))),
     "several": (
-        "two videos",
+        "two videos instead of one",
         _simple("videos", lambda url: [{"url": url, "cover_url": _PICTURE}, {"url": f"{url}?2"}]),
     ),
     "state": ("other words for every status, under task_status", _form(

@@ -133,7 +133,7 @@ def test_id_is_queried_without_explanation(kkiai: Run) -> None:
     assert found_by(ended, "query")["detail"].startswith("the task is pending (pending), ")
     assert "explain" not in results(ended)
     ended = kkiai("doctor", "--json", "grok:nobody")
-    assert (ended.code, results(ended)["query"]) == (6, "fail")
+    assert (ended.code, results(ended)["query"]) == (5, "fail")
 
 
 def test_task_of_unknown_state_is_a_warning(kkiai: Run) -> None:

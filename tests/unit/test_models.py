@@ -170,6 +170,14 @@ def test_task_round_trips_through_dict_and_json(task: VideoTask) -> None:
     assert "\n" not in text
 
 
+def test_several_videos_round_trip() -> None:
+    """All URLs of a task are restored from its dict, the first one as its video."""
+    task = VideoTask(id="x", video_url="https://a.example/1", more_urls=("https://a.example/2",))
+    assert task.video_urls == ("https://a.example/1", "https://a.example/2")
+    assert VideoTask.from_dict(json.loads(task.to_json())) == task
+    assert VideoTask(id="x").video_urls == ()
+
+
 def test_non_json_number_is_not_serialized() -> None:
     """A number without a JSON form, in a task made by hand, is rejected."""
     with pytest.raises(ValueError, match="not JSON compliant"):
@@ -201,6 +209,8 @@ def test_from_dict_uses_defaults_and_ignores_unknown_fields() -> None:
         {"id": "x", "failure": {"message": "m", "why": "c"}},
         {"id": "x", "extra": None},
         {"id": "x", "raw": []},
+        {"id": "x", "video_urls": [None]},
+        {"id": "x", "video_urls": 5},
         [],
         "id",
         None,

@@ -67,6 +67,7 @@ STATES: dict[str, tuple[Any, TaskState]] = {
 }
 
 
+@pytest.mark.fault("J-22", "J-23")
 @pytest.mark.parametrize("case", STATES)
 def test_status_that_counts(case: str) -> None:
     """The state is that of the task: not that of an envelope, of a part, or of another thing."""
@@ -81,6 +82,7 @@ FAILED_TASKS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.fault("J-24")
 @pytest.mark.parametrize("body", FAILED_TASKS)
 def test_failed_task_in_a_failed_envelope_is_a_failed_task(body: dict[str, Any]) -> None:
     """A task that failed inside of `success: false` is a failed task with its reason, and no failed query."""

@@ -277,6 +277,22 @@ def test_documented_failure_is_a_failure_with_its_reason(vendor: str) -> None:
     assert (failure.message, failure.code) == (message, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "url"),
+    [
+        ({"id": "x", "status": "SUCCESS", "fail_reason": FILE}, FILE),
+        ({"id": "x", "status": "SUCCESS", "fail_reason": COVER}, None),
+        ({"id": "x", "status": "SUCCESS", "fail_reason": "a slow worker"}, None),
+        ({"id": "x", "status": "SUCCESS", "url": COVER, "result": {"clip": FILE}}, FILE),
+        ({"id": "x", "status": "SUCCESS", "url": COVER, "fail_reason": FILE}, COVER),
+    ],
+    ids=["reason", "picture as reason", "words", "cover", "cover alone"],
+)
+def test_video_in_an_unlikely_place_is_found(body: dict[str, Any], url: str | None) -> None:
+    """A success has its URL in the place of a reason, or beside a picture in the place of the URL."""
+    assert read(body).video_url == url
+
+
 def test_several_videos_are_all_read_in_order() -> None:
     """Of several videos the first is the video, and all are listed without repetition."""
     urls = [f"{GATEWAY}/files/{number}.mp4" for number in range(3)]

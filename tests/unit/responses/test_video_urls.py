@@ -85,6 +85,7 @@ FOUND: dict[str, tuple[object, list[str]]] = {
 }
 
 
+@pytest.mark.fault("J-21")
 @pytest.mark.parametrize("case", FOUND)
 def test_videos_are_found_by_the_names_that_lead_to_them(case: str) -> None:
     """The videos among the URLs of a value are found, the surest first, and no other thing."""
