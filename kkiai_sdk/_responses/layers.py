@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LAYER_NAMES = ("data", "result", "task", "output", "response")
 #: Words with which an envelope says that the query, not the task, went well.
 SUCCESS_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
+#: Status words of the table that no envelope uses for a success.
+_SURE_WORDS = STATES.keys() - SUCCESS_CODES
 #: Status words that envelopes use, too, to say how the query went.
 ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
 #: A layer with one of these is about a task, whatever else it says.
@@ -234,8 +236,10 @@ def task_status(layers: Sequence[Layer], *, has_url: bool) -> Status:
     An outer failure is the gateway's last word where the inner task was left at work. An outer success beside an inner
     task at work is believed when the URL is there.
     """
-    words = (layer_status(layer, has_url=has_url) for layer in layers if is_about_task(layer.members))
+    words = [layer_status(layer, has_url=has_url) for layer in layers if is_about_task(layer.members)]
     found = [status for status in words if status is not None]
+    if len(found) == 1:
+        return found[0]
     ends = {FAILED, SUCCEEDED} if has_url else {FAILED}
     known = [status for status in found if status.state is not UNKNOWN]
     if known and known[0].state is SUCCEEDED:
@@ -250,7 +254,7 @@ def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
     own = _word_at(layer, "status", text, has_url=has_url) if isinstance(text, str) else None
     is_known = own is not None and own.state is not UNKNOWN
     # An envelope may use these words beside the task's own status.
-    if is_known and status_words.normalized(text) not in SUCCESS_CODES:
+    if is_known and (text in _SURE_WORDS or status_words.normalized(text) not in SUCCESS_CODES):
         return own
     others = [
         _word_at(layer, name, value, has_url=has_url)

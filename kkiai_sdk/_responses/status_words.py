@@ -109,7 +109,7 @@ def is_readable(status: object) -> bool:
 
 def state_of(status: str, *, has_url: bool) -> TaskState:
     """Return the meaning of a status word. Some words mean success only if there is a URL."""
-    word = normalized(status)
+    word = status if status in STATES else normalized(status)
     if word in DONE_WITH_URL and has_url:
         return SUCCEEDED
     return STATES.get(word) or _state_by_stem(status[: _MAX_LENGTH + 1])

@@ -200,9 +200,8 @@ def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: 
 
 def _is_flat(layers: Sequence[Layer]) -> bool:
     """Whether the layers hold nothing but plain values and each other."""
-    inner = {id(layer.members) for layer in layers}
-    values = (value for layer in layers for value in layer.members.values())
-    return not any(isinstance(value, dict | list) and value and id(value) not in inner for value in values)
+    containers = [value for _, members in layers for value in members.values() if value and type(value) in {dict, list}]
+    return all(any(value is members for _, members in layers) for value in containers)
 
 
 def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:

@@ -121,7 +121,7 @@ def test_missing_certificate_file_is_a_warning(kkiai: Run, monkeypatch: pytest.M
 @pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
 def test_explain_shows_where_each_field_was_found(kkiai: Run, gateway: MockGateway, flags: list[str]) -> None:
     """With an ID and --explain the places and rules of the task's fields are shown, without the key."""
-    ended = kkiai("doctor", "grok:scenario-forms-operation", "--explain", *flags)
+    ended = kkiai("doctor", f"grok:scenario-forms-operation~{len(flags)}", "--explain", *flags)
     assert ended.code == 0
     assert "state: running at done, a boolean for the end" in ended.out
     assert gateway.api_key not in ended.out

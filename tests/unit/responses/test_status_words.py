@@ -30,8 +30,9 @@ WORDS = {
         completed_with_failure success_or_error generation_completed failed_over cancelling completing
         finishing rejecting aborting almost_done partially_completed partial_success preview_ready
         image_completed step_done 3_of_4_done cancel_requested retrying_failed recovered_error
-        submit_success paused unknown moderation in_moderation warming-up to_be_completed
-        未完成 没有失败 不成功 提交成功 创建成功 取消中 部分完成 即将完成 success_is_no_word_when_it_is_far_longer_than_any_word_of_a_gateway
+        submit_success paused unknown moderation in_moderation warming-up to_be_completed 未完成 没有失败 不成功
+        提交成功 创建成功 取消中 部分完成 即将完成
+        success_is_no_word_when_it_is_far_longer_than_any_word_of_a_gateway
     """,
 }
 CASES = [(word, state) for state, words in WORDS.items() for word in words.split()]
