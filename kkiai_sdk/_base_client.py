@@ -49,8 +49,8 @@ class BaseClient:
         _config.reject_unknown(unknown, type(self))
         config = _config.make(os.environ, **options)
 
-        def file_policy(host: str, addresses: Sequence[str]) -> None:
-            check_addresses(host, addresses, config.base_url)
+        def file_policy(allowed: Sequence[str], host: str, addresses: Sequence[str]) -> None:
+            check_addresses(host, addresses, config.base_url, allowed)
 
         self._set_context(
             SessionContext(
@@ -69,8 +69,9 @@ class BaseClient:
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """Return a copy with other options that shares the connections; closing either closes both.
 
-        Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers`` and
-        ``user_agent_suffix``. Raises ConfigurationError for any other option or an invalid value.
+        Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers``,
+        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option or an invalid
+        value.
         """
         _config.wrap_secret(changes)
         old = self._context
@@ -170,6 +171,7 @@ class BaseClient:
             max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,
             base_url=context.config.base_url,
+            allow_file_hosts=context.config.allow_file_hosts,
             options=self._request_options(),
             retry=context.config.retry,
             clock=context.clock,

@@ -50,6 +50,9 @@ class AsyncKkiai(BaseClient):
         ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
         over aiohttp.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+    :param allow_file_hosts: hosts outside of the public internet from which files are fetched all the same: host names,
+        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They never get the
+        key. Default: the gateway's own host alone.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
     :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
@@ -69,6 +72,7 @@ class AsyncKkiai(BaseClient):
         default_headers: Mapping[str, str] | None = None,
         httpx_args: Mapping[str, Any] | None = None,
         user_agent_suffix: str | None = None,
+        allow_file_hosts: Iterable[str] | None = None,
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
@@ -87,6 +91,7 @@ class AsyncKkiai(BaseClient):
             poll=poll,
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
+            allow_file_hosts=allow_file_hosts,
         )
 
     @property

@@ -63,6 +63,8 @@ class DownloadRequest:
     #: Called with the bytes on disk and the bytes of the whole file, or None if unknown.
     progress: Callable[[int, int | None], Any] | None
     base_url: str
+    #: The validated option of the client.
+    allow_file_hosts: tuple[str, ...]
     options: RequestOptions
     retry: RetryPolicy
     clock: Clock
@@ -129,7 +131,7 @@ class _Download:
     def _request_once(self) -> Flow[RefreshURL | Failed | Restart | None]:
         """Send a request, follow redirects, write the body. Return None if the file is complete."""
         headers = request_headers(self._part.size, self._part.metadata)
-        target = check_url(self._url, self._request.base_url)
+        target = self._check_url(self._url)
         for _ in range(MAX_REDIRECTS + 1):
             response = yield from self._open(target, headers)
             if isinstance(response, APIError):
@@ -139,8 +141,12 @@ class _Download:
                 return (yield from self._save(step, response))
             if not isinstance(step, FollowRedirect):
                 return step
-            target = check_url(step.location, self._request.base_url, came_from=target.url)
+            target = self._check_url(step.location, came_from=target.url)
         raise DownloadError(f"{self._display_url}: more than {MAX_REDIRECTS} redirects", url=self._display_url)
+
+    def _check_url(self, url: str, came_from: str | None = None) -> AllowedURL:
+        request = self._request
+        return check_url(url, request.base_url, came_from=came_from, allowed=request.allow_file_hosts)
 
     def _open(self, target: AllowedURL, headers: dict[str, str]) -> Flow[RawResponse | APIError]:
         try:

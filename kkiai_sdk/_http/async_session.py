@@ -175,7 +175,7 @@ class AsyncFileResponse:
     async def open(cls, session: AsyncSession, target: AllowedURL, headers: Mapping[str, str]) -> Self:
         """Send the request. Raises APIError, UnsafeURLError, ConfigurationError."""
         context = session.context
-        client = session if target.with_key else context.pool.file_client()
+        client = session if target.with_key else context.pool.file_client(context.config.allow_file_hosts)
         error: KkiaiError | None = None
         try:
             # The timeout applies to the head; the body is limited chunk by chunk.

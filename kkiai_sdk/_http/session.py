@@ -148,7 +148,7 @@ class FileResponse:
 
     def __init__(self, session: Session, target: AllowedURL, headers: Mapping[str, str]) -> None:
         self._context, self._url = session.context, target.url
-        client = session if target.with_key else self._context.pool.file_client()
+        client = session if target.with_key else self._context.pool.file_client(self._context.config.allow_file_hosts)
         error: KkiaiError | None = None
         try:
             # The timeout applies to the head; the body is limited chunk by chunk.
