@@ -169,7 +169,7 @@ def _file_host(name: str, value: object) -> str:
         raise ConfigurationError(f"{rule}, not {type(value).__name__}")
     text = value.strip().lower()
     try:
-        return str(ipaddress.ip_network(text.removeprefix("[").removesuffix("]")))
+        return str(ipaddress.ip_network(text[1:-1] if text.startswith("[") and text.endswith("]") else text))
     except ValueError:
         host = text.removesuffix(".")
     domain = host.removeprefix("*.")

@@ -47,8 +47,7 @@ def proxies_by_pattern() -> dict[str, httpx.Proxy | None]:
     }
     patterns = {entry: _exception_pattern(entry) for entry in entries}
     dropped = [entry for entry, pattern in patterns.items() if not _is_effective(pattern)]
-    # Without a proxy the exceptions do not matter.
-    if proxies and dropped:
+    if dropped:
         # An entry may be a URL with a password.
         shown = ", ".join(repr(entry.rpartition("@")[2]) for entry in dropped)
         log.warning("%s: httpx cannot apply %s: dropped", _variable_name("no"), _redaction.message(shown))
