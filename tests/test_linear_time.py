@@ -116,8 +116,8 @@ PIECES = [
 @pytest.mark.no_cover
 @pytest.mark.fault("S-16")
 @pytest.mark.parametrize("name", READERS)
-def test_a_piece_over_and_over(name: str) -> None:
-    """A text of 100,000 characters that is one piece over and over is read at once, with an end that fits nothing."""
+def test_repeated_piece_takes_linear_time(name: str) -> None:
+    """A text of 100,000 characters that repeats one piece is read at once, with an end that matches nothing."""
     for piece in PIECES:
         with suppress(KkiaiError):
             READERS[name](piece * (SIZE // len(piece)) + "\x01!")
@@ -127,8 +127,8 @@ def test_a_piece_over_and_over(name: str) -> None:
 @pytest.mark.parametrize("name", READERS)
 @settings(max_examples=examples(25), deadline=None, derandomize=True)
 @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=6))
-def test_pieces_in_a_row(name: str, pieces: list[str]) -> None:
-    """So is one that is a row of several pieces over and over."""
+def test_repeated_row_of_pieces_takes_linear_time(name: str, pieces: list[str]) -> None:
+    """A text that repeats a row of several pieces is read at once."""
     row = "".join(pieces)
     with suppress(KkiaiError):
         READERS[name]((row * (SIZE // len(row) + 1))[:SIZE])

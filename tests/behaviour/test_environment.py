@@ -180,7 +180,7 @@ def test_invalid_allowed_hosts_are_refused_at_once(make: Maker) -> None:
         make("http://127.0.0.1:1").with_options(allow_file_hosts=["a.example", "https://b.example"])
 
 
-@pytest.mark.fault("N-20")
+@pytest.mark.fault("N-22")
 def test_exceptions_that_cannot_be_parsed_end_nothing(
     make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
@@ -205,7 +205,7 @@ UNUSABLE = {
 }
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize("name", UNUSABLE)
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "https://gateway.example"])
 def test_unusable_variable_is_refused_when_the_client_is_made(
@@ -220,7 +220,7 @@ def test_unusable_variable_is_refused_when_the_client_is_made(
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_unusable_variables_are_ignored_without_trust_env(
     make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -244,7 +244,7 @@ def secure_url(serve: Serve, tmp_path: Path) -> str:
     return serve(task("queued"), tls=tls).url
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_certificates_are_checked_without_a_key_log(
     make: Maker, secure_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -256,7 +256,7 @@ def test_certificates_are_checked_without_a_key_log(
     assert make(secure_url, httpx_args=args).query("t").status == "queued"
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize(
     ("args", "name"),
     [

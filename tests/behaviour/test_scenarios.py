@@ -1,4 +1,4 @@
-"""The end of every scripted task of the mock gateway, with both clients."""
+"""The outcome of every scripted task of the mock gateway, with both clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACES = (
     "detail-upsample-video-url detail-video-url detail-url detail-draft-info-downloadable-url output-url "
     "output-video-url url result-url metadata-url data-0-url video-url"
 )
-#: The end of each scenario: the whole video on disk, or the error.
+#: The outcome of each scenario: the whole video on disk, or the error.
 ENDS: dict[str, str | type[k.KkiaiError]] = {
     "normal": VIDEO,
     "fails": k.TaskFailedError,

@@ -1,4 +1,4 @@
-"""The search for the key finds it wherever it is, so that finding nothing means something."""
+"""The search for leaked keys finds the key in every place that it covers."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def request_holder() -> Exception:
     ],
     ids=["text", "body", "bytes", "cause", "second", "group", "context", "request", "note"],
 )
-def test_an_error_that_holds_the_key(make: Callable[[], BaseException]) -> None:
-    """In whatever part of an error the key is, it is found; without it nothing is."""
+def test_key_is_found_in_any_part_of_an_error(make: Callable[[], BaseException]) -> None:
+    """The key is found in every part of an error; without it nothing is found."""
     assert leaks_in(make())
 
 
-def test_variables_of_our_frames() -> None:
-    """A variable of ours that holds the key in a traceback is found, and one of the caller's is the caller's affair."""
+def test_key_is_found_in_variables_of_package_frames() -> None:
+    """A variable of the package that holds the key in a traceback is found; one of the caller is not."""
     from kkiai_sdk import _redaction as _text  # noqa: PLC0415 (any frame of ours will do)
 
     mine = KEY
@@ -84,8 +84,8 @@ def test_variables_of_our_frames() -> None:
     assert leaks_in(caught.value, "another.key") == []
 
 
-def test_variables_of_other_frames() -> None:
-    """So is one of a library, also of one that wraps others: no frame but the caller's may hold the key."""
+def test_key_is_found_in_variables_of_library_frames() -> None:
+    """A variable of a library is found too, also in a wrapper: only the caller's frames may hold the key."""
     mine = KEY
     with pytest.raises(ValueError, match="does not appear") as caught:
         ipaddress.ip_address(mine)
@@ -96,7 +96,7 @@ def test_variables_of_other_frames() -> None:
     assert "the variable request of Client.send, in ZeroDivisionError" in leaks_in(raised.value)
 
 
-def test_an_error_without_the_key() -> None:
+def test_error_without_the_key_has_no_leak() -> None:
     """An error with everything but the key has no leak."""
     assert leaks_in(caused(during(ValueError("another key")))) == []
 
@@ -104,7 +104,7 @@ def test_an_error_without_the_key() -> None:
 @pytest.mark.parametrize(
     ("text", "args"), [("%s", (KEY,)), (f"key {KEY}", ()), ("fields", ({"a": [KEY.encode()]},)), ("error", ())]
 )
-def test_a_record_that_holds_the_key(text: str, args: tuple[object, ...]) -> None:
+def test_key_is_found_in_a_log_record(text: str, args: tuple[object, ...]) -> None:
     """The key is found in a record's message, in its arguments, shown or not, and in its error."""
     problem = ValueError(KEY)
     info = (ValueError, problem, None) if text == "error" else None
@@ -114,8 +114,8 @@ def test_a_record_that_holds_the_key(text: str, args: tuple[object, ...]) -> Non
     assert not leaks_in_record(logging.LogRecord("x", logging.INFO, "x.py", 1, "%s", ("fine",), None))
 
 
-def test_files(tmp_path: Path) -> None:
-    """The key is found in a file's bytes and in its name, however deep it lies."""
+def test_key_is_found_in_file_contents_and_names(tmp_path: Path) -> None:
+    """The key is found in a file's bytes and in its name, at any depth."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "fine").write_text("nothing")
     assert files_with(KEY.encode(), tmp_path) == []
@@ -125,8 +125,10 @@ def test_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["error", "warning", "output", "file", "nothing"])
-def test_a_canary_remembers(what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a test makes and swallows is remembered: errors, warnings, what it printed and wrote."""
+def test_canary_records_errors_warnings_output_and_files(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Errors, warnings, output and files of a test are recorded even if the test discards them."""
     canary = Canary(monkeypatch)
     if what == "error":
         ConfigurationError(f"bad key {KEY}")

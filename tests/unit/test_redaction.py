@@ -1,4 +1,4 @@
-"""Making text from elsewhere fit to be shown."""
+"""Sanitization of untrusted text: redacted, escaped, truncated."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ ANY_TEXT = st.text(st.characters())
         ("key=0ddKey!", "key=***"),
     ],
 )
-def test_redact(text: str, shown: str) -> None:
-    """The key, what looks like a key and bearer tokens are blotted out, and other words stay."""
+def test_keys_and_tokens_are_redacted(text: str, shown: str) -> None:
+    """The key, text like a key and bearer tokens are redacted; other words stay."""
     assert _text.redact(text, "0ddKey!") == shown
 
 
 @given(TEXTS, TEXTS.filter(lambda secret: len(secret) > 3 and not set("*sk-") & set(secret)))
 @FIXED
-def test_the_secret_is_gone(text: str, secret: str) -> None:
-    """Wherever the secret stands, it is gone."""
+def test_redacted_text_never_contains_the_secret(text: str, secret: str) -> None:
+    """The secret is removed at any position."""
     assert secret not in _text.redact(f"{text}{secret}{text}", secret)
 
 
-def test_redact_all() -> None:
+def test_redact_all_redacts_every_text_of_a_json_value() -> None:
     """Every text of a JSON value is redacted, names too; everything else stays."""
     value = {"sk-abc": ["sk-abc", 5, None, {"x": "mine"}], "n": 1.5, "mine": 1}
     assert _text.redact_all(value, "mine") == {"sk-***": ["sk-***", 5, None, {"x": "***"}], "n": 1.5, "***": 1}
@@ -62,15 +62,15 @@ def test_redact_all() -> None:
         ("X\0", "X\\x00"),
     ],
 )
-def test_visible(text: str, shown: str) -> None:
-    """What would steer a terminal, hide text or break the line is shown as its escape."""
+def test_control_and_invisible_characters_are_escaped(text: str, shown: str) -> None:
+    """Characters that control a terminal, hide text or break the line are shown escaped."""
     assert _text.visible(text) == shown
 
 
 @given(ANY_TEXT)
 @FIXED
 @pytest.mark.fault("S-10", "S-11")
-def test_visible_text_has_no_power(text: str) -> None:
+def test_visible_text_has_no_control_characters(text: str) -> None:
     """No text gives a control character, a line break, a bidi mark or a surrogate."""
     shown = _text.visible(text)
     assert not steers(shown)
@@ -88,8 +88,8 @@ def test_visible_text_has_no_power(text: str) -> None:
         ("?only", ""),
     ],
 )
-def test_without_query(url: str, shown: str) -> None:
-    """A URL is shown without query and fragment: a signature is as good as a key."""
+def test_url_without_query_has_no_signature(url: str, shown: str) -> None:
+    """A URL is shown without query and fragment, because a signature is a secret."""
     assert _text.without_query(url) == shown
 
 
@@ -107,14 +107,14 @@ def test_without_query(url: str, shown: str) -> None:
     ],
     ids=brief,
 )
-def test_message(text: str, line: str) -> None:
+def test_message_is_one_line_without_url_queries(text: str, line: str) -> None:
     """A message is one line without the queries of URLs."""
     assert _text.message(text) == line
 
 
 @given(ANY_TEXT, st.integers(1, 600))
 @FIXED
-def test_messages_fit(text: str, limit: int) -> None:
+def test_message_is_not_longer_than_its_limit(text: str, limit: int) -> None:
     """No message is longer than its limit."""
     assert len(_text.message(text * 3, limit)) <= limit
 
@@ -123,8 +123,8 @@ def test_messages_fit(text: str, limit: int) -> None:
     "text", ["http://" * 20_000, "sk-" * 40_000, "bearer " * 20_000, " " * 100_000, "(request id: " * 9000]
 )
 @pytest.mark.fault("S-16")
-def test_long_texts_take_linear_time(text: str) -> None:
-    """A hundred thousand characters made to tire a pattern are handled at once: a square of steps would show."""
+def test_redaction_of_long_text_takes_linear_time(text: str) -> None:
+    """A hundred thousand characters chosen against the patterns are handled at once."""
     assert len(_text.message(_text.redact(text))) <= 500
     assert len(_text.snippet(text)) <= 200
     assert len(_text.without_query(text)) == len(text)

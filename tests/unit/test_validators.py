@@ -1,4 +1,4 @@
-"""Checks of what the caller gives: the one normal form, or a ConfigurationError that names the option and the range."""
+"""Validation of arguments: the normal form, or a ConfigurationError that names the option and the range."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SPAN = "a number above 0 up to 60"
     ("value", "expected"),
     [(1, 1.0), (59.5, 59.5), (60, 60.0), (1e-9, 1e-9), (timedelta(seconds=2, milliseconds=500), 2.5)],
 )
-def test_numbers(value: object, expected: float) -> None:
-    """Integers, floats and timedeltas within the range come back as a float."""
+def test_number_in_range_becomes_a_float(value: object, expected: float) -> None:
+    """Integers, floats and timedeltas within the range are returned as a float."""
     number = _validators.number("timeout", value, low=0, high=60, above=True)
     assert (number, type(number)) == (expected, float)
 
@@ -49,14 +49,14 @@ def test_numbers(value: object, expected: float) -> None:
     ],
     ids=brief,
 )
-def test_bad_numbers(value: object, told: str) -> None:
-    """What is no number or out of range is refused, with the option, the range and what it was."""
+def test_invalid_number_is_rejected(value: object, told: str) -> None:
+    """Anything but a number within the range is rejected, with option, range and value."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.number("timeout", value, low=0, high=60, above=True)
     assert str(caught.value) == f"timeout must be {SPAN}, not {told}"
 
 
-def test_a_range_may_include_its_lower_end() -> None:
+def test_lower_bound_is_included_without_above() -> None:
     """Without `above` the lower end itself is accepted, and the message says so."""
     assert _validators.number("growth", 0, low=0, high=1) == 0.0
     with pytest.raises(ConfigurationError, match="growth must be a number from 0 to 1, not -1"):
@@ -64,8 +64,8 @@ def test_a_range_may_include_its_lower_end() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 3, 100])
-def test_whole_numbers(value: int) -> None:
-    """Integers within the range come back as they are."""
+def test_integer_in_range_is_returned(value: int) -> None:
+    """Integers within the range are returned unchanged."""
     assert _validators.whole("max_retries", value, low=0, high=100) == value
 
 
@@ -83,8 +83,8 @@ def test_whole_numbers(value: int) -> None:
     ],
     ids=brief,
 )
-def test_bad_whole_numbers(value: object, told: str) -> None:
-    """What is no integer or out of range is refused, with the option, the range and what it was."""
+def test_invalid_integer_is_rejected(value: object, told: str) -> None:
+    """Anything but an integer within the range is rejected, with option, range and value."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.whole("max_retries", value, low=0, high=100)
     assert str(caught.value) == f"max_retries must be a whole number from 0 to 100, not {told}"
@@ -101,7 +101,7 @@ def test_bad_whole_numbers(value: object, told: str) -> None:
         (31_536_000, 31_536_000.0),
     ],
 )
-def test_wait_timeouts(value: object, seconds: float) -> None:
+def test_wait_timeout_is_zero_to_a_year_or_unlimited(value: object, seconds: float) -> None:
     """A wait may take 0 seconds to a year; None and infinity are no limit."""
     assert _validators.wait_timeout(value) == seconds
 
@@ -109,8 +109,8 @@ def test_wait_timeouts(value: object, seconds: float) -> None:
 @pytest.mark.parametrize(
     "value", [-1, -0.001, math.nan, -math.inf, 31_536_001, True, "60", timedelta(seconds=-1), 10**400], ids=brief
 )
-def test_bad_wait_timeouts(value: object) -> None:
-    """Negative, NaN, longer than a year, or another type: refused, with the range."""
+def test_invalid_wait_timeout_is_rejected(value: object) -> None:
+    """A timeout that is negative, NaN, longer than a year, or of another type is rejected, with the range."""
     with pytest.raises(ConfigurationError, match=r"^timeout must be a number from 0 to 3.1536e\+07, not "):
         _validators.wait_timeout(value)
 
@@ -118,8 +118,8 @@ def test_bad_wait_timeouts(value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["x", "grok:eee6-faa8", "a/b?x=1#y", "a&b=c", "%2e%2e", "../..", "...", "牛🐄", "i" * 256], ids=brief
 )
-def test_task_ids(value: str) -> None:
-    """Any 1 to 256 printable characters without spaces are an id, as they are."""
+def test_printable_task_id_is_returned(value: str) -> None:
+    """An id of 1 to 256 printable characters without spaces is returned unchanged."""
     assert _validators.task_id(value) == value
 
 
@@ -150,8 +150,8 @@ def test_task_ids(value: str) -> None:
     ids=brief,
 )
 @pytest.mark.fault("S-02")
-def test_bad_task_ids(value: object, told: str) -> None:
-    """An id that cannot be sent is refused, with the rule and what breaks it, on one visible line."""
+def test_invalid_task_id_is_rejected(value: object, told: str) -> None:
+    """An invalid id is rejected, with the rule and the violation, on one line of visible characters."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.task_id(value)
     text = str(caught.value)
@@ -165,8 +165,8 @@ def test_bad_task_ids(value: object, told: str) -> None:
     [("sk-abc", "sk-abc"), ("  sk-abc\n", "sk-abc"), ("\tsk-abc\r\n", "sk-abc"), ("!~", "!~"), ("k" * 512, "k" * 512)],
     ids=brief,
 )
-def test_keys(value: str, key: str) -> None:
-    """A key loses the white space around it."""
+def test_key_is_stripped(value: str, key: str) -> None:
+    """A key loses surrounding white space."""
     assert _validators.api_key(value) == key
 
 
@@ -190,8 +190,8 @@ def test_keys(value: str, key: str) -> None:
     ids=brief,
 )
 @pytest.mark.fault("K-03")
-def test_bad_keys(value: object, told: str) -> None:
-    """A key that cannot be sent is refused: the message says where the fault is and never shows the key."""
+def test_invalid_key_is_rejected_without_showing_it(value: object, told: str) -> None:
+    """An invalid key is rejected: the message says where the fault is and never shows the key."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.api_key(value)
     assert str(caught.value) == told
@@ -200,32 +200,34 @@ def test_bad_keys(value: object, told: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, print, lambda: None])
-def test_callbacks(value: Callable[..., object] | None) -> None:
+def test_callable_or_none_is_a_callback(value: Callable[..., object] | None) -> None:
     """A callback is something callable, or None."""
     _validators.callback("progress", value)
 
 
-def test_bad_callbacks() -> None:
-    """What cannot be called is refused, with the option's name."""
+def test_callback_that_is_not_callable_is_rejected() -> None:
+    """A callback that is not callable is rejected, with the option's name."""
     with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
         _validators.callback("progress", 5)
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "NoneType"), (5, "int"), ("grok:1", "str"), (b"grok:1", "bytes")])
 @pytest.mark.parametrize("check", [_validators.id_list, _validators.unique_ids])
-def test_what_is_not_several_ids(check: Callable[[object], object], value: object, told: str) -> None:
-    """One text, or nothing that can be gone through, is refused as a whole."""
+def test_single_text_or_non_iterable_is_rejected_as_ids(
+    check: Callable[[object], object], value: object, told: str
+) -> None:
+    """One text, or anything that is not iterable, is rejected as a whole."""
     with pytest.raises(ConfigurationError, match=f"^task_ids must be an iterable of strings, not {told}$"):
         check(value)
 
 
-def test_several_ids() -> None:
-    """Ids of any kind are let through to be judged one by one; what cannot be a key of a result is spelt out."""
+def test_ids_of_any_type_are_passed_on() -> None:
+    """Ids of any type are passed on to be validated one by one; unhashable ones are replaced by their repr."""
     assert _validators.id_list(iter(["a", 5, ["b"]])) == ["a", 5, "['b']"]
 
 
-def test_ids_in_turn() -> None:
-    """Duplicates count once; an iterator is read no further than what is taken from it."""
+def test_duplicate_ids_are_dropped_lazily() -> None:
+    """Duplicates are dropped; an iterator is read no further than needed."""
     assert list(_validators.unique_ids(["a", "b", "a", ["c"]])) == ["a", "b", "['c']"]
     source = iter(["a", ["c"], "b"])
     taken = iter(_validators.unique_ids(source))

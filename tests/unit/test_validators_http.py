@@ -1,4 +1,4 @@
-"""Checks of what goes into a URL or a header: the one normal form, or a ConfigurationError that shows no secret."""
+"""Validation of base URLs and header fields: the normal form, or a ConfigurationError without secrets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from kkiai_sdk import ConfigurationError, _validators
         ("http://[::1]:9", "http://[::1]:9"),
     ],
 )
-def test_base_urls(value: str, url: str) -> None:
-    """A base URL comes back without trailing slashes and without the version that the endpoint's path has already."""
+def test_base_url_is_normalized(value: str, url: str) -> None:
+    """A base URL loses trailing slashes and a version that the endpoint's path has already."""
     assert _validators.base_url(value) == url
 
 
@@ -76,8 +76,8 @@ def test_base_urls(value: str, url: str) -> None:
         ("https://x.example/#", "must not hold a query or a fragment"),
     ],
 )
-def test_bad_base_urls(value: object, told: str) -> None:
-    """A base URL that cannot be right, or would send the key in the open, is refused without being shown."""
+def test_invalid_base_url_is_rejected_without_showing_it(value: object, told: str) -> None:
+    """A base URL that is invalid, or would send the key unencrypted, is rejected without being shown."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.base_url(value)
     assert str(caught.value).startswith(f"base_url {told}")
@@ -85,8 +85,8 @@ def test_bad_base_urls(value: object, told: str) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_http_can_be_allowed() -> None:
-    """With `allow_http` any host may be asked in the open."""
+def test_allow_http_accepts_any_host() -> None:
+    """With `allow_http` any host may be queried over http."""
     assert _validators.base_url("http://10.0.0.1:3000/v1/", allow_http=True) == "http://10.0.0.1:3000"
 
 
@@ -94,12 +94,12 @@ def test_http_can_be_allowed() -> None:
     "value",
     [{"X-Forwarded-Host": "localhost:5173", "x_y~": "a\tb c"}, MappingProxyType({"A": ""}), UserDict({"A": "b"})],
 )
-def test_headers(value: dict[str, str]) -> None:
-    """Header fields come back as pairs, in order, from any mapping."""
+def test_headers_of_any_mapping_become_pairs(value: dict[str, str]) -> None:
+    """Header fields are returned as pairs, in order, from any mapping."""
     assert _validators.headers("extra_headers", value) == tuple(value.items())
 
 
-def test_no_headers() -> None:
+def test_none_or_empty_mapping_is_no_headers() -> None:
     """None and an empty mapping are no header fields."""
     assert _validators.headers("extra_headers", None) == _validators.headers("extra_headers", {}) == ()
 
@@ -128,8 +128,8 @@ def test_no_headers() -> None:
     ],
 )
 @pytest.mark.fault("S-03")
-def test_bad_headers(value: object, told: str) -> None:
-    """A field that cannot be sent or is not the caller's to set is refused; its value is not shown."""
+def test_invalid_header_is_rejected_without_its_value(value: object, told: str) -> None:
+    """A field that cannot be sent or is reserved is rejected; its value is not shown."""
     with pytest.raises(ConfigurationError) as caught:
         _validators.headers("extra_headers", value)
     assert f"extra_headers{' ' * (told[0] != '[')}{told}" in str(caught.value)
@@ -137,7 +137,28 @@ def test_bad_headers(value: object, told: str) -> None:
     assert "Canary" not in str(caught.value)
 
 
-def test_a_long_field_name_is_cut() -> None:
+def test_long_field_name_is_truncated() -> None:
     """Of a field name no more than 80 characters are shown."""
     with pytest.raises(ConfigurationError, match=f"^extra_headers has an invalid field name '{'A' * 79}$"):
         _validators.headers("extra_headers", {"A" * 100 + " ": "c"})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"x" * 100: []}, f"may name 'request' and 'response', and not '{'x' * 79}"),
+        ({"request": print}, "['request'] must be a list of functions, not builtin_function_or_method"),
+        ({"response": [print, 5]}, "['response'] must hold functions, not int"),
+    ],
+    ids=["event", "function", "number"],
+)
+def test_invalid_event_hooks_are_rejected(value: object, told: str) -> None:
+    """Event hooks that are not lists of functions for known events are rejected, with the reason."""
+    with pytest.raises(ConfigurationError) as caught:
+        _validators.event_hooks("event_hooks", value)
+    assert str(caught.value) == f"event_hooks{' ' * (told[0] != '[')}{told}"
+
+
+def test_valid_event_hooks_are_copied_as_lists() -> None:
+    """Event hooks are returned as new lists."""
+    assert _validators.event_hooks("event_hooks", {"request": (print,)}) == {"request": [print]}

@@ -45,8 +45,8 @@ NAMES: dict[str, str] = {
 
 @pytest.mark.fault("F-08")
 @pytest.mark.parametrize("task_id", NAMES, ids=brief)
-def test_file_names(task_id: str) -> None:
-    """A file is called after its task: the id itself where that is harmless, else a harmless form and some hash."""
+def test_file_name_is_the_task_id_or_a_safe_form_with_a_hash(task_id: str) -> None:
+    """A file name is the task id itself if that is safe, else a safe form of it and a hash."""
     assert re.fullmatch(NAMES[task_id], file_name(task_id))
 
 
@@ -56,8 +56,8 @@ IDS = st.text(st.characters(), max_size=40) | st.from_regex(r"[A-Za-z0-9:./%\\ -
 @pytest.mark.fault("F-08")
 @given(IDS | st.text(st.characters(), min_size=100, max_size=400))
 @FIXED
-def test_file_names_are_safe(task_id: str) -> None:
-    """Whatever the id: one component of harmless ASCII, not hidden, not an option, no device, not too long."""
+def test_file_name_of_any_id_is_safe(task_id: str) -> None:
+    """The name for any id is one component of plain ASCII: not hidden, no option, no device, not too long."""
     name = file_name(task_id)
     assert NAME.fullmatch(name)
     assert len(name) <= MAX_NAME
@@ -67,8 +67,8 @@ def test_file_names_are_safe(task_id: str) -> None:
 @pytest.mark.fault("F-09")
 @given(IDS, IDS)
 @FIXED
-def test_two_tasks_have_two_files(one: str, other: str) -> None:
-    """Two ids have two names, also where the file system does not tell case."""
+def test_different_ids_have_different_file_names(one: str, other: str) -> None:
+    """Two ids have two names, on case-insensitive file systems as well."""
     assert (file_name(one).lower() == file_name(other).lower()) is (one == other)
 
 
@@ -76,6 +76,6 @@ def test_two_tasks_have_two_files(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("one", "other"), [("Grok", "grok"), ("GROK", "Grok"), ("a/b", "a-b"), ("a/b", "a\\b"), ("é", "e\u0301")]
 )
-def test_names_that_would_collide(one: str, other: str) -> None:
+def test_similar_ids_have_different_file_names(one: str, other: str) -> None:
     """Ids that differ in case, in what is replaced, or in how an accent is written have different names."""
     assert file_name(one).lower() != file_name(other).lower()

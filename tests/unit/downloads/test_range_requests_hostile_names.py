@@ -1,4 +1,4 @@
-"""File names from ids of the kinds that have broken other programs: made here by category, not taken from any list."""
+"""File names from hostile task ids: device names, traversal, control characters, scripts, shell syntax."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ HIDDEN = [
 LONG = ["a" * 300, "é" * 300, "../" * 100, "." * 300, "-" * 300, "a." * 150]
 
 
-def naughty() -> Iterator[str]:
-    """Every id of every category: alone, beside others, and in the middle."""
+def hostile_ids() -> Iterator[str]:
+    """Yield the ids of every category: alone, combined, and inside other text."""
     yield from chain(DEVICES, UPWARDS, SEPARATORS, STEERING, SCRIPTS, SHELL, NUMBERS, HIDDEN, LONG, [""])
     yield from (f"{up}{separator}etc{separator}passwd" for up, separator in product(UPWARDS, SEPARATORS))
     yield from (f"{device}{end}" for device, end in product(DEVICES, (".mp4", ".", " ", ".tar.gz", ":x")))
@@ -122,14 +122,14 @@ def naughty() -> Iterator[str]:
         yield from (unicodedata.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD"))
 
 
-NAUGHTY = sorted(set(naughty()))
+HOSTILE_IDS = sorted(set(hostile_ids()))
 
 
 @pytest.mark.fault("F-08")
-def test_naughty_names() -> None:
-    """Of hundreds of ids each gives one harmless component: short, plain, not hidden, no option and no device."""
-    assert len(NAUGHTY) > 300
-    for task_id in NAUGHTY:
+def test_hostile_ids_have_safe_file_names() -> None:
+    """Each of hundreds of ids gives one safe component: short, plain, not hidden, no option and no device."""
+    assert len(HOSTILE_IDS) > 300
+    for task_id in HOSTILE_IDS:
         name = file_name(task_id)
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*\.mp4", name), ascii(task_id)
         assert len(name) <= MAX_NAME
@@ -137,7 +137,7 @@ def test_naughty_names() -> None:
 
 
 @pytest.mark.fault("F-09")
-def test_naughty_names_do_not_collide() -> None:
-    """No two of them are one file, also where a file system ignores case or composes accents."""
-    names = {unicodedata.normalize("NFC", file_name(task_id)).casefold() for task_id in NAUGHTY}
-    assert len(names) == len(NAUGHTY)
+def test_hostile_ids_have_different_file_names() -> None:
+    """No two ids share a file, on file systems that ignore case or compose accents as well."""
+    names = {unicodedata.normalize("NFC", file_name(task_id)).casefold() for task_id in HOSTILE_IDS}
+    assert len(names) == len(HOSTILE_IDS)

@@ -1,4 +1,4 @@
-"""What passes for a video, and whether an MP4 file is as long as its parts say."""
+"""Recognition of video files by their first bytes, and the check that an MP4 file is complete."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ VIDEOS = {
 
 
 @pytest.mark.parametrize("case", VIDEOS)
-def test_what_passes_for_a_video(case: str) -> None:
-    """The first bytes of a known format pass under any type; unknown binary ones pass under a type that fits."""
+def test_video_is_recognised_by_format_or_media_type(case: str) -> None:
+    """A known format is accepted under any media type; unknown binary data only under a fitting one."""
     check_video(*VIDEOS[case], URL)
 
 
@@ -73,8 +73,8 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
 
 @pytest.mark.fault("D-16")
 @pytest.mark.parametrize("case", NO_VIDEOS)
-def test_what_is_no_video(case: str) -> None:
-    """A page, an error document, words or nothing at all are refused under any type, and the error says what came."""
+def test_non_video_is_rejected_under_any_media_type(case: str) -> None:
+    """A page, an error document, text or an empty body is rejected under any type; the error describes it."""
     content_type, beginning, says = NO_VIDEOS[case]
     with pytest.raises(NotAVideoError) as caught:
         check_video(content_type, beginning, URL)
@@ -92,15 +92,15 @@ def test_what_is_no_video(case: str) -> None:
     ],
     ids=["nothing", "no type", "page", "long type"],
 )
-def test_what_came_is_said(content_type: str, beginning: bytes, says: str) -> None:
-    """The error is a sentence with what came in it; what the server said is cut short."""
+def test_error_describes_the_body_in_one_sentence(content_type: str, beginning: bytes, says: str) -> None:
+    """The error is a sentence that quotes the body; long text of the server is truncated."""
     with pytest.raises(NotAVideoError, match=f"^the server sent {says} instead of a video$"):
         check_video(content_type, beginning, URL)
 
 
 @given(st.text(max_size=30), st.binary(max_size=40))
 @FIXED
-def test_any_beginning(content_type: str, beginning: bytes) -> None:
+def test_any_first_bytes_are_accepted_or_rejected_as_not_a_video(content_type: str, beginning: bytes) -> None:
     """Any type and any bytes either pass or are refused with NotAVideoError."""
     try:
         check_video(content_type, beginning, URL)
@@ -111,14 +111,14 @@ def test_any_beginning(content_type: str, beginning: bytes) -> None:
 
 
 def box(kind: bytes, size: int, *, wide: bool = False, says: int | None = None) -> bytes:
-    """A box of an MP4 file, ``size`` bytes long all in all; ``says`` is the length if it is not to be the true one."""
+    """An MP4 box of ``size`` bytes in total; ``says`` replaces the true length in its head."""
     length = size if says is None else says
     head = (1).to_bytes(4, "big") + kind + length.to_bytes(8, "big") if wide else length.to_bytes(4, "big") + kind
     return head + bytes(size - len(head))
 
 
-def adds_up(file: bytes) -> bool:
-    """Go from box to box, as a download does."""
+def has_complete_boxes(file: bytes) -> bool:
+    """Walk from box to box, as a download does."""
     at = 0
     while at < len(file):
         at = next_box(file[at : at + BOX_HEAD], at, len(file))
@@ -143,16 +143,16 @@ FILES: dict[str, tuple[bytes, bool]] = {
 
 @pytest.mark.fault("D-17")
 @pytest.mark.parametrize("case", FILES)
-def test_the_boxes_of_an_mp4_add_up(case: str) -> None:
-    """The boxes of a whole file end where the file ends; in one that was cut, the last goes on beyond it."""
+def test_boxes_end_at_the_end_of_a_complete_file(case: str) -> None:
+    """The boxes of a complete file end at its end; the last box of a truncated one goes beyond it."""
     file, whole = FILES[case]
-    assert (is_mp4(file), adds_up(file)) == (True, whole)
+    assert (is_mp4(file), has_complete_boxes(file)) == (True, whole)
 
 
 @given(st.binary(max_size=200))
 @FIXED
-def test_any_boxes(file: bytes) -> None:
-    """Whatever the bytes, each step leads on, and the walk ends."""
+def test_any_boxes_are_walked_to_an_end(file: bytes) -> None:
+    """For any bytes each step moves forward, and the walk ends."""
     for at in range(len(file)):
         assert next_box(file[at : at + BOX_HEAD], at, len(file)) >= min(at + 8, len(file))
 
@@ -167,11 +167,11 @@ def test_any_boxes(file: bytes) -> None:
     ],
     ids=["to the end", "to the end, cut", "wide, cut", "wide"],
 )
-def test_the_end_of_a_box(head: bytes, end: int) -> None:
-    """A head of 8 bytes is whole unless it says that it has 16; all 8 bytes of a wide length count."""
+def test_box_end_is_computed_from_its_head(head: bytes, end: int) -> None:
+    """A head of 8 bytes is complete unless it announces 16; all 8 bytes of a wide length count."""
     assert next_box(head, 100, 1000) == end
 
 
-def test_what_has_no_boxes() -> None:
-    """Other formats are not added up."""
+def test_other_formats_have_no_boxes() -> None:
+    """Other formats than MP4 are not walked."""
     assert not is_mp4(WEBM)

@@ -1,4 +1,4 @@
-"""Which URL may be fetched at a server's word, and whether the key may go there."""
+"""Validation of server-supplied URLs, and the decision whether the key is sent."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ LOCAL = "http://127.0.0.1:8080"
         "https://cdn.example/a#fragment",
     ],
 )
-def test_urls_elsewhere(url: str) -> None:
-    """A public http(s) URL is fetched byte for byte, without the key."""
+def test_public_url_is_allowed_unchanged_without_the_key(url: str) -> None:
+    """A public http(s) URL is allowed byte for byte, without the key."""
     assert check_url(url, GATEWAY) == AllowedURL(url, with_key=False)
 
 
@@ -81,8 +81,8 @@ REFUSED: dict[str, str] = {
 
 @pytest.mark.fault("S-04")
 @pytest.mark.parametrize("url", REFUSED, ids=ascii)
-def test_urls_that_are_refused(url: str) -> None:
-    """A URL with another scheme, without a host, with credentials, hidden characters or an odd port is refused."""
+def test_unsafe_url_is_rejected(url: str) -> None:
+    """A URL with another scheme, no host, credentials, hidden characters or an unusual port is rejected."""
     with pytest.raises(UnsafeURLError) as caught:
         check_url(url, GATEWAY)
     assert str(caught.value).endswith(f" was not fetched: it {REFUSED[url]}")
@@ -113,21 +113,21 @@ def hosts(table: dict[str, str]) -> list[str]:
 
 @pytest.mark.fault("S-05")
 @pytest.mark.parametrize("host", hosts(PRIVATE))
-def test_private_hosts(host: str) -> None:
-    """Every spelling of an address inside a private network is recognised, and nothing there is fetched."""
+def test_private_host_is_rejected_in_every_spelling(host: str) -> None:
+    """Every spelling of an address inside a private network is recognised and rejected."""
     assert private_host_reason(host)
     with pytest.raises(UnsafeURLError, match=r": it points into private address space: "):
         check_url(f"https://[{host}]/a" if ":" in host else f"https://{host}/a", GATEWAY)
 
 
 @pytest.mark.parametrize("host", hosts(PUBLIC))
-def test_public_hosts(host: str) -> None:
-    """A public name or address is not taken for a private one."""
+def test_public_host_is_not_private(host: str) -> None:
+    """A public name or address is not classified as private."""
     assert not private_host_reason(host)
 
 
-def test_spellings_of_no_address() -> None:
-    """An address within a network card that is not named is as private as with its name; what is no address is none."""
+def test_zone_or_malformed_address_is_classified() -> None:
+    """An IPv6 address with an empty zone is private if it is without; a malformed address is not private."""
     assert private_host_reason("fe80::1%")
     assert not private_host_reason("1::2::3")
 
@@ -174,8 +174,8 @@ REGISTRIES = {
 
 @pytest.mark.fault("S-07")
 @pytest.mark.parametrize("network", REGISTRIES)
-def test_networks_that_are_not_public(network: str) -> None:
-    """Every network of the registries is refused from its first address to its last, and not one address more."""
+def test_special_network_is_rejected_from_first_to_last_address(network: str) -> None:
+    """Each network of the registries is rejected from its first address to its last, and not one address more."""
     first, last = ipaddress.ip_network(network)[0], ipaddress.ip_network(network)[-1]
     assert private_address_reason(first)
     assert private_address_reason(last)
@@ -186,23 +186,23 @@ def test_networks_that_are_not_public(network: str) -> None:
 @pytest.mark.parametrize(
     "addresses", [["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1", "2606:4700:4700::1111"], ["fe80::1%eth0"]]
 )
-def test_one_private_address_is_enough(addresses: list[str]) -> None:
-    """A file's host is refused when any of its addresses is private, whatever its name looks like."""
+def test_host_with_one_private_address_is_rejected(addresses: list[str]) -> None:
+    """A host is rejected if any of its addresses is private, whatever its name."""
     with pytest.raises(UnsafeURLError, match=r"cdn\.example.*private address space"):
         check_addresses("cdn.example", addresses, GATEWAY)
 
 
 @pytest.mark.fault("S-06")
-def test_addresses_that_are_not_refused() -> None:
-    """A host with public addresses alone is not, nor is the gateway's own, wherever it stands."""
+def test_public_or_own_addresses_are_allowed() -> None:
+    """A host with only public addresses is allowed, and so is the gateway's own at any address."""
     check_addresses("cdn.example", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"], GATEWAY)
     check_addresses("gateway.example", ["10.0.0.1", "::1"], GATEWAY)
 
 
 @given(st.ip_addresses())
 @FIXED
-def test_addresses_that_python_calls_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """Nothing that Python calls private, reserved or multicast passes, mapped into IPv6 or not."""
+def test_address_that_python_calls_private_is_rejected(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Every address that Python calls private, reserved or multicast is rejected, mapped into IPv6 or not."""
     mapped = getattr(address, "ipv4_mapped", None) or address
     if mapped.is_private or mapped.is_multicast or mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified:
         assert private_address_reason(address)
@@ -211,8 +211,8 @@ def test_addresses_that_python_calls_private(address: ipaddress.IPv4Address | ip
 @pytest.mark.fault("S-07")
 @given(st.ip_addresses(v=4))
 @FIXED
-def test_an_address_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
-    """An IPv4 address mapped into IPv6 is as private as it is."""
+def test_mapped_ipv4_address_is_as_private_as_itself(address: ipaddress.IPv4Address) -> None:
+    """An IPv4 address mapped into IPv6 is classified like the IPv4 address."""
     mapped = ipaddress.IPv6Address(f"::ffff:{address}")
     assert (private_address_reason(mapped) is None) is (private_address_reason(address) is None)
 
@@ -234,14 +234,14 @@ def test_an_address_in_ipv6_clothes(address: ipaddress.IPv4Address) -> None:
         ("https://127.0.0.1/x", LOCAL, False),
     ],
 )
-def test_where_the_key_goes(url: str, base_url: str, with_key: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """The key goes to the gateway's own scheme, host and port, and nowhere else; its own host may be private."""
+def test_key_is_sent_to_the_origin_of_the_gateway_only(url: str, base_url: str, with_key: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """The key is sent only to the gateway's own scheme, host and port; that host may be private."""
     assert check_url(url, base_url) == AllowedURL(url, with_key=with_key)
 
 
 @pytest.mark.fault("S-05")
-def test_another_private_host_beside_a_private_gateway() -> None:
-    """A gateway in a private network vouches for its own host alone."""
+def test_private_gateway_allows_no_other_private_host() -> None:
+    """A gateway in a private network makes no other private host acceptable."""
     with pytest.raises(UnsafeURLError, match="private"):
         check_url("http://127.0.0.2:8080/x", LOCAL)
     with pytest.raises(UnsafeURLError, match="private"):
@@ -250,8 +250,8 @@ def test_another_private_host_beside_a_private_gateway() -> None:
 
 @pytest.mark.fault("H-07")
 @pytest.mark.parametrize("came_from", ["https://cdn.example/a", "HTTPS://cdn.example/a", "https://gateway.example/a"])
-def test_downgrades(came_from: str) -> None:
-    """A redirect from https to http is refused, however the scheme was written."""
+def test_redirect_from_https_to_http_is_rejected(came_from: str) -> None:
+    """A redirect from https to http is rejected, in any case of letters."""
     with pytest.raises(UnsafeURLError, match=r": it is a redirect from https to http$"):
         check_url("http://cdn.example/b", GATEWAY, came_from=came_from)
 
@@ -259,12 +259,12 @@ def test_downgrades(came_from: str) -> None:
 @pytest.mark.parametrize(
     ("url", "came_from"), [("http://b.example/", "http://a.example/"), ("https://b.example/", "http://a.example/")]
 )
-def test_other_redirects(url: str, came_from: str) -> None:
-    """A redirect that stays with its scheme, or goes from http to https, is followed."""
+def test_redirect_without_downgrade_is_allowed(url: str, came_from: str) -> None:
+    """A redirect that keeps its scheme, or goes from http to https, is allowed."""
     assert check_url(url, GATEWAY, came_from=came_from).url == url
 
 
-def test_signatures_are_not_shown() -> None:
+def test_error_shows_the_url_without_its_query() -> None:
     """The error about a URL shows it without its query, in the text and in the attribute."""
     with pytest.raises(UnsafeURLError) as caught:
         check_url("https://10.0.0.1/a?sig=Canary#Canary", GATEWAY)
@@ -282,20 +282,20 @@ def test_signatures_are_not_shown() -> None:
         ("https://a.example:8443", "https://a.example", False),
     ],
 )
-def test_same_origin(one: str, other: str, same: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """Two URLs have one origin when scheme, host and port are the same, default ports included."""
+def test_origins_are_equal_with_default_ports(one: str, other: str, same: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Two URLs have the same origin if scheme, host and port are equal, default ports included."""
     assert (origin(urlsplit(one)) == origin(urlsplit(other))) is same
 
 
 @given(st.text(st.characters(), max_size=60) | st.text(max_size=30).map("https://{}".format))
 @FIXED
-def test_any_url(url: str) -> None:
-    """Any text at all is a URL that may be fetched as it is, or is refused with UnsafeURLError."""
+def test_any_text_is_allowed_unchanged_or_rejected(url: str) -> None:
+    """Any text is allowed unchanged, or rejected with UnsafeURLError."""
     with suppress(UnsafeURLError):
         assert check_url(url, GATEWAY).url == url
 
 
-def test_long_urls_are_cut() -> None:
+def test_long_url_is_truncated_in_the_error() -> None:
     """Of a URL, and of a host, no more than 200 characters are shown."""
     with pytest.raises(UnsafeURLError) as caught:
         check_url(f"ftp://cdn.example/{'x' * 500}", GATEWAY)
@@ -305,8 +305,8 @@ def test_long_urls_are_cut() -> None:
 
 
 @pytest.mark.parametrize("user", ["joe", "joe:s3cret", "joe:s3@cret"])
-def test_credentials_are_not_shown(user: str) -> None:
-    """Who may log in where, by a URL that is refused for it, is nobody's business."""
+def test_error_hides_the_credentials_of_the_url(user: str) -> None:
+    """The error for a URL with credentials does not show them."""
     with pytest.raises(UnsafeURLError) as caught:
         check_url(f"https://{user}@cdn.example/v.mp4?x=1", "https://gateway.example")
     assert caught.value.url == "https://***@cdn.example/v.mp4"

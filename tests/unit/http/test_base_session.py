@@ -1,4 +1,4 @@
-"""Redaction of the logs that other libraries write about requests of this package."""
+"""Redaction of log records that httpx and its libraries write about requests of this package."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kkiai_sdk._http.network import request_scope
 
 @pytest.mark.fault("K-05")
 @pytest.mark.parametrize("name", ["httpcore.http11", "httpcore.http2", "hpack.hpack", "hpack.table"])
-def test_loggers_of_headers_are_silent_inside_of_a_request(caplog: pytest.LogCaptureFixture, name: str) -> None:
-    """A logger of header fields is silent during a request of this package, and only then and there."""
+def test_header_loggers_are_silent_inside_a_request(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Loggers of header fields are silent during a request of this package, and only in its context."""
     caplog.set_level(logging.DEBUG)
     logger = logging.getLogger(name)
     logger.debug("before")
@@ -27,7 +27,7 @@ def test_loggers_of_headers_are_silent_inside_of_a_request(caplog: pytest.LogCap
 
 
 @pytest.mark.fault("K-05")
-def test_logger_of_httpx_shows_no_query_inside_of_a_request(caplog: pytest.LogCaptureFixture) -> None:
+def test_httpx_logger_hides_the_query_inside_a_request(caplog: pytest.LogCaptureFixture) -> None:
     """Httpx's line about a request of this package is written, its URL without the query."""
     caplog.set_level(logging.INFO)
     logger, url = logging.getLogger("httpx"), httpx.URL("https://cdn.example/v.mp4?sig=s3cret")

@@ -82,7 +82,7 @@ DROPPED = [
 ]
 
 
-@pytest.mark.fault("N-20")
+@pytest.mark.fault("N-22")
 def test_exceptions_that_httpx_can_apply_are_kept(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -92,7 +92,7 @@ def test_exceptions_that_httpx_can_apply_are_kept(
     assert caplog.records == []
 
 
-@pytest.mark.fault("N-20")
+@pytest.mark.fault("N-22")
 @pytest.mark.parametrize("entry", DROPPED)
 def test_exception_that_httpx_cannot_apply_is_dropped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, entry: str
@@ -105,7 +105,7 @@ def test_exception_that_httpx_cannot_apply_is_dropped(
     assert record.getMessage() == f"no_proxy: httpx cannot apply {entry!r}: dropped"
 
 
-@pytest.mark.fault("N-20")
+@pytest.mark.fault("N-22")
 def test_all_dropped_exceptions_are_in_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,7 +127,7 @@ def test_asterisk_excepts_all_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert urls() == {}
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
 @pytest.mark.parametrize(
     ("value", "problem"),
@@ -152,7 +152,7 @@ def test_unusable_proxy_is_refused_by_its_variable(
     assert str(caught.value) == (f"{name}{problem}" if problem.startswith(":") else f"{name} {problem}")
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_proxy_of_the_system_settings_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the operating system has proxy settings, an unusable one is not blamed on a variable."""
     monkeypatch.setattr(environment, "getproxies", lambda: {"https": "ftp://proxy.example"})
@@ -160,7 +160,7 @@ def test_proxy_of_the_system_settings_is_named_as_such(monkeypatch: pytest.Monke
         proxies_by_pattern()
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.usefixtures("_with_socksio")
 @pytest.mark.parametrize("scheme", ["socks", "socks5", "socks5h"])
 def test_socks_proxy(scheme: str) -> None:
@@ -170,7 +170,7 @@ def test_socks_proxy(scheme: str) -> None:
     assert proxy.auth == ("joe", "s3cret")
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_proxy_object_of_httpx_is_used_as_it_is() -> None:
     """A proxy of the caller may be text, a URL or a proxy of httpx, which keeps its headers."""
     proxy = httpx.Proxy("http://proxy.example", headers={"X-Team": "video"})
@@ -203,7 +203,7 @@ def test_certificate_variables_count_as_in_httpx(monkeypatch: pytest.MonkeyPatch
     assert tls_context(False, None, trust_env=True).verify_mode is ssl.CERT_NONE
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_missing_certificates_are_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A variable whose file or directory does not exist is named, and so is the path."""
@@ -221,7 +221,7 @@ def test_one_of_several_certificate_directories_is_enough(monkeypatch: pytest.Mo
     assert tls_context(True, None, trust_env=True).verify_mode is ssl.CERT_REQUIRED
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_file_without_certificates_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A file that holds no certificate is named with its variable."""
     path = tmp_path / "ca.pem"
@@ -231,7 +231,7 @@ def test_file_without_certificates_is_named(monkeypatch: pytest.MonkeyPatch, tmp
         tls_context(True, None, trust_env=True)
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -250,7 +250,7 @@ def test_missing_files_of_the_caller_are_named(arguments: tuple[Any, Any], name:
     assert str(caught.value) == f"{name} names '/nonexistent', which does not exist or cannot be read"
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 def test_unwritable_key_log_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """SSLKEYLOGFILE is named when the ssl module cannot write to its path."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "no" / "keys"))
@@ -268,7 +268,7 @@ def test_key_log_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert not tls_context(False, None, trust_env=True).keylog_filename
 
 
-@pytest.mark.fault("N-21")
+@pytest.mark.fault("N-23")
 @pytest.mark.parametrize("kind", ["default", "file", "directory"])
 def test_key_log_is_ignored_without_trust_env(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, store: Path, kind: str

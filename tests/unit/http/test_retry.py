@@ -1,4 +1,4 @@
-"""Whether and when one failed request is sent again."""
+"""Retry decisions, delays and the retry budget."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POLICY = RetryPolicy()
 PASSING = APIConnectionError("reset", transient=True)
 
 
-def verdict(
+def decision(
     error: APIError = PASSING,
     *,
     left: int = 3,
@@ -27,20 +27,20 @@ def verdict(
     policy: RetryPolicy = POLICY,
     random: float = 0.5,
 ) -> float | None:
-    """What is done about an error at START."""
+    """The retry decision about an error at START."""
     return retry_time(error, retries_left=left, retry=retry, now=START, deadline=deadline, policy=policy, random=random)
 
 
 @pytest.mark.parametrize(("retry", "delay"), [*enumerate([0.5, 1, 2, 4, 8, 8, 8]), (99, 8), (10**6, 8)])
-def test_delays(retry: int, delay: float) -> None:
+def test_delay_doubles_up_to_the_maximum(retry: int, delay: float) -> None:
     """The delay doubles from half a second and stops growing at 8 s."""
     assert backoff(retry, POLICY, 0.5) == delay
-    assert verdict(retry=retry, left=1) == START + delay
+    assert decision(retry=retry, left=1) == START + delay
 
 
 @pytest.mark.parametrize(("random", "delay"), [(0.0, 1.5), (0.5, 2.0), (1.0, 2.5)])
-def test_jitter(random: float, delay: float) -> None:
-    """Chance moves a delay by a quarter either way."""
+def test_jitter_changes_the_delay_by_a_quarter(random: float, delay: float) -> None:
+    """The jitter changes a delay by up to a quarter in both directions."""
     assert backoff(2, POLICY, random) == delay
 
 
@@ -50,7 +50,7 @@ def test_jitter(random: float, delay: float) -> None:
     st.builds(RetryPolicy, initial_delay=st.floats(0, 3600), max_delay=st.floats(0, 3600), jitter=st.floats(0, 1)),
 )
 @FIXED
-def test_delays_stay_within_their_bounds(retry: int, random: float, policy: RetryPolicy) -> None:
+def test_any_delay_is_within_its_bounds(retry: int, random: float, policy: RetryPolicy) -> None:
     """No delay is negative, infinite, or above the cap by more than the jitter."""
     delay = backoff(retry, policy, random)
     assert 0 <= delay <= policy.max_delay * (1 + policy.jitter)
@@ -62,15 +62,15 @@ STAYS = [300, 304, 400, 401, 402, 403, 404, 410, 422, 499, 501, 505, 600, 999]
 
 
 @pytest.mark.parametrize(("status", "again"), [(s, True) for s in PASSES] + [(s, False) for s in STAYS])
-def test_statuses(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """Overload, conflicts and server trouble are tried again; a refusal never is."""
-    assert (verdict(refused(status)) is not None) == again
+def test_status_decides_whether_to_retry(status: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """Overload, conflicts and server errors are retried; other refusals never are."""
+    assert (decision(refused(status)) is not None) == again
 
 
 @pytest.mark.parametrize(("body", "again"), [(b"", True), (b"cow", True), (b"[]", True), (b"<html>", False)])
-def test_broken_answers(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+def test_broken_body_is_retried_but_a_page_is_not(body: bytes, again: bool) -> None:  # noqa: FBT001 (a column of the table)
     """A success status with a broken body is tried again; a web page is not."""
-    assert (verdict(refused(200, body)) is not None) == again
+    assert (decision(refused(200, body)) is not None) == again
 
 
 @pytest.mark.parametrize(
@@ -89,40 +89,40 @@ def test_broken_answers(body: bytes, again: bool) -> None:  # noqa: FBT001 (a co
     ],
     ids=str,
 )
-def test_errors(error: APIError, expected: float | None) -> None:
-    """A passing error is tried again, at the server's wish if that is later; one that asks for too long is raised."""
-    assert verdict(error) == expected
+def test_transient_error_is_retried_at_backoff_or_retry_after(error: APIError, expected: float | None) -> None:
+    """A transient error is retried after the backoff, or later if Retry-After says so; too long a pause gives up."""
+    assert decision(error) == expected
 
 
 @pytest.mark.parametrize(("left", "again"), [(0, False), (-1, False), (1, True)])
-def test_retries_left(left: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+def test_no_retries_left_gives_up(left: int, again: bool) -> None:  # noqa: FBT001 (a column of the table)
     """There is no retry when none is left."""
-    assert (verdict(left=left) is not None) == again
+    assert (decision(left=left) is not None) == again
 
 
 @pytest.mark.parametrize(("after", "again"), [(0.0, False), (0.5, False), (0.51, True), (-5.0, False)])
-def test_deadlines(after: float, again: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """A retry that would not start before the deadline is not waited for."""
-    assert (verdict(deadline=START + after) is not None) == again
+def test_retry_after_the_deadline_gives_up(after: float, again: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """A retry that would start after the deadline is given up at once."""
+    assert (decision(deadline=START + after) is not None) == again
 
 
 @pytest.mark.fault("R-16")
-def test_a_pause_is_never_shortened() -> None:
+def test_retry_after_beyond_the_deadline_gives_up() -> None:
     """A Retry-After that does not fit before the deadline ends the request at once."""
     slow = RateLimitError("slow", status_code=429, transient=True, retry_after=20.0)
-    assert verdict(slow, deadline=START + 20.0) is None
-    assert verdict(slow, deadline=START + 20.5) == START + 20.0
-    assert verdict(slow, policy=RetryPolicy(max_retry_after=19.9)) is None
+    assert decision(slow, deadline=START + 20.0) is None
+    assert decision(slow, deadline=START + 20.5) == START + 20.0
+    assert decision(slow, policy=RetryPolicy(max_retry_after=19.9)) is None
 
 
-def test_no_delay_at_all() -> None:
+def test_policy_without_delay_retries_at_once() -> None:
     """A policy without delays tries again at once."""
-    assert verdict(policy=RetryPolicy(initial_delay=0)) == START
+    assert decision(policy=RetryPolicy(initial_delay=0)) == START
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(0, 8))
 @FIXED
-def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> None:
+def test_budget_stays_between_zero_and_capacity(steps: list[bool], capacity: int) -> None:
     """However retries and successes alternate, the budget is never under 0 or over its capacity."""
     budget = RetryBudget(capacity)
     expected = capacity
@@ -137,8 +137,8 @@ def test_the_budget_stays_within_its_range(steps: list[bool], capacity: int) -> 
 
 
 @pytest.mark.fault("T-11")
-def test_threads_that_take_the_last_retry() -> None:
-    """Of two threads that want the last retry one gets it, wherever the one is when the other has its turn."""
+def test_last_retry_goes_to_one_of_two_threads() -> None:
+    """Of two threads that spend the last retry one gets it, at every interleaving."""
     for during in steps(RetryBudget.spend):
         budget, taken = RetryBudget(1), list[bool]()
         taken.append(during(budget.spend, partial(_take, budget, taken)))
@@ -151,8 +151,8 @@ def _take(budget: RetryBudget, taken: list[bool]) -> None:
 
 @pytest.mark.fault("T-11")
 @pytest.mark.parametrize("capacity", [1, 2, 3])
-def test_threads_that_give_back(capacity: int) -> None:
-    """What two threads give back at once is all there, up to the capacity."""
+def test_refunds_of_two_threads_are_all_counted(capacity: int) -> None:
+    """Refunds of two threads at the same time are all counted, up to the capacity."""
     for during in steps(RetryBudget.refund):
         budget, given = RetryBudget(capacity), [None]
         while budget.spend():
@@ -167,7 +167,7 @@ def _give(budget: RetryBudget, given: list[None]) -> None:
 
 
 @pytest.mark.fault("T-11")
-def test_an_outage_is_not_multiplied() -> None:
+def test_outage_spends_no_more_retries_than_the_capacity() -> None:
     """Of a thousand failures as many are repeated as the capacity says."""
     budget = RetryBudget(POLICY.budget)
     assert sum(budget.spend() for _ in range(1000)) == 100

@@ -1,4 +1,4 @@
-"""What a wait must do next, worked out the slow way: every task is looked at in each step, and no queue is kept."""
+"""Reference model of waits: simple and slow, with all tasks compared in each step and no queues."""
 
 from __future__ import annotations
 
@@ -25,22 +25,21 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._effects import QueryOutcome
 
-#: What a flow does: ("ask", id, seconds), ("sleep", until), ("gather", until), ("news", snapshot), ("end", id, how), or
-#: ("over",).
-Deed: TypeAlias = tuple[Any, ...]
-#: Seconds that the client gives each request, and how often it retries one.
+#: ("ask", id, seconds), ("sleep", until), ("gather", until), ("news", snapshot), ("end", id, reason), or ("over",).
+Action: TypeAlias = tuple[Any, ...]
+#: Timeout of each request in seconds, and number of retries of one.
 CALL_TIMEOUT, CALL_RETRIES = 30.0, 1
 
 
-def chances() -> Callable[[], float]:
-    """The same random numbers for the model and for each flow."""
+def random_source() -> Callable[[], float]:
+    """Return a source of the same random numbers for the model and for each flow."""
     dice = Random(7)
     return lambda: dice.choice([0.0, 0.5, 1.0])
 
 
 @frozen
 class Setting:
-    """One wait; with ``room`` 0 it is one task that is waited for alone, by itself and not in a fleet."""
+    """Options of a wait; with ``room`` 0 it is a wait for one task, without a scheduler."""
 
     ids: tuple[str, ...]
     policy: PollPolicy
@@ -51,7 +50,7 @@ class Setting:
 
 @define(eq=False)
 class Task:
-    """What has been seen of a task. The one without an id stands for the question whether there are more ids."""
+    """State of a task. The one without an id stands for the admission of further ids."""
 
     id: str | None
     due: float = START
@@ -61,42 +60,42 @@ class Task:
 
 
 @define
-class Manners:
-    """When a gateway that has refused may be asked again."""
+class RateModel:
+    """Model of the request rate after rate limit errors."""
 
     least_rest: float
-    #: Until when each refusal asked to be left alone, and until when each made us rest.
+    #: Ends of the pauses that each refusal requested, and of the backoffs that each caused.
     closed: list[float] = field(factory=lambda: [START])
     rests: list[float] = field(factory=lambda: [START])
-    #: Refusals since anything went well, and the time of the last that told something new.
+    #: Refusals since the last success, and the time of the last one that counted.
     in_row: int = 0
     noticed_at: float = -math.inf
-    #: A pace at a time, and by how much it grows per second.
+    #: A rate, the time at which it applied, and its growth per second.
     pace: tuple[float, float, float] = (math.inf, START, 0.0)
     next: float = START - BURST_SECONDS
     counted: tuple[float, int, int] = (START, 0, 0)
 
     def next_time(self, deadline: float) -> float:
-        """When the next request may go out."""
+        """The time of the next request."""
         return max(self.next, min(max(self.rests), deadline), *self.closed)
 
     def per_second(self, now: float) -> float:
-        """The pace at a time."""
+        """The rate at a time, in requests per second."""
         pace, since, growth = self.pace
         return pace + growth * (now - since)
 
     def sent(self, now: float) -> None:
-        """A request goes out."""
+        """Record a sent request."""
         self.next = max(self.next, now - BURST_SECONDS) + 1 / self.per_second(now)
 
     def on_success(self, now: float) -> None:
-        """A request was answered."""
+        """Record a success."""
         since, count, before = self.counted
         self.counted = (since, count + 1, before) if now - since < 1 else (now, 1, count)
         self.in_row = 0
 
     def refused(self, now: float, sent: float, pause: float) -> None:
-        """A request was refused."""
+        """Record a refusal."""
         self.closed.append(now + pause)
         if sent < self.noticed_at:
             return
@@ -110,62 +109,64 @@ class Manners:
 
 
 class Model:
-    """A wait, or a few at once."""
+    """A wait for one task, or for a few."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.policy, self.is_alone = setting, setting.policy, not setting.room
         self.deadline, self.retries_left = START + setting.timeout, setting.retries
         self.closes = self.deadline + FINAL_POLL_TIMEOUT
-        self.manners, self.chance = Manners(self.policy.min_interval), chances()
-        #: In the order in which they came; the question for more ids comes last, and only where there can be more.
+        self.rate, self.chance = RateModel(self.policy.min_interval), random_source()
+        #: In order of admission; the admission of further ids comes last, and only with a scheduler.
         self.waiting = [Task(task_id) for task_id in (*setting.ids, *([] if self.is_alone else [None]))]
-        #: Each task that is being asked about, since when, and for how many seconds.
+        #: Tasks in flight, with the time and the timeout of the poll.
         self.in_flight: dict[str, tuple[Task, float, float]] = {}
         self.ended: list[str] = []
-        #: When something was asked again although no retry was left.
+        #: Times of polls after an error that the retry budget did not cover.
         self.probes: list[float] = []
         self.stepped = START
-        #: Whether the program slept through the deadline, and whom it had asked before.
-        self.overslept = False
+        #: Whether the program was suspended past the deadline, and the tasks polled before that.
+        self.was_suspended = False
         self.known: set[str] = set()
 
-    def goes_on(self, now: float) -> Iterator[Deed]:
-        """What is done at this time, up to what takes time."""
-        # The program slept through the deadline and beyond: the time of the last looks begins now, and those who have
-        # not been asked before come last.
+    def actions(self, now: float) -> Iterator[Action]:
+        """Yield the actions at this time, up to the first that takes time."""
+        # The program was suspended past the deadline: the final window begins now, and tasks that were not polled
+        # before come last.
         if self.stepped < self.deadline and now > self.deadline + MIN_POLL_TIMEOUT:
-            self.overslept, self.closes = True, now + FINAL_POLL_TIMEOUT
+            self.was_suspended, self.closes = True, now + FINAL_POLL_TIMEOUT
             for task in self.waiting:
                 task.due = task.due if task.id in self.known or self.is_alone else now
         self.stepped = now
         while True:
-            deed = self._alone(now) if self.is_alone else self._together(now)
-            yield from [deed] if deed else []
-            if deed and (deed[0] in {"sleep", "gather", "over"} or (self.is_alone and deed[0] == "ask")):
+            action = self._next_of_one(now) if self.is_alone else self._next_of_many(now)
+            yield from [action] if action else []
+            if action and (action[0] in {"sleep", "gather", "over"} or (self.is_alone and action[0] == "ask")):
                 return
 
-    def _alone(self, now: float) -> Deed:
+    def _next_of_one(self, now: float) -> Action:
         if not self.waiting:
             return ("over",)
         if now < self.waiting[0].due:
             return ("sleep", self.waiting[0].due)
-        return self._ask(self.waiting[0], now, self._look(now, FINAL_POLL_TIMEOUT))
+        return self._ask(self.waiting[0], now, self._timeout(now, FINAL_POLL_TIMEOUT))
 
-    def _together(self, now: float) -> Deed | None:
+    def _next_of_many(self, now: float) -> Action | None:
         if not self.waiting:
             return ("gather", math.inf) if self.in_flight else ("over",)
-        if len(self.in_flight) >= (1 if self.manners.in_row else self.setting.room):
+        if len(self.in_flight) >= (1 if self.rate.in_row else self.setting.room):
             return ("gather", math.inf)
-        task = min(self.waiting, key=lambda each: (self._turn(each), each.failures > 0, each.due))
-        at = max(self._turn(task), self.manners.next_time(self.deadline))
-        is_too_late = max(self.manners.closed) > self.deadline or at > self._last_poll_time()
-        hopes = self.overslept and self.in_flight and max(at, now) > self._last_poll_time()
-        if hopes or (now < at and not is_too_late):
-            return ("gather" if self.in_flight else "sleep", math.inf if hopes else at)
+        task = min(self.waiting, key=lambda each: (self._poll_time(each), each.failures > 0, each.due))
+        at = max(self._poll_time(task), self.rate.next_time(self.deadline))
+        is_too_late = max(self.rate.closed) > self.deadline or at > self._last_poll_time()
+        may_extend = self.was_suspended and self.in_flight and max(at, now) > self._last_poll_time()
+        if may_extend or (now < at and not is_too_late):
+            return ("gather" if self.in_flight else "sleep", math.inf if may_extend else at)
         if task.id is None:
             self.waiting.remove(task)
             return None
-        seconds = 0.0 if is_too_late else self._look(now, self.closes - now if now <= self._last_poll_time() else 0.0)
+        seconds = (
+            0.0 if is_too_late else self._timeout(now, self.closes - now if now <= self._last_poll_time() else 0.0)
+        )
         if not seconds:
             self.waiting.remove(task)
             return self._end(task, End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT)
@@ -173,11 +174,11 @@ class Model:
             self.probes.append(now)
         elif task.failures:
             self.retries_left -= 1
-        self.manners.sent(now)
+        self.rate.sent(now)
         return self._ask(task, now, seconds)
 
-    def _turn(self, task: Task) -> float:
-        """When a task may be asked: when it is due, or when the next retry that is not paid for may go out."""
+    def _poll_time(self, task: Task) -> float:
+        """When a task may be polled: when it is due, or at the next retry that the budget does not cover."""
         if task.failures and not self.retries_left and self.probes:
             return max(task.due, self.probes[-1] + self.policy.min_interval)
         return task.due
@@ -185,34 +186,34 @@ class Model:
     def _last_poll_time(self) -> float:
         return self.closes - MIN_POLL_TIMEOUT if self.setting.timeout else math.inf
 
-    def _look(self, now: float, last: float) -> float:
-        """Seconds that a look may take, if ``last`` is what is left after the deadline."""
+    def _timeout(self, now: float, last: float) -> float:
+        """Timeout of a poll, if ``last`` is the time left after the deadline."""
         if not self.setting.timeout:
             return math.inf
         return max(self.deadline - now, MIN_POLL_TIMEOUT) if now < self.deadline else last
 
-    def _ask(self, task: Task, now: float, seconds: float) -> Deed:
+    def _ask(self, task: Task, now: float, seconds: float) -> Action:
         assert task.id is not None
         self.waiting.remove(task)
-        if not self.overslept:
+        if not self.was_suspended:
             self.known.add(task.id)
         self.in_flight[task.id] = task, now, min(seconds, CALL_TIMEOUT)
         return ("ask", task.id, min(seconds, CALL_TIMEOUT))
 
-    def _end(self, task: Task, how: End) -> Deed:
+    def _end(self, task: Task, reason: End) -> Action:
         assert task.id is not None
         self.ended.append(task.id)
-        return ("end", task.id, how)
+        return ("end", task.id, reason)
 
-    def settle(self, task_id: str, outcome: QueryOutcome, now: float) -> list[Deed]:
-        """Take in an outcome; returns what is told at once."""
+    def settle(self, task_id: str, outcome: QueryOutcome, now: float) -> list[Action]:
+        """Process an outcome; return the actions that follow at once."""
         task, sent, _ = self.in_flight.pop(task_id)
         elapsed = now - START
         gap = min(self.policy.min_interval + self.policy.growth * elapsed, self.policy.max_interval)
         gap *= 1 - self.policy.jitter * self.chance()
-        told: list[Deed] = []
+        told: list[Action] = []
         if isinstance(outcome, QueryResult):
-            if self.overslept and task_id in self.known:
+            if self.was_suspended and task_id in self.known:
                 self.closes = now + FINAL_POLL_TIMEOUT
             if self.is_alone and task.snapshot != outcome.task:
                 told.append(("news", outcome.task))
@@ -228,7 +229,7 @@ class Model:
 
     def _replied(self, task: Task, reply: QueryResult, now: float, gap: float) -> End | None:
         self.retries_left = min(self.retries_left + 1, self.setting.retries)
-        self.manners.on_success(now)
+        self.rate.on_success(now)
         task.failures, task.snapshot = 0, reply.task
         if reply.task.is_failed or reply.task.video_url:
             return End.DONE
@@ -248,9 +249,9 @@ class Model:
         task.failures += not is_not_yet
         task.due = now + max(gap, pause)
         if isinstance(error, RateLimitError) or (error.transient and pause):
-            self.manners.refused(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
+            self.rate.refused(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
         elif not error.transient:
-            self.manners.on_success(now)
+            self.rate.on_success(now)
         most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
         if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_RETRY_AFTER:
             return End.BROKEN

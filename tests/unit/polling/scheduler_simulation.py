@@ -1,4 +1,4 @@
-"""Fleets of waiting tasks, played on a virtual clock."""
+"""Simulation of the scheduler on a virtual clock."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Asked:
-    """One poll of one task, when it was due, and the earliest due time among the tasks that waited as well."""
+class SentPoll:
+    """One poll: its task, time, timeout and due time, and the earliest due time of the other waiting tasks."""
 
     task_id: str
     time: float
@@ -34,41 +34,41 @@ class Asked:
 
 
 @define
-class Play:
-    """A fleet and the virtual world around it: what it asked, how it slept, and how each task ended."""
+class SchedulerRun:
+    """A simulated run of a scheduler, with its polls, its sleeps and the final states of its tasks."""
 
     fleet: Scheduler
     task_ids: Sequence[str]
     policy: PollPolicy
     budget: RetryBudget
     deadline: float
-    #: What the next poll of a task brings; takes the id and how many polls there were before.
+    #: Returns the outcome of the next poll of a task, from the id and the number of earlier polls.
     script: Callable[[str, int], Event]
     due: dict[str, float]
-    #: The ids that have not been taken in.
+    #: The ids that have not been admitted.
     ids: Iterator[str]
     now: float = START
-    asked: list[Asked] = field(factory=list)
+    asked: list[SentPoll] = field(factory=list)
     slept: list[tuple[float, float]] = field(factory=list)
     ends: list[PollState] = field(factory=list)
     counts: dict[str, int] = field(factory=dict)
     paused_until: float = START
-    #: When a sleep until then is over: on time, unless the machine sleeps as well.
+    #: Returns the end of a sleep until a time: that time, or later if the machine is suspended.
     wakes: Callable[[float], float] = lambda until: until
     _answers: list[tuple[float, int, str, Event]] = field(factory=list)
 
     @property
     def in_flight(self) -> set[str]:
-        """The tasks that are being asked about."""
+        """The tasks with a poll in flight."""
         return {task_id for _, _, task_id, _ in self._answers}
 
-    def run(self) -> Play:
-        """Play to the end."""
+    def run(self) -> SchedulerRun:
+        """SchedulerRun to the end."""
         while not isinstance(step := self.fleet.step(self.now), AllDone):
             if isinstance(step, PollTask):
                 self._ask(step)
             elif isinstance(step, AdmitTask):
-                self._take_in()
+                self._admit()
             elif isinstance(step, TaskExpired):
                 del self.due[step.state.task_id]
                 self.ends.append(step.state)
@@ -81,7 +81,7 @@ class Play:
                 self._advance(step.until)
         return self
 
-    def _take_in(self) -> None:
+    def _admit(self) -> None:
         task_id = next(self.ids, None)
         if task_id is None:
             self.fleet.close_admission()
@@ -102,7 +102,7 @@ class Play:
         earliest = min(self.due.values(), default=math.inf) if len(self.due) < 100 else math.inf
         heapq.heappush(self._answers, (self.now + event.latency, len(self.asked), step.task_id, event))
         self.asked.append(
-            Asked(step.task_id, self.now, step.timeout, due, earliest, len(self._answers), self.paused_until)
+            SentPoll(step.task_id, self.now, step.timeout, due, earliest, len(self._answers), self.paused_until)
         )
 
     def _answer(self) -> None:
@@ -111,7 +111,7 @@ class Play:
         if isinstance(event.outcome, APIError):
             history = self.fleet.failed(task_id, event.outcome, self.now, event.random)
         else:
-            # As the client does for every good answer.
+            # As the client does for every success.
             self.budget.refund()
             history = self.fleet.answered(task_id, event.outcome, self.now, event.random, retry_after=event.retry_after)
         if isinstance(event.outcome, RateLimitError):
@@ -123,7 +123,7 @@ class Play:
             self.due[task_id] = history.due
 
 
-def sail(
+def simulate(
     task_ids: Sequence[str],
     script: Callable[[str, int], Event],
     policy: PollPolicy | None = None,
@@ -134,13 +134,13 @@ def sail(
     max_waiting: int = 10_000,
     retries: int = RetryPolicy().budget,
     tries: int = 1,
-    started: Callable[[Play], object] = lambda _: None,
-) -> Play:
-    """Play a fleet to its end."""
+    started: Callable[[SchedulerRun], object] = lambda _: None,
+) -> SchedulerRun:
+    """Simulate a scheduler until all tasks have ended."""
     policy, budget = policy or PollPolicy(), RetryBudget(retries)
     limits = SchedulerLimits(max_concurrency, per_second, max_waiting)
     fleet = Scheduler(limits, policy, budget, now=START, timeout=timeout, tries=tries)
     due = dict.fromkeys(task_ids, START)
-    play = Play(fleet, task_ids, policy, budget, START + timeout, script, due, iter(task_ids))
+    play = SchedulerRun(fleet, task_ids, policy, budget, START + timeout, script, due, iter(task_ids))
     started(play)
     return play.run()

@@ -1,7 +1,7 @@
-"""A wait as a state machine: at each step it does what the model says, whatever the gateway says and whenever.
+"""Stateful test: the flows of waits perform the effects that a reference model predicts.
 
-The machine performs the effects of the real flows one by one and compares each with the model's, times included. At its
-end the same script is played to both drivers, and both must perform the same effects at the same times.
+The machine performs the effects of the real flows one by one and compares each with the model, times included. At the
+end the same script is replayed with both drivers, and both must perform the same effects at the same times.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from kkiai_sdk._polling.flows import WaitOptions, poll_to_end, wait_many_flow
 from kkiai_sdk._polling.poll_state import End
 from kkiai_sdk._polling.scheduler import SchedulerLimits
 from tests.support.effort import examples
-from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, chances
+from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, random_source
 from tests.unit.polling.wait_simulation import (
     DONE,
     FAILED,
@@ -55,7 +55,7 @@ from tests.unit.polling.wait_simulation import (
     RUNNING,
     UNKNOWN,
     busy,
-    slow_down,
+    rate_limited,
 )
 from tests.unit.support import FIXED, MUTATING, START
 
@@ -63,9 +63,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kkiai_sdk._effects import Effect, Flow, QueryOutcome
-    from tests.unit.polling.reference_model import Deed
+    from tests.unit.polling.reference_model import Action
 
-#: What a wait goes on after, more often than what ends it: scripts that end at once teach little.
+#: Outcomes that continue a wait are drawn more often than those that end it, so that scripts get long.
 LIVELY: list[QueryOutcome] = [
     QueryResult(PENDING),
     QueryResult(RUNNING),
@@ -80,12 +80,20 @@ OUTCOMES: list[QueryOutcome] = [
     QueryResult(RUNNING, 999.0),
     FATAL,
 ]
-OUTCOMES += [slow_down(0.0), slow_down(59.0), slow_down(61.0), busy(0.0), busy(59.0), busy(3599.0), busy(99999999.0)]
+OUTCOMES += [
+    rate_limited(0.0),
+    rate_limited(59.0),
+    rate_limited(61.0),
+    busy(0.0),
+    busy(59.0),
+    busy(3599.0),
+    busy(99999999.0),
+]
 TIMEOUTS = [0.0, 5.0, 5.0, 8.0, 20.0, 20.0, 60.0, 60.0, 1800.0, 1800.0, 1800.0, math.inf, math.inf]
 
 
-def setting(dice: Random) -> Setting:
-    """Some wait."""
+def random_setting(dice: Random) -> Setting:
+    """Return random options of a wait."""
     policy = PollPolicy(
         min_interval=dice.choice([0.5, 3.0, 3.0]),
         growth=dice.choice([0.0, 0.0, 0.02, 0.5]),
@@ -107,8 +115,8 @@ ENDS: dict[type, End] = {
 }
 
 
-def deed(effect: Effect) -> Deed:
-    """An effect in the words of the model."""
+def action(effect: Effect) -> Action:
+    """The action of the model that corresponds to an effect."""
     if isinstance(effect, StartQuery):
         effect = effect.query
     if isinstance(effect, QueryTask):
@@ -121,16 +129,16 @@ def deed(effect: Effect) -> Deed:
     return ("news", effect.value)
 
 
-class Over(BaseException):
-    """The script is over: what a cancellation looks like to a driver."""
+class ScriptEnded(BaseException):
+    """End of the script; has the effect of a cancellation on a driver."""
 
 
 class World:
-    """A clock, chance from a seed, a budget, and one flow made of them."""
+    """A clock, a seeded random source, a retry budget, and a flow that uses them."""
 
     def __init__(self, setting: Setting) -> None:
         self.now, self.budget = START, RetryBudget(setting.retries)
-        runtime = Clock(monotonic=lambda: self.now, random=chances())
+        runtime = Clock(monotonic=lambda: self.now, random=random_source())
         terms = WaitOptions(
             setting.timeout, setting.policy, RequestOptions(CALL_TIMEOUT, CALL_RETRIES), runtime, self.budget
         )
@@ -141,8 +149,8 @@ class World:
             else poll_to_end(setting.ids[0], terms, every_poll=False)
         )
 
-    def come(self, now: float, outcomes: Iterable[QueryOutcome]) -> None:
-        """Let it be then, with these outcomes."""
+    def advance_to(self, now: float, outcomes: Iterable[QueryOutcome]) -> None:
+        """Set the clock, and process the outcomes as the client does."""
         self.now = now
         for outcome in outcomes:
             if isinstance(outcome, QueryResult):
@@ -152,26 +160,26 @@ class World:
 class Waiting(RuleBasedStateMachine):
     """One wait, or a few at once."""
 
-    # Evenly from a seed: what Hypothesis would choose itself resembles what it chose before, and leaves much untried.
+    # Uniformly from a seed: examples chosen by Hypothesis resemble earlier ones and cover less.
     @initialize(seed=st.integers(0, 2**64 - 1))
     def begin(self, seed: int) -> None:
         """Start."""
         self.dice = Random(seed)
-        self.setting = setting(self.dice)
+        self.setting = random_setting(self.dice)
         self.world, self.model = World(self.setting), Model(self.setting)
         self.script: list[tuple[float, Any]] = []
         self.trace: list[tuple[float, Effect]] = []
         self.pending: Effect | None = None
-        self.go_on(None, [])
+        self.resume(None, [])
 
-    def go_on(self, outcome: object, told: Iterable[Deed]) -> None:
-        """Hand the outcome to the flow, perform what takes no time, and hold each deed against the model's."""
-        expected = chain(told, self.model.goes_on(self.world.now))
+    def resume(self, outcome: object, told: Iterable[Action]) -> None:
+        """Send the outcome to the flow, perform effects that take no time, and compare each with the model."""
+        expected = chain(told, self.model.actions(self.world.now))
         try:
             effect = self.world.flow.throw(outcome) if isinstance(outcome, APIError) else self.world.flow.send(outcome)
             while True:
                 self.trace.append((self.world.now, effect))
-                assert deed(effect) == next(expected, None)
+                assert action(effect) == next(expected, None)
                 if not isinstance(effect, StartQuery | Emit):
                     break
                 self.script.append((self.world.now, None))
@@ -185,23 +193,23 @@ class Waiting(RuleBasedStateMachine):
         assert next(expected, None) is None, "more should have been done"
 
     def deliver(self, outcomes: list[QueryOutcome], latency: float) -> None:
-        """The answers to the questions that were asked first arrive."""
+        """Deliver outcomes of the oldest queries in flight."""
         assert self.pending is not None
         until = self.pending.until if isinstance(self.pending, CollectResults) else math.inf
         arrived = list(zip(list(self.model.in_flight), outcomes, strict=False))
         # No request outlives its timeout.
         given_up_at = min(asked + seconds for _, asked, seconds in self.model.in_flight.values())
         now = min(self.world.now + latency, until, max(given_up_at, self.world.now))
-        self.world.come(now, [outcome for _, outcome in arrived])
+        self.world.advance_to(now, [outcome for _, outcome in arrived])
         told = [each for task_id, outcome in arrived for each in self.model.settle(task_id, outcome, now)]
         result: Any = arrived if self.setting.room else arrived[0][1]
         self.script.append((now, result))
-        self.go_on(result, told)
+        self.resume(result, told)
 
-    # One rule for everything: of several, Hypothesis leaves out some in each run, and a wait without a clock is stuck.
+    # One rule only: of several Hypothesis disables some in each run, and without the clock a wait makes no progress.
     @rule()
     def step(self) -> None:
-        """The gateway answers, or time passes; now and then the caller loses patience, and no more is asked."""
+        """Deliver outcomes or advance the clock; rarely, cancel the wait."""
         choose = self.dice.choice
         if self.pending is None or self.dice.random() < 0.01:
             self.world.flow.close()
@@ -216,30 +224,30 @@ class Waiting(RuleBasedStateMachine):
             self.deliver(self.dice.choices(OUTCOMES, k=choose([1, 2, 3])), choose([0.0, 0.125, 0.125, 1.0, 4.5, 29.0]))
 
     def advance(self, now: float) -> None:
-        """Time passes; the program wakes on time, or late."""
+        """Advance the clock to the wake-up time or beyond."""
         result: Any = [] if isinstance(self.pending, CollectResults) else None
-        self.world.come(now, [])
+        self.world.advance_to(now, [])
         self.script.append((now, result))
-        self.go_on(result, [])
+        self.resume(result, [])
 
     @invariant()
-    def time_moves(self) -> None:
-        """Every sleep moves the clock."""
+    def every_sleep_advances_the_clock(self) -> None:
+        """Every sleep ends later than now."""
         if isinstance(self.pending, Sleep | CollectResults):
             assert self.pending.until > self.world.now
 
     def teardown(self) -> None:
-        """The same script, played to both drivers, is performed effect by effect at the same times."""
+        """Both drivers perform the same effects of the same script at the same times."""
         if not hasattr(self, "script"):
             return
         told = [effect.value for _, effect in self.trace if isinstance(effect, Emit)]
         performed = [each for each in self.trace if not isinstance(each[1], Emit)]
-        for play in (self.play_sync, self.play_async):
+        for play in (self.replay_sync, self.replay_async):
             trace, values = play()
             assert (trace, [repr(each) for each in values]) == (performed, [repr(each) for each in told]), play
 
-    def player(self) -> tuple[World, list[tuple[float, Effect]], Any]:
-        """A new world, and a function that performs effects as the script says."""
+    def replay(self) -> tuple[World, list[tuple[float, Effect]], Any]:
+        """Return a new world, its trace, and a function that performs effects from the script."""
         world = World(self.setting)
         trace: list[tuple[float, Effect]] = []
         emits = [isinstance(effect, Emit) for _, effect in self.trace]
@@ -250,27 +258,27 @@ class Waiting(RuleBasedStateMachine):
             trace.append((world.now, effect))
             entry = next(script, None)
             if entry is None:
-                raise Over
+                raise ScriptEnded
             now, result = entry
             pairs = result if isinstance(result, list) else [("", result)]
-            world.come(now, [outcome for _, outcome in pairs])
+            world.advance_to(now, [outcome for _, outcome in pairs])
             if isinstance(result, APIError):
                 raise result
             return result
 
         return world, trace, perform
 
-    def play_sync(self) -> tuple[list[tuple[float, Effect]], list[Any]]:
-        """Play to the synchronous driver."""
-        world, trace, perform = self.player()
+    def replay_sync(self) -> tuple[list[tuple[float, Effect]], list[Any]]:
+        """Replay the script with the synchronous driver."""
+        world, trace, perform = self.replay()
         values: list[Any] = []
-        with suppress(Over):
+        with suppress(ScriptEnded):
             values.extend(iterate(world.flow, perform))
         return trace, values
 
-    def play_async(self) -> tuple[list[tuple[float, Effect]], list[Any]]:
-        """Play to the asynchronous driver."""
-        world, trace, perform = self.player()
+    def replay_async(self) -> tuple[list[tuple[float, Effect]], list[Any]]:
+        """Replay the script with the asynchronous driver."""
+        world, trace, perform = self.replay()
         values: list[Any] = []
 
         async def awaited(effect: Effect) -> Any:
@@ -280,7 +288,7 @@ class Waiting(RuleBasedStateMachine):
             async for value in iterate_async(world.flow, awaited):
                 values.append(value)  # noqa: PERF401 (what came before an exception counts)
 
-        with suppress(Over):
+        with suppress(ScriptEnded):
             asyncio.run(main())
         return trace, values
 
@@ -290,6 +298,6 @@ SETTINGS = settings(FIXED, max_examples=25 if MUTATING else examples(300), state
 
 @pytest.mark.hypothesis
 @pytest.mark.fault("T-04", "T-05", "T-13", "R-16")
-def test_waiting() -> None:
-    """Deadlines, gaps, pauses, ends and the budget of retries are the model's to the last digit, for both drivers."""
+def test_wait_flows_perform_the_effects_of_the_model() -> None:
+    """Deadlines, gaps, pauses, ends and retry budget equal those of the model exactly, with both drivers."""
     run_state_machine_as_test(Waiting, settings=SETTINGS)

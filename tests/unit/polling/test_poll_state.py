@@ -1,4 +1,4 @@
-"""One waiting task, step by step: when it is asked again, and when and how the wait ends."""
+"""The state of one wait: time of the next poll, and the conditions under which the wait ends."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from tests.unit.polling.wait_simulation import (
     QueryOutcome,
     apply,
     busy,
-    play,
-    slow_down,
+    rate_limited,
+    simulate,
 )
 from tests.unit.support import ASKED, START
 
@@ -46,18 +46,24 @@ POLICY = PollPolicy()
 
 
 def waiting(*, timeout: float = 1800.0, **changes: Any) -> PollState:
-    """A wait that began at START, changed a little."""
+    """The state of a wait that began at START, with changes."""
     return evolve(begin(ASKED, START, timeout), **changes)
 
 
-def test_the_first_poll_is_made_at_once() -> None:
+def test_new_wait_has_its_id_start_and_deadline() -> None:
+    """A new wait has the id, the start, the deadline, and a first poll that is due now."""
+    state = begin("grok:1", START, 60.0)
+    assert (state.task_id, state.started, state.deadline, state.due) == ("grok:1", START, START + 60.0, START)
+
+
+def test_first_poll_is_made_at_once() -> None:
     """A wait begins with a poll, without a sleep."""
     assert decide(waiting(), START) == Poll(1800.0)
 
 
-def test_a_finished_task_takes_one_poll() -> None:
+def test_finished_task_takes_one_poll() -> None:
     """A task that has ended already costs one poll and no sleep."""
-    trace = play([Event(DONE)], POLICY, 1800.0)
+    trace = simulate([Event(DONE)], POLICY, 1800.0)
     assert (len(trace.polls), trace.sleeps, trace.history.end, trace.history.task) == (1, (), End.DONE, DONE)
 
 
@@ -65,8 +71,8 @@ def test_a_finished_task_takes_one_poll() -> None:
     ("elapsed", "random", "gap"),
     [(0, 0.0, 3.0), (0, 1.0, 2.7), (100, 0.0, 5.0), (100, 0.5, 4.75), (600, 0.0, 15.0), (6000, 0.0, 15.0)],
 )
-def test_gaps_after_an_answer(elapsed: float, random: float, gap: float) -> None:
-    """After an answer the next poll comes after the policy's gap, shortened by the jitter."""
+def test_gap_after_an_answer_is_the_policy_gap_less_jitter(elapsed: float, random: float, gap: float) -> None:
+    """The gap after an answer is the policy's gap, shortened by the jitter."""
     now = START + elapsed
     history = apply(waiting(timeout=math.inf), Event(RUNNING, random=random), now, POLICY)
     assert history.due - now == pytest.approx(gap)
@@ -77,16 +83,16 @@ def test_gaps_after_an_answer(elapsed: float, random: float, gap: float) -> None
 @pytest.mark.parametrize(
     ("hint", "gap"), [(None, 3.0), (0.0, 3.0), (2.0, 3.0), (7.5, 7.5), (60.0, 60.0), (61.0, 60.0), (99999999.0, 60.0)]
 )
-def test_hints(hint: float | None, gap: float) -> None:
-    """A server's Retry-After on a good answer makes the gap longer, never shorter, and a minute at most."""
+def test_retry_after_of_a_success_lengthens_the_gap(hint: float | None, gap: float) -> None:
+    """A Retry-After on a success makes the gap longer, never shorter, and at most a minute."""
     assert apply(waiting(), Event(PENDING, retry_after=hint, random=0.0), START, POLICY).due == START + gap
 
 
 @pytest.mark.parametrize(
     ("pause", "gap"), [(None, 3.0), (0.0, 3.0), (7.5, 7.5), (600.0, 600.0), (MAX_RETRY_AFTER, 1800.0)]
 )
-def test_pauses(pause: float | None, gap: float) -> None:
-    """A pause that a failing server asks for makes the gap longer; one that outlasts the wait ends it."""
+def test_retry_after_of_an_error_lengthens_the_gap_or_ends_the_wait(pause: float | None, gap: float) -> None:
+    """A Retry-After on an error makes the gap longer; one that outlasts the wait ends it."""
     history = apply(waiting(), Event(busy(pause), random=0.0), START, POLICY)
     assert history.due == START + gap
     assert history.end is (End.TIMED_OUT if pause == MAX_RETRY_AFTER else None)
@@ -120,15 +126,15 @@ ENDS: dict[str, tuple[PollState, Event, float, End | None]] = {
     "not found after a minute": (waiting(), Event(NOT_FOUND), 60, End.BROKEN),
     "not found after many errors": (waiting(errors_in_row=9), Event(NOT_FOUND), 5, None),
     "not found at a short deadline": (waiting(timeout=10), Event(NOT_FOUND), 10, End.TIMED_OUT),
-    "pause that fits": (waiting(timeout=10), Event(slow_down(5)), 5, None),
-    "pause that does not fit": (waiting(timeout=10), Event(slow_down(5.5)), 5, End.TIMED_OUT),
-    "pause of an hour": (waiting(timeout=math.inf), Event(slow_down(MAX_RETRY_AFTER)), 5, None),
-    "pause of three years": (waiting(timeout=math.inf), Event(slow_down(99999999)), 5, End.BROKEN),
+    "pause that fits": (waiting(timeout=10), Event(rate_limited(5)), 5, None),
+    "pause that does not fit": (waiting(timeout=10), Event(rate_limited(5.5)), 5, End.TIMED_OUT),
+    "pause of an hour": (waiting(timeout=math.inf), Event(rate_limited(MAX_RETRY_AFTER)), 5, None),
+    "pause of three years": (waiting(timeout=math.inf), Event(rate_limited(99999999)), 5, End.BROKEN),
 }
 
 
 @pytest.mark.parametrize("case", ENDS)
-def test_ends(case: str) -> None:
+def test_each_answer_or_error_ends_the_wait_or_not_as_documented(case: str) -> None:
     """Each kind of answer and error ends the wait, or does not, as documented."""
     history, event, elapsed, end = ENDS[case]
     after = apply(history, event, START + elapsed, POLICY)
@@ -139,7 +145,7 @@ def test_ends(case: str) -> None:
 
 
 @pytest.mark.fault("T-03")
-def test_timeout_zero_is_one_try() -> None:
+def test_timeout_zero_makes_one_poll() -> None:
     """With a timeout of 0 one poll is made, with the client's own timeout, and its answer is the end."""
     assert decide(waiting(timeout=0.0), START) == Poll(math.inf)
     ends: list[tuple[QueryOutcome, End]] = [
@@ -149,66 +155,66 @@ def test_timeout_zero_is_one_try() -> None:
         (NO_URL, End.VIDEO_MISSING),
     ]
     for outcome, end in ends:
-        trace = play([Event(outcome, latency=20.0)], POLICY, 0.0)
+        trace = simulate([Event(outcome, latency=20.0)], POLICY, 0.0)
         assert (len(trace.polls), trace.sleeps, trace.history.end) == (1, (), end)
 
 
-def test_one_last_look() -> None:
+def test_deadline_is_followed_by_one_final_poll() -> None:
     """A sleep is cut short at the deadline and followed by one poll, which may take five seconds."""
-    trace = play([Event(RUNNING, random=0.0), Event(DONE, latency=4.5)], POLICY, 2.0)
+    trace = simulate([Event(RUNNING, random=0.0), Event(DONE, latency=4.5)], POLICY, 2.0)
     assert trace.sleeps == ((START + 0.125, START + 2.0),)
     assert [(poll.asked, poll.budget) for poll in trace.polls] == [(START, 2.0), (START + 2.0, 5.0)]
     assert (trace.history.end, trace.ended) == (End.DONE, START + 6.5)
 
 
-def test_counters() -> None:
-    """An answer sets the count of errors in a row back; the last task and the last error are both kept."""
+def test_answer_resets_the_error_count() -> None:
+    """An answer resets the count of consecutive errors; the last task and the last error are both kept."""
     events = [Event(RUNNING), Event(RESET), Event(NOT_FOUND), Event(RESET), Event(PENDING), Event(RESET), Event(DONE)]
-    trace = play(events, POLICY, 1800.0)
+    trace = simulate(events, POLICY, 1800.0)
     assert [poll.after.errors_in_row for poll in trace.polls] == [0, 1, 1, 2, 0, 1, 0]
     assert [poll.after.polls for poll in trace.polls] == [1, 2, 3, 4, 5, 6, 7]
     assert (trace.history.task, trace.history.last_error) == (DONE, RESET)
 
 
 @pytest.mark.fault("T-10")
-def test_trouble_and_success_may_alternate_for_ever() -> None:
+def test_alternating_errors_and_answers_never_end_the_wait() -> None:
     """Errors that are not in a row never end a wait: the deadline does."""
     events = [Event(busy()), Event(RUNNING)] * 200
-    trace = play(events, PollPolicy(max_consecutive_errors=2), 600.0)
+    trace = simulate(events, PollPolicy(max_consecutive_errors=2), 600.0)
     assert (trace.history.end, trace.ended) == (End.TIMED_OUT, START + 600.125)
 
 
-def test_a_missing_url_is_asked_for_at_the_pace_of_a_fresh_task() -> None:
+def test_missing_url_resets_the_gap_to_the_minimum() -> None:
     """After a success without a URL the gap is the first one again, however long the wait has been."""
     late = apply(waiting(), Event(NO_URL, random=0.0), START + 700, POLICY)
     assert late.due == START + 703
     assert late.url_missing_since == START + 700
 
 
-def test_a_url_may_come_and_go() -> None:
-    """A task that is running again after a success without a URL starts the grace anew."""
+def test_running_state_after_a_missing_url_restarts_the_grace() -> None:
+    """A task that runs again after a success without a URL starts the grace period anew."""
     gone = apply(waiting(url_missing_since=START), Event(RUNNING), START + 50, POLICY)
     assert gone.url_missing_since is None
     assert apply(gone, Event(NO_URL), START + 90, POLICY).end is None
 
 
-def test_an_error_leaves_the_missing_url() -> None:
-    """An error in between does not start the grace anew."""
+def test_error_does_not_restart_the_grace_for_a_missing_url() -> None:
+    """An error in between does not start the grace period anew."""
     after = apply(waiting(url_missing_since=START), Event(RESET), START + 50, POLICY)
     assert after.url_missing_since == START
 
 
 @pytest.mark.fault("T-02")
-def test_waking_after_the_deadline() -> None:
-    """A wait that slept through its deadline, as on a suspended laptop, looks once more before it gives up."""
+def test_wake_after_the_deadline_makes_one_final_poll() -> None:
+    """A wait that was suspended past its deadline, as on a laptop, makes one final poll."""
     asleep = waiting(due=START + 3, polls=1, task=RUNNING)
     assert decide(asleep, START + 7200) == Poll(FINAL_POLL_TIMEOUT)
     assert apply(asleep, Event(DONE), START + 7201, POLICY).end is End.DONE
     assert apply(asleep, Event(RUNNING), START + 7201, POLICY).end is End.TIMED_OUT
 
 
-def test_slim() -> None:
-    """What a gateway adds to an answer is left out of the history of one of many, and nothing else is."""
+def test_without_extras_drops_undocumented_fields_only() -> None:
+    """Only undocumented fields are removed from the state of one of many tasks."""
     full = evolve(RUNNING, progress=0.5, enhanced_prompt="a cow", extra={"cow": 1}, raw={"status": "running", "cow": 1})
     before = waiting(task=full, polls=3)
     after = without_extras(before)
@@ -217,9 +223,15 @@ def test_slim() -> None:
     assert without_extras(waiting()) == waiting()
 
 
+def test_without_extras_keeps_a_missing_status() -> None:
+    """A snapshot without a status has none afterwards."""
+    after = without_extras(waiting(task=evolve(RUNNING, status=None, raw={"cow": 1})))
+    assert after.task == evolve(RUNNING, status=None)
+
+
 @pytest.mark.fault("T-02")
-def test_falling_asleep_over_a_query() -> None:
-    """A query that failed because the machine slept through the deadline is followed by one more, and by no other."""
+def test_query_suspended_past_the_deadline_is_followed_by_one_final_poll() -> None:
+    """A query that failed because the machine was suspended past the deadline is followed by exactly one more."""
     asked = apply(begin(ASKED, START, 60.0), Event(RUNNING), START + 1.0, POLICY)
     woken = apply(asked, Event(RESET), START + 7200.0, POLICY, sent=START + 59.0)
     assert (woken.end, decide(woken, START + 7200.0)) == (None, Poll(FINAL_POLL_TIMEOUT))
@@ -238,15 +250,15 @@ def test_falling_asleep_over_a_query() -> None:
     ],
     ids=["at the deadline", "a second later", "asked at the deadline", "a pause", "an answer"],
 )
-def test_no_more_than_one_more(event: Event, sent: float, back: float) -> None:
-    """What comes back when it can, what asks for a pause, and any answer, is the last of a wait whose time is up."""
+def test_final_poll_is_the_last_poll(event: Event, sent: float, back: float) -> None:
+    """Any answer or error of the final poll, a pause included, ends the wait."""
     asked = apply(begin(ASKED, START, 60.0), Event(RUNNING), START + 1.0, POLICY)
     assert apply(asked, event, START + back, POLICY, sent=START + sent).end is End.TIMED_OUT
 
 
 @pytest.mark.parametrize("gap", [0, -1, math.nan, math.inf, 86_401, True, None, "3"])
-def test_a_schedule_that_makes_no_sense(gap: Any) -> None:
-    """A gap of the caller's own that is no number of seconds in range is refused by name, and never slept."""
+def test_invalid_gap_of_a_custom_schedule_is_rejected(gap: Any) -> None:
+    """A gap of a custom schedule that is no number of seconds in range is rejected by name, before any sleep."""
 
     class Odd(PollPolicy):
         def gap(self, elapsed: float) -> float:
@@ -257,8 +269,8 @@ def test_a_schedule_that_makes_no_sense(gap: Any) -> None:
 
 
 @pytest.mark.parametrize(("tries", "last"), [(1, 10), (4, 40)])
-def test_tries_that_count_as_one_query(tries: int, last: int) -> None:
-    """Where a query is one try only, as many tries as it would have had count as one failed query."""
+def test_attempts_of_one_query_count_as_one_error(tries: int, last: int) -> None:
+    """If each attempt is a query of its own, as many as one query would make count as one error."""
     history = waiting()
     for number in range(1, last + 1):
         history = after_error(history, RESET, START + number, POLICY, 0.5, sent=START, tries=tries)
@@ -278,16 +290,16 @@ CHANGES: list[tuple[VideoTask, bool]] = [
 
 
 @pytest.mark.parametrize(("after", "changed"), CHANGES, ids=range(len(CHANGES)))
-def test_changes(after: VideoTask, changed: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """State, status, progress, URL and failure are news; a timestamp, a request id and the rest are not."""
+def test_change_of_a_documented_field_is_a_change(after: VideoTask, changed: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """State, status, progress, URL and failure are changes; timestamp, request id and other fields are not."""
     assert is_change(RUNNING, after) is changed
     assert is_change(None, after)
 
 
 @pytest.mark.parametrize(
-    "error", [RESET, NOT_FOUND, FATAL, busy(5), slow_down()], ids=lambda error: type(error).__name__
+    "error", [RESET, NOT_FOUND, FATAL, busy(5), rate_limited()], ids=lambda error: type(error).__name__
 )
-def test_errors_leave_the_task(error: APIError) -> None:
+def test_error_keeps_the_last_snapshot(error: APIError) -> None:
     """An error does not take away the last snapshot."""
     after = apply(waiting(task=RUNNING), Event(error), START + 5, POLICY)
     assert (after.task, after.last_error) == (RUNNING, error)

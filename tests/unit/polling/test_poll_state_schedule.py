@@ -1,4 +1,4 @@
-"""How often a wait asks, against the formula of its schedule."""
+"""Number of polls over time, compared with the formula of the schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import PollPolicy
-from tests.unit.polling.wait_simulation import RUNNING, Event, play
+from tests.unit.polling.wait_simulation import RUNNING, Event, simulate
 from tests.unit.support import FIXED, START
 
 if TYPE_CHECKING:
@@ -32,18 +32,20 @@ CHANCES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1.0]), min_size=1, ma
 LATENCIES = st.lists(st.sampled_from([0.0, 0.125, 2.0, 29.0]), min_size=1, max_size=5)
 
 
-def asked(policy: PollPolicy, latencies: list[float], chances: list[float]) -> Iterator[tuple[int, float]]:
-    """The number and the time of each poll until the gap reaches its cap, from 0 and in seconds since the start."""
+def poll_times(policy: PollPolicy, latencies: list[float], chances: list[float]) -> Iterator[tuple[int, float]]:
+    """Number and time in seconds, both from 0, of each poll until the gap reaches its maximum."""
     capped_at = (policy.max_interval - policy.min_interval) / policy.growth
     pairs = zip(cycle(latencies), cycle(chances), strict=False)
-    trace = play((Event(RUNNING, latency, random=chance) for latency, chance in pairs), policy, capped_at)
+    trace = simulate((Event(RUNNING, latency, random=chance) for latency, chance in pairs), policy, capped_at)
     # The last one is made at the deadline, whenever it would have been due.
     return ((number, poll.asked - START) for number, poll in enumerate(trace.polls[:-1]))
 
 
 @given(SCHEDULES, LATENCIES, CHANCES)
 @FIXED
-def test_polls_are_logarithmic_until_the_cap(policy: PollPolicy, latencies: list[float], chances: list[float]) -> None:
+def test_number_of_polls_is_logarithmic_until_the_cap(
+    policy: PollPolicy, latencies: list[float], chances: list[float]
+) -> None:
     """By time t there are at most ``1 + log(1 + growth * t / min_interval) / log(1 + 0.9 * growth)`` polls.
 
     Let t(0) = 0, t(1), ... be the times of the polls, m the least interval and g the growth. Before the cap the gap
@@ -52,19 +54,19 @@ def test_polls_are_logarithmic_until_the_cap(policy: PollPolicy, latencies: list
     u(k+1) >= (1 + 0.9 * g) * u(k), and with u(0) = m that u(k) >= m * (1 + 0.9 * g) ** k. Hence a poll k that was made
     by time t has k <= log(1 + g * t / m) / log(1 + 0.9 * g); counted from 0, polls 0 to k are k + 1.
     """
-    for number, time in asked(policy, latencies, chances):
+    for number, time in poll_times(policy, latencies, chances):
         most = 1 + log(1 + policy.growth * time / policy.min_interval) / log(1 + (1 - JITTER) * policy.growth)
         assert number + 1 <= most + TINY
 
 
 @given(SCHEDULES, CHANCES)
 @FIXED
-def test_polls_are_no_rarer_than_the_schedule(policy: PollPolicy, chances: list[float]) -> None:
-    """Of a gateway that answers at once, poll k is asked when ``log(1 + growth * t / min_interval)`` allows it.
+def test_number_of_polls_is_not_below_the_schedule(policy: PollPolicy, chances: list[float]) -> None:
+    """Of a gateway that answers at once, poll k is made when ``log(1 + growth * t / min_interval)`` allows it.
 
     Jitter only shortens, so with the letters of the test above t(k+1) <= t(k) + m + g * t(k), which is
     u(k+1) <= (1 + g) * u(k), and k >= log(1 + g * t(k) / m) / log(1 + g).
     """
-    for number, time in asked(policy, [0.0], chances):
+    for number, time in poll_times(policy, [0.0], chances):
         least = log(1 + policy.growth * time / policy.min_interval) / log(1 + policy.growth)
         assert number >= least - TINY

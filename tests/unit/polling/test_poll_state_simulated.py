@@ -26,11 +26,11 @@ from tests.unit.polling.wait_simulation import (
     RUNNING,
     TIMEOUTS,
     Event,
-    PlayedPoll,
-    Trace,
-    after_them,
+    SimulatedPoll,
+    SimulatedWait,
     apply,
-    play,
+    simulate,
+    then_forever,
 )
 from tests.unit.support import ASKED, FIXED, START
 
@@ -38,23 +38,27 @@ from tests.unit.support import ASKED, FIXED, START
 TINY = 1e-6
 
 WAITS = st.builds(
-    lambda events, policy, timeout: (play(after_them(events, Event(DONE)), policy, timeout), policy, timeout),
+    lambda events, policy, timeout: (
+        simulate(then_forever(events, Event(DONE)), policy, timeout),
+        policy,
+        timeout,
+    ),
     st.lists(EVENTS, max_size=25),
     POLICIES,
     TIMEOUTS,
 )
 
 
-def gaps(trace: Trace) -> list[tuple[PlayedPoll, float]]:
-    """Each poll but the last, with the seconds from its answer to the next poll."""
+def gaps(trace: SimulatedWait) -> list[tuple[SimulatedPoll, float]]:
+    """Each poll but the last, with the seconds from its response to the next poll."""
     return [(poll, after.asked - poll.answered) for poll, after in zip(trace.polls, trace.polls[1:], strict=False)]
 
 
 @pytest.mark.fault("T-04", "T-05")
 @given(WAITS)
 @FIXED
-def test_the_deadline_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
-    """No sleep goes past the deadline; what comes later was in flight before it, or is the one last look."""
+def test_no_sleep_passes_the_deadline(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
+    """No sleep passes the deadline; only polls in flight and one final poll end later."""
     trace, _, timeout = wait
     deadline = START + timeout
     assert all(until <= deadline for _, until in trace.sleeps)
@@ -76,7 +80,7 @@ def test_the_deadline_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
 
 @given(WAITS)
 @FIXED
-def test_it_begins_and_ends_once(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_wait_starts_at_once_and_ends_once(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """The first poll is made at once, every poll counts, and after the end there is none."""
     trace, _, _ = wait
     assert trace.polls[0].asked == START
@@ -88,24 +92,24 @@ def test_it_begins_and_ends_once(wait: tuple[Trace, PollPolicy, float]) -> None:
 @pytest.mark.fault("T-13")
 @given(WAITS)
 @FIXED
-def test_a_sleep_moves_the_clock(wait: tuple[Trace, PollPolicy, float]) -> None:
-    """Every sleep ends later than it begins, so no wait turns on the spot."""
+def test_every_sleep_advances_the_clock(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
+    """Every sleep ends later than it begins, so no wait loops without time passing."""
     assert all(until > asleep for asleep, until in wait[0].sleeps)
 
 
 @pytest.mark.fault("T-13")
 @pytest.mark.parametrize("start", [1000.25, 123456789.123, 2.0**40 + 0.25])
-def test_a_clock_of_little_precision(start: float) -> None:
-    """Also where the clock's readings are coarse every sleep moves it, and the wait ends."""
+def test_coarse_clock_advances_with_every_sleep(start: float) -> None:
+    """With a coarse clock every sleep advances it too, and the wait ends."""
     policy = PollPolicy(min_interval=0.001, max_interval=0.001, jitter=0.5)
-    trace = play(after_them([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
+    trace = simulate(then_forever([], Event(RUNNING, latency=0.0003)), policy, 0.25, start=start)
     assert all(until > asleep for asleep, until in trace.sleeps)
     assert trace.history.end is End.TIMED_OUT
 
 
 @given(WAITS)
 @FIXED
-def test_the_pace_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_gap_is_the_policy_gap_unless_cut_or_lengthened(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """The gap after an answer is the policy's, shortened by the jitter at most, unless it was cut or made longer."""
     trace, policy, timeout = wait
     for poll, gap in gaps(trace):
@@ -126,7 +130,7 @@ def test_the_pace_is_kept(wait: tuple[Trace, PollPolicy, float]) -> None:
 @pytest.mark.fault("R-16")
 @given(WAITS)
 @FIXED
-def test_a_pause_is_never_cut_short(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_retry_after_is_never_shortened(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """After an error that asks for a pause, the next poll comes no earlier, not even at the deadline."""
     for poll, gap in gaps(wait[0]):
         if isinstance(poll.event.outcome, APIError):
@@ -135,7 +139,7 @@ def test_a_pause_is_never_cut_short(wait: tuple[Trace, PollPolicy, float]) -> No
 
 @given(WAITS)
 @FIXED
-def test_every_end_has_its_reason(wait: tuple[Trace, PollPolicy, float]) -> None:
+def test_every_end_has_a_documented_reason(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
     """A success wins; a wait breaks, times out or misses its video only for the documented reasons."""
     trace, policy, timeout = wait
     last, outcome = trace.polls[-1], trace.polls[-1].event.outcome
@@ -161,8 +165,8 @@ def test_every_end_has_its_reason(wait: tuple[Trace, PollPolicy, float]) -> None
 
 @given(WAITS)
 @FIXED
-def test_nothing_but_an_end_is_an_end(wait: tuple[Trace, PollPolicy, float]) -> None:
-    """While there is time, an answer about a task that goes on, or an unknown status, never ends the wait."""
+def test_running_or_unknown_status_never_ends_the_wait(wait: tuple[SimulatedWait, PollPolicy, float]) -> None:
+    """Before the deadline, a running task or an unknown status never ends the wait."""
     trace, _, timeout = wait
     for poll in trace.polls:
         outcome = poll.event.outcome
@@ -175,8 +179,8 @@ def test_nothing_but_an_end_is_an_end(wait: tuple[Trace, PollPolicy, float]) -> 
             assert poll.after.end is None
 
 
-def noticed(end: float, random: float) -> float:
-    """Seconds after which a wait notices a task that ends after ``end`` seconds, when answers take no time."""
+def end_noticed_after(end: float, random: float) -> float:
+    """Seconds until a wait notices a task that ends after ``end`` seconds, with responses without latency."""
     policy, history, now = PollPolicy(), begin(ASKED, START, math.inf), START
     while history.end is None:
         step = decide(history, now)
@@ -189,7 +193,7 @@ def noticed(end: float, random: float) -> float:
 
 @given(st.floats(0, 20_000), st.floats(0, 1))
 @FIXED
-def test_the_end_is_noticed_soon(end: float, random: float) -> None:
+def test_end_of_a_task_is_noticed_within_one_gap(end: float, random: float) -> None:
     """A task's end is noticed within 3 s plus 2 % of the time waited, never later than 15 s, and never too early."""
-    late = noticed(end, random) - end
+    late = end_noticed_after(end, random) - end
     assert 0 <= late <= min(3 + 0.02 * end, 15) + TINY

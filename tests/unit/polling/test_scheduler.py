@@ -1,4 +1,4 @@
-"""Many waiting tasks: who is asked when, on a virtual clock."""
+"""The scheduler of many waits, step by step, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kkiai_sdk._polling.scheduler import (
     TaskExpired,
     WaitForResponse,
 )
-from tests.unit.polling.scheduler_simulation import Play, sail
+from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
 from tests.unit.polling.wait_simulation import (
     DONE,
     FAILED,
@@ -34,7 +34,7 @@ from tests.unit.polling.wait_simulation import (
     Event,
     QueryOutcome,
     busy,
-    slow_down,
+    rate_limited,
 )
 from tests.unit.support import FIXED, START
 
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from kkiai_sdk import APIError
 
 
-def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Scheduler:
-    """A fleet that starts at START and has taken in these ids."""
+def scheduler(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, retries: int = 100) -> Scheduler:
+    """A scheduler that starts at START and has admitted these ids."""
     made = Scheduler(SchedulerLimits(max_concurrency), PollPolicy(), RetryBudget(retries), now=START, timeout=timeout)
     for task_id in task_ids:
         made.admit(task_id)
@@ -53,16 +53,16 @@ def fleet(*task_ids: str, timeout: float = 1800.0, max_concurrency: int = 4, ret
     return made
 
 
-def test_no_tasks() -> None:
-    """A fleet asks for ids first; when there are none it is finished."""
+def test_scheduler_without_ids_is_done() -> None:
+    """The scheduler asks for ids first; without any it is done."""
     empty = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     assert empty.step(START) == AdmitTask()
     empty.close_admission()
     assert empty.step(START) == AllDone()
 
 
-def test_ids_are_taken_in_one_by_one() -> None:
-    """The next id is wanted when it can be asked about, and not before: that is all that an iterator is read."""
+def test_ids_are_admitted_one_by_one() -> None:
+    """The next id is admitted when it can be polled: the iterator is read no further."""
     lazy = Scheduler(SchedulerLimits(1), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     assert lazy.step(START) == AdmitTask()
     lazy.admit("a")
@@ -72,8 +72,8 @@ def test_ids_are_taken_in_one_by_one() -> None:
     assert lazy.step(START + 1) == AdmitTask()
 
 
-def test_no_more_than_may_wait_are_taken_in() -> None:
-    """With ``waiting`` tasks in, the next id is wanted when one has ended; it is due from then on."""
+def test_no_more_ids_are_admitted_than_may_wait() -> None:
+    """With ``waiting`` tasks admitted, the next id is admitted when one ends; it is due from then on."""
     full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
         assert full.step(START) == AdmitTask()
@@ -89,9 +89,9 @@ def test_no_more_than_may_wait_are_taken_in() -> None:
     assert full.step(due + 4) == AdmitTask()
 
 
-def test_steps_of_one_task() -> None:
-    """One task is asked about, awaited, slept for, asked again, and then the fleet is finished."""
-    one = fleet("a")
+def test_one_task_is_polled_until_it_is_done() -> None:
+    """One task is polled, awaited, slept for, polled again; then the scheduler is done."""
+    one = scheduler("a")
     assert one.step(START) == PollTask("a", 1800.0)
     assert one.step(START) == WaitForResponse(math.inf)
     history = one.answered("a", RUNNING, START + 0.5, 0.0)
@@ -102,15 +102,15 @@ def test_steps_of_one_task() -> None:
     assert one.step(START + 4) == AllDone()
 
 
-def test_two_in_flight_and_one_waiting() -> None:
-    """While answers are on their way the fleet awaits them, at most until the next task is due."""
-    two = fleet("a", "b", max_concurrency=1)
+def test_wait_for_responses_ends_when_the_next_task_is_due() -> None:
+    """While queries are in flight the scheduler waits for them, at most until the next task is due."""
+    two = scheduler("a", "b", max_concurrency=1)
     assert isinstance(two.step(START), PollTask)
     assert two.step(START) == WaitForResponse(math.inf)
     due = two.answered("a", RUNNING, START, 0.0).due
     assert two.step(START) == PollTask("b", 1800.0)
     assert two.step(START + 1) == WaitForResponse(math.inf)
-    wide = fleet("a", "b", max_concurrency=2)
+    wide = scheduler("a", "b", max_concurrency=2)
     wide.step(START)
     wide.step(START)
     assert wide.answered("a", RUNNING, START, 0.0).due == due
@@ -118,32 +118,32 @@ def test_two_in_flight_and_one_waiting() -> None:
     assert wide.step(due) == PollTask("a", START + 1800.0 - due)
 
 
-def test_first_polls_come_in_the_order_of_the_ids() -> None:
+def test_first_polls_keep_the_order_of_the_ids() -> None:
     """The first polls keep the caller's order, whatever the ids are."""
     ids = [f"{number * 7919 % 100:02}" for number in range(100)]
-    play = sail(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
+    play = simulate(ids, lambda _id, _poll: Event(DONE), max_concurrency=3)
     assert [asked.task_id for asked in play.asked] == ids
 
 
-def test_only_the_documented_fields_are_kept() -> None:
-    """Of an answer that ends nothing the fleet keeps the documented fields; the last one is handed out whole."""
-    one = fleet("a")
+def test_state_keeps_only_documented_fields_until_the_end() -> None:
+    """Of an answer that ends nothing only documented fields are kept; the last one is emitted whole."""
+    one = scheduler("a")
     one.step(START)
     full = evolve(RUNNING, progress=0.5, raw={"status": "running", "progress": 50})
     assert one.answered("a", full, START, 0.5).task == full
     assert one.step(START + 3) == PollTask("a", 1797.0)
     after = one.failed("a", FATAL, START + 3, 0.5)
     assert after.task == evolve(RUNNING, progress=0.5)
-    other = fleet("b")
+    other = scheduler("b")
     other.step(START)
     assert other.answered("b", evolve(DONE, raw={"status": "done"}), START, 0.5).task == evolve(
         DONE, raw={"status": "done"}
     )
 
 
-def test_a_hint_paces_one_task_only() -> None:
-    """What the server asks for on one task's answer does not hold up the others."""
-    two = fleet("a", "b")
+def test_retry_after_of_a_success_delays_one_task_only() -> None:
+    """A Retry-After on the success of one task does not delay the others."""
+    two = scheduler("a", "b")
     two.step(START)
     two.step(START)
     assert two.answered("a", RUNNING, START, 0.0, retry_after=30.0).due == START + 30
@@ -152,11 +152,13 @@ def test_a_hint_paces_one_task_only() -> None:
 
 
 @pytest.mark.parametrize(("pause", "until"), [(None, 3.0), (1.0, 3.0), (20.0, 20.0), (60.0, 60.0), (61.0, 3.0)])
-@pytest.mark.parametrize("error", [slow_down, busy], ids=["429", "503"])
+@pytest.mark.parametrize("error", [rate_limited, busy], ids=["429", "503"])
 @pytest.mark.fault("T-11")
-def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pause: float | None, until: float) -> None:
-    """After a 429, or a Retry-After of up to a minute, nobody is asked until the pause is over, however overdue."""
-    three = fleet("a", "b", "c", max_concurrency=1)
+def test_rate_limit_or_retry_after_pauses_all_tasks(
+    error: Callable[[float | None], APIError], pause: float | None, until: float
+) -> None:
+    """After a 429, or a Retry-After of up to a minute, no task is polled until the pause ends, even if overdue."""
+    three = scheduler("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.failed("a", error(pause), START + 1, 0.0)
     if error is busy and pause is None:
@@ -166,33 +168,33 @@ def test_a_pause_is_for_everybody(error: Callable[[float | None], APIError], pau
     assert three.step(START + 1 + until) == PollTask("b", 1799.0 - until)
 
 
-def test_after_a_pause_one_tries_first() -> None:
-    """After a refusal one request is in flight at a time, until one is answered well."""
-    three = fleet("a", "b", "c", max_concurrency=3)
+def test_one_request_at_a_time_probes_after_a_pause() -> None:
+    """After a rate limit error one request is in flight at a time, until one succeeds."""
+    three = scheduler("a", "b", "c", max_concurrency=3)
     three.step(START)
-    three.failed("a", slow_down(), START, 0.0)
+    three.failed("a", rate_limited(), START, 0.0)
     assert three.step(START + 3) == PollTask("b", 1797.0)
     assert three.step(START + 3) == WaitForResponse(math.inf)
     three.answered("b", RUNNING, START + 3.5, 0.0)
     assert isinstance(three.step(START + 3.5), PollTask)
 
 
-def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+def test_longest_of_several_pauses_counts() -> None:
     """Of several pauses the one that ends last counts."""
-    three = fleet("a", "b", "c", max_concurrency=2)
+    three = scheduler("a", "b", "c", max_concurrency=2)
     three.step(START)
     three.step(START)
-    three.failed("a", slow_down(60.0), START + 1, 0.0)
-    three.failed("b", slow_down(5.0), START + 2, 0.0)
+    three.failed("a", rate_limited(60.0), START + 1, 0.0)
+    three.failed("b", rate_limited(5.0), START + 2, 0.0)
     assert three.step(START + 2) == Sleep(START + 61)
 
 
 @pytest.mark.fault("R-16")
-def test_a_pause_beyond_the_deadline_ends_all() -> None:
-    """When the server asks for a pause that outlasts the wait, nobody sleeps for nothing: all end at once, unasked."""
-    two = fleet("a", "b", timeout=10.0, max_concurrency=1)
+def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
+    """If the server asks for a pause that outlasts the wait, all tasks end at once without another poll."""
+    two = scheduler("a", "b", timeout=10.0, max_concurrency=1)
     two.step(START)
-    assert two.failed("a", slow_down(60.0), START + 1, 0.0).end is End.TIMED_OUT
+    assert two.failed("a", rate_limited(60.0), START + 1, 0.0).end is End.TIMED_OUT
     step = two.step(START + 1)
     assert isinstance(step, TaskExpired)
     assert (step.state.task_id, step.state.end, step.state.polls) == ("b", End.TIMED_OUT, 0)
@@ -200,19 +202,19 @@ def test_a_pause_beyond_the_deadline_ends_all() -> None:
 
 
 @pytest.mark.fault("T-04")
-def test_our_own_pause_is_cut_at_the_deadline() -> None:
-    """A pause that nobody asked for does not take a task its last look."""
-    two = fleet("a", "b", timeout=2.0, max_concurrency=1)
+def test_own_backoff_is_cut_at_the_deadline() -> None:
+    """A backoff without Retry-After ends at the deadline, so the final poll is made."""
+    two = scheduler("a", "b", timeout=2.0, max_concurrency=1)
     two.step(START)
-    two.failed("a", slow_down(), START + 1, 0.0)
+    two.failed("a", rate_limited(), START + 1, 0.0)
     assert two.step(START + 1) == Sleep(START + 2)
     assert two.step(START + 2) == PollTask("b", FINAL_POLL_TIMEOUT)
 
 
 @pytest.mark.fault("T-02")
-def test_waking_after_the_deadline() -> None:
-    """A program that was suspended over the deadline asks about each task once more, one after another, and ends it."""
-    three = fleet("a", "b", "c", max_concurrency=1)
+def test_wake_after_the_deadline_makes_one_final_poll_per_task() -> None:
+    """After a suspension past the deadline each task is polled once more, one after another, and ends."""
+    three = scheduler("a", "b", "c", max_concurrency=1)
     three.step(START)
     three.answered("a", RUNNING, START, 0.5)
     assert three.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
@@ -234,13 +236,13 @@ def test_waking_after_the_deadline() -> None:
     st.floats(MIN_POLL_TIMEOUT + 0.001, 1e6),
 )
 @FIXED
-def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each)
+def test_late_wake_makes_exactly_one_final_poll_per_task(  # noqa: PLR0917 (Hypothesis chooses each)
     tasks: int, room: int, pace: float, latency: float, asleep: float, late: float
 ) -> None:
-    """However long after the deadline the machine wakes: each task that it knew is asked about once more, no more."""
+    """However late after the deadline the machine wakes, each admitted task is polled exactly once more."""
     woke, waiting = START + 60.0 + late, set[str]()
 
-    def suspend(play: Play) -> None:
+    def suspend(play: SchedulerRun) -> None:
         def wakes(until: float) -> float:
             if until < START + asleep or play.now >= START + 60.0:
                 return until
@@ -251,7 +253,7 @@ def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each
         play.wakes = wakes
 
     ids, answer = [str(number) for number in range(tasks)], Event(RUNNING, latency)
-    play = sail(ids, lambda *_: answer, timeout=60.0, max_concurrency=room, per_second=pace, started=suspend)
+    play = simulate(ids, lambda *_: answer, timeout=60.0, max_concurrency=room, per_second=pace, started=suspend)
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     after = Counter(asked.task_id for asked in play.asked if asked.time >= woke)
     assert all(after[task_id] == 1 for task_id in waiting)
@@ -260,9 +262,9 @@ def test_whoever_slept_asks_once_more(  # noqa: PLR0917 (Hypothesis chooses each
 
 @pytest.mark.fault("T-02")
 @pytest.mark.parametrize("late", [1.5, 4.0, 4.5, 5.0, 5.5, 7200.0])
-def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
-    """There is no hour at which a machine may wake and find that everything is over, though nobody was asked."""
-    two = fleet("a", "b", max_concurrency=2)
+def test_wake_after_the_final_window_makes_a_final_poll_too(late: float) -> None:
+    """No wake-up time makes the tasks end without a poll."""
+    two = scheduler("a", "b", max_concurrency=2)
     for task_id in ("a", "b"):
         two.step(START)
         two.answered(task_id, RUNNING, START, 0.0)
@@ -271,9 +273,9 @@ def test_whoever_slept_long_enough_to_miss_the_last_looks(late: float) -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_falling_asleep_over_a_query() -> None:
-    """A task whose query failed because the machine slept is asked about once more, like those that waited."""
-    two = fleet("a", "b", max_concurrency=1)
+def test_query_suspended_past_the_deadline_is_repeated_once() -> None:
+    """A task whose query failed because the machine was suspended is polled once more, like the others."""
+    two = scheduler("a", "b", max_concurrency=1)
     two.step(START)
     assert two.failed("a", RESET, START + 7200, 0.5).end is None
     assert two.step(START + 7200) == PollTask("b", FINAL_POLL_TIMEOUT)
@@ -284,27 +286,27 @@ def test_falling_asleep_over_a_query() -> None:
 
 
 @pytest.mark.fault("T-02")
-def test_waking_without_a_network() -> None:
-    """What is not answered does not prolong the last looks: after five seconds in vain all is over."""
+def test_final_polls_without_network_end_after_five_seconds() -> None:
+    """Failed final polls do not extend the final window: after five seconds all tasks end."""
     ids = [str(number) for number in range(100)]
 
-    plays: list[Play] = []
+    plays: list[SchedulerRun] = []
 
-    def suspend(play: Play) -> None:
+    def suspend(play: SchedulerRun) -> None:
         plays.append(play)
         play.wakes = lambda until: until if until < START + 30 else max(until, START + 7200)
 
     def script(_id: str, _poll: int) -> Event:
         return Event(RUNNING, 0.0 if plays[0].now < START + 60 else 30.0)
 
-    play = sail(ids, script, timeout=60.0, started=suspend)
+    play = simulate(ids, script, timeout=60.0, started=suspend)
     assert {history.end for history in play.ends} == {End.TIMED_OUT}
     assert play.now <= START + 7200 + FINAL_POLL_TIMEOUT
 
 
 @pytest.mark.fault("T-02")
-def test_waking_with_ids_without_end() -> None:
-    """Ids that had not been taken in when the machine fell asleep come last, and hold nothing open."""
+def test_unadmitted_ids_do_not_extend_the_final_window() -> None:
+    """After a suspension ids that were not admitted come last, and delay nothing."""
     full = Scheduler(SchedulerLimits(1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     for task_id in ("a", "b"):
         full.step(START)
@@ -326,9 +328,9 @@ def test_waking_with_ids_without_end() -> None:
     assert isinstance(full.step(woke + 6), TaskExpired)
 
 
-def test_retries_are_paid_for() -> None:
-    """Asking again after a failure costs a retry; without any, one per interval goes out. Others do not wait."""
-    three = fleet("a", "b", "c", max_concurrency=1, retries=1)
+def test_poll_after_an_error_spends_the_retry_budget() -> None:
+    """A poll after an error costs a retry; with none left, one per interval is made. Other tasks do not wait."""
+    three = scheduler("a", "b", "c", max_concurrency=1, retries=1)
     for task_id in ("a", "b"):
         three.step(START)
         three.failed(task_id, busy(), START, 0.0)
@@ -348,9 +350,9 @@ def test_retries_are_paid_for() -> None:
     assert three.step(START + 6.75) == PollTask("b", 1793.25)
 
 
-def test_what_cannot_be_asked_ends_one_task() -> None:
-    """An error that is none of the gateway's, such as a key function's, is the end of one task and of no other."""
-    two = fleet("a", "b", max_concurrency=1)
+def test_error_of_the_caller_ends_one_task_only() -> None:
+    """An error that is not of the gateway, such as a key function's, ends one task only."""
+    two = scheduler("a", "b", max_concurrency=1)
     two.step(START)
     error = ConfigurationError("no key today")
     history = two.not_sent("a", error, START)
@@ -358,8 +360,8 @@ def test_what_cannot_be_asked_ends_one_task() -> None:
     assert two.step(START) == PollTask("b", 1800.0)
 
 
-def test_one_bad_task_does_not_stop_the_others() -> None:
-    """A refusal for one task is that task's end and nobody else's."""
+def test_permanent_error_ends_one_task_only() -> None:
+    """A permanent error for one task ends that task only."""
     outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
-    play = sail(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
+    play = simulate(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}

@@ -1,4 +1,4 @@
-"""How much many waiting tasks may do at once, and what a failure changes about it."""
+"""Limits of the scheduler: concurrency, rate, number of waiting tasks, and the effect of errors on them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, End
 from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
-from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, slow_down
+from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, rate_limited
 from tests.unit.support import START
 
 
-def fleet(limits: SchedulerLimits, *task_ids: str, policy: PollPolicy | None = None, tries: int = 1) -> Scheduler:
-    """A fleet that starts at START and has taken in these ids."""
+def scheduler(limits: SchedulerLimits, *task_ids: str, policy: PollPolicy | None = None, tries: int = 1) -> Scheduler:
+    """A scheduler that starts at START and has admitted these ids."""
     made = Scheduler(limits, policy or PollPolicy(), RetryBudget(100), now=START, timeout=1800.0, tries=tries)
     for task_id in task_ids:
         made.admit(task_id)
@@ -33,8 +33,8 @@ def fleet(limits: SchedulerLimits, *task_ids: str, policy: PollPolicy | None = N
         ((1000, 1_000_000, 10_000_000), SchedulerLimits(1000, 1e6, 10_000_000)),
     ],
 )
-def test_limits(given: tuple[int, float | None, int], limits: SchedulerLimits) -> None:
-    """SchedulerLimits within their ranges are kept; no limit of the pace is an infinite one."""
+def test_limits_in_range_are_kept(given: tuple[int, float | None, int], limits: SchedulerLimits) -> None:
+    """Limits in range are kept; no limit of the rate is infinity."""
     assert SchedulerLimits.of(*given) == limits
 
 
@@ -52,15 +52,15 @@ def test_limits(given: tuple[int, float | None, int], limits: SchedulerLimits) -
         ((1, 1, None), "max_waiting must be a whole number from 1 to 10000000, not NoneType"),
     ],
 )
-def test_bad_limits(given: tuple[Any, Any, Any], told: str) -> None:
-    """What is out of range is refused, with the option and its range."""
+def test_limits_out_of_range_are_rejected(given: tuple[Any, Any, Any], told: str) -> None:
+    """A limit out of range is rejected, with the option and its range."""
     with pytest.raises(ConfigurationError, match=f"^{told}$"):
         SchedulerLimits.of(*given)
 
 
-def test_tasks_count_wherever_they_are() -> None:
-    """Those that are being asked about, and those whose last query failed, take up room like those that wait."""
-    full = fleet(SchedulerLimits(4, waiting=2), "a", "b")
+def test_tasks_in_flight_or_retrying_count_as_waiting() -> None:
+    """Tasks in flight, and tasks whose last query failed, count as waiting."""
+    full = scheduler(SchedulerLimits(4, waiting=2), "a", "b")
     assert [full.step(START), full.step(START)] == [PollTask("a", 1800.0), PollTask("b", 1800.0)]
     assert full.step(START) == WaitForResponse(math.inf)
     full.failed("a", RESET, START, 0.0)
@@ -69,9 +69,9 @@ def test_tasks_count_wherever_they_are() -> None:
 
 
 @pytest.mark.parametrize("way", ["failed", "refused"])
-def test_room_after_a_failure(way: str) -> None:
-    """A task whose wait a failure has ended makes room for the next id, which is due from then on."""
-    full = fleet(SchedulerLimits(1, waiting=1), "a")
+def test_failed_task_makes_room_for_the_next_id(way: str) -> None:
+    """A task that ends by an error makes room for the next id, which is due from then on."""
+    full = scheduler(SchedulerLimits(1, waiting=1), "a")
     assert full.step(START) == PollTask("a", 1800.0)
     end = full.failed("a", FATAL, START + 3, 0.0) if way == "failed" else full.not_sent("a", FATAL, START + 3)
     assert (end.end, full.step(START + 3)) == (End.BROKEN, AdmitTask())
@@ -81,12 +81,12 @@ def test_room_after_a_failure(way: str) -> None:
 
 
 @pytest.mark.parametrize(("failure", "ends_doubt"), [(NOT_FOUND, True), (busy(), False)], ids=["not found", "busy"])
-def test_what_ends_doubt(failure: Any, ends_doubt: bool) -> None:  # noqa: FBT001 (a column of the table)
-    """After "too many requests" a gateway that answers, be it with "not found", is well again; a busy one is not."""
-    four = fleet(SchedulerLimits(4), "a", "b", "c", "d")
+def test_probing_ends_with_any_answer_but_overload(failure: Any, ends_doubt: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """After a rate limit error any answer, "not found" too, ends probing; an overload error does not."""
+    four = scheduler(SchedulerLimits(4), "a", "b", "c", "d")
     four.close_admission()
     four.step(START)
-    four.failed("a", slow_down(), START, 0.0)
+    four.failed("a", rate_limited(), START, 0.0)
     assert four.step(START + 3) == PollTask("b", 1797.0)
     assert four.step(START + 3) == WaitForResponse(math.inf)
     four.failed("b", failure, START + 3, 0.0)
@@ -94,18 +94,18 @@ def test_what_ends_doubt(failure: Any, ends_doubt: bool) -> None:  # noqa: FBT00
     assert four.step(START + 3) == (PollTask("d", 1797.0) if ends_doubt else WaitForResponse(math.inf))
 
 
-def test_a_pause_that_is_no_pause() -> None:
-    """A pause that is too long to be kept holds up nobody but the task that got it."""
-    two = fleet(SchedulerLimits(4), "a", "b", policy=PollPolicy(min_interval=0.5))
+def test_too_long_retry_after_delays_one_task_only() -> None:
+    """A Retry-After that is too long to be kept delays only the task that received it."""
+    two = scheduler(SchedulerLimits(4), "a", "b", policy=PollPolicy(min_interval=0.5))
     two.close_admission()
     two.step(START)
-    two.failed("a", slow_down(MAX_POLL_RETRY_AFTER + 1), START, 0.0)
+    two.failed("a", rate_limited(MAX_POLL_RETRY_AFTER + 1), START, 0.0)
     assert two.step(START) == Sleep(START + 0.5)
 
 
-def test_tries_that_count_as_one_failure() -> None:
-    """With three tries to a query, a wait that puts up with one failed query ends with the third."""
-    one = fleet(SchedulerLimits(4), "a", policy=PollPolicy(max_consecutive_errors=1), tries=3)
+def test_attempts_of_one_query_count_as_one_error() -> None:
+    """With three attempts per query, a wait that tolerates one failed query ends with the third attempt."""
+    one = scheduler(SchedulerLimits(4), "a", policy=PollPolicy(max_consecutive_errors=1), tries=3)
     one.close_admission()
     now, ends = START, []
     for _ in range(3):
@@ -116,8 +116,8 @@ def test_tries_that_count_as_one_failure() -> None:
     assert ends == [None, None, End.BROKEN]
 
 
-def test_a_try_is_a_failure_unless_said() -> None:
-    """Without a number of tries each failed one counts."""
+def test_each_attempt_counts_as_an_error_by_default() -> None:
+    """Without a number of attempts each failed one counts."""
     one = Scheduler(
         SchedulerLimits(1), PollPolicy(max_consecutive_errors=1), RetryBudget(100), now=START, timeout=1800.0
     )
@@ -129,9 +129,9 @@ def test_a_try_is_a_failure_unless_said() -> None:
 @pytest.mark.parametrize(
     ("at", "budget"), [(1799.0, 1.0), (1799.5, 1.0), (1800.0, 5.0), (1803.0, 2.0), (1804.0, 1.0)], ids=str
 )
-def test_the_time_of_a_last_look(at: float, budget: float) -> None:
-    """A question takes what is left, a second at least; after the deadline, what is left of the five seconds."""
-    two = fleet(SchedulerLimits(1), "a", "b")
+def test_poll_timeout_is_the_time_left(at: float, budget: float) -> None:
+    """A poll may take the time left, at least a second; after the deadline, the rest of the five seconds."""
+    two = scheduler(SchedulerLimits(1), "a", "b")
     two.close_admission()
     two.step(START)
     # Awake at the deadline.
@@ -140,9 +140,9 @@ def test_the_time_of_a_last_look(at: float, budget: float) -> None:
     assert two.step(START + at) == PollTask("b", budget)
 
 
-def test_room_after_the_end_of_time() -> None:
-    """A task that ends unasked makes room like any other."""
-    full = fleet(SchedulerLimits(1, waiting=2), "a", "b")
+def test_expired_task_makes_room_for_the_next_id() -> None:
+    """A task that expires without a final poll makes room for the next id."""
+    full = scheduler(SchedulerLimits(1, waiting=2), "a", "b")
     full.step(START)
     assert full.step(START + 1800.0) == WaitForResponse(math.inf)
     full.answered("a", RUNNING, START + 1804.5, 0.0)
@@ -152,20 +152,32 @@ def test_room_after_the_end_of_time() -> None:
     assert full.step(START + 1804.5) == AdmitTask()
 
 
-def test_a_pause_to_the_deadline() -> None:
-    """A pause that ends with the time of the wait is kept: there is a last look after it."""
+def test_task_expired_by_the_rate_makes_room_for_the_next_id() -> None:
+    """A task that the rate leaves no time for expires, and the next id is admitted while another is in flight."""
+    slow = Scheduler(SchedulerLimits(2, 0.1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=5.0)
+    slow.admit("a")
+    slow.admit("b")
+    assert slow.step(START) == PollTask("a", 5.0)
+    expired = slow.step(START)
+    assert isinstance(expired, TaskExpired)
+    assert expired.state.task_id == "b"
+    assert slow.step(START) == AdmitTask()
+
+
+def test_pause_until_the_deadline_is_followed_by_a_final_poll() -> None:
+    """A pause that ends exactly at the deadline is kept and followed by a final poll."""
     two = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=10.0)
     two.admit("a")
     two.admit("b")
     two.close_admission()
     two.step(START)
-    assert two.failed("a", slow_down(9.0), START + 1, 0.0).end is None
+    assert two.failed("a", rate_limited(9.0), START + 1, 0.0).end is None
     assert two.step(START + 1) == Sleep(START + 10)
 
 
-def test_those_who_do_well_come_first() -> None:
-    """Of the equally overdue, those whose last query was answered come before those whose last one failed."""
-    two = fleet(SchedulerLimits(4), "a", "b")
+def test_ready_tasks_come_before_retrying_ones() -> None:
+    """Of equally overdue tasks those whose last query succeeded come first."""
+    two = scheduler(SchedulerLimits(4), "a", "b")
     two.close_admission()
     two.step(START)
     two.step(START)
@@ -174,8 +186,8 @@ def test_those_who_do_well_come_first() -> None:
     assert two.step(well.due) == PollTask("b", START + 1800.0 - well.due)
 
 
-def test_without_time_each_is_asked_once() -> None:
-    """With a timeout of 0 every task is asked about once, however long the pace and those before it take."""
+def test_timeout_zero_polls_each_task_once() -> None:
+    """With a timeout of 0 every task is polled once, whatever the rate and the duration of earlier polls."""
     two = Scheduler(SchedulerLimits(1, per_second=0.1), PollPolicy(), RetryBudget(100), now=START, timeout=0.0)
     two.admit("a")
     two.admit("b")

@@ -1,4 +1,4 @@
-"""Scripted answers about tasks, and waits played on a virtual clock."""
+"""Scripted outcomes of polls, and the simulation of one wait on a virtual clock."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 QueryOutcome: TypeAlias = VideoTask | APIError
 
-#: Seconds that the client itself gives a request when the wait sets no limit.
+#: Timeout in seconds of a request for which the wait sets none.
 CLIENT_TIMEOUT = 30.0
 
 
 def task(state: TaskState = TaskState.RUNNING, url: str | None = None, task_id: str = ASKED) -> VideoTask:
-    """A snapshot."""
+    """A snapshot of a task."""
     return VideoTask(id=task_id, status=str(state), state=state, video_url=url)
 
 
@@ -49,18 +49,18 @@ FATAL = AuthenticationError("bad key", status_code=401)
 
 
 def busy(pause: float | None = None) -> ServerError:
-    """A server in passing trouble."""
+    """A transient server error."""
     return ServerError("busy", status_code=503, transient=True, retry_after=pause)
 
 
-def slow_down(pause: float | None = None) -> RateLimitError:
-    """A server that was asked too often."""
+def rate_limited(pause: float | None = None) -> RateLimitError:
+    """A rate limit error."""
     return RateLimitError("slow down", status_code=429, transient=True, retry_after=pause)
 
 
 @frozen
 class Event:
-    """What one poll brings, after so many seconds."""
+    """The outcome of one poll, after its latency in seconds."""
 
     outcome: QueryOutcome
     latency: float = 0.125
@@ -69,8 +69,8 @@ class Event:
 
 
 @frozen
-class PlayedPoll:
-    """One poll as it was played: the history before it and after it."""
+class SimulatedPoll:
+    """One simulated poll, with the state before and after it."""
 
     event: Event
     budget: float
@@ -81,17 +81,17 @@ class PlayedPoll:
 
 
 @frozen
-class Trace:
-    """A whole wait as it was played."""
+class SimulatedWait:
+    """A simulated wait from its begin to its end."""
 
-    polls: tuple[PlayedPoll, ...]
+    polls: tuple[SimulatedPoll, ...]
     sleeps: tuple[tuple[float, float], ...]
     ended: float
     history: PollState
 
 
-def play(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: float = START) -> Trace:
-    """Play a wait against a script, to its end. The script must be long enough."""
+def simulate(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: float = START) -> SimulatedWait:
+    """Simulate a wait to its end. The script must be long enough."""
     polls, sleeps, now, script = [], [], start, iter(events)
     history = begin(ASKED, now, timeout)
     while not isinstance(step := decide(history, now), Stop):
@@ -102,26 +102,26 @@ def play(events: Iterable[Event], policy: PollPolicy, timeout: float, *, start: 
             poll = _poll(history, step, now, next(script), policy)
             polls.append(poll)
             history, now = poll.after, poll.answered
-    return Trace(tuple(polls), tuple(sleeps), now, history)
+    return SimulatedWait(tuple(polls), tuple(sleeps), now, history)
 
 
-def _poll(history: PollState, step: Poll, now: float, event: Event, policy: PollPolicy) -> PlayedPoll:
+def _poll(history: PollState, step: Poll, now: float, event: Event, policy: PollPolicy) -> SimulatedPoll:
     limit = min(step.timeout, CLIENT_TIMEOUT)
     if event.latency > limit:
         event = Event(APIConnectionError("no answer", kind="timeout", transient=True), limit, random=event.random)
     after = apply(history, event, now + event.latency, policy, sent=now)
-    return PlayedPoll(event, step.timeout, now, now + event.latency, history, after)
+    return SimulatedPoll(event, step.timeout, now, now + event.latency, history, after)
 
 
 def apply(history: PollState, event: Event, now: float, policy: PollPolicy, *, sent: float | None = None) -> PollState:
-    """The history after an event that was brought by a poll of that time, or of this very moment."""
+    """The state after the outcome of a poll that was sent at ``sent``, by default now."""
     if isinstance(event.outcome, APIError):
         return after_error(history, event.outcome, now, policy, event.random, sent=now if sent is None else sent)
     return after_answer(history, event.outcome, now, policy, event.random, retry_after=event.retry_after)
 
 
-def after_them(events: Iterable[Event], last: Event) -> Iterator[Event]:
-    """The events, and then the last one for ever."""
+def then_forever(events: Iterable[Event], last: Event) -> Iterator[Event]:
+    """Yield the events, and then ``last`` without end."""
     yield from events
     while True:
         yield last
@@ -129,7 +129,7 @@ def after_them(events: Iterable[Event], last: Event) -> Iterator[Event]:
 
 SECONDS = st.sampled_from([0.0, 0.25, 1.0, 7.5, 30.0, 61.0, 3599.0, 3601.0, 99999999.0]) | st.floats(0, 200)
 PAUSES = st.none() | SECONDS
-PASSING: list[Callable[[float | None], APIError]] = [busy, slow_down]
+PASSING: list[Callable[[float | None], APIError]] = [busy, rate_limited]
 OUTCOMES: st.SearchStrategy[QueryOutcome] = st.one_of(
     st.sampled_from([PENDING, RUNNING, RUNNING, UNKNOWN, NO_URL]),
     st.sampled_from([PENDING, RUNNING, DONE, FAILED, RESET, NOT_FOUND, FATAL]),

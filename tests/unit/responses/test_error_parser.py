@@ -1,8 +1,9 @@
-"""Errors as gateways send them, row for row: which class each one is, and whether the trouble passes."""
+"""Errors as gateways send them, row by row: the class of each, and whether it is transient."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,8 +22,11 @@ from kkiai_sdk import (
     TaskNotFoundError,
     UnprocessableEntityError,
 )
-from kkiai_sdk._responses.error_parser import read_query
-from tests.unit.support import answer, refused
+from kkiai_sdk._responses.error_parser import read_query, read_status
+from tests.unit.support import answer, everything_in, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HTML = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head><body>cows</body></html>"
 
@@ -124,8 +128,8 @@ ROWS: dict[str, tuple[int, object, type[APIError], bool]] = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_rows(row: str) -> None:
-    """Every error that gateways send has its class, and is transient or not."""
+def test_known_error_gets_its_class(row: str) -> None:
+    """Every known error of a gateway has its class, and is transient or not."""
     status, body, expected, transient = ROWS[row]
     error = refused(status, body)
     assert (type(error), error.transient) == (expected, transient)
@@ -151,15 +155,15 @@ STATUSES: dict[int, tuple[type[APIStatusError], bool]] = {
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff\xfe", HTML.encode(), b"no"], ids=repr)
 @pytest.mark.fault("H-01", "H-02", "H-03", "H-04", "J-17")
-def test_the_status_decides(status: int, body: bytes) -> None:
-    """Without a telling code or text the status alone decides, whatever the body is; the status stays a number."""
+def test_unknown_error_body_is_classified_by_status(status: int, body: bytes) -> None:
+    """Without a known code or text the status decides, whatever the body is; the status stays a number."""
     error = refused(status, body)
     assert isinstance(error, APIStatusError)
     assert (type(error), error.transient, error.status_code) == (*STATUSES[status], status)
 
 
-def test_redirects_say_where_to() -> None:
-    """A redirect is an error that names the host it points at, and not the path or the query."""
+def test_redirect_error_names_the_host_only() -> None:
+    """A redirect is an error that names the target host, without path and query."""
     error = refused(302, b"", ("location", "https://login.example/in?token=abc"))
     assert str(error) == "HTTP 302: unexpected redirect to login.example"
 
@@ -175,8 +179,8 @@ def test_redirects_say_where_to() -> None:
         ({"error": "no"}, "no"),
     ],
 )
-def test_what_is_said_instead_of_a_task(body: object, told: str) -> None:
-    """A success status around a refusal is an error with the gateway's words, even when a task is named beside them."""
+def test_error_under_a_success_status_keeps_the_message(body: object, told: str) -> None:
+    """A success status with an error body is an error with its message, even if a task is named beside it."""
     assert str(refused(200, body)) == f"HTTP 200 but the query failed: {told}"
 
 
@@ -184,26 +188,26 @@ def test_what_is_said_instead_of_a_task(body: object, told: str) -> None:
     ("status", "told"),
     [(300, "unexpected redirect to x.example"), (399, "unexpected redirect to x.example"), (400, "no")],
 )
-def test_what_is_a_redirect(status: int, told: str) -> None:
-    """Every status from 300 to 399 is told as a redirect, and no other, whatever the fields say."""
+def test_status_300_to_399_is_a_redirect(status: int, told: str) -> None:
+    """Every status from 300 to 399 is reported as a redirect, and no other, whatever the headers are."""
     assert str(refused(status, {"message": "no"}, ("location", "https://x.example/in"))) == f"HTTP {status}: {told}"
 
 
-def test_the_key_in_a_host_is_not_shown() -> None:
+def test_key_in_the_host_of_a_redirect_is_redacted() -> None:
     """A redirect that carries the key in its host does not show it."""
     error = refused(302, b"", ("location", "https://0ddkey.example/in"), secret="0ddkey")
     assert str(error) == "HTTP 302: unexpected redirect to ***.example"
 
 
-def test_the_code_of_a_refusal_under_200() -> None:
-    """A refusal with a success status keeps the gateway's code."""
+def test_error_under_a_success_status_keeps_the_code() -> None:
+    """An error with a success status keeps the gateway's code."""
     error = refused(200, {"code": "oops", "message": "no"})
     assert isinstance(error, APIResponseError)
     assert error.code == "oops"
 
 
-def test_a_long_host_is_cut() -> None:
-    """Of the host that a redirect points at, a hundred characters are shown."""
+def test_long_host_of_a_redirect_is_truncated() -> None:
+    """Of the host of a redirect a hundred characters are shown."""
     error = refused(302, b"", ("location", f"https://{'a' * 300}/in"))
     assert str(error) == f"HTTP 302: unexpected redirect to {'a' * 99}…"
 
@@ -211,8 +215,8 @@ def test_a_long_host_is_cut() -> None:
 @pytest.mark.parametrize(
     ("location", "host"), [("http://[::1", "an invalid URL"), ("/in", "nowhere"), (None, "nowhere")]
 )
-def test_redirects_to_nowhere(location: str | None, host: str) -> None:
-    """A redirect without a host, or to what is no URL, says so."""
+def test_redirect_without_a_valid_host_says_so(location: str | None, host: str) -> None:
+    """The error of a redirect without a host, or to an invalid URL, says so."""
     headers = [("location", location)] if location else []
     assert str(refused(307, b"", *headers)) == f"HTTP 307: unexpected redirect to {host}"
 
@@ -221,13 +225,13 @@ def test_redirects_to_nowhere(location: str | None, host: str) -> None:
     ("status", "advice"),
     [(401, "KKIAI_API_KEY"), (402, "top it up"), (403, "allowed models"), (404, "KKIAI_BASE_URL")],
 )
-def test_advice(status: int, advice: str) -> None:
-    """The message of an error that the caller can mend says what to do."""
+def test_message_of_a_correctable_error_has_a_hint(status: int, advice: str) -> None:
+    """The message of an error that the caller can correct says how."""
     assert advice in str(refused(status))
 
 
 @pytest.mark.fault("J-01")
-def test_a_page_under_200_blames_the_base_url() -> None:
+def test_page_under_a_success_status_hints_at_the_base_url() -> None:
     """A web page with a success status says that the base URL points at a site."""
     error = refused(200, HTML, ("content-type", "text/html; charset=utf-8"))
     told = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
@@ -235,8 +239,8 @@ def test_a_page_under_200_blames_the_base_url() -> None:
 
 
 @pytest.mark.fault("J-01")
-def test_a_page_is_known_by_its_content_type() -> None:
-    """What says that it is HTML is a page even if it does not begin like one."""
+def test_page_is_recognised_by_its_content_type() -> None:
+    """A body declared as HTML is a page even if it does not begin like one."""
     error = refused(200, "<div>cow</div>", ("content-type", "Text/HTML"))
     assert (error.transient, "web page" in str(error)) == (False, True)
 
@@ -256,6 +260,40 @@ def test_a_page_is_known_by_its_content_type() -> None:
         {"success": True, "id": "x", "status": "queued"},
     ],
 )
-def test_a_task_is_not_taken_for_an_error(body: object) -> None:
-    """An object about a task is an answer, whatever error words it carries beside it."""
+def test_task_with_error_fields_is_not_an_error(body: object) -> None:
+    """An object about a task is an answer, even with error fields beside it."""
     assert isinstance(read_query(answer(200, body)), dict)
+
+
+def test_complete_success_has_no_error() -> None:
+    """The status of a success with a complete body is no error, whatever the body is."""
+    assert read_status(answer(200, {"error": "x"})) is None
+    assert read_status(answer(206, b"\0")) is None
+
+
+@pytest.mark.parametrize("reader", [read_status, read_query])
+def test_success_with_an_incomplete_body_is_a_response_error(reader: Callable[..., object]) -> None:
+    """A success whose body could not be decoded names the problem; it has the pause, and no key."""
+    headers = (("content-encoding", "br"), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("x-request-id", "canary"))
+    error = reader(answer(200, b"x", *headers), secret="canary", wall_clock=784_111_757.0)
+    assert isinstance(error, APIResponseError)
+    assert "a body in the encoding br, which was not asked for" in str(error)
+    assert error.retry_after == 20.0
+    assert "canary" not in everything_in(error)
+
+
+def test_error_status_has_the_error_of_its_class() -> None:
+    """The error of an error status has the class of the status and the pause, and no key."""
+    response = answer(404, {"message": "no canary here"}, ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"))
+    error = read_status(response, secret="canary", wall_clock=784_111_757.0)
+    assert isinstance(error, NotFoundError)
+    assert error.retry_after == 20.0
+    assert "canary" not in everything_in(error)
+    assert "here" in str(error)
+
+
+def test_wall_clock_of_read_status_is_the_epoch_by_default() -> None:
+    """Without a wall clock a Retry-After date is relative to the epoch."""
+    error = read_status(answer(503, b"", ("retry-after", "Thu, 01 Jan 1970 00:00:20 GMT")))
+    assert isinstance(error, ServerError)
+    assert error.retry_after == 20.0

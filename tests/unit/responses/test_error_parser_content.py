@@ -1,4 +1,4 @@
-"""What an error keeps of the answer: codes, texts, request ids, bodies; and what it never keeps: keys."""
+"""Content of errors: codes, messages, request ids and bodies, without keys and signatures."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ SHAPES: dict[str, tuple[object, str | None, str | None, str]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_shapes_of_error_bodies(shape: str) -> None:
+def test_code_type_and_message_are_read_from_every_shape(shape: str) -> None:
     """Code, type and text are found in every shape that error bodies come in."""
     body, code, kind, told = SHAPES[shape]
     error = status_error(418, body)
     assert (error.code, error.type, str(error)) == (code, kind, f"HTTP 418: {told}")
 
 
-def test_json_within_json_is_not_followed_for_ever() -> None:
-    """JSON packed inside messages is opened a few times, and then it is just text."""
+def test_json_inside_messages_is_parsed_to_a_limit() -> None:
+    """JSON inside messages is parsed a few levels deep, and then kept as text."""
     body: dict[str, object] = {"message": "deep", "code": "deepest"}
     for _ in range(5):
         body = {"message": json.dumps(body), "code": "wrapper"}
@@ -78,13 +78,13 @@ def test_json_within_json_is_not_followed_for_ever() -> None:
 
 
 @pytest.mark.parametrize("name", ["x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray"])
-def test_request_id_headers(name: str) -> None:
+def test_request_id_is_read_from_each_known_header(name: str) -> None:
     """The request id is read from every header that gateways use for it."""
     assert refused(500, b"", (name, "r-1")).request_id == "r-1"
 
 
-def test_order_of_the_request_ids() -> None:
-    """The gateway's own header counts more than those of proxies, any header more than the text."""
+def test_gateway_header_takes_precedence_for_the_request_id() -> None:
+    """The gateway's own header takes precedence over those of proxies, any header over the text."""
     headers = [("cf-ray", "3"), ("x-request-id", "2"), ("x-oneapi-request-id", "1"), ("x-oneapi-request-id", "0")]
     assert RawResponse(200, headers).request_id == "1"
     assert refused(500, {"message": "m (request id: 4)"}, *headers).request_id == "1"
@@ -99,33 +99,33 @@ def test_order_of_the_request_ids() -> None:
         {"message": json.dumps({"message": "b (request id: 2024abcXYZ)"})},
     ],
 )
-def test_request_id_in_the_text(body: object) -> None:
+def test_request_id_is_read_from_the_message_without_a_header(body: object) -> None:
     """Without a header the request id is read from the end of the message."""
     assert refused(500, body).request_id == "2024abcXYZ"
 
 
-def test_a_request_id_in_the_text_does_not_hide_a_passing_error() -> None:
-    """An error that is known by its text is known with a request id behind it too."""
+def test_known_message_with_a_request_id_is_still_recognised() -> None:
+    """An error that is recognised by its message is recognised with a request id after it too."""
     assert refused(200, {"success": False, "message": "fail_to_fetch_task (request id: 7)"}).transient
 
 
-def test_retry_after_is_kept() -> None:
-    """What the server asks to wait is on the error, as said, for any status."""
+def test_error_of_any_status_keeps_retry_after() -> None:
+    """The Retry-After of a response is on the error, for any status."""
     assert refused(429, b"", ("retry-after", "99999999")).retry_after == 99999999.0
     assert refused(503, b"", ("retry-after", "1.5")).retry_after == 1.5
     assert refused(200, b"", ("retry-after", "7")).retry_after == 7.0
     assert refused(429).retry_after is None
 
 
-def test_bodies_are_kept() -> None:
-    """The decoded body is on the error; what is no JSON is kept as text, up to a limit."""
+def test_error_keeps_the_body_as_json_or_text() -> None:
+    """The decoded body is on the error; a body that is not JSON is kept as text, up to a limit."""
     assert status_error(500, {"a": [1, None]}).body == {"a": [1, None]}
     assert status_error(500, "x" * 5000).body == "x" * 2000
     assert status_error(429, '{"a": 1}{"b": 2}').body == {"a": 1}
 
 
-def test_body_snippet() -> None:
-    """A body that is no answer is shown: its first 200 characters, on one line, visible."""
+def test_message_shows_the_start_of_an_invalid_body() -> None:
+    """The message about an invalid body shows its first 200 characters, escaped, on one line."""
     error = refused(200, "a\x1b[2J\n" + "b" * 300)
     assert isinstance(error, APIResponseError)
     assert error.body_snippet == "a\\x1b[2J " + "b" * 190 + "…"
@@ -136,7 +136,7 @@ def test_body_snippet() -> None:
     "text", ["\x1b]0;title\x07", "\x9b31m", "\u202eevil", "\u2066x\u2069", "a\rb", "a\nb", "\u200b", "\0"]
 )
 @pytest.mark.fault("S-10", "S-11", "J-17")
-def test_texts_are_one_visible_line(text: str) -> None:
+def test_message_is_one_line_without_invisible_characters(text: str) -> None:
     """No control, bidi or zero-width character of a server's text reaches a message, and no line break."""
     for body in ({"error": {"message": f"say {text} now", "code": f"c{text}", "type": text}}, f"say {text} now"):
         error = status_error(500, body)
@@ -146,14 +146,14 @@ def test_texts_are_one_visible_line(text: str) -> None:
 
 
 @pytest.mark.fault("J-17")
-def test_texts_are_short() -> None:
+def test_long_message_and_code_are_truncated() -> None:
     """A message of a megabyte is cut to 500 characters, a code to 100."""
     error = status_error(500, {"message": "m" * 1_000_000, "code": "c" * 1000})
     assert len(str(error)) < 650
     assert len(error.code or "") == 100
 
 
-def test_signed_urls_lose_their_query() -> None:
+def test_url_in_a_message_loses_its_query() -> None:
     """The query of a URL in a message is cut, because a signature in it is as good as a key."""
     error = refused(500, {"message": "GET https://cdn.example/a.mp4?sig=abc&e=1 failed"})
     assert "sig" not in str(error)
@@ -176,7 +176,7 @@ ECHOES: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("status", [200, 401, 500])
 @pytest.mark.parametrize("echo", ECHOES)
-def test_an_echoed_key_is_nowhere(echo: str, status: int) -> None:
+def test_echoed_key_is_redacted_everywhere(echo: str, status: int) -> None:
     """A gateway that echoes the caller's key, however escaped, does not put it into an error."""
     error = refused(status, ECHOES[echo], secret=KEY)
     shown = everything_in(error)
@@ -194,13 +194,13 @@ def test_an_echoed_key_is_nowhere(echo: str, status: int) -> None:
         '{"sk-abc123": 1}',
     ],
 )
-def test_anything_like_a_key_is_nowhere(body: str) -> None:
-    """What looks like a key is blotted out even when it is not the caller's."""
+def test_text_like_a_key_is_redacted_everywhere(body: str) -> None:
+    """Text that looks like a key is redacted even if it is not the caller's key."""
     assert "abc" not in everything_in(refused(401, body))
 
 
-def test_a_short_key_does_not_hide_what_the_error_is() -> None:
-    """Classification sees the answer as it came, even when the key is a piece of a code."""
+def test_redaction_does_not_change_the_classification() -> None:
+    """Errors are classified before redaction, so a key that is part of a code changes nothing."""
     error = status_error(400, {"code": "task_not_exist", "message": "m"}, secret="t")
     assert isinstance(error, TaskNotFoundError)
     assert error.code == "***ask_no***_exis***"
@@ -211,19 +211,21 @@ def test_a_short_key_does_not_hide_what_the_error_is() -> None:
     ("clock", "date"),
     [({"wall_clock": 784_111_757.0}, "Sun, 06 Nov 1994 08:49:37 GMT"), ({}, "Thu, 01 Jan 1970 00:00:20 GMT")],
 )
-def test_a_date_is_measured_from_the_wall_clock(status: int, body: object, clock: dict[str, Any], date: str) -> None:
-    """Every kind of refusal keeps when to ask again, as seconds from now."""
+def test_retry_after_date_is_relative_to_the_wall_clock(
+    status: int, body: object, clock: dict[str, Any], date: str
+) -> None:
+    """Each kind of error has the Retry-After date as seconds from now."""
     error = read_query(answer(status, body, ("retry-after", date)), **clock)
     assert isinstance(error, APIError)
     assert error.retry_after == 20.0
 
 
-def test_request_ids_are_short_or_none() -> None:
-    """Without a request id there is none, and of a long one two hundred characters are kept."""
+def test_request_id_is_truncated_or_none() -> None:
+    """Without a request id it is None; of a long one two hundred characters are kept."""
     assert refused(500).request_id is None
     assert refused(500, b"", ("x-request-id", "r" * 300)).request_id == "r" * 199 + "…"
 
 
-def test_what_is_wrong_with_an_answer_is_said() -> None:
-    """An answer that cannot be read says in what way."""
+def test_invalid_answer_names_the_problem() -> None:
+    """The error of an unreadable answer names the problem."""
     assert str(refused(200, "cow")) == "HTTP 200 with a body that is not JSON"

@@ -1,4 +1,4 @@
-"""Retry-After in all its forms."""
+"""Parsing of Retry-After headers."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ TABLE = [pytest.param(value, marks=FAULTS.get(value, ()), id=ascii(value)[:40]) 
 
 
 @pytest.mark.parametrize("value", TABLE)
-def test_forms(value: str) -> None:
-    """Seconds and HTTP dates are understood; what is negative, not a number, absurd or unreadable is ignored."""
+def test_retry_after_is_seconds_an_http_date_or_none(value: str) -> None:
+    """Seconds and HTTP dates are read; negative, absurd and unreadable values are ignored."""
     assert parse_retry_after([("retry-after", value)], WALL_CLOCK) == ROWS[value]
 
 
@@ -111,8 +111,8 @@ def test_forms(value: str) -> None:
         ([("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("retry-after", "3")], 20.0),
     ],
 )
-def test_headers(headers: list[tuple[str, str]], seconds: float | None) -> None:
-    """Milliseconds count too, and of several valid values the longest."""
+def test_longest_of_several_retry_after_values_counts(headers: list[tuple[str, str]], seconds: float | None) -> None:
+    """Milliseconds are read too, and the longest of several valid values counts."""
     assert parse_retry_after(headers, WALL_CLOCK) == seconds
 
 
@@ -121,23 +121,23 @@ def test_headers(headers: list[tuple[str, str]], seconds: float | None) -> None:
     ("date", "seconds"),
     [("Sun, 06 Nov 1994 08:48:37 GMT", 60.0), ("Sun, 06 Nov 1994 08:50:37 GMT", 0.0), ("rubbish", 20.0), ("", 20.0)],
 )
-def test_dates_count_from_the_answer(date: str, seconds: float) -> None:
-    """A date counts from the answer's own Date when there is one, else from the local clock."""
+def test_retry_after_date_is_relative_to_the_date_header(date: str, seconds: float) -> None:
+    """A date is relative to the response's Date if there is one, else to the local clock."""
     headers = [("date", date), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]
     assert parse_retry_after(headers, WALL_CLOCK) == seconds
 
 
 @pytest.mark.fault("R-11")
-def test_the_local_clock_may_be_wrong() -> None:
-    """With a Date in the answer the local clock does not matter at all."""
+def test_wrong_local_clock_does_not_matter_with_a_date_header() -> None:
+    """With a Date in the response the local clock is not used."""
     headers = [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:30 GMT")]
     assert {parse_retry_after(headers, clock) for clock in (0.0, WALL_CLOCK, 1e11)} == {7.0}
 
 
 @pytest.mark.fault("R-14")
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system cannot change its time zone for a test")
-def test_the_local_time_zone_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The form of a date that names no zone is in UTC, wherever this runs."""
+def test_retry_after_date_without_a_zone_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A date without a time zone is in UTC, in any local time zone."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "CST-8")
         time.tzset()
@@ -153,15 +153,15 @@ def test_the_local_time_zone_does_not_matter(monkeypatch: pytest.MonkeyPatch) ->
     )
 )
 @FIXED
-def test_anything(headers: list[tuple[str, str]]) -> None:
-    """Whatever the headers hold, the result is None or a finite number of seconds from 0 on."""
+def test_any_headers_give_finite_seconds_or_none(headers: list[tuple[str, str]]) -> None:
+    """For any headers the result is None or a finite number of seconds from 0 on."""
     seconds = parse_retry_after(headers, WALL_CLOCK)
     assert seconds is None or 0 <= seconds < 1e12
 
 
 @pytest.mark.parametrize("value", TABLE)
-def test_what_a_retry_makes_of_it(value: str) -> None:
-    """A pause of up to 60 s is kept, a longer one raises, and an ignored one leaves our own delay."""
+def test_retry_waits_up_to_sixty_seconds_of_retry_after(value: str) -> None:
+    """A pause of up to 60 s is kept, a longer one gives up, and an ignored one leaves the backoff."""
     seconds = parse_retry_after([("retry-after", value)], WALL_CLOCK)
     error = RateLimitError("slow", status_code=429, transient=True, retry_after=seconds)
     verdict = retry_time(
@@ -171,6 +171,6 @@ def test_what_a_retry_makes_of_it(value: str) -> None:
 
 
 @pytest.mark.parametrize("text", [" " * 100_000 + "x", "1 " * 50_000, "(" * 100_000, "Sun, " * 20_000, "1" * 100_000])
-def test_long_values_take_linear_time(text: str) -> None:
-    """A hundred thousand characters are ignored at once."""
+def test_long_retry_after_values_take_linear_time(text: str) -> None:
+    """A value of a hundred thousand characters is ignored at once."""
     assert parse_retry_after([("retry-after", text), ("date", text)], WALL_CLOCK) is None

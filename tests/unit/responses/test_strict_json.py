@@ -1,4 +1,4 @@
-"""Reading JSON from a stranger: what passes for an answer, and what is refused however strange it is."""
+"""Strict JSON parsing for answers, lenient parsing for error bodies."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ NO_ANSWERS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("case", NO_ANSWERS)
 @pytest.mark.fault("J-02", "J-03", "J-04", "J-05", "J-06", "J-07", "J-08", "J-10")
-def test_what_is_no_answer(case: str) -> None:
-    """A body that is no JSON object is an APIResponseError that says what it is, and never a bare error."""
+def test_body_that_is_no_json_object_is_rejected(case: str) -> None:
+    """A body that is no JSON object is an APIResponseError that describes it, never another exception."""
     body, says = NO_ANSWERS[case]
     error = refused(200, body)
     assert type(error) is APIResponseError
@@ -72,8 +72,8 @@ def test_what_is_no_answer(case: str) -> None:
 
 @pytest.mark.parametrize("case", NO_ANSWERS)
 @pytest.mark.fault("J-17")
-def test_error_bodies_may_be_anything(case: str) -> None:
-    """The same bodies under an error status leave the class to the status."""
+def test_invalid_error_body_is_classified_by_status(case: str) -> None:
+    """The same bodies under an error status are classified by the status."""
     error = refused(422, NO_ANSWERS[case][0])
     assert type(error).__name__ == "UnprocessableEntityError"
     assert len(str(error)) < 600
@@ -111,14 +111,14 @@ def test_error_bodies_may_be_anything(case: str) -> None:
     ],
 )
 @pytest.mark.fault("J-07", "J-09", "J-11")
-def test_what_is_an_answer(body: bytes) -> None:
-    """A mark, a lone surrogate, long numbers and brackets inside texts do no harm; of two keys the last counts."""
+def test_unusual_but_valid_json_is_accepted(body: bytes) -> None:
+    """A byte order mark, lone surrogates, long numbers, brackets in strings and duplicate keys are accepted."""
     assert read(body).state is TaskState.PENDING
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 203, 299])
-def test_every_success_status(status: int) -> None:
-    """A task under any success status is a task."""
+def test_task_under_any_success_status_is_a_task(status: int) -> None:
+    """A task under any success status is read as a task."""
     assert read({"id": "x", "status": "queued"}, status=status).state is TaskState.PENDING
 
 
@@ -132,20 +132,20 @@ def test_every_success_status(status: int) -> None:
     ],
     ids=["empty", "not JSON", "deep", "list"],
 )
-def test_what_is_wrong_is_said(body: bytes, says: str) -> None:
-    """Each reason is named in words that go into a sentence."""
+def test_json_problem_is_named(body: bytes, says: str) -> None:
+    """Each problem is named in words that fit into a sentence."""
     with pytest.raises(ValueError, match=f"^{says}$"):
         parse_object(body)
 
 
-def test_brackets_beside_each_other_are_no_depth() -> None:
+def test_sibling_brackets_do_not_count_as_depth() -> None:
     """64 levels with more than 64 brackets are read."""
     body = b'{"a":[' + b"[]," * 9 + b"[" * 62 + b"]" * 62 + b"]}"
     assert isinstance(parse_object(body), dict)
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b'{"a":', b"}"), (b'{"a":[', b"]}")])
-def test_depth_is_counted_exactly(opening: bytes, closing: bytes) -> None:
+def test_nesting_is_limited_to_sixty_four_levels(opening: bytes, closing: bytes) -> None:
     """64 levels are read, be they objects or lists; 65 are not."""
     levels = MAX_DEPTH // len(closing)
     fits = opening * levels + b"1" + closing * levels
@@ -158,8 +158,8 @@ def test_depth_is_counted_exactly(opening: bytes, closing: bytes) -> None:
 
 @pytest.mark.parametrize("piece", [b'\\"', b'"', b"\\", b"[", b'"[', b'\\\\"'])
 @pytest.mark.fault("S-16")
-def test_depth_takes_linear_time(piece: bytes) -> None:
-    """A megabyte of quotes, escapes and brackets is read at once: with a square of steps this test would not end."""
+def test_depth_check_takes_linear_time(piece: bytes) -> None:
+    """A megabyte of quotes, escapes and brackets is read at once: quadratic time would not end."""
     for start in (b"[" * 65 + b'"', b'"' + b"[" * 65, b"{" * 65):
         refused(200, start + piece * 300_000)
         assert not isinstance(parse_leniently((start + piece * 300_000).decode()), dict)
@@ -167,8 +167,8 @@ def test_depth_takes_linear_time(piece: bytes) -> None:
 
 @given(st.dictionaries(TEXTS, JSON_VALUES, max_size=4))
 @FIXED
-def test_objects_come_back(value: dict[str, object]) -> None:
-    """Every JSON object comes back as it is."""
+def test_any_json_object_round_trips(value: dict[str, object]) -> None:
+    """Every JSON object is parsed to an equal one."""
     assert parse_object(json.dumps(value).encode()) == value
 
 
@@ -186,6 +186,6 @@ def test_objects_come_back(value: dict[str, object]) -> None:
         ("[" * 100, None),
     ],
 )
-def test_reading_loosely(text: str, value: object) -> None:
-    """Of an error body the first JSON document counts, and what is none is None."""
+def test_first_json_document_of_an_error_body_is_parsed(text: str, value: object) -> None:
+    """The first JSON document of an error body is parsed; without one the result is None."""
     assert parse_leniently(text) == value

@@ -1,4 +1,4 @@
-"""The categories in which collections of JSON tests sort their cases, with cases of our own for each."""
+"""The categories of common JSON test collections, with separate cases for each."""
 
 from __future__ import annotations
 
@@ -76,36 +76,36 @@ EITHER: dict[str, list[tuple[bytes, bool]]] = {
 }
 
 
-def answered(value: bytes) -> object:
-    """What an answer with this value in it comes to."""
+def parsed_answer(value: bytes) -> object:
+    """The result of parsing an answer that contains this value."""
     return read_query(RawResponse(200, [], b'{"id": "x", "status": "queued", "n": ' + value + b"}"))
 
 
 @pytest.mark.fault("J-19")
 @pytest.mark.parametrize("category", ACCEPTED)
-def test_what_must_be_read(category: str) -> None:
-    """Every value that JSON has is read wherever it stands in an answer."""
-    assert [value for value in ACCEPTED[category] if not isinstance(answered(value), dict)] == []
+def test_valid_json_value_is_accepted(category: str) -> None:
+    """Every valid JSON value is accepted anywhere in an answer."""
+    assert [value for value in ACCEPTED[category] if not isinstance(parsed_answer(value), dict)] == []
 
 
 @pytest.mark.fault("J-19")
 @pytest.mark.parametrize("category", REFUSED)
-def test_what_must_not_be_read(category: str) -> None:
-    """Every value that JSON does not have makes an answer none, with one error of ours and no other."""
-    assert [value for value in REFUSED[category] if type(answered(value)) is not APIResponseError] == []
+def test_invalid_json_value_is_rejected(category: str) -> None:
+    """Every invalid JSON value makes the answer invalid, with one error of the SDK."""
+    assert [value for value in REFUSED[category] if type(parsed_answer(value)) is not APIResponseError] == []
 
 
 @pytest.mark.fault("J-19")
 @pytest.mark.parametrize("category", EITHER)
-def test_what_may_be_either(category: str) -> None:
-    """What parsers differ about is decided, and stays so."""
-    assert [(value, isinstance(answered(value), dict)) for value, _ in EITHER[category]] == EITHER[category]
+def test_ambiguous_json_value_is_treated_as_decided(category: str) -> None:
+    """The treatment of values on which parsers differ is fixed."""
+    assert [(value, isinstance(parsed_answer(value), dict)) for value, _ in EITHER[category]] == EITHER[category]
 
 
 @pytest.mark.fault("J-19", "J-04")
 @pytest.mark.parametrize("category", ACCEPTED)
-def test_alone_they_are_no_answer(category: str) -> None:
-    """A value that is no object is no answer by itself, and an object that says nothing is one about nothing."""
+def test_non_object_alone_is_no_answer(category: str) -> None:
+    """A value that is no object is no answer, and an empty object is an answer without content."""
     for value in ACCEPTED[category]:
         outcome = read_query(RawResponse(200, [], value))
         assert isinstance(outcome, dict if value.lstrip().startswith(b"{") else APIResponseError)
@@ -113,7 +113,7 @@ def test_alone_they_are_no_answer(category: str) -> None:
 
 @pytest.mark.fault("J-19", "J-17")
 @pytest.mark.parametrize("status", [200, 400, 503])
-def test_under_any_status(status: int) -> None:
+def test_any_value_under_any_status_gives_an_object_or_an_error(status: int) -> None:
     """Whatever a body is, alone or in an error, what comes out is an object or an error of ours."""
     bodies = [body for group in (*ACCEPTED.values(), *REFUSED.values()) for body in group]
     for body in (
@@ -125,6 +125,6 @@ def test_under_any_status(status: int) -> None:
 
 
 @pytest.mark.fault("J-09")
-def test_of_two_keys_the_last_counts() -> None:
-    """A key that is there twice has its last value."""
+def test_last_of_duplicate_keys_counts() -> None:
+    """A duplicate key has its last value."""
     assert parse_object(b'{"status": "failed", "status": "queued"}') == {"status": "queued"}

@@ -1,4 +1,4 @@
-"""What answers look like in practice, row for row: ids, missing fields, status words, URLs."""
+"""Task answers as gateways send them, row by row: ids, missing fields, status words, URLs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ STATUSES = [(word, state) for state, words in WORDS.items() for word in words.sp
 
 
 @pytest.mark.parametrize(("word", "state"), STATUSES, ids=[word for word, _ in STATUSES])
-def test_status_words(word: str, state: TaskState) -> None:
-    """Every word that gateways use has its meaning, and the raw word is kept."""
+def test_known_status_word_has_its_state(word: str, state: TaskState) -> None:
+    """Every known status word has its state, and the raw word is kept."""
     task = read({"id": ASKED, "status": word})
     assert (task.state, task.status) == (state, word)
 
 
 @pytest.mark.parametrize("word", [" completed ", "COMPLETED\n", "Completed", "\tcompleted"])
 @pytest.mark.fault("J-12")
-def test_case_and_spaces_of_a_status(word: str) -> None:
-    """A status may differ in case and carry spaces."""
+def test_status_ignores_case_and_surrounding_spaces(word: str) -> None:
+    """Case and surrounding spaces of a status are ignored."""
     assert read({"status": word}).state is TaskState.SUCCEEDED
 
 
 @pytest.mark.parametrize("word", ["In Progress", "in-progress", "IN  PROGRESS", "in - progress"])
-def test_words_of_a_status_may_be_joined_otherwise(word: str) -> None:
+def test_spaces_and_hyphens_in_a_status_are_underscores(word: str) -> None:
     """Spaces and hyphens between the words of a status count as underscores."""
     assert read({"status": word}).state is TaskState.RUNNING
 
@@ -44,7 +44,7 @@ def test_words_of_a_status_may_be_joined_otherwise(word: str) -> None:
 @pytest.mark.parametrize(
     ("url", "state"), [(URL, TaskState.SUCCEEDED), (None, TaskState.RUNNING), ("", TaskState.RUNNING)]
 )
-def test_upsampling_completed(url: str | None, state: TaskState) -> None:
+def test_upsampling_completed_succeeds_only_with_a_url(url: str | None, state: TaskState) -> None:
     """`video_upsampling_completed` is a success with a URL and work in progress without one."""
     assert read({"status": "video_upsampling_completed", "video_url": url}).state is state
 
@@ -65,8 +65,8 @@ def test_upsampling_completed(url: str | None, state: TaskState) -> None:
     ids=["missing", "null", "empty", "blank", "number", "list", "boolean", "data-null", "empty-object"],
 )
 @pytest.mark.fault("J-12")
-def test_no_status_is_no_end(body: object) -> None:
-    """A status that is missing, empty or of another type is UNKNOWN: the task may be doing well."""
+def test_missing_or_invalid_status_is_unknown(body: object) -> None:
+    """A status that is missing, empty or of another type is UNKNOWN, which ends nothing."""
     task = read(body)
     assert task.state is TaskState.UNKNOWN
     assert not task.is_done
@@ -87,20 +87,20 @@ def test_no_status_is_no_end(body: object) -> None:
     ids=["echoed", "prefix-dropped", "another", "task_id", "empty-id", "number", "missing"],
 )
 @pytest.mark.fault("J-15")
-def test_the_asked_id_is_kept(body: object, answered: str | None) -> None:
-    """The id to ask with again is always the caller's; what the answer calls the task is kept beside it."""
+def test_task_keeps_the_requested_id(body: object, answered: str | None) -> None:
+    """The id of the task is always the caller's; the id in the answer is kept beside it."""
     task = read(body)
     assert (task.id, task.answered_id) == (ASKED, answered)
 
 
-def test_three_fields_while_running() -> None:
-    """A running answer with only id, status and a time is read, and what it lacks is None."""
+def test_running_answer_with_three_fields_is_read() -> None:
+    """A running answer with only id, status and a time is read; missing fields are None."""
     task = read({"id": ASKED, "status": "processing", "status_update_time": 1764756435})
     assert (task.state, task.video_url, task.enhanced_prompt, task.progress) == (TaskState.RUNNING, None, None, None)
     assert task.extra == {}
 
 
-def test_twenty_fields_at_the_end() -> None:
+def test_finished_answer_with_many_fields_keeps_them_in_extra() -> None:
     """A finished answer with many undocumented fields is read; they are all in `extra`, the whole body in `raw`."""
     more = {f"field_{number}": number for number in range(15)} | {"prompt": "a cow", "progress": 100, "error": ""}
     body = {"id": ASKED, "status": "completed", "video_url": URL, "status_update_time": 1764745713, **more}
@@ -127,8 +127,8 @@ PLACES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_url_places(place: str) -> None:
-    """The URL is found wherever gateways put it, byte for byte."""
+def test_url_is_found_in_each_known_place(place: str) -> None:
+    """The URL is found in every place where gateways put it, byte for byte."""
     nowhere: dict[str, object] = {"status": "completed", "video_url": None}
     assert read(nowhere | PLACES[place]).video_url == URL
 
@@ -152,8 +152,8 @@ def _merged(one: dict[str, object], other: dict[str, object]) -> dict[str, objec
 
 
 @pytest.mark.parametrize("first", range(len(PLACES) - 1))
-def test_order_of_the_url_places(first: int) -> None:
-    """Of several URLs the one whose place stands first in the list counts."""
+def test_first_url_in_the_order_of_places_counts(first: int) -> None:
+    """Of several URLs the one whose place is first in the list counts."""
     body: dict[str, object] = {"status": "completed"}
     for number, place in list(enumerate(PLACES))[first:]:
         body = _merged(body, _numbered(place, number))
@@ -162,22 +162,22 @@ def test_order_of_the_url_places(first: int) -> None:
 
 @pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"url": URL}, "not ready yet", "``"])
 @pytest.mark.fault("J-16")
-def test_what_is_no_url_is_no_url(nothing: object) -> None:
-    """Null, an empty text, another type or plain words are no URL, and the next place is looked at."""
+def test_invalid_url_is_skipped(nothing: object) -> None:
+    """Null, an empty text, another type or plain words are no URL, and the next place is tried."""
     assert read({"status": "completed", "video_url": nothing}).video_url is None
     assert read({"status": "completed", "video_url": nothing, "result_url": URL}).video_url == URL
 
 
 @pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [URL]}])
 @pytest.mark.fault("J-13")
-def test_places_of_another_shape(body: dict[str, object]) -> None:
-    """A list where an object was expected, an empty list, an object where a list was: nothing is there."""
+def test_unexpected_shape_of_a_url_place_is_skipped(body: dict[str, object]) -> None:
+    """A list in place of an object, an empty list, an object in place of a list: no URL is found."""
     assert read({"status": "completed"} | body).video_url is None
 
 
 @pytest.mark.parametrize("sent", [f" {URL}", f"{URL}\n", f"`{URL}`", f" ` {URL} ` "])
-def test_stray_characters_around_a_url(sent: str) -> None:
-    """Spaces and back-ticks around a URL are dropped, and nothing else of it is touched."""
+def test_spaces_and_backticks_around_a_url_are_removed(sent: str) -> None:
+    """Spaces and back-ticks around a URL are removed, and nothing else of it is changed."""
     assert read({"status": "completed", "video_url": sent}).video_url == URL
 
 
@@ -186,19 +186,19 @@ def test_stray_characters_around_a_url(sent: str) -> None:
     [("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"), ("//host/x", "//host/x")],
 )
 @pytest.mark.fault("J-16")
-def test_relative_urls(sent: str, expected: str) -> None:
-    """A path is one on the gateway; a URL without a scheme is left as it is, for the vetting to refuse."""
+def test_path_is_resolved_against_the_gateway(sent: str, expected: str) -> None:
+    """A path is resolved against the gateway; a URL without a scheme stays as it is, to be rejected later."""
     assert read({"status": "completed", "video_url": sent}).video_url == expected
 
 
-def test_completed_without_a_url() -> None:
+def test_completed_without_a_url_is_a_success() -> None:
     """`completed` with no URL is a success without a URL, not a failure."""
     task = read({"status": "completed", "video_url": None})
     assert (task.state, task.video_url, task.failure) == (TaskState.SUCCEEDED, None, None)
 
 
-def test_a_failed_task_is_an_answer() -> None:
-    """A failed task comes under HTTP 200 and is a task, not an error."""
+def test_failed_task_under_200_is_a_task() -> None:
+    """A failed task under HTTP 200 is a task, not an error."""
     task = read({"status": "failed", "error": {"message": "no cows here", "code": "policy"}})
     assert task.is_failed
     assert task.failure == TaskFailure("no cows here", "policy")

@@ -1,4 +1,4 @@
-"""Whose status is it: the task's, or that of the envelope around it?"""
+"""Status words of envelopes and of tasks: which one ends a task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from kkiai_sdk import APIResponseError, TaskState
 from kkiai_sdk._responses.error_parser import read_query
 from kkiai_sdk._responses.raw_response import RawResponse
-from kkiai_sdk._responses.task_parser import read_task
+from kkiai_sdk._responses.task_parser import has_success_code, read_task
 
 GATEWAY = "https://gateway.example"
 URL = "https://cdn.example/v.mp4"
@@ -54,8 +54,8 @@ TASKS: dict[str, tuple[dict[str, Any], TaskState]] = {
 
 
 @pytest.mark.parametrize("case", TASKS)
-def test_whose_status(case: str) -> None:
-    """A status word of an envelope never ends a task, and a task's own status is never overlooked."""
+def test_envelope_status_never_ends_a_task(case: str) -> None:
+    """A status word of an envelope never ends a task, and a task's own status is always read."""
     raw, state = TASKS[case]
     assert read_query(RawResponse(200, [], json.dumps(raw).encode())) == raw
     assert read_task(raw, "grok:1", base_url=GATEWAY).state is state
@@ -70,23 +70,40 @@ def test_whose_status(case: str) -> None:
         {"status": "error", "detail": "rate limited"},
     ],
 )
-def test_a_failed_query_is_not_a_failed_task(raw: dict[str, Any]) -> None:
+def test_failed_query_is_an_error_and_not_a_failed_task(raw: dict[str, Any]) -> None:
     """A bare "error" beside an error code, or beside nothing but a message, says that the query failed."""
     assert isinstance(read_query(RawResponse(200, [], json.dumps(raw).encode())), APIResponseError)
 
 
 @pytest.mark.parametrize("decoy", ["error: none yet", "s3://bucket/key", "N/A"])
-def test_a_fetchable_url_comes_first(decoy: str) -> None:
-    """Something in an earlier place that cannot be fetched does not hide a URL that can."""
+def test_fetchable_url_takes_precedence_over_an_earlier_place(decoy: str) -> None:
+    """A value in an earlier place that cannot be fetched does not hide a URL that can."""
     raw = {"id": "x", "status": "completed", "video_url": decoy, "url": URL}
     assert read_task(raw, "grok:1", base_url=GATEWAY).video_url == URL
 
 
-def test_the_key_is_blotted_out() -> None:
-    """A gateway that echoes the key in a reason, a status or a request id does not make the SDK show it."""
+def test_echoed_key_is_redacted_in_a_task() -> None:
+    """A key that the gateway echoes in a reason, a status or a request id is redacted."""
     assert read_task({"id": "x", "status": "no mykey123"}, "t", base_url=GATEWAY, secret="mykey123").status == "no ***"
     raw = {"id": "x", "status": "failed", "error": {"message": "bad key mykey123", "code": "mykey123"}}
     task = read_task(raw, "grok:1", base_url=GATEWAY, request_id="r-mykey123", secret="mykey123")
     assert "mykey123" not in repr(task)
     assert task.failure is not None
     assert task.failure.message == "bad key ***"
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ({}, True),
+        ({"code": None}, True),
+        ({"code": ""}, True),
+        ({"code": 0}, True),
+        ({"code": " Success "}, True),
+        ({"code": "invalid_key"}, False),
+        ({"code": 500}, False),
+    ],
+)
+def test_success_code_is_missing_empty_or_a_known_word(layer: dict[str, Any], expected: bool) -> None:  # noqa: FBT001 (a column of the table)
+    """A layer reports success if its code is missing, empty, or a known word or number."""
+    assert has_success_code(layer) is expected

@@ -1,4 +1,4 @@
-"""Any answer at all, of any bytes: a task or an APIError, and nothing else."""
+"""Any response of any bytes gives a task or an APIError."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ STATUSES = (
 )
 
 
-def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> VideoTask | APIError:
-    """What the SDK makes of an answer."""
+def result_of(status: int, headers: list[tuple[str, str]], body: bytes) -> VideoTask | APIError:
+    """The task or the error of a response."""
     raw = read_query(RawResponse(status, headers, body), secret=SECRET, wall_clock=784_111_777.5)
     if isinstance(raw, APIError):
         return raw
@@ -97,9 +97,9 @@ def meaning_of(status: int, headers: list[tuple[str, str]], body: bytes) -> Vide
 @given(STATUSES, HEADERS, BODIES)
 @settings(FIXED, max_examples=examples(2000))
 @pytest.mark.fault("J-19")
-def test_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-    """Whatever comes back is a VideoTask or an APIError that can be shown, stored and sent elsewhere."""
-    meaning = meaning_of(status, headers, body)
+def test_any_response_gives_a_task_or_an_api_error(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    """Any response gives a VideoTask or an APIError that can be printed, pickled and copied."""
+    meaning = result_of(status, headers, body)
     assert isinstance(meaning, VideoTask | APIError)
     repr(meaning)
     copied = pickle.loads(pickle.dumps(meaning))

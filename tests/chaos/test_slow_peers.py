@@ -1,4 +1,4 @@
-"""Servers that give a little at a time, for ever."""
+"""Servers that send a little at a time without end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 
 from kkiai_sdk import APITimeoutError
 from tests.support.adapter import KINDS, Maker
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 from tests.support.wire import task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
 
 def drip(piece: bytes, start: bytes = b"") -> Iterator[bytes]:
-    """Send one piece every twentieth of a second, for half a minute."""
+    """Send one piece every 50 ms, for thirty seconds."""
     yield start
     for _ in range(600):
         time.sleep(0.05)
@@ -42,16 +42,16 @@ WAYS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.fault("N-10", "N-11", "B-06")
-def test_a_slow_answer_ends_in_the_time_of_a_request(play: Play, kind: str, way: str) -> None:
-    """An answer that keeps coming and never ends is a timeout, and the next request has a connection that works."""
+def test_endless_slow_response_is_a_timeout_and_the_next_request_succeeds(play: Play, kind: str, way: str) -> None:
+    """A response that never ends is a timeout, and the next request has a connection that works."""
 
-    def answer(request: Received) -> Act:
-        return Act(b"", WAYS[way](), End.FIN) if request.task_id == "slow" else task("queued")
+    def answer(request: RawRequest) -> RawReply:
+        return RawReply(b"", WAYS[way](), End.FIN) if request.task_id == "slow" else task("queued")
 
     server = play(answer)
     make = Maker(kind)
     client = make(server.url, timeout=0.6, max_retries=0)
-    # Left to itself the answer goes on for thirty seconds; it is cut off by the client or fails the test at the end.
+    # The response takes thirty seconds: either the client ends it, or the test fails.
     started = time.monotonic()
     with pytest.raises(APITimeoutError):
         client.query("slow")
