@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 import kkiai_sdk as k
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ def test_file_is_fetched_behind_a_placeholder_address(
     network.names["cdn.example"], network.placeholders = ["198.18.0.7"], {"198.18.0.7"}
     cdn = serve(FileHost(BODY), foreign=True)
     client = make(serve().url)
-    path = client.download(finished(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
+    path = client.download(completed_task(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
     assert path.read_bytes() == BODY
     assert network.attempts == ["198.18.0.7"]
 
@@ -92,7 +92,7 @@ def test_placeholder_address_in_a_url_is_not_connected_to(
     client = make((server := serve(http(302, b"", ("Location", "http://198.18.0.7:8080/v.mp4")))).url)
     for url in ("http://198.18.0.7:8080/v.mp4", f"{server.url}/v.mp4"):
         with pytest.raises(k.UnsafeURLError, match=r"198\.18\.0\.7 is reserved \(benchmarks\)"):
-            client.download(finished(url), tmp_path / "v.mp4")
+            client.download(completed_task(url), tmp_path / "v.mp4")
     assert set(network.attempts) <= {"127.0.0.1"}
 
 
@@ -103,7 +103,7 @@ def test_public_address_behind_nat64_is_connected_to(
     """In a network with NAT64 the connection goes to the translated address of a public host."""
     network.names["cdn.example"] = ["64:ff9b::5db8:d70e"]
     with pytest.raises(k.DownloadError, match="the connection was refused"):
-        make(serve().url, max_retries=0).download(finished("http://cdn.example/v.mp4"), tmp_path / "v.mp4")
+        make(serve().url, max_retries=0).download(completed_task("http://cdn.example/v.mp4"), tmp_path / "v.mp4")
     assert set(network.attempts) == {"64:ff9b::5db8:d70e"}
 
 
@@ -116,7 +116,7 @@ def test_private_address_behind_nat64_is_refused(
     address = str(ipaddress.IPv6Address(f"64:ff9b::{ipv4}"))
     network.names["cdn.example"] = ["198.18.0.7", address]
     with pytest.raises(k.UnsafeURLError) as caught:
-        make(serve().url).download(finished("http://cdn.example/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task("http://cdn.example/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
     assert f"resolves to {address}, in private address space: {ipv4} in IPv6: reserved (" in str(caught.value)
     assert str(caught.value).endswith("; allow_file_hosts=['cdn.example'] permits it")
     assert (caught.value.url, network.attempts) == ("http://cdn.example/v.mp4", [])
@@ -131,7 +131,7 @@ def test_allowed_host_serves_a_file_without_the_key(
     network.names["cdn.example"] = ["127.0.0.1"]
     cdn = serve(FileHost(BODY), foreign=True)
     client = make(serve().url, allow_file_hosts=["other.internal", entry])
-    path = client.download(finished(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
+    path = client.download(completed_task(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
     assert path.read_bytes() == BODY
     assert cdn.requests[0].header("authorization") is None
 
@@ -142,7 +142,7 @@ def test_allowed_address_in_a_url_is_fetched(make: Maker, serve: Serve, tmp_path
     cdn = serve(FileHost(BODY), FileHost(BODY), foreign=True)
     url = f"http://127.0.0.1:{cdn.port}/v.mp4"
     client = make("http://gateway.example", allow_http=True, allow_file_hosts=["127.0.0.0/8"])
-    assert client.download(finished(url), tmp_path / "v.mp4").read_bytes() == BODY
+    assert client.download(completed_task(url), tmp_path / "v.mp4").read_bytes() == BODY
 
 
 @pytest.mark.fault("S-18")
@@ -152,7 +152,7 @@ def test_redirect_from_an_allowed_host_is_judged(make: Maker, serve: Serve, netw
     cdn = serve(http(302, b"", ("Location", "http://inside.example/v.mp4")), foreign=True)
     client = make("http://gateway.example", allow_http=True, allow_file_hosts=["cdn.example"])
     with pytest.raises(k.UnsafeURLError, match=r"inside\.example.*allow_file_hosts=\['inside\.example'\]"):
-        client.download(finished(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
+        client.download(completed_task(f"http://cdn.example:{cdn.port}/v.mp4"), tmp_path / "v.mp4")
 
 
 @pytest.mark.fault("S-18")
@@ -162,7 +162,7 @@ def test_copy_with_allowed_hosts_leaves_the_client_as_it_was(
     """A copy may allow hosts; neither the client nor another copy uses its connections to them."""
     network.names["cdn.example"] = ["127.0.0.1"]
     cdn = serve(FileHost(BODY), FileHost(BODY), foreign=True)
-    client, video = make(serve().url), finished(f"http://cdn.example:{cdn.port}/v.mp4")
+    client, video = make(serve().url), completed_task(f"http://cdn.example:{cdn.port}/v.mp4")
     copy = client.with_options(allow_file_hosts=["cdn.example"])
     assert copy.with_options(timeout=5).download(video, tmp_path / "copy.mp4").read_bytes() == BODY
     for other in (client, copy.with_options(allow_file_hosts=None), copy.with_options(allow_file_hosts=["a.example"])):
@@ -190,7 +190,7 @@ def test_exceptions_that_cannot_be_parsed_end_nothing(
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1,::1,[::1],fd00::/8")
     client = make(server.url)
     assert client.query("t").status == "queued"
-    assert client.download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert client.download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
     found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert found == ["NO_PROXY: httpx cannot apply '[::1]', 'fd00::/8': dropped"]
     assert proxy.requests == []

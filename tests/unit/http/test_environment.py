@@ -38,8 +38,11 @@ def urls() -> dict[str, str | None]:
 
 
 @pytest.mark.fault("N-17")
-def test_environment_without_variables_has_no_proxy() -> None:
-    """Without variables there is no proxy and no exception."""
+def test_environment_without_variables_has_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without variables there is no proxy and no exception; empty ones and those of other schemes do not count."""
+    assert urls() == {}
+    monkeypatch.setenv("HTTP_PROXY", "")
+    monkeypatch.setenv("FTP_PROXY", "http://proxy.example")
     assert urls() == {}
 
 
@@ -58,6 +61,7 @@ KEPT = {
     "localhost": "all://localhost",
     "LOCALHOST": "all://LOCALHOST",
     "127.0.0.1": "all://127.0.0.1",
+    "10.0.0.1": "all://10.0.0.1",
     "::1": "all://[::1]",
     "example.com": "all://*example.com",
     ".example.com": "all://*.example.com",
