@@ -168,9 +168,8 @@ class ClientPool:
     def _tls_context(self, *, files: bool) -> ssl.SSLContext:
         # Loading the certificate store is the most expensive part of creating a client, and needless for a gateway over
         # http: its redirects are followed on its own origin only. A context without certificates rejects every server.
-        is_default = not self._args.keys() & {"verify", "cert"}
-        is_default = is_default and not (self._trust_env and environment.has_tls_variables())
-        if not files and self._is_plain_http and is_default:
+        if not files and self._is_plain_http and not self._args.keys() & {"verify", "cert"}:
+            environment.check_tls_files(verify=True, cert=None, trust_env=self._trust_env)
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._full_tls_context
 

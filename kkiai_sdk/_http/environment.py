@@ -26,7 +26,6 @@ from kkiai_sdk.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TLS_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -103,23 +102,32 @@ def _is_effective(pattern: str) -> bool:
     return url.path in {"", "/"} and (not host or _validators.is_host(host))
 
 
-def has_tls_variables() -> bool:
-    """Whether a variable changes how TLS contexts are made."""
-    return any(map(os.environ.get, TLS_VARIABLES))
+def check_tls_files(verify: Any, cert: Any, *, trust_env: bool) -> dict[str, str]:
+    """Return the names and paths from which certificates are loaded, without loading them.
 
-
-def tls_context(verify: Any, cert: Any, *, trust_env: bool) -> ssl.SSLContext:
-    """Return the TLS context of the options of httpx. Raises ConfigurationError, which names an unusable file."""
+    Raises ConfigurationError that names a missing one, or a key log that cannot be written.
+    """
     sources = dict(_tls_sources(verify, cert, trust_env=trust_env))
     for name, path in sources.items():
         # OpenSSL takes several directories.
         if not any(os.access(each, os.R_OK) for each in (path, *path.split(os.pathsep))):
             raise ConfigurationError(f"{name} names {path!r}, which does not exist or cannot be read")
-    key_log = os.environ.get("SSLKEYLOGFILE") if verify is True or isinstance(verify, str) else None
-    if key_log and trust_env:
-        _check_key_log(key_log)
+    if trust_env and (key_log := _key_log(verify)):
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = key_log
+        except OSError as error:
+            if error.errno in FD_LIMIT_ERRNOS:
+                raise
+            problem = f"which cannot be written: {error.strerror}"
+            raise ConfigurationError(f"SSLKEYLOGFILE names {key_log!r}, {problem}") from None
+    return sources
+
+
+def tls_context(verify: Any, cert: Any, *, trust_env: bool) -> ssl.SSLContext:
+    """Return the TLS context of the options of httpx. Raises ConfigurationError, which names an unusable file."""
+    sources = check_tls_files(verify, cert, trust_env=trust_env)
     try:
-        if key_log and not trust_env:
+        if _key_log(verify) and not trust_env:
             # The ssl module reads the variable whenever it makes a default context.
             verify = _context_without_key_log(certifi.where() if verify is True else verify)
         return httpx.create_ssl_context(verify, cert, trust_env=trust_env)
@@ -136,7 +144,7 @@ def _tls_sources(verify: Any, cert: Any, *, trust_env: bool) -> Iterator[tuple[s
         yield "verify in httpx_args", verify
     elif verify is True and trust_env:
         # httpx reads the second only without the first.
-        yield from [(name, os.environ[name]) for name in TLS_VARIABLES[:2] if os.environ.get(name)][:1]
+        yield from [(name, os.environ[name]) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)][:1]
     # The third item is a password.
     paths = (cert,) if isinstance(cert, str) else (cert or ())[:2]
     for name, path in zip(("cert in httpx_args", "the key of cert in httpx_args"), paths, strict=False):
@@ -144,15 +152,9 @@ def _tls_sources(verify: Any, cert: Any, *, trust_env: bool) -> Iterator[tuple[s
             yield name, path
 
 
-def _check_key_log(path: str) -> None:
-    """Raise ConfigurationError if the ssl module cannot log the keys of TLS sessions to a file."""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = path
-    except OSError as error:
-        if error.errno in FD_LIMIT_ERRNOS:
-            raise
-        problem = f"which cannot be written: {error.strerror}"
-        raise ConfigurationError(f"SSLKEYLOGFILE names {path!r}, {problem}") from None
+def _key_log(verify: Any) -> str | None:
+    """Return the file to which the ssl module logs keys with each default context, which ``verify`` may be."""
+    return os.environ.get("SSLKEYLOGFILE") if verify is True or isinstance(verify, str) else None
 
 
 def _context_without_key_log(store: str) -> ssl.SSLContext:
