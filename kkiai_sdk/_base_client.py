@@ -172,6 +172,7 @@ class BaseClient:
             base_url=context.config.base_url,
             options=self._request_options(),
             retry=context.config.retry,
+            file_grace=context.config.poll.file_grace,
             clock=context.clock,
         )
 

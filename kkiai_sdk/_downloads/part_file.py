@@ -21,6 +21,7 @@ from attrs import asdict
 
 from kkiai_sdk._downloads import sniffing
 from kkiai_sdk._downloads.range_requests import ResumeMetadata, SaveBody, file_name, parse_metadata
+from kkiai_sdk._downloads.sniffing import Boxes
 from kkiai_sdk.errors import ConfigurationError, DownloadError, TargetExistsError
 
 if TYPE_CHECKING:
@@ -158,18 +159,19 @@ class PartFile:
                 self.size += written
                 view = view[written:]
 
-    def has_complete_boxes(self) -> bool:
-        """Whether the boxes of an MP4 file end within the part; True for any other file."""
+    def boxes(self) -> Boxes | None:
+        """Return the boxes of an MP4 file, None for any other file."""
         with _os_errors_translated(self._target):
-            at, head = 0, self._read_box_head(0)
+            head = self._read_box_head(0)
             if not sniffing.is_mp4(head):
-                return True
+                return None
+            boxes = Boxes(self.size, 0)
             for _ in range(MAX_BOXES):
-                at = sniffing.next_box(head, at, self.size)
-                if at >= self.size:
+                boxes = boxes.after(head)
+                if boxes.end >= self.size:
                     break
-                head = self._read_box_head(at)
-            return at <= self.size
+                head = self._read_box_head(boxes.end)
+            return boxes
 
     def _read_box_head(self, at: int) -> bytes:
         os.lseek(self._fd, at, os.SEEK_SET)
