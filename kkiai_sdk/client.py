@@ -255,7 +255,7 @@ class Kkiai(BaseClient):
         The destination is checked first. ``timeout`` limits the wait, not the download.
         """
         request = self._download_request(
-            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return self._download(request, task)
