@@ -24,6 +24,8 @@ def jar(*values: str, url: str = CDN) -> Cookies:
         ("a=1; Path=/", CDN, True),
         ("a=1", CDN, True),
         ("a=1; Path=/", "https://files.cdn.example/other", True),
+        ("a=1; Path=/", "https://files.cdn.example:443/v", True),
+        ("a=1; Path=/", "https://files.cdn.example:8443/v", False),
         ("a=1; Path=/a", "https://files.cdn.example/other", False),
         ("a=1; Path=/", "https://other.cdn.example/v", False),
         ("a=1; Path=/; Domain=cdn.example", "https://other.cdn.example/v", True),

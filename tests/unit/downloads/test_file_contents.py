@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import zlib
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -19,8 +20,11 @@ from kkiai_sdk._downloads.sniffing import BOX_HEAD, Boxes, check_video
 from kkiai_sdk._redaction import display_url, message
 from tests.unit.support import FIXED
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 URL = "https://cdn.example/a.mp4"
-PACKERS = {"gzip": gzip.compress, "zlib": zlib.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zlib": zlib.compress}
 
 
 def unpacked(packed: bytes, step: int = 7) -> bytes:
@@ -56,6 +60,7 @@ def test_members_of_gzip_are_unpacked_one_after_the_other() -> None:
         (b"moo", "cannot be unpacked"),
         (b"", "cut short"),
     ],
+    ids=["cut", "damaged", "not packed", "empty"],
 )
 def test_damaged_packed_body_is_an_error(packed: bytes, problem: str) -> None:
     """What is damaged or cut raises DownloadError, which names the URL and the problem."""
@@ -70,6 +75,7 @@ def test_bomb_is_refused_early_and_in_small_pieces() -> None:
     packed, sizes = gzip.compress(bytes(100 * PIECE_SIZE)), [0]
     with pytest.raises(DownloadError, match=f"more than {MAX_RATIO} times"):
         sizes.extend(map(len, Unpacker(URL).unpack(packed)))
+    assert len(sizes) > 2
     assert max(sizes) <= PIECE_SIZE
     assert sum(sizes) <= PIECE_SIZE + MAX_RATIO * len(packed)
 
