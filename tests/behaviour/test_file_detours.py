@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+import os
 import random
+import threading
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import kkiai_sdk as k
+from kkiai_sdk import AsyncKkiai
+from tests.support.adapter import default_tls
 from tests.support.canary import KEY
 from tests.support.rawserver import Act, End
 from tests.support.wire import FileHost, done, finished, http, pattern, says, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
@@ -279,3 +284,50 @@ def test_data_url_of_a_query_replaces_an_expired_one(make: Maker, serve: Serve, 
     body = BODY[:100_000]
     host, server = serve(http(410)), serve(done(data_url(body)))
     assert make(server.url).download(finished(f"{host.url}/v"), target).read_bytes() == body
+
+
+# Where file work is done
+
+PATHS = ("open", "replace", "link", "unlink", "stat", "lstat", "access")
+DESCRIPTORS = ("write", "read", "fsync", "ftruncate", "lseek")
+LITTLE = BODY[:400_000]
+WAYS: dict[str, list[Act | Callable[[Received], Act]]] = {
+    "data URL": [],
+    "gzip": [http(200, gzip.compress(LITTLE), VIDEO, ("Content-Encoding", "gzip"))],
+    "no length": [unsized(MP4)],
+    "late": [http(404), http(202), FileHost(LITTLE)],
+}
+
+
+def watched(name: str, folder: Path, calls: list[str]) -> Callable[..., Any]:
+    """A function of ``os`` that adds its name to the calls if this thread uses it for a file in the folder."""
+    function, here = getattr(os, name), threading.get_ident()
+
+    def call(first: Any, *arguments: Any, **options: Any) -> Any:
+        if threading.get_ident() == here and isinstance(first, int) == (name in DESCRIPTORS):
+            path = Path(f"/proc/self/fd/{first}").readlink() if name in DESCRIPTORS else Path(first)
+            calls.extend([name] * path.is_relative_to(folder))
+        return function(first, *arguments, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_asynchronous_client_touches_no_file_on_the_event_loop(
+    serve: Serve, target: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """However a file comes: everything that the client does with it is done in other threads than the event loop's."""
+    host, calls = serve(*WAYS[way]), list[str]()
+    url = data_url(LITTLE) if way == "data URL" else f"{host.url}/v"
+    server = serve(each=lambda _: done(url))
+
+    async def main() -> None:
+        async with AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()}) as client:
+            await client.wait_and_download("t", target)
+
+    with monkeypatch.context() as patch:
+        for name in (*PATHS, *DESCRIPTORS):
+            patch.setattr(os, name, watched(name, target.parent, calls))
+        asyncio.run(main())
+    assert calls == []
+    assert target.read_bytes() == (MP4 if way == "no length" else LITTLE)
