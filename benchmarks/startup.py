@@ -12,7 +12,7 @@ STARTS = 4
 BARE = "nothing (bare Python)"
 HELP = "import sys; sys.argv = ['kkiai', '--help']; from kkiai_sdk.cli.main import main; main()"
 _SDK = LIBRARIES["kkiai"].packages
-_CLI = (*_SDK, "typer", "rich")
+_CLI = (*_SDK, "click", "rich")
 #: The code to run, and the packages that it sees.
 IMPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     BARE: ("pass", ()),
@@ -20,7 +20,7 @@ IMPORTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "`import kkiai_sdk`": ("import kkiai_sdk", _SDK),
     "`from kkiai_sdk import Kkiai`": ("from kkiai_sdk import Kkiai", _SDK),
     "`from kkiai_sdk import AsyncKkiai`": ("from kkiai_sdk import AsyncKkiai", _SDK),
-    "`import typer`": ("import typer", _CLI),
+    "`import click`": ("import click", _CLI),
     "`kkiai --help`": (HELP, _CLI),
     "`import aiohttp`": ("import aiohttp", ("aiohttp",)),
 } | {
@@ -75,7 +75,7 @@ def run(bench: Bench) -> Group:
     reached = {
         "import_package": imports.median("`import kkiai_sdk`", "wall over bare"),
         "import_client": imports.ratio("`from kkiai_sdk import Kkiai`", "wall", "`import httpx`"),
-        "import_help": imports.ratio("`kkiai --help`", "wall", "`import typer`"),
+        "import_help": imports.ratio("`kkiai --help`", "wall", "`import click`"),
         "first": first.ratio("kkiai", "wall"),
     }
     return Group("Startup", [_imports_table(imports), _first_table(first)], reached)

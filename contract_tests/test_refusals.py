@@ -69,7 +69,7 @@ def test_retry_after_is_waited_for_before_the_repeat(client: Kkiai, wire: Wire, 
     """Retry-After is waited for before the next request."""
     wire.answers(answer({"error": "slow down"}, 429, (("Retry-After", "20"),)), answer(task()))
     client.query(TASK_ID)
-    assert time.naps[0] >= 20
+    assert time.sleeps[0] >= 20
 
 
 def test_documented_and_other_fields_arrive_unchanged(client: Kkiai, wire: Wire) -> None:

@@ -121,7 +121,7 @@ def test_retried_request_is_sent_unchanged(client: Kkiai, wire: Wire, time: Fake
     wire.answers(answer(BUSY, 503), answer(BUSY, 429, (("Retry-After", "2"),)), answer(BUSY, 500), answer(task()))
     assert client.query(TASK_ID).state is TaskState.PENDING
     assert [each.headers for each in wire.requests] == [wire.requests[0].headers] * 4
-    assert time.naps[1] >= 2
+    assert time.sleeps[1] >= 2
 
 
 def test_wait_polls_for_the_id_of_the_caller(client: Kkiai, wire: Wire, time: FakeTime) -> None:

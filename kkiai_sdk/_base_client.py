@@ -95,7 +95,7 @@ class BaseClient:
         return RequestOptions(
             config.timeout if timeout is None else _config.request_timeout("timeout", timeout),
             config.max_retries if max_retries is None else _config.retries("max_retries", max_retries),
-            _validators.headers("extra_headers", extra_headers),
+            () if extra_headers is None else _validators.headers("extra_headers", extra_headers),
             max_body=MAX_BODY,
         )
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-
-from attrs import frozen
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from kkiai_sdk.errors import KkiaiError
 
@@ -25,8 +23,7 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 
-@frozen
-class RequestOptions:
+class RequestOptions(NamedTuple):
     """Limits and extra headers of one logical request, retries included."""
 
     #: Timeout of each attempt, in seconds.
@@ -39,67 +36,58 @@ class RequestOptions:
     max_body: int = 1 << 28
 
 
-@frozen
-class QueryTask:
+class QueryTask(NamedTuple):
     """Query a task. Result: a :class:`QueryResult`; raises the error of the query."""
 
     task_id: str
     options: RequestOptions
 
 
-@frozen
-class QueryResult:
+class QueryResult(NamedTuple):
     """A snapshot, and the response's ``Retry-After`` in seconds, or None."""
 
     task: VideoTask
     retry_after: float | None = None
 
 
-@frozen
-class Emit:
+class Emit(NamedTuple):
     """Pass a value to the caller: a snapshot of one task, or the result of one of many."""
 
     value: VideoTask | WaitResult
 
 
-@frozen
-class Sleep:
+class Sleep(NamedTuple):
     """Sleep until this monotonic time."""
 
     until: float
 
 
-@frozen
-class StartQuery:
+class StartQuery(NamedTuple):
     """Start a query without waiting for its result; see :class:`CollectResults`."""
 
     query: QueryTask
 
 
-@frozen
-class CollectResults:
+class CollectResults(NamedTuple):
     """Wait for started queries, at most until this monotonic time. Result: pairs of id and outcome."""
 
     until: float
 
 
-@frozen
-class RunBlocking:
+class RunBlocking(NamedTuple):
     """Run a function that may block on the file system. Result: its return value."""
 
     function: Callable[[], Any]
 
 
-@frozen
-class OpenDownload:
+class OpenDownload(NamedTuple):
     """Send a GET request for a file. Result: a RawResponse whose body stays open, or the APIError of the request."""
 
     target: AllowedURL
     headers: Mapping[str, str]
 
 
-@frozen
-class WriteBody:
+class WriteBody(NamedTuple):
     """Pass the open body, or ``source``, to ``write`` chunk by chunk. Result: None, or the error that cut it short."""
 
     write: Callable[[bytes], None]

@@ -66,9 +66,10 @@ def task_id(value: object) -> str:
         raise ConfigurationError(f"{rule}, not {type(value).__name__}")
     if not 1 <= len(value) <= MAX_TASK_ID:
         raise ConfigurationError(f"{rule}; this one has {len(value)}")
-    bad = next((i for i, char in enumerate(value) if char.isspace() or not char.isprintable()), None)
-    if bad is not None:
-        raise ConfigurationError(f"{rule}; character {bad + 1} of {ascii(value)[:80]} is not allowed")
+    # Of all white space only the space counts as printable.
+    if not value.isprintable() or " " in value:
+        bad = next(i for i, char in enumerate(value, 1) if char == " " or not char.isprintable())
+        raise ConfigurationError(f"{rule}; character {bad} of {ascii(value)[:80]} is not allowed")
     if value in {".", ".."}:
         raise ConfigurationError(f"{rule}, and not {value!r}")
     return value

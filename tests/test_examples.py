@@ -24,12 +24,12 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_fast")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_run(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_example_runs_to_a_finished_task(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every example runs to its end and tells of a finished task."""
     runpy.run_path(str(path), run_name="__main__")
     assert "succeeded" in capsys.readouterr().out.lower()
 
 
-def test_there_are_examples() -> None:
+def test_examples_folder_is_not_empty() -> None:
     """The folder is not empty."""
     assert {"known_duration", "own_schedule"} <= {path.stem for path in EXAMPLES}

@@ -65,14 +65,14 @@ def test_functions_have_at_most_40_lines_of_code() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > 40} == {}
 
 
-def test_forbidden_calls() -> None:
+def test_package_makes_no_forbidden_call() -> None:
     """Nothing in the package prints, reads the wall clock behind a caller's back, or looks statuses up in a list."""
     calls = [(place, dotted(call.func)) for place, call in nodes(ast.Call, SHIPPED)]
     found = [(place, name) for place, name in calls if name in FORBIDDEN_CALLS]
     assert [f"{place}: {name}" for place, name in found if (place.split(":")[0], name) not in ALLOWED] == []
 
 
-def test_no_bare_except() -> None:
+def test_code_has_no_bare_except() -> None:
     """No handler catches everything without saying so."""
     assert [place for place, handler in nodes(ast.ExceptHandler, CODE) if handler.type is None] == []
 
@@ -84,12 +84,12 @@ def _is_about_types(test: ast.expr) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot) and ast.unparse(test).endswith("None")
 
 
-def test_assertions_are_for_types_only() -> None:
+def test_assertions_of_the_code_only_narrow_types() -> None:
     """No check of the package vanishes under `python -O`: assertions are there for type checkers alone."""
     assert [place for place, node in nodes(ast.Assert, CODE) if not _is_about_types(node.test)] == []
 
 
-def test_every_test_says_what_it_promises() -> None:
+def test_every_test_has_a_docstring_and_a_unique_name() -> None:
     """Every test function has a docstring, and no two in a file have one name."""
     for path in TESTS:
         tests = [node for node in functions(path) if node.name.startswith("test_")]
@@ -104,7 +104,7 @@ def _sleeps(call: ast.Call) -> bool:
     return dotted(call.func) in {"time.sleep", "asyncio.sleep"} and not is_nothing
 
 
-def test_no_test_sleeps() -> None:
+def test_no_test_but_chaos_sleeps() -> None:
     """No test sleeps but in the lane that is there for it, which the ordinary run leaves out."""
     quick = [path for path in TESTS if path.parent.name != "chaos"]
     assert len(quick) < len(TESTS)
@@ -142,7 +142,7 @@ def committed() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("why", FORBIDDEN_WORDS)
-def test_forbidden_words(why: str) -> None:
+def test_no_file_has_a_forbidden_word(why: str) -> None:
     """No file names a package registry, a path of somebody's machine, or anything about how the project was made."""
     pattern = re.compile(FORBIDDEN_WORDS[why].replace("~", ""), re.IGNORECASE)
     found = [
@@ -154,7 +154,7 @@ def test_forbidden_words(why: str) -> None:
     assert found == []
 
 
-def test_the_words_are_looked_for_everywhere() -> None:
+def test_forbidden_words_are_searched_in_all_files() -> None:
     """The search covers the code, the generated client, the tests, the documents and the locked requirements."""
     names = {shown(path) for path in committed()}
     assert {"pyproject.toml", "openapi.yaml", "kkiai_sdk/client.py", "tests/test_house.py"} <= names

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,28 +56,56 @@ def ours(path: Path, *, static: bool = False) -> set[str]:
     return {i.target for i in imports(path) if top(i) == "kkiai_sdk" and (static or not i.is_static)}
 
 
-def test_the_layers_are_all_there() -> None:
-    """Every module named in this file exists, and so do both halves of the package."""
+def test_every_module_of_the_tables_exists() -> None:
+    """Every pure module named in this file exists, and so do both halves of the package."""
     assert all((PACKAGE / f"{name}.py").is_file() for name in PURE)
     assert len(CORE) > len(PURE)
     assert OUTER
 
 
-def test_judgement_is_measured_whole() -> None:
-    """Every pure module, and no other, is held to full coverage and changed by mutation testing."""
+def test_pure_modules_are_covered_and_mutated() -> None:
+    """Every pure module, and no other, requires full coverage and is mutated by mutation testing."""
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
     files = sorted(f"kkiai_sdk/{name}.py" for name in PURE)
     assert sorted(tools["coverage"]["run"]["include"]) == files
     assert sorted(tools["mutmut"]["only_mutate"]) == files
 
 
-def test_errors_know_nothing_of_ours() -> None:
+UNIT_TESTS = ROOT / "tests" / "unit"
+
+
+def _tested_names(test: Path) -> set[str]:
+    """The modules that a unit test file may be named after: ``test_X_topic.py`` is about ``X``, as is ``test_X.py``."""
+    folder = test.parent.relative_to(UNIT_TESTS).parts
+    words = test.stem.removeprefix("test_").split("_")
+    stems = {"_".join(words[:count]) for count in range(1, len(words) + 1)}
+    return {f"_{folder[0]}/{stem}" for stem in stems} if folder else stems | {f"_{stem}" for stem in stems}
+
+
+def test_unit_test_files_mirror_the_package() -> None:
+    """Each file of tests/unit is named after a module, and is in the folder of that module's package."""
+    modules = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in CORE}
+    tests = sorted(UNIT_TESTS.rglob("test_*.py"))
+    assert [shown(test) for test in tests if not _tested_names(test) & modules] == []
+    assert {test.parent.name for test in tests} == {"unit", "http", "responses", "polling", "downloads"}
+
+
+def test_pure_modules_have_a_unit_test_file() -> None:
+    """Each pure module has a unit test file of its name."""
+    expected = {name: UNIT_TESTS / PurePath(name.lstrip("_")) for name in PURE}
+    missing = [
+        name for name, path in expected.items() if not path.with_name(f"test_{path.name.lstrip('_')}.py").is_file()
+    ]
+    assert missing == []
+
+
+def test_errors_import_no_module_of_the_package() -> None:
     """The error tree imports no other module of the package."""
     assert ours(PACKAGE / "errors.py") == set()
 
 
 @pytest.mark.parametrize("name", PURE)
-def test_pure_modules(name: str) -> None:
+def test_pure_module_imports_only_pure_modules(name: str) -> None:
     """Judgement imports no HTTP library, clock, chance, thread, socket, file or log, and only values beside it."""
     found = imports(PACKAGE / f"{name}.py")
     assert {top(i) for i in found} & WORLD == set()
@@ -88,7 +117,7 @@ def test_pure_modules(name: str) -> None:
 HTTP = {"httpx", "httpcore", "httpx_aiohttp", "aiohttp", "yarl"}
 
 
-def test_who_knows_httpx() -> None:
+def test_only_http_package_imports_httpx() -> None:
     """Only the session imports httpx; the clients may name its types, the outer layers may use it inside a function."""
     found = [(path, i) for path in FILES for i in imports(path) if top(i) in HTTP]
     rest = [(path, i) for path, i in found if path.parent.name != "_http"]
@@ -107,8 +136,8 @@ def _opens_files(path: Path) -> bool:
     return any(dotted(f) in OPENERS or (isinstance(f, ast.Attribute) and f.attr in READERS) for f in calls)
 
 
-def test_who_opens_files() -> None:
-    """Of the package itself only `_files` opens, reads, writes or removes files."""
+def test_only_part_file_opens_files() -> None:
+    """Only `part_file` opens, reads, writes or removes files."""
     assert [shown(path) for path in CORE if _opens_files(path)] == ["kkiai_sdk/_downloads/part_file.py"]
     helpers = {"tempfile", "shutil", "io", "fcntl", "mmap"}
     assert {shown(path) for path in CORE for i in imports(path) if top(i) in helpers} == {
@@ -125,14 +154,14 @@ def _is_allowed(found: Import, path: Path) -> bool:
     return is_public or is_door or is_sibling
 
 
-def test_what_is_built_on_the_package_uses_its_public_names() -> None:
+def test_outer_layers_import_public_names_only() -> None:
     """The command line, the mock gateway and the contract check import public names, doors and siblings only."""
     found = [(path, i) for path in OUTER for i in imports(path) if top(i) == "kkiai_sdk"]
     assert [f"{shown(path)}: {i.target} {i.name}" for path, i in found if not _is_allowed(i, path)] == []
 
 
 @pytest.mark.fault("M-09")
-def test_the_package_knows_nothing_of_what_is_built_on_it() -> None:
+def test_package_imports_no_outer_layer() -> None:
     """The package imports neither its command line nor the mock gateway nor the contract check, nor what they need."""
     outer = {module_name(other) for other in OUTER}
     extras = {"click", "rich", "schemathesis", "ruamel"}
@@ -140,8 +169,8 @@ def test_the_package_knows_nothing_of_what_is_built_on_it() -> None:
     assert [shown(path) for path in CORE for i in imports(path) if top(i) in extras] == []
 
 
-def test_no_cycles() -> None:
-    """No module imports itself, by whatever way round, while it is being imported."""
+def test_modules_have_no_import_cycle() -> None:
+    """No module imports itself, directly or indirectly, during its import."""
     graph = {
         name: {i.target for i in imports(path) if not (i.is_static or i.is_deferred) and i.target in MODULES} - {name}
         for name, path in MODULES.items()
@@ -166,7 +195,7 @@ def _reads_environment_on_import(path: Path) -> bool:
     return not {id(node) for node in found} <= {id(below) for function in inside for below in ast.walk(function)}
 
 
-def test_the_environment_is_read_in_functions() -> None:
+def test_environment_is_read_in_functions_only() -> None:
     """No module reads the environment while it is being imported."""
     assert [shown(path) for path in FILES if _reads_environment_on_import(path)] == []
 
@@ -245,8 +274,8 @@ with contextlib.redirect_stdout(io.StringIO()):
         ),
     ],
 )
-def test_what_importing_does(code: str, absent: str, present: str) -> None:
-    """Importing loads what is needed and no more; it reads no variable, opens no socket and leaves logging alone."""
+def test_import_loads_only_what_is_needed(code: str, absent: str, present: str) -> None:
+    """Importing loads no unneeded module, reads no variable, opens no socket and leaves logging unchanged."""
     modules, read, handlers = loaded(code)
     assert set(present.split()) <= modules
     # httpx itself loads rich where it is installed, for a command line of its own.
@@ -258,6 +287,6 @@ def test_what_importing_does(code: str, absent: str, present: str) -> None:
 
 
 @pytest.mark.fault("P-10")
-def test_importing_is_cheap() -> None:
-    """Importing the package, which is all that a program which may never ask does, loads a handful of modules."""
+def test_importing_the_package_loads_few_modules() -> None:
+    """Importing the package loads fewer than ten modules."""
     assert len(loaded("import kkiai_sdk")[0] - loaded("")[0]) < 10

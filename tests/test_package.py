@@ -1,4 +1,4 @@
-"""The wheel and the source distribution, as a stranger gets them: what is in them, and that they work."""
+"""The wheel and the source distribution: their contents, and that they work when installed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def run(*command: str | Path, gateway: MockGateway | None = None) -> tuple[int, 
 
 
 @pytest.mark.fault("P-01")
-def test_the_declared_dependencies_are_these() -> None:
+def test_declared_dependencies_are_httpx_attrs_and_sniffio() -> None:
     """At run time the SDK needs httpx and attrs, and sniffio, which httpcore looks for; no more."""
     requires = [line for line in distribution("kkiai-sdk").requires or [] if "extra ==" not in line]
     assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx", "sniffio"]
@@ -144,7 +144,7 @@ def test_the_declared_dependencies_are_these() -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-05")
-def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
+def test_two_builds_are_equal_byte_for_byte(tmp_path: Path) -> None:
     """Wheel and source distribution are the same from any folder, whatever the times and modes of the files there."""
     results = []
     for number, name in enumerate(["here", "somewhere else"]):
@@ -168,7 +168,7 @@ def test_two_builds_are_equal_to_the_byte(tmp_path: Path) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-07")
-def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
+def test_wheel_has_the_expected_files_only(wheel: Path) -> None:
     """Code, types, the spec, the sample video and the licence; no tests, tools, caches or secrets."""
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if not IN_WHEEL.fullmatch(name)] == []
@@ -180,7 +180,7 @@ def test_the_wheel_holds_what_it_should_and_nothing_else(wheel: Path) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-07")
-def test_the_source_distribution_holds_what_a_build_needs(sdist: Path) -> None:
+def test_source_distribution_has_the_files_for_a_build_only(sdist: Path) -> None:
     """The sources of the wheel and the papers, and nothing else; no link and no file that belongs to anybody."""
     with tarfile.open(sdist) as archive:
         members = archive.getmembers()
@@ -190,8 +190,8 @@ def test_the_source_distribution_holds_what_a_build_needs(sdist: Path) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-05")
-def test_the_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
-    """Who builds from the source distribution gets the very wheel that is published."""
+def test_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    """The wheel built from the source distribution equals the published one."""
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     rebuilt = build(next(tmp_path.iterdir()), tmp_path / "dist")
@@ -199,14 +199,14 @@ def test_the_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path,
 
 
 @pytest.mark.deep
-def test_the_packaged_spec_is_the_spec(wheel: Path) -> None:
+def test_packaged_spec_equals_the_spec(wheel: Path) -> None:
     """The contract in the wheel is the contract in the repository."""
     assert zipfile.ZipFile(wheel).read("kkiai_sdk/openapi.yaml") == (ROOT / "openapi.yaml").read_bytes()
 
 
 @pytest.mark.deep
 @pytest.mark.fault("P-11")
-def test_the_wheel_alone_queries_a_task(bare: Path, gateway: MockGateway) -> None:
+def test_wheel_without_extras_queries_a_task(bare: Path, gateway: MockGateway) -> None:
     """Without any extra, the SDK imports and both clients query."""
     code = (
         "import asyncio\nfrom kkiai_sdk import AsyncKkiai, Kkiai\n"
@@ -220,7 +220,7 @@ def test_the_wheel_alone_queries_a_task(bare: Path, gateway: MockGateway) -> Non
 @pytest.mark.parametrize("argv", [[], ["--help"], ["query", "grok:x"]])
 @pytest.mark.parametrize("command", [["python", "-m", "kkiai_sdk"], ["kkiai"]], ids=lambda words: words[-1])
 @pytest.mark.fault("P-11")
-def test_the_command_without_its_extra_says_what_to_install(bare: Path, command: list[str], argv: list[str]) -> None:
+def test_command_without_its_extra_names_the_extra(bare: Path, command: list[str], argv: list[str]) -> None:
     """Without the cli extra, kkiai names it, in one line and with exit code 2."""
     code, out, err = run(bare.with_name(command[0]), *command[1:], *argv)
     assert (code, out) == (2, "")
@@ -230,7 +230,7 @@ def test_the_command_without_its_extra_says_what_to_install(bare: Path, command:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-11")
-def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
+def test_optional_part_without_its_extra_names_the_extra(bare: Path) -> None:
     """Without its extra, an optional part of the package names it instead of failing with an ImportError."""
     code = (
         "from kkiai_sdk import ConfigurationError\n"
@@ -242,7 +242,7 @@ def test_a_part_without_its_extra_says_what_to_install(bare: Path) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("P-05")
-def test_the_command_as_built(full: Path, gateway: MockGateway) -> None:
+def test_installed_command_shows_version_and_help_and_queries(full: Path, gateway: MockGateway) -> None:
     """With its extras the installed command says its version, shows its help and queries."""
     kkiai = full.with_name("kkiai")
     assert run(kkiai, "--version") == (0, f"kkiai {__version__}\n", "")

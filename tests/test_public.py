@@ -1,4 +1,4 @@
-"""The public surface: complete, documented, the same for both clients, and without a trace of httpx."""
+"""The public API: complete, documented, equal in both clients, and without types of httpx."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_all_is_sorted_and_importable() -> None:
     assert all(hasattr(kkiai_sdk, name) for name in kkiai_sdk.__all__)
 
 
-def test_all_is_complete() -> None:
+def test_all_has_every_public_class() -> None:
     """Every public class of the modules that users see is in `__all__`, and nothing else but the version is."""
     modules = [importlib.import_module(f"kkiai_sdk.{name}") for name in HOMES]
     found = {
@@ -52,7 +52,7 @@ def test_all_is_complete() -> None:
     assert found | {"__version__"} == set(kkiai_sdk.__all__)
 
 
-def test_static_names_are_the_dynamic_ones() -> None:
+def test_static_names_equal_runtime_names() -> None:
     """Type checkers see the names that `__all__` has, from the modules that they come from at run time."""
     static = {
         alias.name: node.module
@@ -67,19 +67,19 @@ def test_static_names_are_the_dynamic_ones() -> None:
         assert getattr(importlib.import_module(str(module)), name) is getattr(kkiai_sdk, name)
 
 
-def test_dir() -> None:
+def test_dir_shows_public_names_only() -> None:
     """`dir()` shows the public names and nothing else."""
     assert dir(kkiai_sdk) == kkiai_sdk.__all__
 
 
-def test_names_that_do_not_exist() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     """A name that is not public is an AttributeError that says which."""
     with pytest.raises(AttributeError, match="module 'kkiai_sdk' has no attribute 'Kkai'"):
         kkiai_sdk.Kkai  # noqa: B018 (the look-up is what is tested)
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_everything_is_documented(name: str) -> None:
+def test_every_public_name_has_a_docstring(name: str) -> None:
     """Every public class, method and property has a docstring of its own."""
     kind = getattr(kkiai_sdk, name)
     assert vars(kind).get("__doc__"), name
@@ -91,7 +91,7 @@ ASYNC_ONLY = {"aclose"}
 METHODS = sorted({"__init__", *members(Kkiai)} - {"raw"})
 
 
-def test_both_clients_have_the_same_words() -> None:
+def test_both_clients_have_the_same_methods() -> None:
     """The clients have the same public names, but for `aclose`."""
     assert set(members(AsyncKkiai)) == set(members(Kkiai)) | ASYNC_ONLY
 
@@ -102,13 +102,13 @@ def parameters(function: Callable[..., object]) -> list[tuple[str, object, objec
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_both_clients_take_the_same(name: str) -> None:
+def test_both_clients_have_the_same_parameters(name: str) -> None:
     """Each method has the same parameters in both clients: names, kinds, defaults and types."""
     assert parameters(getattr(Kkiai, name)) == parameters(getattr(AsyncKkiai, name))
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"__init__"}))
-def test_both_clients_give_the_same(name: str) -> None:
+def test_both_clients_return_the_same_types(name: str) -> None:
     """Each method gives the same type in both clients, awaited or iterated over where the name says so."""
     sync, awaited = (str(inspect.signature(getattr(kind, name)).return_annotation) for kind in (Kkiai, AsyncKkiai))
     assert awaited == sync.replace("Iterator", "AsyncIterator")
@@ -142,7 +142,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_documented_calls(name: str) -> None:
+def test_methods_have_the_documented_parameters(name: str) -> None:
     """Each call has the documented parameters, positional ones before the star and keywords after it."""
     found = inspect.signature(getattr(Kkiai, name)).parameters
     before, _, after = CALLS[name].partition("*")
@@ -151,13 +151,13 @@ def test_the_documented_calls(name: str) -> None:
 
 
 @pytest.mark.parametrize(("call", "name"), DEFAULTS)
-def test_the_documented_defaults(call: str, name: str) -> None:
+def test_options_have_the_documented_defaults(call: str, name: str) -> None:
     """Each option has the documented default."""
     assert inspect.signature(getattr(Kkiai, call)).parameters[name].default == DEFAULTS[call, name]
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_no_trace_of_httpx(name: str) -> None:
+def test_public_api_names_no_type_of_httpx(name: str) -> None:
     """No public class is one of httpx's, and no public signature names one."""
     kind = getattr(kkiai_sdk, name)
     assert not any(base.__module__.startswith("httpx") for base in kind.__mro__)

@@ -40,7 +40,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[mock.Mo
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))
-def test_python_blocks_run(number: int, gateway: mock.MockGateway) -> None:
+def test_python_blocks_of_the_readme_run(number: int, gateway: mock.MockGateway) -> None:
     """Every Python block runs as it stands."""
     exec(compile(PYTHON[number], f"README block {number + 1}", "exec"), {"__name__": "__main__"})
 
@@ -48,26 +48,28 @@ def test_python_blocks_run(number: int, gateway: mock.MockGateway) -> None:
 @pytest.mark.parametrize(
     "line", [pytest.param(each, marks=pytest.mark.deep if "--html" in each else ()) for each in COMMANDS]
 )
-def test_commands_run(line: str, gateway: mock.MockGateway, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_of_the_readme_exit_with_zero(
+    line: str, gateway: mock.MockGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every kkiai command line ends with exit code 0."""
     assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
 
 
-def test_targets_exist() -> None:
+def test_make_targets_of_the_readme_exist() -> None:
     """Every make target that the README names is in the Makefile."""
     targets = set(re.findall(r"\bmake ([a-z-]+)\b", README))
     assert {"demo", "test"} <= targets
     assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
-def test_there_is_something_to_run() -> None:
+def test_readme_has_code_commands_and_a_picture() -> None:
     """The README has code, commands and a picture."""
     assert len(PYTHON) >= 6
     assert len(COMMANDS) >= 4
     assert all((ROOT / picture).is_file() for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", README))
 
 
-def test_links_lead_somewhere() -> None:
+def test_relative_links_of_the_readme_exist() -> None:
     """Every relative link is a file of the repository."""
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links

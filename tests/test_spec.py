@@ -10,6 +10,9 @@ from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 from codegen.generate import SPEC as SPEC_FILE
+from kkiai_sdk import _base_client
+from kkiai_sdk.contract import _spec
+from kkiai_sdk.mock import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +49,7 @@ def examples() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.deep
-def test_the_spec_is_valid_openapi_3_1() -> None:
+def test_spec_is_valid_openapi_3_1() -> None:
     """The spec is a valid OpenAPI 3.1.0 document."""
     # It compiles dozens of grammars, which takes seconds: where it is needed, and not wherever tests are collected.
     from openapi_spec_validator import validate  # noqa: PLC0415
@@ -55,7 +58,7 @@ def test_the_spec_is_valid_openapi_3_1() -> None:
     validate(SPEC)
 
 
-def test_the_operation_is_the_documented_one() -> None:
+def test_spec_has_the_documented_operation_only() -> None:
     """The spec describes exactly one operation, GET /v1/video/query at the documented server, named Query Task."""
     assert [server["url"] for server in SPEC["servers"]] == ["https://www.kkiai.com"]
     assert {path: list(item) for path, item in SPEC["paths"].items()} == {"/v1/video/query": ["get"]}
@@ -63,7 +66,13 @@ def test_the_operation_is_the_documented_one() -> None:
     assert OPERATION["operationId"] == "queryVideoTask"
 
 
-def test_the_id_is_a_required_bounded_query_parameter() -> None:
+@pytest.mark.parametrize("module", [_base_client, app, _spec], ids=["client", "mock gateway", "contract check"])
+def test_query_path_of_the_code_is_the_path_of_the_spec(module: Any) -> None:
+    """The client, the mock gateway and the contract check use the one path of the spec."""
+    assert list(SPEC["paths"]) == [module.QUERY_PATH]
+
+
+def test_task_id_is_a_required_bounded_query_parameter() -> None:
     """The query takes the task's id as a required string of 1 to 256 characters, with the documented example."""
     parameter = PARAMETERS["query", "id"]
     assert parameter["required"] is True
@@ -71,7 +80,7 @@ def test_the_id_is_a_required_bounded_query_parameter() -> None:
     assert parameter["example"] == "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
 
 
-def test_the_forwarded_host_is_an_optional_header() -> None:
+def test_forwarded_host_is_an_optional_header() -> None:
     """The query takes X-Forwarded-Host as an optional string header, with the documented example."""
     parameter = PARAMETERS["header", "X-Forwarded-Host"]
     assert parameter["required"] is False
@@ -79,32 +88,32 @@ def test_the_forwarded_host_is_an_optional_header() -> None:
     assert parameter["example"] == "localhost:5173"
 
 
-def test_there_are_no_other_parameters() -> None:
+def test_headers_ignored_by_openapi_are_not_parameters() -> None:
     """The headers that OpenAPI ignores as parameters are not listed as such."""
     assert set(PARAMETERS) == {("query", "id"), ("header", "X-Forwarded-Host")}
 
 
 @pytest.mark.parametrize("header", ["Accept: application/json", "Content-Type: application/json", "Authorization"])
-def test_the_headers_that_are_no_parameters_are_described(header: str) -> None:
+def test_headers_that_are_not_parameters_are_described(header: str) -> None:
     """The three documented headers that cannot be parameters are named in the operation's description."""
     assert f"`{header}" in OPERATION["description"]
 
 
 @pytest.mark.parametrize("where", [SPEC, OPERATION], ids=["root", "operation"])
-def test_a_bearer_key_is_required(where: dict[str, Any]) -> None:
+def test_bearer_key_is_required(where: dict[str, Any]) -> None:
     """The bearer key is required, and said so on the root and on the operation."""
     assert where["security"] == [{"bearerAuth": []}]
     scheme = SPEC["components"]["securitySchemes"]["bearerAuth"]
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
 
 
-def test_the_declared_statuses() -> None:
+def test_declared_statuses_are_success_and_known_errors() -> None:
     """Success and the known errors are declared, and there is no `default` that would document every status."""
     assert list(RESPONSES) == ["200", *ERRORS]
 
 
 @pytest.mark.parametrize("status", list(RESPONSES))
-def test_every_answer_is_json_of_one_schema(status: str) -> None:
+def test_every_response_is_json_of_one_schema(status: str) -> None:
     """A success is a VideoTask and every error an ErrorResponse, as application/json only."""
     assert list(RESPONSES[status]["content"]) == ["application/json"]
     assert body(status)["schema"] == named("VideoTask" if status == "200" else "ErrorResponse")
@@ -120,13 +129,13 @@ def test_every_answer_is_json_of_one_schema(status: str) -> None:
         ("status_update_time", {"type": "integer", "format": "int64"}),
     ],
 )
-def test_a_field_of_the_task_has_its_documented_type(field: str, expected: dict[str, Any]) -> None:
+def test_task_field_has_its_documented_type(field: str, expected: dict[str, Any]) -> None:
     """Each documented field has its type, and no rule besides it."""
     schema = SPEC["components"]["schemas"]["VideoTask"]["properties"][field]
     assert {key: value for key, value in schema.items() if key not in {"description", "examples"}} == expected
 
 
-def test_a_task_has_the_five_documented_fields() -> None:
+def test_task_has_the_five_documented_fields() -> None:
     """The five documented fields are all required, and the spec knows no others."""
     schema = SPEC["components"]["schemas"]["VideoTask"]
     assert sorted(schema["required"]) == sorted(TASK)
@@ -142,19 +151,19 @@ def test_a_task_has_the_five_documented_fields() -> None:
     ],
     ids=["url", "new-status", "more-fields"],
 )
-def test_a_task_may_vary(change: dict[str, Any]) -> None:
+def test_varied_task_conforms(change: dict[str, Any]) -> None:
     """A URL, a new status word and additional fields conform."""
     assert conforms(TASK | change, named("VideoTask"))
 
 
 @pytest.mark.parametrize("field", list(TASK))
-def test_a_task_without_a_field_does_not_conform(field: str) -> None:
+def test_task_without_a_field_does_not_conform(field: str) -> None:
     """Leaving out a documented field breaks the contract."""
     assert not conforms({key: value for key, value in TASK.items() if key != field}, named("VideoTask"))
 
 
 @pytest.mark.parametrize("field", list(TASK))
-def test_a_task_with_a_field_of_another_type_does_not_conform(field: str) -> None:
+def test_task_with_a_field_of_another_type_does_not_conform(field: str) -> None:
     """A field of an undocumented type breaks the contract."""
     assert not conforms(TASK | {field: ["wrong"]}, named("VideoTask"))
 
@@ -179,13 +188,13 @@ def test_every_known_shape_of_error_conforms(shape: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("value", ["text", None, [], 524, {"error": 5}, {"message": {}}])
-def test_what_is_no_error_body_does_not_conform(value: object) -> None:
+def test_invalid_error_body_does_not_conform(value: object) -> None:
     """Something that is not an object, or has its reason in an unknown form, is no ErrorResponse."""
     assert not conforms(value, named("ErrorResponse"))
 
 
 @pytest.mark.parametrize(("status", "name"), list(examples()))
-def test_an_example_conforms(status: str, name: str) -> None:
+def test_each_example_conforms_to_its_schema(status: str, name: str) -> None:
     """Every named example keeps to the schema that it illustrates, and says what it shows."""
     example = body(status)["examples"][name]
     assert conforms(example["value"], body(status)["schema"])
@@ -210,14 +219,14 @@ def test_every_error_has_an_example(status: str) -> None:
     assert body(status)["examples"]
 
 
-def test_an_unknown_id_may_be_answered_with_400() -> None:
+def test_unknown_id_may_be_answered_with_400() -> None:
     """400 with the code task_not_exist is a documented answer to an unknown id."""
     assert "`task_not_exist`" in RESPONSES["400"]["description"]
     assert body("400")["examples"]["task_not_exist"]["value"]["code"] == "task_not_exist"
 
 
 @pytest.mark.parametrize("field", list(TASK))
-def test_the_examples_of_a_field_conform(field: str) -> None:
+def test_examples_of_a_field_conform(field: str) -> None:
     """Each field of a task has examples, and they keep to its type."""
     schema = SPEC["components"]["schemas"]["VideoTask"]["properties"][field]
     assert schema["examples"]
@@ -225,7 +234,7 @@ def test_the_examples_of_a_field_conform(field: str) -> None:
 
 
 @pytest.mark.parametrize("parameter", OPERATION["parameters"], ids=lambda parameter: parameter["name"])
-def test_the_examples_of_parameters_conform(parameter: dict[str, Any]) -> None:
+def test_examples_of_parameters_conform(parameter: dict[str, Any]) -> None:
     """The example of each parameter keeps to the parameter's schema."""
     assert conforms(parameter["example"], parameter["schema"])
 
@@ -234,7 +243,7 @@ def header_names(status: str) -> set[str]:
     return set(RESPONSES[status]["headers"])
 
 
-def test_the_documented_response_headers() -> None:
+def test_responses_have_the_documented_headers() -> None:
     """Each answer may carry its request id, 401 a challenge, 429 and 5XX the time to come back."""
     extra = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "5XX": {"Retry-After"}}
     for status in RESPONSES:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks.faults import rules
 from benchmarks.faults.observe import Case
 from benchmarks.faults.wire import RUNNING, World, answer, head, script
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,38 +35,38 @@ def _dripped(data: bytes, gap: float, size: int = 1) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-def _drip_head(_world: World) -> Act:
-    return Act(b"", _dripped(head("200 OK", _JSON, "Content-Length: 2") + b"{}", 0.1))
+def _drip_head(_world: World) -> RawReply:
+    return RawReply(b"", _dripped(head("200 OK", _JSON, "Content-Length: 2") + b"{}", 0.1))
 
 
-def _drip_body(world: World) -> Act:
+def _drip_body(world: World) -> RawReply:
     body = _body(world)
-    return Act(head("200 OK", _JSON, f"Content-Length: {len(body)}"), _dripped(body, 0.1))
+    return RawReply(head("200 OK", _JSON, f"Content-Length: {len(body)}"), _dripped(body, 0.1))
 
 
-def _early_hints(_world: World) -> Act:
+def _early_hints(_world: World) -> RawReply:
     hint = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
-    return Act(b"", _dripped(hint * 60, 0.2, len(hint)))
+    return RawReply(b"", _dripped(hint * 60, 0.2, len(hint)))
 
 
-def _stale(world: World) -> Act:
+def _stale(world: World) -> RawReply:
     """Promise to keep the connection, and close it."""
     act = world.running()
-    return Act(act.head, act.body, End.FIN)
+    return RawReply(act.head, act.body, End.FIN)
 
 
-def _nan_id(world: World) -> Act:
+def _nan_id(world: World) -> RawReply:
     return answer(
         _body(world).replace(b'"progress": 0.5', b'"progress": NaN').replace(b'"id": "task-', b'"id": NaN, "x": "')
     )
 
 
-def _short_gzip(world: World) -> Act:
+def _short_gzip(world: World) -> RawReply:
     """All of the data without the checksum at its end."""
     return answer(gzip.compress(_body(world))[:-8], "Content-Encoding: gzip")
 
 
-def _bomb(world: World) -> Act:
+def _bomb(world: World) -> RawReply:
     """Three hundred megabytes in three hundred kilobytes."""
     text, zeros, end = _body(world)[:-1] + b', "pad": "', b"0" * 1_000_000, b'"}'
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -78,27 +78,27 @@ def _bomb(world: World) -> Act:
     return answer(b"\x1f\x8b\x08" + b"\0" * 6 + b"\xff" + packed + trailer, "Content-Encoding: gzip")
 
 
-def _flood(world: World) -> Act:
+def _flood(world: World) -> RawReply:
     text = _body(world)[:-1] + b', "pad": "'
     body = itertools.chain([text], itertools.repeat(b"0" * 1_000_000, 200), [b'"}'])
-    return Act(head("200 OK", _JSON, f"Content-Length: {len(text) + 200_000_002}"), body, End.FIN)
+    return RawReply(head("200 OK", _JSON, f"Content-Length: {len(text) + 200_000_002}"), body, End.FIN)
 
 
-def _half(world: World) -> Act:
+def _half(world: World) -> RawReply:
     """Half of the body, and no length to tell."""
     body = _body(world)
-    return Act(head("200 OK", _JSON), body[: len(body) // 2], End.FIN)
+    return RawReply(head("200 OK", _JSON), body[: len(body) // 2], End.FIN)
 
 
 def _redirect(location: str) -> Answer:
     return lambda world: answer(b"{}", f"Location: {location.format(world=world)}", status="302 Found")
 
 
-def _limited(value: str) -> Act:
+def _limited(value: str) -> RawReply:
     return answer(b'{"error": {"message": "slow down"}}', f"Retry-After: {value}", status="429 Slow")
 
 
-def _date_in_20_seconds(_world: World) -> Act:
+def _date_in_20_seconds(_world: World) -> RawReply:
     return _limited(formatdate(time.time() + 20.999, usegmt=True))
 
 
@@ -110,14 +110,14 @@ def _status(status: str, body: bytes = b"{}") -> Server:
     return script(then=answer(body, status=status))
 
 
-def _closing(data: bytes, end: End = End.FIN) -> Act:
-    return Act(data, end=end)
+def _closing(data: bytes, end: End = End.FIN) -> RawReply:
+    return RawReply(data, end=end)
 
 
 SHORT = answer({"id": "x", "status": "y"})
 DEEP = b"[" * 200_000 + b"]" * 200_000
-LARGE_HEAD = Act(head("200 OK", "X-Pad: " + "a" * 200_000, "Content-Length: 2"), b"{}")
-TWO_LENGTHS = Act(head("200 OK", "Content-Length: 2", "Content-Length: 3"), b"{}", End.FIN)
+LARGE_HEAD = RawReply(head("200 OK", "X-Pad: " + "a" * 200_000, "Content-Length: 2"), b"{}")
+TWO_LENGTHS = RawReply(head("200 OK", "Content-Length: 2", "Content-Length: 3"), b"{}", End.FIN)
 _refuses, _recovers, _within, _tries, _rests = rules.refuses, rules.recovers, rules.within, rules.tries, rules.rests
 
 FAMILIES = {

@@ -23,7 +23,7 @@ from benchmarks.faults.wire import (
     script,
     video,
 )
-from tests.support.rawserver import Act, End, Received
+from tests.support.rawserver import End, RawReply, RawRequest
 
 if TYPE_CHECKING:
     from benchmarks.faults.wire import Server
@@ -37,47 +37,47 @@ OOPS = answer(b'{"error": {"message": "oops"}}', status="500 Oops")
 REFUSED = script(then=answer(b'{"error": {"message": "no"}}', status="401 No"))
 ESCAPES = answer(b'{"error": {"message": "\\u001b[2J\\u001b]0;gone\\u0007"}, "detail": "\\u001b[2J"}', status="400 No")
 PAGE = answer(b"<html>Too many downloads</html>", "Content-Type: text/html", 'ETag: "v1"')
-UNSIZED = Act(head("200 OK", "Content-Type: video/mp4", 'ETag: "v1"'), video()[:HALF], End.FIN)
+UNSIZED = RawReply(head("200 OK", "Content-Type: video/mp4", 'ETag: "v1"'), video()[:HALF], End.FIN)
 
 
-def _unknown(world: World) -> Act:
+def _unknown(world: World) -> RawReply:
     return world.running(status="brewing", state="brewing")
 
 
-def _cancelled(world: World) -> Act:
+def _cancelled(world: World) -> RawReply:
     return answer(world.task(CANCELLED, url=f"{world.url}/file"))
 
 
-def _invalid_hint(world: World) -> Act:
+def _invalid_hint(world: World) -> RawReply:
     return world.running("Retry-After: nan", "openai-poll-after-ms: nan")
 
 
-def _echo(world: World, received: Received) -> Act:
+def _echo(world: World, received: RawRequest) -> RawReply:
     """Answer with the id of the query, after a moment in which answers can cross."""
     time.sleep(0.005)
     asked = received.target.split("id=")[-1].removesuffix("?logs=false").removesuffix("/status").split("/")[-1]
     return answer(world.task(DONE) | {"id": asked})
 
 
-def _queued(world: World, received: Received) -> Act:
+def _queued(world: World, received: RawRequest) -> RawReply:
     """Accept a submission that never ends."""
     return world.running() if received.method == "GET" else answer(world.task(0, url=world.url))
 
 
-def _elsewhere(world: World, _received: Received) -> Act:
+def _elsewhere(world: World, _received: RawRequest) -> RawReply:
     return world.done(f"{world.other}/file/video.mp4")
 
 
-def _file_or_task(world: World, received: Received) -> Act:
+def _file_or_task(world: World, received: RawRequest) -> RawReply:
     return file_act() if received.target.endswith("mp4") else world.done()
 
 
-def _interrupted(first: Act, *, version: int = 1, shift: int = 0) -> Server:
+def _interrupted(first: RawReply, *, version: int = 1, shift: int = 0) -> Server:
     """The first download is `first`; later ones are honest, or of another version or place."""
     return files(lambda number, start: file_act(start, version=version, shift=shift) if number else first)
 
 
-def _always_cut(_number: int, start: int) -> Act:
+def _always_cut(_number: int, start: int) -> RawReply:
     return file_act(start).cut(0 if start else HALF)
 
 

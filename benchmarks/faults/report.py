@@ -81,7 +81,7 @@ def _own(outcomes: dict[str, dict[str, int]]) -> str:
     rows.append(["**all**", *(sum(int(row[column]) for row in rows) for column in range(1, 5))])
     verdict = f"Not held: {', '.join(missing)}." if missing else "Every case in scope is held."
     lines = table("", ["family", "cases", "in scope", "held", "tests run"], rows)
-    return "\n".join([lines, verdict, "\nOut of scope:\n", *excused, ""])
+    return "\n".join([lines, verdict, "\nOut of scope or not held:\n", *excused, ""])
 
 
 def _scores(families: dict[str, list[Result]], results: list[Result]) -> str:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.support.rawserver import Act, End, Received
+from tests.support.rawserver import End, RawReply, RawRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     #: Answers one request.
-    Server: TypeAlias = "Callable[[World, Received], Act]"
+    Server: TypeAlias = "Callable[[World, RawRequest], RawReply]"
     #: An answer, or a function that makes it.
-    Answer: TypeAlias = "Act | Callable[[World], Act]"
+    Answer: TypeAlias = "RawReply | Callable[[World], RawReply]"
 
 #: Must appear nowhere but in the Authorization field.
 KEY = "sk-canary-0123456789abcdef"
@@ -55,13 +55,13 @@ def head(status: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode("latin-1")
 
 
-def answer(body: bytes | dict[str, Any], *headers: str, status: str = "200 OK") -> Act:
+def answer(body: bytes | dict[str, Any], *headers: str, status: str = "200 OK") -> RawReply:
     """A well-formed answer: JSON unless a header says otherwise, with its length."""
     if isinstance(body, dict):
         body = json.dumps(body).encode()
     if not any(line.lower().startswith("content-type:") for line in headers):
         headers = ("Content-Type: application/json", *headers)
-    return Act(head(status, f"Content-Length: {len(body)}", *headers), body)
+    return RawReply(head(status, f"Content-Length: {len(body)}", *headers), body)
 
 
 @dataclass
@@ -87,11 +87,11 @@ class World:
             "queue_position": 0, "progress": 0.5, "size": "720x1280", "seconds": "4", **fields,
         }  # fmt: skip
 
-    def running(self, *headers: str, **fields: Any) -> Act:
+    def running(self, *headers: str, **fields: Any) -> RawReply:
         """The answer that the task is running."""
         return answer(self.task(RUNNING, **fields), *headers)
 
-    def done(self, url: str = "") -> Act:
+    def done(self, url: str = "") -> RawReply:
         """The answer that the task is done."""
         return answer(self.task(DONE, url=url or f"{self.url}/file/video.mp4"))
 
@@ -99,18 +99,18 @@ class World:
 def script(*first: Answer, then: Answer = World.running) -> Server:
     """A server that gives some answers, one per request, and then the same one for ever."""
 
-    def serve(world: World, _received: Received) -> Act:
+    def serve(world: World, _received: RawRequest) -> RawReply:
         number = next(world.count)
         act = first[number] if number < len(first) else then
-        return act if isinstance(act, Act) else act(world)
+        return act if isinstance(act, RawReply) else act(world)
 
     return serve
 
 
-def files(serve_file: Callable[[int, int], Act]) -> Server:
+def files(serve_file: Callable[[int, int], RawReply]) -> Server:
     """A server of a finished task, whose file comes from a function of the number of the request and of the offset."""
 
-    def serve(world: World, received: Received) -> Act:
+    def serve(world: World, received: RawRequest) -> RawReply:
         if not received.target.split("?")[0].endswith(("/content", "/file/video.mp4", "/resolve/main/video.mp4")):
             return world.done()
         if received.method == "HEAD":
@@ -124,13 +124,13 @@ def files(serve_file: Callable[[int, int], Act]) -> Server:
     return serve
 
 
-def file_act(start: int = 0, *, version: int = 1, shift: int = 0) -> Act:
+def file_act(start: int = 0, *, version: int = 1, shift: int = 0) -> RawReply:
     """The file, or its rest from `start`; `shift` moves the range that is sent and declared."""
     body = video(version)
     fields = ["Content-Type: video/mp4", "Accept-Ranges: bytes", f'ETag: "v{version}"']
     if not start:
-        return Act(head("200 OK", f"Content-Length: {LENGTH}", *fields), body)
+        return RawReply(head("200 OK", f"Content-Length: {LENGTH}", *fields), body)
     first = start + shift
     part = body[first:][: LENGTH - start]
     content_range = f"Content-Range: bytes {first}-{first + len(part) - 1}/{LENGTH}"
-    return Act(head("206 Partial Content", f"Content-Length: {len(part)}", content_range, *fields), part)
+    return RawReply(head("206 Partial Content", f"Content-Length: {len(part)}", content_range, *fields), part)

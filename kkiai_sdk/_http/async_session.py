@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import aclosing
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -82,10 +83,10 @@ class AsyncSession(httpx.AsyncClient):
     async def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         flow = self.context.request_flow(spec, options)
-        return await run_async(flow, lambda step: self._perform(step, spec, options))
+        return await run_async(flow, partial(self._perform, spec, options))
 
     async def _perform(
-        self, step: SendRequest | Sleep, spec: RequestSpec, options: RequestOptions
+        self, spec: RequestSpec, options: RequestOptions, step: SendRequest | Sleep
     ) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
             await self.context.clock.sleep_until_async(step.until)

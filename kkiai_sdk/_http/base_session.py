@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import urlencode, urljoin
 
 import httpx
@@ -17,7 +17,7 @@ from kkiai_sdk import _redaction
 from kkiai_sdk._effects import RequestOptions, Sleep
 from kkiai_sdk._http.exceptions import TRANSLATED, translate
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
-from kkiai_sdk._http.retry import GiveUp, RetryAt, RetryBudget, Verdict, decide_retry
+from kkiai_sdk._http.retry import RetryBudget, retry_time
 from kkiai_sdk._http.transport import CLOSED
 from kkiai_sdk._log import log
 from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
@@ -44,8 +44,7 @@ CONNECT_TIMEOUT = 5.0
 ResponseParser: TypeAlias = Callable[[RawResponse, str | None, float], Any]
 
 
-@frozen
-class SendRequest:
+class SendRequest(NamedTuple):
     """Send the request to this URL once. Result: a RawResponse, or NoResponse."""
 
     url: str
@@ -55,8 +54,7 @@ class SendRequest:
     secret: Secret | None
 
 
-@frozen
-class NoResponse:
+class NoResponse(NamedTuple):
     """An attempt without a usable response."""
 
     error: APIError
@@ -119,8 +117,7 @@ def _registered_status(status: int) -> int:
         return 200
 
 
-@frozen
-class RequestSpec:
+class RequestSpec(NamedTuple):
     """A request without the key."""
 
     method: str
@@ -202,11 +199,15 @@ class SessionContext:
     parsers: Mapping[str, ResponseParser] = field(factory=dict)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
+    #: The Accept header of the caller, which replaces that of a generated function.
+    _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
         own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
+        accept = tuple(each for each in self.config.headers if each[0].lower() == "accept")
         object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
+        object.__setattr__(self, "_accept", accept)
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
         """Return a copy whose requests have these headers as well."""
@@ -230,11 +231,9 @@ class SessionContext:
     def _merge(
         self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
-        # The documentation of the gateway requires a Content-Type even without a body. An Accept of the caller replaces
-        # that of the generated function.
+        # The documentation of the gateway requires a Content-Type even without a body.
         own = (("Content-Type", "application/json"),) if method == "GET" else ()
-        accept = (each for each in self.config.headers if each[0].lower() == "accept")
-        return [*merge_headers(defaults, own, given, accept, options.headers).values()]
+        return [*merge_headers(defaults, own, given, self._accept, options.headers).values()]
 
     def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
         """Send a request until it succeeds; raise the last error if it is not to be repeated."""
@@ -251,15 +250,15 @@ class SessionContext:
                 return outcome
             error = outcome.error
             retries = options.max_retries - len(attempts) if is_safe or not outcome.was_sent else 0
-            verdict = self._decide(error, retries, len(attempts), options)
-            delay = verdict.time - self.clock.monotonic() if isinstance(verdict, RetryAt) else 0.0
-            after = f"again in {delay:.2f} s" if isinstance(verdict, RetryAt) else "giving up"
+            time = self._retry_time(error, retries, len(attempts), options)
+            delay = 0.0 if time is None else time - self.clock.monotonic()
+            after = "giving up" if time is None else f"again in {delay:.2f} s"
             self._log(spec.url, len(attempts), str(error), started, after)
             attempts.append(_to_attempt(error, delay))
-            if isinstance(verdict, GiveUp):
+            if time is None:
                 error.attempts = tuple(attempts)
                 raise error
-            yield Sleep(verdict.time)
+            yield Sleep(time)
 
     def _attempt(
         self, spec: RequestSpec, options: RequestOptions, timeout: float
@@ -285,8 +284,8 @@ class SessionContext:
         parsed = parser(response, secret.known if secret else None, self.clock.wall_clock())
         return NoResponse(parsed, was_sent=True) if isinstance(parsed, APIError) else Success(response, parsed)
 
-    def _decide(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> Verdict:
-        verdict = decide_retry(
+    def _retry_time(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> float | None:
+        time = retry_time(
             error,
             retries_left=retries_left,
             retry=retry,
@@ -295,7 +294,7 @@ class SessionContext:
             policy=self.config.retry,
             random=self.clock.random(),
         )
-        return verdict if isinstance(verdict, GiveUp) or self.budget.spend() else GiveUp()
+        return time if time is not None and self.budget.spend() else None
 
     def to_error(self, exception: Exception, url: str, timeout: float) -> KkiaiError:
         """Return the error for an exception of httpx; re-raise any other exception, which is a bug.

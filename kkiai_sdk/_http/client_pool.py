@@ -11,11 +11,10 @@ from inspect import iscoroutinefunction
 from ipaddress import ip_address
 from itertools import chain
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.request import getproxies
 
 import httpx
-from attrs import frozen
 
 from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._http.network import AddressPolicy
 
 
-@frozen
-class TransportTypes:
+class TransportTypes(NamedTuple):
     """The types and functions that differ between the synchronous and the asynchronous client."""
 
     #: Creates an httpx client.

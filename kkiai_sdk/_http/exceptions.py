@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import httpx
-from attrs import frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk.errors import APIConnectionError, APIResponseError, APITimeoutError
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=BaseException)
 
 
-@frozen
-class Fault:
+class Fault(NamedTuple):
     """A row of the table."""
 
     #: Matches if an instance of this class is in the exception's chain of causes.

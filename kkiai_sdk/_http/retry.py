@@ -7,28 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import repeat
-from typing import TYPE_CHECKING, TypeAlias
-
-from attrs import frozen
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kkiai_sdk.errors import APIError
     from kkiai_sdk.policies import RetryPolicy
-
-
-@frozen
-class RetryAt:
-    """Send the request again at this monotonic time."""
-
-    time: float
-
-
-@frozen
-class GiveUp:
-    """Raise the error."""
-
-
-Verdict: TypeAlias = RetryAt | GiveUp
 
 
 class RetryBudget:
@@ -59,21 +42,21 @@ class RetryBudget:
         self._tokens.append(None)
 
 
-def decide_retry(
+def retry_time(
     error: APIError, *, retries_left: int, retry: int, now: float, deadline: float, policy: RetryPolicy, random: float
-) -> Verdict:
-    """Decide whether a failed request is sent again.
+) -> float | None:
+    """Return the monotonic time at which a failed request is sent again, or None if it is not.
 
     ``retry`` is the number of retries made so far, ``random`` is from 0 to 1, ``now`` and ``deadline`` are monotonic
     seconds. A Retry-After is never shortened: the request is not sent again if it exceeds the policy or the deadline.
     """
     if not error.transient or retries_left <= 0:
-        return GiveUp()
+        return None
     retry_after = error.retry_after or 0.0
     at = now + max(backoff(retry, policy, random), retry_after)
     if retry_after > policy.max_retry_after or at >= deadline:
-        return GiveUp()
-    return RetryAt(at)
+        return None
+    return at
 
 
 def backoff(retry: int, policy: RetryPolicy, random: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
@@ -67,10 +68,10 @@ class Session(httpx.Client):
     def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         flow = self.context.request_flow(spec, options)
-        return run(flow, lambda step: self._perform(step, spec, options))
+        return run(flow, partial(self._perform, spec, options))
 
     def _perform(
-        self, step: SendRequest | Sleep, spec: RequestSpec, options: RequestOptions
+        self, spec: RequestSpec, options: RequestOptions, step: SendRequest | Sleep
     ) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
             self.context.clock.sleep_until(step.until)

@@ -6,11 +6,10 @@ Only the backend is replaced, so tools that patch httpx or httpcore see every re
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import httpcore
 import httpx
-from attrs import frozen
 
 from kkiai_sdk._http.network import Backend
 from kkiai_sdk.errors import ConfigurationError
@@ -26,8 +25,7 @@ CLOSED = "this client is closed; make a new one"
 KEEPALIVE_EXPIRY = 5.0
 
 
-@frozen
-class PoolOptions:
+class PoolOptions(NamedTuple):
     """Options of a connection pool of unlimited size: callers limit the requests in flight."""
 
     ssl_context: ssl.SSLContext

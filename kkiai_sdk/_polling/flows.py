@@ -85,7 +85,7 @@ def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow
 
 def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollState]:
     clock, sent = options.clock, options.clock.monotonic()
-    request = evolve(options.request, timeout=min(options.request.timeout, timeout), deadline=state.deadline)
+    request = options.request._replace(timeout=min(options.request.timeout, timeout), deadline=state.deadline)
     try:
         result: QueryResult = yield QueryTask(state.task_id, request)
     except APIError as error:
@@ -106,11 +106,11 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
         tries=1 + options.request.max_retries,
     )
     # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
-    request = evolve(options.request, max_retries=0)
+    request = options.request._replace(max_retries=0)
     ids, waiting = iter(task_ids), set[str]()
     while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
         if isinstance(step, PollTask):
-            limited = evolve(request, timeout=step.timeout) if step.timeout < request.timeout else request
+            limited = request._replace(timeout=step.timeout) if step.timeout < request.timeout else request
             yield StartQuery(QueryTask(step.task_id, limited))
         elif isinstance(step, Sleep):
             yield step

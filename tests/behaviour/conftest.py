@@ -1,21 +1,23 @@
-"""One suite for both clients: each test that takes ``make`` or ``client`` runs with each kind."""
+"""Fixtures for both clients: each test that takes ``make`` or ``client`` runs with each kind."""
 
 from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pytest
 
 from kkiai_sdk import _clock as _runtime
 from kkiai_sdk.mock import MockGateway
 from tests.support.adapter import KINDS, Maker
-from tests.support.canary import KEY, watching
+from tests.support.canary import KEY, watch_for_key
 from tests.support.clock import FakeTime
-from tests.support.leaks import Belongings
+from tests.support.leaks import ResourceSnapshot
 from tests.support.rawserver import RawServer
+from tests.support.wire import completed, completed_task
 
 if TYPE_CHECKING:
     import ssl
@@ -23,16 +25,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk import Kkiai
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 
 class Serve(Protocol):
-    """Starts a raw server that plays a script."""
+    """Starts a raw server with a script."""
 
     def __call__(
         self,
-        *script: Act | Callable[[Received], Act],
-        each: Callable[[Received], Act] | None = None,
+        *script: RawReply | Callable[[RawRequest], RawReply],
+        each: Callable[[RawRequest], RawReply] | None = None,
         foreign: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> RawServer:
@@ -44,7 +46,7 @@ class Serve(Protocol):
 def _nothing_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     temporary = tmp_path_factory.mktemp("temporary")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    before = Belongings()
+    before = ResourceSnapshot()
     yield
     before.assert_unchanged()
     assert list(temporary.iterdir()) == [], "temporary files were left"
@@ -58,13 +60,13 @@ def _no_key_anywhere(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Iterator[None]:
-    with watching(monkeypatch, caplog, capsys, tmp_path):
+    with watch_for_key(monkeypatch, caplog, capsys, tmp_path):
         yield
 
 
 @pytest.fixture(autouse=True)
 def clock(_no_key_anywhere: None, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
-    """The time of every client made in the test; the environment has nothing to say."""
+    """The fake time of every client made in the test; the environment variables are removed."""
     for name in ("KKIAI_API_KEY", "KKIAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -75,13 +77,13 @@ def clock(_no_key_anywhere: None, monkeypatch: pytest.MonkeyPatch) -> FakeTime:
 
 @pytest.fixture
 def serve(clock: FakeTime) -> Iterator[Serve]:
-    """Raw servers that are closed at the end. A ``foreign`` one must not have seen the key."""
+    """Raw servers that are closed at the end. A ``foreign`` one must not have received the key."""
     foreigners: list[RawServer] = []
     with ExitStack() as stack:
 
         def start(
-            *script: Act | Callable[[Received], Act],
-            each: Callable[[Received], Act] | None = None,
+            *script: RawReply | Callable[[RawRequest], RawReply],
+            each: Callable[[RawRequest], RawReply] | None = None,
             foreign: bool = False,
             tls: ssl.SSLContext | None = None,
         ) -> RawServer:
@@ -96,7 +98,7 @@ def serve(clock: FakeTime) -> Iterator[Serve]:
 
 @pytest.fixture
 def gateway(clock: FakeTime) -> Iterator[MockGateway]:
-    """The mock gateway, whose tasks live by the clock of the test, with its stand-in for a CDN."""
+    """The mock gateway and its CDN, on the fake time of the test."""
     with MockGateway(api_key=KEY, cdn=True, clock=clock.monotonic) as running:
         yield running
     assert KEY not in repr([each.headers for each in running.requests if each.server == "cdn"])
@@ -104,16 +106,62 @@ def gateway(clock: FakeTime) -> Iterator[MockGateway]:
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
-    """Which of the two clients."""
+    """The kind of the client: sync or async."""
     return str(request.param)
 
 
 @pytest.fixture
 def make(kind: str, serve: Serve) -> Iterator[Maker]:
-    """Makes clients of this kind; closed before the servers are."""
+    """A factory of clients of this kind, which are closed before the servers."""
     maker = Maker(kind)
     yield maker
     maker.close()
+
+
+@dataclass
+class VideoDownload:
+    """A host that serves a video, a gateway that names its URL, a client and a target path."""
+
+    make: Maker
+    serve: Serve
+    target: Path
+    host: RawServer = field(init=False)
+    gateway: RawServer = field(init=False)
+    client: Kkiai = field(init=False)
+
+    def start(
+        self,
+        *script: RawReply | Callable[[RawRequest], RawReply],
+        each: Callable[[RawRequest], RawReply] | None = None,
+        named: tuple[str, ...] = (),
+        foreign: bool = False,
+        **options: Any,
+    ) -> Self:
+        """Start the host with its script and a gateway that answers one query per path in ``named``; make a client."""
+        self.host = self.serve(*script, each=each, foreign=foreign)
+        self.gateway = self.serve(*[completed(f"{self.host.url}{path}") for path in named])
+        self.client = self.make(self.gateway.url, **options)
+        return self
+
+    def download(self, dest: Path | None = None, *, path: str = "/v", task_id: str = "t", **options: Any) -> Path:
+        """Download the video at ``path`` of the host, to the target by default."""
+        return self.client.download(completed_task(f"{self.host.url}{path}", task_id), dest or self.target, **options)
+
+    @property
+    def ranges(self) -> list[tuple[str | None, str | None]]:
+        """Range and If-Range of each request to the host."""
+        return [(each.header("range"), each.header("if-range")) for each in self.host.requests]
+
+    @property
+    def part(self) -> Path:
+        """The part file of the target."""
+        return self.target.with_name(f"{self.target.name}.part")
+
+
+@pytest.fixture
+def video(make: Maker, serve: Serve, tmp_path: Path) -> VideoDownload:
+    """A download to ``v.mp4``; ``start`` it with the script of the host."""
+    return VideoDownload(make, serve, tmp_path / "v.mp4")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which address a connection goes to: names are looked up once, judged, and connected to as they were judged."""
+"""Address checks of connections: one look-up per connection, and the connection goes to a checked address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import trustme
 import kkiai_sdk as k
 from kkiai_sdk._http import network
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ PUBLIC = "93.184.215.14"
 
 
 class Names:
-    """A resolver: what each name stands for, the first time, the second time …; and what came of it."""
+    """Fake resolver: the addresses of each name, one list per look-up, and a record of the look-ups."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.table: dict[str, list[list[str]]] = {}
@@ -47,7 +47,7 @@ class Names:
         patch.setattr(socket.socket, "connect", lambda *args: self._note(*args))  # noqa: PLW0108
 
     def stands_for(self, name: str, *answers: list[str]) -> None:
-        """The last answer holds from then on."""
+        """Set the addresses of a name, one list per look-up; the last list is used from then on."""
         self.table[name] = list(answers)
 
     def _answer(self, host: str | bytes, port: int, *args: Any, **kwargs: Any) -> list[Any]:
@@ -71,7 +71,7 @@ class Names:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """The only resolver there is."""
+    """The only resolver in the test."""
     return Names(monkeypatch)
 
 
@@ -81,12 +81,16 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     [["127.0.0.1"], ["::1"], ["10.0.0.1"], [PUBLIC, "127.0.0.1"], ["127.0.0.1", PUBLIC], ["::ffff:127.0.0.1"]],
     ids="+".join,
 )
-def test_names_that_lead_inwards(make: Maker, serve: Serve, names: Names, tmp_path: Path, addresses: list[str]) -> None:
-    """A file host with any private address is refused before a byte is sent, at once, and nothing is written."""
+def test_file_host_with_a_private_address_is_refused_before_connecting(
+    make: Maker, serve: Serve, names: Names, tmp_path: Path, addresses: list[str]
+) -> None:
+    """A file host with any private address is refused at once, before a byte is sent; nothing is written."""
     names.stands_for("cdn.example", addresses)
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError, match=r"cdn\.example.*private address space") as caught:
-        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
+        make(serve().url).download(
+            completed_task(f"http://cdn.example:{inside.port}/v.mp4?sig=s3cret"), tmp_path / "v.mp4"
+        )
     assert caught.value.url == f"http://cdn.example:{inside.port}/v.mp4"
     assert "s3cret" not in str(caught.value)
     assert (names.asked, names.touched, inside.requests) == (["cdn.example"], [], [])
@@ -95,43 +99,49 @@ def test_names_that_lead_inwards(make: Maker, serve: Serve, names: Names, tmp_pa
 
 @pytest.mark.fault("S-05")
 @pytest.mark.parametrize("spelling", ["127.1", "0x7f.1", "2130706433", "017700000001", "localhost", "[::ffff:7f00:1]"])
-def test_spellings_of_this_machine(make: Maker, serve: Serve, names: Names, tmp_path: Path, spelling: str) -> None:
+def test_odd_spelling_of_loopback_is_not_connected_to(
+    make: Maker, serve: Serve, names: Names, tmp_path: Path, spelling: str
+) -> None:
     """Whatever a resolver makes of an odd spelling, the address inside is not connected to."""
     names.stands_for(spelling, ["127.0.0.1"])
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(f"http://{spelling}:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(f"http://{spelling}:{inside.port}/v.mp4"), tmp_path / "v.mp4")
     assert (names.touched, inside.requests) == ([], [])
 
 
 @pytest.mark.fault("S-08")
-def test_a_name_that_changes_its_mind(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
-    """A name is looked up once for a connection, which goes to the address that was judged; the next one is judged
-    anew.
-    """
+def test_name_is_resolved_once_per_connection_and_the_checked_address_is_used(
+    make: Maker, serve: Serve, names: Names, tmp_path: Path
+) -> None:
+    """One look-up per connection; the connection goes to the checked address, and the next one is checked again."""
     names.stands_for("cdn.example", [PUBLIC], ["127.0.0.1"])
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(f"http://cdn.example:{inside.port}/v.mp4"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(f"http://cdn.example:{inside.port}/v.mp4"), tmp_path / "v.mp4")
     assert (names.asked, names.touched) == (["cdn.example"] * 2, [PUBLIC])
     assert inside.requests == []
 
 
 @pytest.mark.fault("H-10", "S-09")
-def test_a_redirect_inwards_at_the_third_hop(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
-    """Every hop is judged by its address, not the first alone."""
+def test_redirect_to_a_private_address_at_the_third_hop_is_refused(
+    make: Maker, serve: Serve, names: Names, tmp_path: Path
+) -> None:
+    """The address of every hop is checked, not that of the first alone."""
     names.stands_for("cdn.example", ["127.0.0.1"])
     inside = serve(foreign=True)
     hops = [http(302, b"", ("Location", "/next"))] * 2
     server = serve(*hops, http(302, b"", ("Location", f"http://cdn.example:{inside.port}/v.mp4")))
     with pytest.raises(k.UnsafeURLError, match=r"cdn\.example"):
-        make(server.url).download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
+        make(server.url).download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4")
     assert (len(server.requests), inside.requests) == (3, [])
     assert set(names.touched) == {"127.0.0.1"}
     assert names.asked == ["cdn.example"]
 
 
-def test_the_gateway_may_be_anywhere(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+def test_gateway_with_a_private_address_serves_queries_and_files(
+    make: Maker, serve: Serve, names: Names, tmp_path: Path
+) -> None:
     """The gateway's own host may have a private address, for queries and for files, on other ports too."""
     names.stands_for("gateway.example", ["127.0.0.1"])
     cdn = serve(FileHost(BODY), foreign=True)
@@ -140,24 +150,26 @@ def test_the_gateway_may_be_anywhere(make: Maker, serve: Serve, names: Names, tm
     assert client.query("t").id == "t"
     for port in (server.port, cdn.port):
         path = tmp_path / f"{port}.mp4"
-        client.download(finished(f"http://gateway.example:{port}/v.mp4"), path)
+        client.download(completed_task(f"http://gateway.example:{port}/v.mp4"), path)
         assert path.read_bytes() == BODY
     assert server.requests[1].header("authorization") == f"Bearer {KEY}"
 
 
 @pytest.mark.fault("N-18")
-def test_a_dead_address_beside_a_living_one(make: Maker, serve: Serve, names: Names, clock: FakeTime) -> None:
-    """Of several addresses the next is tried at once when one refuses; that is no failed try."""
+def test_refused_address_is_followed_by_the_next_without_a_retry(
+    make: Maker, serve: Serve, names: Names, clock: FakeTime
+) -> None:
+    """If one of several addresses refuses, the next is tried at once; no retry is counted."""
     server = serve(task("queued"))
     names.stands_for("gateway.example", ["::1", "127.0.0.1"])
     client = make(f"http://gateway.example:{server.port}", allow_http=True, max_retries=0)
     assert client.query("t").status == "queued"
-    assert (names.touched, clock.naps) == (["::1", "127.0.0.1"], [])
+    assert (names.touched, clock.sleeps) == (["::1", "127.0.0.1"], [])
 
 
 @contextmanager
 def swallowing(port: int = 0) -> Iterator[int]:
-    """A port of ::1 whose queue is full: whoever connects hears nothing, not even a refusal."""
+    """A port of ::1 with a full accept queue: connections are neither accepted nor refused."""
     with ExitStack() as stack:
         deaf = stack.enter_context(socket.create_server(("::1", port), family=socket.AF_INET6, backlog=0))
         for _ in range(4):
@@ -168,8 +180,8 @@ def swallowing(port: int = 0) -> Iterator[int]:
 
 
 @pytest.mark.fault("N-18")
-def test_an_address_that_never_answers(make: Maker, serve: Serve, names: Names) -> None:
-    """A dead address that swallows everything uses up its own share of the time for connecting alone."""
+def test_silent_address_uses_only_its_share_of_the_connect_time(make: Maker, serve: Serve, names: Names) -> None:
+    """An address that never answers uses up its own share of the connect time, and the next one is tried."""
     server = serve(task("queued"))
     names.stands_for("gateway.example", ["::1", "127.0.0.1"])
     with swallowing(server.port):
@@ -178,7 +190,7 @@ def test_an_address_that_never_answers(make: Maker, serve: Serve, names: Names) 
 
 
 @pytest.mark.fault("N-05")
-def test_a_host_that_never_answers(make: Maker) -> None:
+def test_connecting_to_a_silent_host_ends_with_the_request_timeout(make: Maker) -> None:
     """Connecting is part of the time of a request, and ends with it."""
     with swallowing() as port, pytest.raises(k.APITimeoutError) as caught:
         make(f"http://[::1]:{port}", max_retries=0, timeout=0.2).query("t")
@@ -186,8 +198,8 @@ def test_a_host_that_never_answers(make: Maker) -> None:
 
 
 @pytest.mark.fault("N-18")
-def test_ipv6_alone(make: Maker, names: Names) -> None:
-    """A host that has nothing but an IPv6 address is reached, by its name and by its address."""
+def test_host_with_ipv6_only_is_reached_by_name_and_address(make: Maker, names: Names) -> None:
+    """A host with nothing but an IPv6 address is reached by its name and by its address."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
     names.stands_for("gateway.example", ["::1"])
@@ -197,8 +209,10 @@ def test_ipv6_alone(make: Maker, names: Names) -> None:
 
 
 @pytest.mark.fault("N-02")
-def test_a_name_that_nobody_knows(make: Maker, monkeypatch: pytest.MonkeyPatch, clock: FakeTime) -> None:
-    """A failed look-up is transient, of the kind dns, and names the host."""
+def test_unknown_host_name_is_a_transient_dns_error(
+    make: Maker, monkeypatch: pytest.MonkeyPatch, clock: FakeTime
+) -> None:
+    """A failed look-up is transient, of kind dns, and names the host."""
 
     def unknown(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -210,12 +224,14 @@ def test_a_name_that_nobody_knows(make: Maker, monkeypatch: pytest.MonkeyPatch, 
         make("https://nope.invalid").query("t")
     assert (caught.value.kind, caught.value.transient) == ("dns", True)
     assert isinstance(caught.value.__cause__, socket.gaierror)
-    assert clock.naps == [0.5, 1.0, 2.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.fault("N-19")
-def test_a_slow_look_up_counts(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look-up cannot be broken off by a synchronous client, but once it took all of the time nothing is connected."""
+def test_slow_look_up_counts_towards_the_timeout_and_opens_no_connection(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A synchronous look-up cannot be interrupted; if it takes all of the time, no connection is opened."""
     names.stands_for("slow.example", ["127.0.0.1"])
     quick, passed = socket.getaddrinfo, [0.0]
 
@@ -234,7 +250,7 @@ def test_a_slow_look_up_counts(names: Names, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.fault("N-19")
-def test_a_look_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_async_look_up_without_an_answer_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """An asynchronous client does not wait for a resolver that does not answer, though its thread does."""
     answered = threading.Event()
 
@@ -266,8 +282,8 @@ def certificate(*names: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server_side, client_side
 
 
-def test_tls_is_for_the_name(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
-    """However the address was found, TLS names the host that the URL names, and wants its certificate."""
+def test_tls_verifies_the_host_name_of_the_url(make: Maker, serve: Serve, names: Names, tmp_path: Path) -> None:
+    """Whatever the address, TLS sends and verifies the host name of the URL."""
     server_side, client_side = certificate("gateway.example")
     asked: list[str | None] = []
     server_side.sni_callback = lambda _, name, __: asked.append(name)
@@ -275,12 +291,14 @@ def test_tls_is_for_the_name(make: Maker, serve: Serve, names: Names, tmp_path: 
     names.stands_for("gateway.example", ["127.0.0.1"])
     client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
     assert client.query("t").id == "t"
-    client.download(finished(f"https://gateway.example:{files.port}/v.mp4"), tmp_path / "v.mp4")
+    client.download(completed_task(f"https://gateway.example:{files.port}/v.mp4"), tmp_path / "v.mp4")
     assert asked == ["gateway.example"] * 2
 
 
 @pytest.mark.fault("N-03")
-def test_a_certificate_for_another_name(make: Maker, serve: Serve, names: Names, clock: FakeTime) -> None:
+def test_certificate_for_another_name_is_a_final_error(
+    make: Maker, serve: Serve, names: Names, clock: FakeTime
+) -> None:
     """A certificate for another host is final, whatever address the connection goes to."""
     server_side, client_side = certificate("other.example")
     server = serve(tls=server_side)
@@ -288,5 +306,5 @@ def test_a_certificate_for_another_name(make: Maker, serve: Serve, names: Names,
     client = make(f"https://gateway.example:{server.port}", httpx_args={"verify": client_side})
     with pytest.raises(k.APIConnectionError, match=r"certificate was not accepted.*'gateway\.example'") as caught:
         client.query("t")
-    assert (caught.value.kind, caught.value.transient, clock.naps, server.requests) == ("tls", False, [], [])
+    assert (caught.value.kind, caught.value.transient, clock.sleeps, server.requests) == ("tls", False, [], [])
     assert "verify" not in str(caught.value).replace("verify failed", "")

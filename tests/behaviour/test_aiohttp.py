@@ -12,7 +12,7 @@ from httpx_aiohttp import AiohttpTransport
 import kkiai_sdk as k
 from kkiai_sdk import PollPolicy
 from tests.support.canary import KEY
-from tests.support.wire import CLOSE, HANG, RESET, FileHost, done, http, pattern, refusal, task
+from tests.support.wire import CLOSE, HANG, RESET, FileHost, completed, error_reply, http, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import Serve
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 
@@ -56,7 +56,7 @@ def test_wait_and_download_over_aiohttp_puts_the_file_on_disk(serve: Serve, tmp_
     """Waits and downloads go over the caller's transport, without the key for the file's host."""
     body = pattern(1, 0, 300_000)
     host = serve(FileHost(body), foreign=True)
-    server = serve(task("queued"), done(f"{host.url}/v.mp4"))
+    server = serve(task("queued"), completed(f"{host.url}/v.mp4"))
     path = tmp_path / "v.mp4"
     over_aiohttp(server.url, lambda client: client.wait_and_download("t", path, poll=EVEN))
     assert path.read_bytes() == body
@@ -64,17 +64,19 @@ def test_wait_and_download_over_aiohttp_puts_the_file_on_disk(serve: Serve, tmp_
 
 def test_many_waits_over_aiohttp_have_a_result_each(serve: Serve) -> None:
     """Fleets work over aiohttp."""
-    server = serve(each=lambda _: done())
+    server = serve(each=lambda _: completed())
     results = over_aiohttp(server.url, lambda client: client.wait_many([f"t{number}" for number in range(20)]))
     assert [each.is_succeeded for each in results] == [True] * 20
 
 
-@pytest.mark.parametrize("act", [CLOSE, RESET, http(200, b'{"status": "done"}').cut(5)], ids=["closed", "reset", "cut"])
-def test_broken_connection_over_aiohttp_is_retried(serve: Serve, clock: FakeTime, act: Act) -> None:
+@pytest.mark.parametrize(
+    "reply", [CLOSE, RESET, http(200, b'{"status": "done"}').cut(5)], ids=["closed", "reset", "cut"]
+)
+def test_broken_connection_over_aiohttp_is_retried(serve: Serve, clock: FakeTime, reply: RawReply) -> None:
     """A connection that breaks is a transient error over aiohttp, too."""
-    server = serve(act, act, task("queued"))
+    server = serve(reply, reply, task("queued"))
     assert over_aiohttp(server.url, lambda client: client.query("t")).status == "queued"
-    assert sum(clock.naps) > 0
+    assert sum(clock.sleeps) > 0
 
 
 def test_refused_connection_over_aiohttp_is_a_connection_error() -> None:
@@ -93,7 +95,7 @@ def test_silence_over_aiohttp_ends_with_the_timeout(serve: Serve) -> None:
 
 def test_refusals_over_aiohttp_are_typed_errors(serve: Serve) -> None:
     """Errors of the gateway do not depend on the transport."""
-    server = serve(refusal(403, "insufficient_user_quota"))
+    server = serve(error_reply(403, "insufficient_user_quota"))
     with pytest.raises(k.QuotaExceededError):
         over_aiohttp(server.url, lambda client: client.query("t"))
 

@@ -1,4 +1,4 @@
-"""Any answer at all is a result or a KkiaiError."""
+"""Property: any response is a result or a KkiaiError."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import KkiaiError, VideoTask
 from tests.support.effort import examples
-from tests.support.rawserver import Act, End
-from tests.support.wire import finished, http, pattern
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import completed_task, http, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,20 +51,22 @@ fields = st.lists(
 )
 #: What is no HTTP at all, or only begins like it.
 rubbish = st.binary(max_size=100) | st.binary(max_size=60).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail)
-broken = rubbish.map(lambda data: Act(data, end=End.FIN))
+broken = rubbish.map(lambda data: RawReply(data, end=End.FIN))
 
 
-def answers(of: st.SearchStrategy[bytes], more: st.SearchStrategy[list[tuple[str, str]]]) -> st.SearchStrategy[Act]:
-    """Answers with these bodies and fields, and some that are none."""
+def answers(
+    of: st.SearchStrategy[bytes], more: st.SearchStrategy[list[tuple[str, str]]]
+) -> st.SearchStrategy[RawReply]:
+    """Responses with these bodies and headers, and bytes that are no response."""
     return st.builds(lambda status, body, extra: http(status, body, *extra), statuses, of, more) | broken
 
 
 @settings(max_examples=examples(1000), **lasting)
-@given(act=answers(bodies, fields))
+@given(reply=answers(bodies, fields))
 @pytest.mark.fault("J-19")
-def test_any_answer_to_a_query(make: Maker, serve: Serve, act: Act) -> None:
-    """Whatever the gateway sends, a query gives a VideoTask or a KkiaiError, and nothing else comes out."""
-    current[0] = act
+def test_any_response_to_a_query_is_a_task_or_a_kkiai_error(make: Maker, serve: Serve, reply: RawReply) -> None:
+    """Any response to a query gives a VideoTask or a KkiaiError, and no other exception."""
+    current[0] = reply
     client = make.made[0] if make.made else make(serve(each=lambda _: current[0]).url, timeout=5)
     try:
         result: object = client.query("t", max_retries=0)
@@ -84,17 +86,17 @@ files = st.sampled_from([VIDEO, VIDEO[:450], VIDEO[450:], b""]) | st.binary(max_
 
 @settings(max_examples=examples(100), **lasting)
 @given(acts=st.tuples(answers(files, file_fields), answers(files, file_fields)), cut=st.none() | st.integers(0, 900))
-def test_any_answer_to_a_download(
-    make: Maker, serve: Serve, tmp_path: Path, acts: tuple[Act, Act], cut: int | None
+def test_any_response_to_a_download_is_a_whole_file_or_a_kkiai_error(
+    make: Maker, serve: Serve, tmp_path: Path, acts: tuple[RawReply, RawReply], cut: int | None
 ) -> None:
-    """Whatever a file server sends, a download gives one whole body that was sent, or a KkiaiError and no file."""
+    """Any response to a download gives one whole body that was sent, or a KkiaiError and no file."""
     first, rest = acts
     current[:] = [rest, first if cut is None or not first.body else first.cut(cut)]
     client = make.made[0] if make.made else make("http://127.0.0.1:9", timeout=5, max_retries=0)
     url = serve(each=lambda _: current.pop() if len(current) > 1 else current[0]).url
     target = tmp_path / "v.mp4"
     try:
-        client.download(finished(url), target)
+        client.download(completed_task(url), target)
     except KkiaiError:
         expected: set[object] = {b""}
     else:
@@ -105,4 +107,4 @@ def test_any_answer_to_a_download(
 
 
 #: What the server sends next.
-current = [Act()]
+current = [RawReply()]

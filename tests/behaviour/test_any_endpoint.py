@@ -18,9 +18,9 @@ import pytest
 
 import kkiai_sdk as k
 from codegen.generate import generate
-from tests.support.adapter import Blocking, raw_request
+from tests.support.adapter import SyncAdapter, raw_request
 from tests.support.canary import KEY
-from tests.support.wire import CLOSE, http, says
+from tests.support.wire import CLOSE, http, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 JSON, TEXT = "application/json", {"type": "string"}
 ITEM = {"type": "object", "required": ["id"], "properties": {"id": TEXT, "note": TEXT}}
@@ -125,7 +125,7 @@ class Caller:
     def __call__(self, name: str, **arguments: Any) -> Any:
         """The detailed response of one operation."""
         module = importlib.import_module(f"grown_api.api.grown.{name}")
-        if isinstance(self._client, Blocking):
+        if isinstance(self._client, SyncAdapter):
             return self._client.run(module.asyncio_detailed(client=self._client.raw, **arguments))
         return module.sync_detailed(client=self._client.raw, **arguments)
 
@@ -134,7 +134,7 @@ class Caller:
 def call(grown: ModuleType, make: Maker, serve: Serve) -> Callable[..., tuple[Caller, Any]]:
     """Makes a caller of a server that plays a script."""
 
-    def start(*script: Act | Callable[[Received], Act], **options: Any) -> tuple[Caller, Any]:
+    def start(*script: RawReply | Callable[[RawRequest], RawReply], **options: Any) -> tuple[Caller, Any]:
         server = serve(*script)
         return Caller(make(server.url, **options)), server
 
@@ -149,20 +149,20 @@ def item(**fields: Any) -> Any:
 
 LARGE = {"id": "large", "note": "n" * (5 << 20)}
 #: Operation, arguments, response of the server; status and body as the caller gets them.
-ANSWERS: dict[str, tuple[str, Callable[[], dict[str, Any]], Act, int, Any]] = {
-    "201 with JSON": ("create", lambda: {"body": item()}, says({"id": "new"}, 201), 201, {"id": "new"}),
+ANSWERS: dict[str, tuple[str, Callable[[], dict[str, Any]], RawReply, int, Any]] = {
+    "201 with JSON": ("create", lambda: {"body": item()}, json_reply({"id": "new"}, 201), 201, {"id": "new"}),
     "202 with JSON": (
         "replace",
         lambda: {"id": "i", "body": importlib.import_module("grown_api.models").ReplaceBody.from_dict({"id": "i"})},
-        says({"id": "i"}, 202),
+        json_reply({"id": "i"}, 202),
         202,
         {"id": "i"},
     ),
     "204": ("delete", lambda: {"id": "i"}, http(204, length=None), 204, None),
     "empty 202": ("cancel", lambda: {"id": "i"}, http(202), 202, None),
-    "top-level list": ("list_items", dict, says([{"id": "a"}, {"id": "b"}]), 200, [{"id": "a"}, {"id": "b"}]),
+    "top-level list": ("list_items", dict, json_reply([{"id": "a"}, {"id": "b"}]), 200, [{"id": "a"}, {"id": "b"}]),
     "text": ("text", dict, http(200, "gr\u00fc\u00df".encode(), ("Content-Type", "text/plain")), 200, "gr\u00fc\u00df"),
-    "null": ("null", dict, says(None), 200, None),
+    "null": ("null", dict, json_reply(None), 200, None),
     "octets": ("octets", dict, http(200, b"\0\xff"), 200, b"\0\xff"),
     "video": ("content", dict, http(200, b"\0\0\0\x18ftyp", ("Content-Type", "video/mp4")), 200, b"\0\0\0\x18ftyp"),
     "event stream": (
@@ -172,11 +172,11 @@ ANSWERS: dict[str, tuple[str, Callable[[], dict[str, Any]], Act, int, Any]] = {
         200,
         "data: 1\n\ndata: 2\n\n",
     ),
-    "message": ("anything", dict, says({"message": "deleted"}), 200, {"message": "deleted"}),
-    "error": ("anything", dict, says({"error": {"message": "m"}}), 200, {"error": {"message": "m"}}),
-    "code": ("anything", dict, says({"code": 400}), 200, {"code": 400}),
-    "detail": ("anything", dict, says({"detail": "d", "success": False}), 200, {"detail": "d", "success": False}),
-    "5 MiB": ("anything", dict, says(LARGE), 200, LARGE),
+    "message": ("anything", dict, json_reply({"message": "deleted"}), 200, {"message": "deleted"}),
+    "error": ("anything", dict, json_reply({"error": {"message": "m"}}), 200, {"error": {"message": "m"}}),
+    "code": ("anything", dict, json_reply({"code": 400}), 200, {"code": 400}),
+    "detail": ("anything", dict, json_reply({"detail": "d", "success": False}), 200, {"detail": "d", "success": False}),
+    "5 MiB": ("anything", dict, json_reply(LARGE), 200, LARGE),
 }
 
 
@@ -192,8 +192,8 @@ def plain(parsed: Any) -> Any:
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_raw_response_has_its_own_status_and_parsed_body(call: Callable[..., tuple[Caller, Any]], answer: str) -> None:
     """Every success reaches the caller with its own status, parsed by the generated code."""
-    name, arguments, act, status, parsed = ANSWERS[answer]
-    caller, server = call(act)
+    name, arguments, reply, status, parsed = ANSWERS[answer]
+    caller, server = call(reply)
     found = caller(name, **arguments())
     assert (found.status_code, plain(found.parsed)) == (status, parsed)
     assert server.requests[0].header("authorization") == f"Bearer {KEY}"
@@ -211,14 +211,14 @@ def test_raw_request_accepts_the_media_types_of_its_operation(
     call: Callable[..., tuple[Caller, Any]], name: str, expected: str
 ) -> None:
     """The Accept header of a request names the media types that the responses of its operation declare."""
-    caller, server = call(says([]) if name == "list_items" else http(200))
+    caller, server = call(json_reply([]) if name == "list_items" else http(200))
     caller(name)
     assert server.requests[0].header("accept") == expected
 
 
 def test_raw_json_body_is_sent_as_json(call: Callable[..., tuple[Caller, Any]]) -> None:
     """A JSON body goes out with its media type and its length."""
-    caller, server = call(says({"id": "new"}, 201))
+    caller, server = call(json_reply({"id": "new"}, 201))
     caller("create", body=item(note="n"))
     (request,) = server.requests
     assert (request.method, request.header("content-type")) == ("POST", "application/json")
@@ -227,7 +227,7 @@ def test_raw_json_body_is_sent_as_json(call: Callable[..., tuple[Caller, Any]]) 
 
 def test_raw_multipart_body_is_sent_with_its_boundary(call: Callable[..., tuple[Caller, Any]]) -> None:
     """A multipart body goes out with its own media type, files included."""
-    caller, server = call(says({"id": "i"}))
+    caller, server = call(json_reply({"id": "i"}))
     types = importlib.import_module("grown_api.types")
     file = types.File(payload=BytesIO(b"\0\x01"), file_name="a.mp4", mime_type="video/mp4")
     models = importlib.import_module("grown_api.models")
@@ -246,7 +246,7 @@ def test_raw_multipart_body_is_sent_with_its_boundary(call: Callable[..., tuple[
 
 def test_raw_form_body_is_sent_as_a_form(call: Callable[..., tuple[Caller, Any]]) -> None:
     """A form goes out URL-encoded."""
-    caller, server = call(says({"id": "i"}))
+    caller, server = call(json_reply({"id": "i"}))
     models = importlib.import_module("grown_api.models")
     caller("form", body=models.FormBody(a="x y", b="\u00fc&"))
     (request,) = server.requests
@@ -256,7 +256,7 @@ def test_raw_form_body_is_sent_as_a_form(call: Callable[..., tuple[Caller, Any]]
 
 def test_raw_parameters_go_to_path_headers_and_cookies(call: Callable[..., tuple[Caller, Any]]) -> None:
     """Parameters in the path, in headers (UUID and date) and in cookies are sent; a cookie goes out once."""
-    caller, server = call(says({"id": "i"}), http(204, length=None))
+    caller, server = call(json_reply({"id": "i"}), http(204, length=None))
     trace = UUID(int=5)
     caller("headers", x_trace=trace, x_since=date(2026, 1, 2).isoformat(), session="s1")
     caller("delete", id="a/b c")
@@ -302,9 +302,9 @@ def test_raw_success_that_is_no_json_is_a_typed_error(call: Callable[..., tuple[
 
 def test_raw_get_is_retried_like_a_query(call: Callable[..., tuple[Caller, Any]], clock: FakeTime) -> None:
     """A GET that failed for a transient reason is sent again, whatever the endpoint."""
-    caller, server = call(http(503), http(502), says({"a": 1}))
+    caller, server = call(http(503), http(502), json_reply({"a": 1}))
     assert plain(caller("anything").parsed) == {"a": 1}
-    assert (len(server.requests), clock.naps) == (3, [0.5, 1.0])
+    assert (len(server.requests), clock.sleeps) == (3, [0.5, 1.0])
 
 
 def test_raw_post_is_not_retried_once_it_was_sent(call: Callable[..., tuple[Caller, Any]], clock: FakeTime) -> None:
@@ -312,19 +312,19 @@ def test_raw_post_is_not_retried_once_it_was_sent(call: Callable[..., tuple[Call
     caller, server = call(CLOSE)
     with pytest.raises(k.APIConnectionError):
         caller("create", body=item())
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 def test_raw_post_is_retried_while_nothing_was_sent(grown: ModuleType, make: Maker, clock: FakeTime) -> None:
     """A POST whose connection is refused is retried: nothing was sent."""
     with pytest.raises(k.APIConnectionError) as caught:
         Caller(make("http://127.0.0.1:1"))("create", body=item())
-    assert (caught.value.kind, clock.naps) == ("refused", [0.5, 1.0, 2.0])
+    assert (caught.value.kind, clock.sleeps) == ("refused", [0.5, 1.0, 2.0])
 
 
 def test_raw_header_values_of_other_types_are_sent_as_text(make: Maker, serve: Serve) -> None:
     """UUIDs, dates, numbers and booleans in headers go out as text, and a cookie goes out without a warning."""
-    server = serve(says({}))
+    server = serve(json_reply({}))
     headers = {"X-Trace": UUID(int=7), "X-Since": datetime(2026, 1, 2, 3, tzinfo=UTC), "X-On": True, "X-N": 5}
     raw_request(make(server.url), "GET", "/v1/any", headers=headers, cookies={"session": "s1"})
     (request,) = server.requests

@@ -1,4 +1,4 @@
-"""How the body of a file reaches the disk: in whatever pieces and over whatever connection it comes."""
+"""Writing response bodies to the file, in any pieces and over any connection."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from tests.support.rawserver import Act, End
-from tests.support.wire import finished, http, pattern
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import completed_task, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,45 +30,45 @@ def in_pieces(size: int) -> list[bytes]:
 
 
 #: Ways to send one and the same file.
-ACTS: dict[str, Callable[[], Act]] = {
-    "at once": lambda: Act(HEAD, BODY),
-    "the head alone": lambda: Act(HEAD, [BODY]),
-    "a byte with the head": lambda: Act(HEAD + BODY[:1], [BODY[1:]]),
-    "small pieces": lambda: Act(HEAD, in_pieces(5_003)),
-    "the head in two": lambda: Act(HEAD[:40], [HEAD[40:], *in_pieces(1 << 18)]),
-    "and more": lambda: Act(HEAD, [BODY, b"HTTP/1.1 200 OK\r\n" * 5_000]),
-    "HTTP/1.0": lambda: Act(HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), BODY, End.FIN),
-    "in chunks": lambda: Act(CHUNKED, [b"%x\r\n%s\r\n" % (len(each), each) for each in [*in_pieces(70_001), b""]]),
+ACTS: dict[str, Callable[[], RawReply]] = {
+    "at once": lambda: RawReply(HEAD, BODY),
+    "the head alone": lambda: RawReply(HEAD, [BODY]),
+    "a byte with the head": lambda: RawReply(HEAD + BODY[:1], [BODY[1:]]),
+    "small pieces": lambda: RawReply(HEAD, in_pieces(5_003)),
+    "the head in two": lambda: RawReply(HEAD[:40], [HEAD[40:], *in_pieces(1 << 18)]),
+    "and more": lambda: RawReply(HEAD, [BODY, b"HTTP/1.1 200 OK\r\n" * 5_000]),
+    "HTTP/1.0": lambda: RawReply(HEAD.replace(b"HTTP/1.1", b"HTTP/1.0"), BODY, End.FIN),
+    "in chunks": lambda: RawReply(CHUNKED, [b"%x\r\n%s\r\n" % (len(each), each) for each in [*in_pieces(70_001), b""]]),
 }
 
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """Who signs the certificate of the server."""
+    """The certificate authority of the server."""
     return trustme.CA()
 
 
 @pytest.mark.fault("B-02", "B-14")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("way", ACTS)
-def test_every_byte_arrives(
+def test_body_in_any_pieces_is_saved_whole_and_leaves_a_usable_connection(
     make: Maker, serve: Serve, tmp_path: Path, authority: trustme.CA, way: str, *, tls: bool
 ) -> None:
-    """A file comes whole, however it is cut up on the way, and the connection is good for another or not used again."""
+    """A file is saved whole in whatever pieces it arrives, and its connection is reusable or not reused."""
     server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
     authority.configure_trust(client_side)
     server = serve(ACTS[way](), ACTS[way](), tls=server_side if tls else None)
     client = make(server.url, httpx_args={"verify": client_side})
     for name in ("one.mp4", "two.mp4"):
-        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
+        assert client.download(completed_task(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
     assert len(server.requests) == 2
 
 
-def test_a_short_file_leaves_the_connection_open(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Files that come whole with their head come over one connection, one after another."""
+def test_short_files_share_one_connection(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Files that arrive whole with their head share one connection."""
     server = serve(each=lambda _: http(200, BODY[:5_000], ("Content-Type", "video/mp4")))
     client = make(server.url)
     for name in ("one.mp4", "two.mp4", "three.mp4"):
-        assert client.download(finished(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY[:5_000]
+        assert client.download(completed_task(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY[:5_000]
     assert [each.connection for each in server.requests] == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""asyncio: cancelled calls, other event loops, and tasks side by side."""
+"""asyncio: cancelled calls, other event loops, and concurrent tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kkiai_sdk import AsyncKkiai, ConfigurationError
 from tests.support.adapter import default_tls
 from tests.support.canary import KEY, chain_of
 from tests.support.rawserver import End
-from tests.support.wire import HANG, FileHost, finished, pattern, says, task
+from tests.support.wire import HANG, FileHost, completed_task, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import Serve
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, RawServer, Received
+    from tests.support.rawserver import RawReply, RawRequest, RawServer
 
 BODY = pattern(1, 0, 1 << 20)
 HOST = FileHost(BODY)
 
 
 def client_of(server: RawServer) -> AsyncKkiai:
-    """A client as a program would make it."""
+    """Return a client as a program would make it."""
     return AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()})
 
 
 async def cancelled_after(steps: int, call: Awaitable[object]) -> bool:
-    """Run a call for so many turns of the event loop, then cancel it; whether that was in time."""
+    """Run a call for so many turns of the event loop, then cancel it; return whether it was still running."""
     running = asyncio.ensure_future(call)
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -47,18 +47,18 @@ async def cancelled_after(steps: int, call: Awaitable[object]) -> bool:
 
 
 def variables_of(error: BaseException) -> str:
-    """The variables of every frame that an error and its causes passed through, the SDK's and others'."""
+    """Return the variables of every frame in the tracebacks of an error and its causes."""
     return "".join(repr(frame.f_locals) for one in chain_of(error) for frame, _ in traceback.walk_tb(one.__traceback__))
 
 
 @pytest.mark.fault("K-07", "C-03")
-def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:
-    """The error of a call that ran out of the caller's time goes through no frame whose variables hold the key."""
+def test_cancelled_call_has_no_frame_with_the_key(serve: Serve) -> None:
+    """The error of a call that the caller's timeout ended has no frame whose variables hold the key."""
 
     async def main() -> None:
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
 
-        def hang(_request: Received) -> Act:
+        def hang(_request: RawRequest) -> RawReply:
             loop.call_soon_threadsafe(arrived.set)
             return HANG
 
@@ -75,9 +75,9 @@ def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:
 
 @pytest.mark.parametrize("use", ["wait", "query", "wait_many", "watch"])
 @pytest.mark.fault("C-02")
-def test_cancelled_at_any_moment(serve: Serve, use: str) -> None:
-    """A call that is cancelled at whatever moment ends in CancelledError, and the client works on."""
-    server = serve(each=lambda request: says({"id": request.task_id, "status": "queued"}))
+def test_call_cancelled_at_any_turn_raises_cancelled_error_and_the_client_works(serve: Serve, use: str) -> None:
+    """A call that is cancelled at any moment raises CancelledError, and the client works afterwards."""
+    server = serve(each=lambda request: json_reply({"id": request.task_id, "status": "queued"}))
 
     async def watch(client: AsyncKkiai) -> None:
         async for _ in client.watch("t", timeout=None):
@@ -102,14 +102,14 @@ def test_cancelled_at_any_moment(serve: Serve, use: str) -> None:
 
 
 @pytest.mark.fault("C-02")
-def test_cancelled_in_a_sleep(serve: Serve, clock: FakeTime) -> None:
-    """A wait that is cancelled between two polls makes no further request."""
+def test_wait_cancelled_between_polls_sends_no_further_request(serve: Serve, clock: FakeTime) -> None:
+    """A wait that is cancelled between two polls sends no further request."""
     server = serve(task(), task("queued"))
 
     async def main() -> None:
         async with client_of(server) as client:
             waiting = asyncio.create_task(client.wait("t"))
-            clock.at_sleep = waiting.cancel
+            clock.on_sleep = waiting.cancel
             with pytest.raises(asyncio.CancelledError):
                 await waiting
             assert len(server.requests) == 1
@@ -119,8 +119,8 @@ def test_cancelled_in_a_sleep(serve: Serve, clock: FakeTime) -> None:
 
 
 @pytest.mark.fault("C-03")
-def test_a_time_limit_of_the_callers_own(serve: Serve) -> None:
-    """asyncio.timeout around a call is the caller's TimeoutError, not one of ours."""
+def test_asyncio_timeout_around_a_call_is_a_plain_timeout_error(serve: Serve) -> None:
+    """asyncio.timeout around a call raises the caller's TimeoutError, not an error of the SDK."""
     server = serve(each=lambda request: HANG if request.task_id == "silent" else task("queued"))
 
     async def main() -> None:
@@ -134,8 +134,8 @@ def test_a_time_limit_of_the_callers_own(serve: Serve) -> None:
     asyncio.run(main())
 
 
-def test_a_download_cancelled_at_any_moment(serve: Serve, tmp_path: Path) -> None:
-    """A download that is cancelled at whatever moment holds no lock, writes no more, and can be gone on with."""
+def test_download_cancelled_at_any_turn_releases_the_lock_and_can_be_resumed(serve: Serve, tmp_path: Path) -> None:
+    """A download that is cancelled at any moment holds no lock, writes no more, and can be resumed."""
     host = serve(each=HOST)
     server = serve()
     target = tmp_path / "v.mp4"
@@ -143,16 +143,16 @@ def test_a_download_cancelled_at_any_moment(serve: Serve, tmp_path: Path) -> Non
     async def main() -> None:
         async with client_of(server) as client:
             for steps in (*range(30), *(2**power for power in range(5, 13))):
-                await cancelled_after(steps, client.download(finished(f"{host.url}/v"), target, overwrite=True))
-            await client.download(finished(f"{host.url}/v"), target, overwrite=True)
+                await cancelled_after(steps, client.download(completed_task(f"{host.url}/v"), target, overwrite=True))
+            await client.download(completed_task(f"{host.url}/v"), target, overwrite=True)
 
     asyncio.run(main())
     assert target.read_bytes() == BODY
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_download_cancelled_between_two_writes(serve: Serve, tmp_path: Path) -> None:
-    """Cancelled while the body comes in, a download leaves what it wrote; the next one fetches only the rest."""
+def test_download_cancelled_between_two_writes_is_resumed_from_the_written_bytes(serve: Serve, tmp_path: Path) -> None:
+    """A download that is cancelled during the body keeps the written bytes; the next one requests only the rest."""
     body = pattern(1, 0, 1 << 20) * 3
     host = serve(each=FileHost(body))
     target = tmp_path / "v.mp4"
@@ -160,19 +160,21 @@ def test_a_download_cancelled_between_two_writes(serve: Serve, tmp_path: Path) -
     async def main() -> None:
         async with client_of(serve()) as client:
             loading = asyncio.create_task(
-                client.download(finished(f"{host.url}/v"), target, progress=lambda size, _: size and loading.cancel())
+                client.download(
+                    completed_task(f"{host.url}/v"), target, progress=lambda size, _: size and loading.cancel()
+                )
             )
             with pytest.raises(asyncio.CancelledError):
                 await loading
-            await client.download(finished(f"{host.url}/v"), target)
+            await client.download(completed_task(f"{host.url}/v"), target)
 
     asyncio.run(main())
     assert target.read_bytes() == body
     assert str(host.requests[1].header("range")) > "bytes=1000000-"
 
 
-def test_a_download_cancelled_in_the_body(serve: Serve, tmp_path: Path) -> None:
-    """Cancelled while the server is silent in the middle of the body, a download frees the file at once."""
+def test_download_cancelled_while_the_server_is_silent_releases_the_file(serve: Serve, tmp_path: Path) -> None:
+    """A download that is cancelled while the server is silent within the body releases the file at once."""
     silent = HOST.cut(700_000, End.HANG)
     host = serve(each=lambda request: (silent if request.target == "/silent" else HOST)(request))
     target = tmp_path / "v.mp4"
@@ -181,14 +183,14 @@ def test_a_download_cancelled_in_the_body(serve: Serve, tmp_path: Path) -> None:
         async with client_of(serve()) as client:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await client.download(finished(f"{host.url}/silent"), target)
-            await client.download(finished(f"{host.url}/v"), target)
+                    await client.download(completed_task(f"{host.url}/silent"), target)
+            await client.download(completed_task(f"{host.url}/v"), target)
 
     asyncio.run(main())
     assert target.read_bytes() == BODY
 
 
-def test_on_update_may_be_a_coroutine_function(serve: Serve) -> None:
+def test_coroutine_function_as_on_update_is_awaited(serve: Serve) -> None:
     """An asynchronous on_update is awaited before the wait goes on."""
     server = serve(task("queued"), task("failed"))
     heard: list[str | None] = []
@@ -207,10 +209,10 @@ def test_on_update_may_be_a_coroutine_function(serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-08")
-def test_leaving_a_loop_early(serve: Serve) -> None:
-    """Breaking out of as_completed leaves no asyncio task behind."""
+def test_break_out_of_as_completed_leaves_no_asyncio_task(serve: Serve) -> None:
+    """Breaking out of as_completed leaves no asyncio task."""
     server = serve(
-        each=lambda request: HANG if request.task_id == "b" else says({"status": "done", "url": "http://h/v"})
+        each=lambda request: HANG if request.task_id == "b" else json_reply({"status": "done", "url": "http://h/v"})
     )
 
     async def main() -> None:
@@ -227,11 +229,11 @@ def test_leaving_a_loop_early(serve: Serve) -> None:
     asyncio.run(main())
 
 
-def test_queries_side_by_side(serve: Serve) -> None:
-    """A hundred queries at once each get the answer about their own task."""
+def test_hundred_concurrent_queries_get_their_own_responses(serve: Serve) -> None:
+    """Each of a hundred concurrent queries gets the response about its own task."""
 
-    def echo(request: Received) -> Act:
-        return says({"id": request.task_id})
+    def echo(request: RawRequest) -> RawReply:
+        return json_reply({"id": request.task_id})
 
     server = serve(each=echo)
 
@@ -244,8 +246,8 @@ def test_queries_side_by_side(serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-04")
-def test_a_second_event_loop(serve: Serve) -> None:
-    """A client that outlives its event loop works in the next one, with connections of its own."""
+def test_client_in_a_second_event_loop_opens_its_own_connections(serve: Serve) -> None:
+    """A client that outlives its event loop works in the next one, with new connections."""
     server = serve(task("queued"), task("running"))
     client = client_of(server)
 
@@ -262,8 +264,8 @@ def test_a_second_event_loop(serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-11")
-def test_a_client_that_is_not_closed(serve: Serve) -> None:
-    """When its event loop ends, a forgotten client's connections are closed with it; the fixtures look for them."""
+def test_unclosed_client_leaves_no_connection_after_its_event_loop(serve: Serve) -> None:
+    """When its event loop ends, the connections of an unclosed client are closed; the fixtures check it."""
     client = client_of(serve(task("queued")))
 
     async def main() -> str | None:
@@ -272,8 +274,8 @@ def test_a_client_that_is_not_closed(serve: Serve) -> None:
     assert asyncio.run(main()) == "queued"
 
 
-def test_a_transport_belongs_to_one_loop(serve: Serve) -> None:
-    """A transport of the caller's own is not carried into another event loop: that is a clear error."""
+def test_supplied_transport_in_a_second_event_loop_is_refused(serve: Serve) -> None:
+    """A transport that the caller supplies is not used in another event loop: the error says so."""
     server = serve(task())
     client = AsyncKkiai(KEY, base_url=server.url, httpx_args={"transport": httpx.MockTransport(_answer)})
 

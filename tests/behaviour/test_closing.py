@@ -1,4 +1,4 @@
-"""A client that is closed by one thread, or task, while another is in the middle of a call."""
+"""Closing a client in one thread or task during a call in another."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from kkiai_sdk import ConfigurationError, Kkiai
 from kkiai_sdk._http.network import Backend
 from tests.support.canary import KEY
 from tests.support.interleaving import steps
-from tests.support.wire import FileHost, finished, pattern, task
+from tests.support.wire import FileHost, completed_task, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 pytestmark = pytest.mark.fault("C-07")
 
 
 def hook(closing: list[Any], kind: str) -> dict[str, list[Any]]:
-    """A hook that closes the client, or those that are in the list, before the request goes out."""
+    """Return an event hook that closes the clients in the list before the request is sent."""
 
     def close(_request: object) -> None:
         for client in closing:
@@ -38,8 +38,8 @@ def hook(closing: list[Any], kind: str) -> dict[str, list[Any]]:
     return {"request": [close if kind == "sync" else close_in_turn]}
 
 
-def test_before_the_connection(make: Maker, kind: str, serve: Serve) -> None:
-    """A call whose client is closed before it has a connection says so. Nothing is sent, and no socket is left."""
+def test_client_closed_before_connecting_raises_and_sends_nothing(make: Maker, kind: str, serve: Serve) -> None:
+    """A call whose client is closed before it connects says so; nothing is sent, and no socket is left."""
     server, closing = serve(task()), list[Any]()
     client = make(server.url, httpx_args={"event_hooks": hook(closing, kind)})
     closing.append(client)
@@ -51,7 +51,7 @@ def test_before_the_connection(make: Maker, kind: str, serve: Serve) -> None:
 def test_client_closed_while_it_connects_leaves_no_socket(
     make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that comes about after the client was closed is closed, and the call says why."""
+    """A connection that is opened after the client was closed is closed at once, and the error names the reason."""
     server, closing = serve(task()), list[Any]()
 
     def connect(self: Any, *args: Any, **options: Any) -> httpcore.NetworkStream:
@@ -74,10 +74,10 @@ def test_client_closed_while_it_connects_leaves_no_socket(
     assert server.requests == []
 
 
-def test_while_the_gateway_thinks(serve: Serve) -> None:
-    """A request that is under way when another thread closes the client ends, and says why."""
+def test_client_closed_by_another_thread_ends_the_pending_request(serve: Serve) -> None:
+    """A pending request ends when another thread closes the client, and the error names the reason."""
 
-    def think(_request: Received) -> Act:
+    def think(_request: RawRequest) -> RawReply:
         client.close()
         return task()
 
@@ -88,8 +88,8 @@ def test_while_the_gateway_thinks(serve: Serve) -> None:
     assert len(server.requests) == 1
 
 
-def test_while_a_file_comes(serve: Serve, tmp_path: Path) -> None:
-    """A download whose client is closed ends with that, and keeps what it has."""
+def test_client_closed_during_a_download_keeps_the_part(serve: Serve, tmp_path: Path) -> None:
+    """A download whose client is closed ends with an error that says so, and keeps its part."""
     host = FileHost(pattern(1, 0, 400_000))
     server = serve(each=host)
     client = Kkiai(KEY, base_url=server.url)
@@ -99,13 +99,13 @@ def test_while_a_file_comes(serve: Serve, tmp_path: Path) -> None:
             client.close()
 
     with pytest.raises(ConfigurationError, match="closed"):
-        client.download(finished(f"{server.url}/v.mp4"), tmp_path / "v.mp4", progress=close)
+        client.download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4", progress=close)
     assert not (tmp_path / "v.mp4").exists()
     assert (tmp_path / "v.mp4.part").stat().st_size > 0
 
 
 def test_backend_closed_at_any_step_of_connecting_leaves_no_socket(serve: Serve) -> None:
-    """Whenever a backend is closed while a thread connects: the thread gets a closed connection, or an error."""
+    """If a backend is closed at any step of connecting, the thread gets a closed connection or an error."""
     server = serve(*[task()] * 200)
     for during in steps(Backend.connect_tcp):
         backend, got = Backend(lambda _host, _addresses: None), list[httpcore.NetworkStream]()

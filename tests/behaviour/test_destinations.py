@@ -1,4 +1,4 @@
-"""Where a download puts its file, and what the file system has to say."""
+"""Targets of downloads: names, existing files, permissions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.wire import FileHost, finished, pattern
+from tests.support.wire import FileHost, completed_task, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
@@ -26,11 +26,11 @@ OLD = b"an older file"
 
 
 @pytest.mark.fault("F-10")
-def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_downloaded_file_has_the_mode_of_the_umask(video: VideoDownload) -> None:
     """The file has the mode that the umask gives to any new file."""
     umask = os.umask(0o027)
     try:
-        path = make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), tmp_path / "v.mp4")
+        path = video.start(FileHost(BODY)).download()
     finally:
         os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -38,17 +38,20 @@ def test_mode_bits(make: Maker, serve: Serve, tmp_path: Path) -> None:
 
 @pytest.mark.fault("F-04", "F-08")
 @pytest.mark.parametrize(("task_id", "name"), [("t-1", "t-1.mp4"), ("../../evil", "evil-"), ("grok:1", "grok-1-")])
-def test_a_folder_gets_a_name_from_the_id(make: Maker, serve: Serve, tmp_path: Path, task_id: str, name: str) -> None:
-    """Into a folder the file goes under a safe name made from the id, never from the server."""
-    host = serve(FileHost(BODY))
-    path = make(serve().url).download(finished(f"{host.url}/../x%2f..%2fetc.mp4", task_id), tmp_path)
+def test_file_in_a_folder_is_named_after_the_task_id(
+    video: VideoDownload, tmp_path: Path, task_id: str, name: str
+) -> None:
+    """In a folder the file gets a safe name made from the id, never from the server."""
+    path = video.start(FileHost(BODY)).download(tmp_path, path="/../x%2f..%2fetc.mp4", task_id=task_id)
     assert path.parent == tmp_path
     assert path.name.startswith(name)
     assert path.read_bytes() == BODY
 
 
 @pytest.mark.fault("F-02")
-def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_existing_target_without_overwrite_is_refused_before_any_request(
+    make: Maker, serve: Serve, tmp_path: Path
+) -> None:
     """Without overwrite an existing target is a TargetExistsError before any request, also before a wait."""
     target = tmp_path / "t.mp4"
     target.write_bytes(OLD)
@@ -62,34 +65,30 @@ def test_an_existing_file_is_not_replaced(make: Maker, serve: Serve, tmp_path: P
 
 
 @pytest.mark.fault("F-02")
-def test_overwrite_replaces_it_at_the_end(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """With overwrite the old file stands until the new one is whole."""
-    target = tmp_path / "v.mp4"
-    target.write_bytes(OLD)
+def test_overwrite_replaces_the_old_file_when_the_new_one_is_complete(video: VideoDownload) -> None:
+    """With overwrite the old file stays until the new one is complete."""
+    video.target.write_bytes(OLD)
     seen: list[bytes] = []
-    host = serve(FileHost(BODY))
-    make(serve().url).download(
-        finished(f"{host.url}/v"), target, overwrite=True, progress=lambda *_: seen.append(target.read_bytes())
-    )
+    video.start(FileHost(BODY)).download(overwrite=True, progress=lambda *_: seen.append(video.target.read_bytes()))
     assert set(seen) == {OLD}
-    assert target.read_bytes() == BODY
+    assert video.target.read_bytes() == BODY
 
 
 @pytest.mark.fault("F-03")
-def test_a_file_that_appears_meanwhile_is_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Without overwrite a file that appeared during the download is not replaced either."""
-    target = tmp_path / "v.mp4"
+def test_target_created_during_the_download_is_kept(video: VideoDownload) -> None:
+    """Without overwrite a file that is created during the download is not replaced either."""
+    video.start(FileHost(BODY))
     with pytest.raises(k.TargetExistsError):
-        make(serve().url).download(
-            finished(f"{serve(FileHost(BODY)).url}/v"), target, progress=lambda *_: target.write_bytes(OLD)
-        )
-    assert target.read_bytes() == OLD
+        video.download(progress=lambda *_: video.target.write_bytes(OLD))
+    assert video.target.read_bytes() == OLD
 
 
 @pytest.mark.fault("F-04")
 @pytest.mark.parametrize("dest", ["missing/v.mp4", "", "\0", "\ud800", None, 5, b"v.mp4", "folder.mp4"])
-def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest: Any) -> None:
-    """A place that cannot hold the file is refused before anything is sent."""
+def test_invalid_destination_is_refused_before_any_request(
+    make: Maker, serve: Serve, tmp_path: Path, dest: Any
+) -> None:
+    """A destination that cannot hold the file is refused before any request."""
     (tmp_path / "folder.mp4" / "t.mp4").mkdir(parents=True)
     server = serve()
     place = tmp_path / dest if isinstance(dest, str) and dest else dest
@@ -99,63 +98,61 @@ def test_impossible_destinations(make: Maker, serve: Serve, tmp_path: Path, dest
 
 
 @pytest.mark.fault("D-21")
-def test_a_second_download_to_the_same_place(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """While one download writes, another to the same place is refused; the first goes on."""
-    client = make(serve().url)
-    host = serve(FileHost(BODY))
+def test_second_download_to_the_same_target_is_refused(video: VideoDownload) -> None:
+    """While one download writes, another to the same target is refused, and the first one completes."""
+    video.start(FileHost(BODY))
     problems: list[str] = []
     kkiai = k.Kkiai("other-key", base_url="http://127.0.0.1:9")
 
     def meanwhile(*_: object) -> None:
         with pytest.raises(k.DownloadError) as caught:
-            kkiai.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+            kkiai.download(completed_task(f"{video.host.url}/v"), video.target)
         problems.append(str(caught.value))
 
-    path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=meanwhile)
+    path = video.download(progress=meanwhile)
     kkiai.close()
     assert path.read_bytes() == BODY
     assert problems[0].startswith("another download is writing")
-    assert len(host.requests) == 1
+    assert len(video.host.requests) == 1
 
 
 @pytest.mark.fault("F-13")
-def test_what_is_published_is_on_the_disk(
-    make: Maker, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_file_is_synced_before_it_is_renamed_and_its_folder_after(
+    video: VideoDownload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bytes are synced before the file gets its name, and the folder after it."""
-    target, synced, sync = tmp_path / "v.mp4", [], os.fsync
+    """The file is synced before it is renamed, and its folder afterwards."""
+    synced, sync = [], os.fsync
 
     def spy(descriptor: int) -> None:
-        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), target.exists()))
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), video.target.exists()))
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", spy)
-    make(serve().url).download(finished(f"{serve(FileHost(BODY)).url}/v"), target)
+    video.start(FileHost(BODY)).download()
     assert synced == [(False, False), (True, True)]
 
 
 @pytest.mark.fault("F-06")
-def test_a_planted_link(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A symbolic link under the part's name is not followed: the file behind it stays as it is."""
+def test_symbolic_link_in_place_of_the_part_is_refused(video: VideoDownload, tmp_path: Path) -> None:
+    """A symbolic link under the part's name is not followed: its target stays as it is."""
     (tmp_path / "victim").write_bytes(OLD)
-    (tmp_path / "v.mp4.part").symlink_to(tmp_path / "victim")
-    host = serve()
+    video.part.symlink_to(tmp_path / "victim")
+    video.start()
     with pytest.raises(k.DownloadError, match="cannot write"):
-        make(serve().url).download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
-    assert (host.requests, (tmp_path / "victim").read_bytes()) == ([], OLD)
+        video.download()
+    assert (video.host.requests, (tmp_path / "victim").read_bytes()) == ([], OLD)
 
 
 @pytest.mark.fault("F-01")
-def test_no_room_on_the_disk(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
-    """What the file system refuses is a DownloadError with its number; it is not tried again."""
+def test_file_size_limit_is_a_download_error_without_a_retry(video: VideoDownload, clock: FakeTime) -> None:
+    """A write that the file system refuses is a DownloadError with its errno, and is not retried."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    host = serve(FileHost(BODY))
-    client = make(serve().url)
+    video.start(FileHost(BODY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(k.DownloadError, match="cannot write") as caught:
-            client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+            video.download()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert caught.value.errno == errno.EFBIG
-    assert (len(host.requests), clock.naps) == (1, [])
+    assert (len(video.host.requests), clock.sleeps) == (1, [])

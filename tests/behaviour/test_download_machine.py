@@ -1,4 +1,4 @@
-"""Downloads under everything at once: a machine that changes files, cuts, lies, fills disks and kills, in any order.
+"""Stateful test of downloads: changing files, cut and wrong responses, full disks and kills, in any order.
 
 After each step the final name holds nothing, or the untouched old file, or exactly one whole version of what the server
 had; and each request asks for exactly what is missing.
@@ -25,15 +25,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import kkiai_sdk as k
 from tests.support.adapter import KINDS, Maker
 from tests.support.canary import KEY
-from tests.support.disk import room_for
+from tests.support.disk import write_limited_to
 from tests.support.effort import examples
-from tests.support.rawserver import Act, End, RawServer
-from tests.support.wire import done, finished, http, pattern, refusal
+from tests.support.rawserver import End, RawReply, RawServer
+from tests.support.wire import completed, completed_task, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 OLD = b"an older file"
 #: Versions of one length, and of others: longer ones, whose end would show beyond a shorter one, and shorter.
@@ -54,18 +54,18 @@ MISFORTUNES = (
 )
 REFUSALS = {
     "503": http(503),
-    "403": refusal(403),
+    "403": error_reply(403),
     "page": http(200, b"<html>", ("Content-Type", "text/html")),
 }
 SCRIPTS = st.lists(MISFORTUNES, max_size=5)
 
 
 class Killed(BaseException):
-    """The program ends here, as by `kill -9`."""
+    """Ends a download as ``kill -9`` would."""
 
 
 class Downloads(RuleBasedStateMachine):
-    """One server, one folder, one client, and what may befall them."""
+    """A server, a folder and a client, with the faults as rules."""
 
     kind: ClassVar[str]
 
@@ -89,37 +89,37 @@ class Downloads(RuleBasedStateMachine):
         self.complaints: list[str] = []
 
     def teardown(self) -> None:
-        """Close what was opened."""
+        """Close the server and the client, and remove the folder."""
         self.stack.close()
         shutil.rmtree(self.folder)
 
     # The server
 
-    def answer(self, request: Received) -> Act:
-        """The next thing that was planned, or the truth."""
+    def answer(self, request: RawRequest) -> RawReply:
+        """Answer with the next planned fault, or correctly."""
         if request.target.startswith("/v1/"):
-            return done(f"{self.server.url}/v.mp4")
+            return completed(f"{self.server.url}/v.mp4")
         self._check(request)
-        act = self._next(request)
+        reply = self._next(request)
         self.had.add(self.version)
-        return act
+        return reply
 
-    def _next(self, request: Received) -> Act:
+    def _next(self, request: RawRequest) -> RawReply:
         can_lie = request.header("range") is not None
         found = next((each for each in self.script if each[0] != "lie" or can_lie), ("nothing",))
         if found in self.script:
             self.script.remove(found)
         match found:
             case "cut", size, end:
-                act = self.truth(request)
-                return act.cut(min(size, len(bytes(act.body))), end)  # type: ignore[arg-type]
+                reply = self.truth(request)
+                return reply.cut(min(size, len(bytes(reply.body))), end)  # type: ignore[arg-type]
             case "lie", kind:
                 return self._lie(kind, request)
             case ("change",):
                 self.version = min(self.version + 1, LAST)
         return REFUSALS.get(found[0]) or self.truth(request)
 
-    def _check(self, request: Received) -> None:
+    def _check(self, request: RawRequest) -> None:
         size = self.part.stat().st_size
         can_go_on = self.note.exists() and 0 < size < json.loads(self.note.read_bytes())["total"]
         wanted = f"bytes={size}-" if can_go_on else None
@@ -128,7 +128,7 @@ class Downloads(RuleBasedStateMachine):
 
     @property
     def marks(self) -> list[tuple[str, str]]:
-        """How the version that is there is marked."""
+        """The headers that identify the present version."""
         hour = f"Sun, 10 May 2026 0{self.version}:00:00 GMT"
         return {
             "strong": [("ETag", f'"v{self.version}"')],
@@ -138,21 +138,21 @@ class Downloads(RuleBasedStateMachine):
             "none": [],
         }[self.mark]
 
-    def truth(self, request: Received) -> Act:
-        """What a good server answers."""
+    def truth(self, request: RawRequest) -> RawReply:
+        """Return the response of a correct server."""
         found = re.fullmatch(r"bytes=(\d+)-", request.header("range") or "")
         is_same = any(request.header("if-range") == value for name, value in self.marks[:1])
         return self.rest(int(found[1])) if found and is_same else http(200, BODIES[self.version], VIDEO, *self.marks)
 
-    def rest(self, start: int, more: int = 0) -> Act:
-        """The file from ``start`` on, said to be so much longer than it is."""
+    def rest(self, start: int, more: int = 0) -> RawReply:
+        """Return the file from ``start`` on, with a declared length that is ``more`` bytes too large."""
         total = SIZES[self.version] + more
         place = ("Content-Range", f"bytes {start}-{total - 1}/{total}")
         return http(206, BODIES[self.version][start:], VIDEO, *self.marks, place)
 
-    def _lie(self, kind: str, request: Received) -> Act:
+    def _lie(self, kind: str, request: RawRequest) -> RawReply:
         start, size = int(str(request.header("range"))[6:-1]), SIZES[self.version]
-        lies: dict[str, Callable[[], Act]] = {
+        lies: dict[str, Callable[[], RawReply]] = {
             "early": lambda: self.rest(min(start, size) - 1),
             "late": lambda: self.rest(min(start + 1, size - 1)),
             "longer": lambda: self.rest(start, more=1),
@@ -163,8 +163,8 @@ class Downloads(RuleBasedStateMachine):
         }
         return lies[kind]()
 
-    def _next_version(self, start: int) -> Act:
-        """The rest of what the file has become just now, whatever the condition was."""
+    def _next_version(self, start: int) -> RawReply:
+        """Change the file and return its rest, ignoring the condition."""
         self.version = min(self.version + 1, LAST)
         # Unmarked, it could not be told from the first by anybody.
         self.mark = "strong"
@@ -173,26 +173,26 @@ class Downloads(RuleBasedStateMachine):
     @precondition(lambda self: self.version < LAST)
     @rule()
     def server_changes_file(self) -> None:
-        """Another version."""
+        """Replace the file by its next version."""
         self.version += 1
 
     @rule(mark=st.sampled_from(["strong", "weak", "date", "none"]))
     def server_marks_otherwise(self, mark: str) -> None:
-        """From now on versions are marked in another way, or not at all."""
+        """Change the header that identifies versions."""
         self.mark = mark
 
     # The disk
 
     @rule(damage=st.sampled_from([None, b"", b"{", b"[]"]))
     def lose_sidecar(self, damage: bytes | None) -> None:
-        """The note beside the part is gone, or damaged."""
+        """Remove or damage the metadata file."""
         self.note.unlink(missing_ok=True)
         if damage is not None:
             self.note.write_bytes(damage)
 
     @rule(content=st.sampled_from([None, OLD, b"another file"]))
     def touch_target(self, content: bytes | None) -> None:
-        """The user puts a file under the final name, or takes it away."""
+        """Create or remove the target, as a user would."""
         self.there = content
         self.target.unlink(missing_ok=True)
         if content is not None:
@@ -202,19 +202,19 @@ class Downloads(RuleBasedStateMachine):
 
     @rule(script=SCRIPTS, overwrite=st.booleans(), resume=st.integers(0, 4).map(bool))
     def run_again(self, script: list[tuple[Any, ...]], *, overwrite: bool, resume: bool) -> None:
-        """Download, from a server that cuts, lies, refuses and changes its mind."""
+        """Download from a server that cuts, misreports, refuses and changes files."""
         self._run(script, overwrite=overwrite, resume=resume)
 
     @rule(script=SCRIPTS, size=PLACES)
     def disk_full(self, script: list[tuple[Any, ...]], size: int) -> None:
-        """Download, with room for so many bytes."""
+        """Download with disk space for ``size`` bytes."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "write", room_for(size))
+            patch.setattr(os, "write", write_limited_to(size))
             self._run(script)
 
     @rule(script=SCRIPTS, size=PLACES)
     def kill(self, script: list[tuple[Any, ...]], size: int) -> None:
-        """Download, and be killed when so many bytes are there: the disk stays as it was in that moment."""
+        """Download, and restore the folder to its state after ``size`` bytes."""
         snapshot: dict[Path, bytes] = {}
 
         def progress(received: int, _: int | None) -> None:
@@ -232,7 +232,7 @@ class Downloads(RuleBasedStateMachine):
 
     @rule()
     def finish(self) -> None:
-        """When nothing is wrong any more, the next run succeeds, with what the server has."""
+        """Check that a download without faults succeeds."""
         assert self._run([]), "a good server, and no file"
 
     def _run(self, script: list[tuple[Any, ...]], **options: Any) -> bool:
@@ -240,7 +240,7 @@ class Downloads(RuleBasedStateMachine):
         # A part that is whole already is given its name unasked.
         held = self.part.read_bytes() if self.part.exists() else b""
         self.had = {self.version, *(version for version, body in BODIES.items() if body == held)}
-        task = finished(f"{self.server.url}/v.mp4")
+        task = completed_task(f"{self.server.url}/v.mp4")
         try:
             self.client.download(task, self.target, **({"overwrite": True} | options))
         except k.KkiaiError:
@@ -255,12 +255,12 @@ class Downloads(RuleBasedStateMachine):
 
     @invariant()
     def the_final_name_is_good(self) -> None:
-        """Nothing, the untouched old file, or one whole version."""
+        """Check that the target is absent, the untouched old file, or one whole version."""
         assert (self.target.read_bytes() if self.target.exists() else None) == self.there
 
     @invariant()
     def nothing_else_is_touched(self) -> None:
-        """The neighbour is as it was, there is no other file, and the key is in none."""
+        """Check that no other file was made or changed, and that none holds the key."""
         files = {path: path.read_bytes() for path in self.folder.iterdir()}
         assert files.keys() <= {self.target, self.part, self.note, self.neighbour}
         assert files[self.neighbour] == OLD
@@ -268,15 +268,15 @@ class Downloads(RuleBasedStateMachine):
 
     @invariant()
     def no_byte_is_asked_for_twice(self) -> None:
-        """Each request was for what was missing from the part, under a condition, or for the whole without one."""
+        """Check that each request asked for the missing bytes with a condition, or for the whole without one."""
         assert self.complaints == []
 
 
 @pytest.mark.fault("D-01", "D-02", "D-03", "D-04", "D-05", "D-07", "D-10", "D-11", "D-12", "D-15", "F-01", "F-02")
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("kind", KINDS)
-def test_whatever_happens(kind: str) -> None:
-    """In whatever order files change, answers are cut or lie, disks fill up and programs die, no wrong file appears."""
+def test_download_under_faults_in_any_order_publishes_no_wrong_file(kind: str) -> None:
+    """In any order of changing files, cut or wrong responses, full disks and kills, no wrong file appears."""
     machine = type("Machine", (Downloads,), {"kind": kind})
     most = 50 if kind == "sync" else 10
     fixed = settings(

@@ -1,4 +1,4 @@
-"""What a download sends, to whom, and which URLs it does not touch."""
+"""Headers and hosts of download requests, and URLs that are refused."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.wire import FileHost, done, finished, http, pattern, task
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
 
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
 
 BODY = pattern(3, 0, 50_000)
@@ -25,20 +25,19 @@ HOST = FileHost(BODY)
 
 
 @pytest.mark.fault("K-11")
-def test_what_a_foreign_host_is_sent(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A file on another host is asked for with exactly these fields: nothing that identifies or authorises."""
-    cdn = serve(HOST, foreign=True)
-    client = make(serve().url, default_headers={"X-Team": "cows"}, user_agent_suffix="app/1")
-    client.download(finished(f"{cdn.url}/a%2Fb/v.mp4?sig=%2f&x=a+b"), tmp_path / "v.mp4")
-    (request,) = cdn.requests
+def test_file_host_receives_only_the_standard_headers(video: VideoDownload) -> None:
+    """A file on another host is requested with exactly these headers: none identifies or authorises."""
+    video.start(HOST, foreign=True, default_headers={"X-Team": "cows"}, user_agent_suffix="app/1")
+    video.download(path="/a%2Fb/v.mp4?sig=%2f&x=a+b")
+    (request,) = video.host.requests
     assert (request.method, request.target) == ("GET", "/a%2Fb/v.mp4?sig=%2f&x=a+b")
     assert {name.lower() for name, _ in request.headers} == {"host", "user-agent", "accept", "accept-encoding"}
     assert request.header("accept-encoding") == "identity"
     assert str(request.header("user-agent")).startswith("kkiai-sdk/")
 
 
-def test_the_gateways_own_files_need_the_key(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A file on the gateway's own origin, also by a relative URL, is asked for with the key."""
+def test_file_on_the_gateway_origin_is_requested_with_the_key(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file on the gateway's own origin, also by a relative URL, is requested with the key."""
     server = serve(task("completed", video_url="/v1/videos/t/content"), HOST)
     make(server.url).download("t", tmp_path / "v.mp4")
     assert server.requests[1].target == "/v1/videos/t/content"
@@ -46,21 +45,19 @@ def test_the_gateways_own_files_need_the_key(make: Maker, serve: Serve, tmp_path
 
 
 @pytest.mark.fault("H-06", "K-11")
-def test_the_key_does_not_follow_a_redirect(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A redirect from the gateway to another host goes on without the key, and back home with it."""
+def test_redirect_to_another_host_is_followed_without_the_key(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A redirect from the gateway to another host is followed without the key, and one back to it with the key."""
     cdn = serve(lambda _: http(302, b"", ("Location", f"{server.url}/home")), foreign=True)
     server = serve(http(302, b"", ("Location", f"{cdn.url}/away")), HOST)
-    path = make(server.url).download(finished(f"{server.url}/v"), tmp_path / "v.mp4")
+    path = make(server.url).download(completed_task(f"{server.url}/v"), tmp_path / "v.mp4")
     assert path.read_bytes() == BODY
     assert cdn.requests[0].header("authorization") is None
     assert [each.header("authorization") for each in server.requests] == [f"Bearer {KEY}"] * 2
 
 
 @pytest.mark.fault("K-11")
-def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """What the caller's own hook adds to requests, such as a credential of a proxy, does not go to other hosts."""
-    cdn = serve(HOST)
-    server = serve(done(f"{cdn.url}/v"))
+def test_event_hooks_run_for_gateway_requests_only(video: VideoDownload) -> None:
+    """Headers that the caller's hook adds, such as a proxy's credentials, do not go to other hosts."""
 
     def mark(request: httpx.Request) -> None:
         request.headers["X-Own"] = "1"
@@ -68,31 +65,31 @@ def test_hooks_are_for_the_gateway_only(make: Maker, serve: Serve, tmp_path: Pat
     async def mark_later(request: httpx.Request) -> None:
         mark(request)
 
-    hooks = {"request": [mark if make.kind == "sync" else mark_later]}
-    make(server.url, httpx_args={"event_hooks": hooks}).download("t", tmp_path / "v.mp4")
-    assert [each.header("x-own") for each in (*server.requests, *cdn.requests)] == ["1", None]
+    hooks = {"request": [mark if video.make.kind == "sync" else mark_later]}
+    video.start(HOST, named=("/v",), httpx_args={"event_hooks": hooks})
+    video.client.download("t", video.target)
+    assert [each.header("x-own") for each in (*video.gateway.requests, *video.host.requests)] == ["1", None]
 
 
 @pytest.mark.fault("K-11")
-def test_cookies_of_a_file_host_are_not_kept(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A cookie set on the way is never sent back, neither to the file host nor to the gateway."""
+def test_cookie_of_a_file_host_is_never_sent_back(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A cookie set on the way is sent back neither to the file host nor to the gateway."""
     cookie = ("Set-Cookie", "tracker=1; Path=/")
     cdn = serve(http(302, b"", ("Location", "/v"), cookie), HOST)
     server = serve(task())
     client = make(server.url)
-    client.download(finished(f"{cdn.url}/x"), tmp_path / "v.mp4")
+    client.download(completed_task(f"{cdn.url}/x"), tmp_path / "v.mp4")
     client.query("t")
     assert [each.header("cookie") for each in (*cdn.requests, *server.requests)] == [None] * 3
 
 
 @pytest.mark.fault("H-06")
 @pytest.mark.parametrize("hops", [1, 5])
-def test_redirects_are_followed(make: Maker, serve: Serve, tmp_path: Path, hops: int) -> None:
+def test_up_to_five_redirects_of_a_download_are_followed(video: VideoDownload, hops: int) -> None:
     """Up to five redirects lead to the file."""
-    cdn = serve(*[http(status, b"", ("Location", "next")) for status in (301, 302, 303, 307, 308)[:hops]], HOST)
-    assert make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
-    assert len(cdn.requests) == hops + 1
-    assert {each.method for each in cdn.requests} == {"GET"}
+    video.start(*[http(status, b"", ("Location", "next")) for status in (301, 302, 303, 307, 308)[:hops]], HOST)
+    assert video.download().read_bytes() == BODY
+    assert [each.method for each in video.host.requests] == ["GET"] * (hops + 1)
 
 
 NOWHERE = {
@@ -108,35 +105,35 @@ NOWHERE = {
 
 @pytest.mark.fault("H-09", "H-10")
 @pytest.mark.parametrize("where", NOWHERE)
-def test_redirects_that_are_not_followed(make: Maker, serve: Serve, tmp_path: Path, where: str) -> None:
-    """A redirect to what may not be fetched is refused like such a URL itself; nothing is read or written."""
-    cdn = serve(http(302, b"", ("Location", NOWHERE[where])), http(404), http(404))
+def test_redirect_to_an_unsafe_url_is_refused(video: VideoDownload, where: str) -> None:
+    """A redirect to an unsafe URL is refused like such a URL itself; nothing is read or written."""
+    video.start(http(302, b"", ("Location", NOWHERE[where])), http(404), http(404), named=("/w",))
     with pytest.raises(k.DownloadError) as caught:
-        make(serve(done(f"{cdn.url}/w")).url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
+        video.download()
     assert isinstance(caught.value, k.UnsafeURLError) or where == "a line break, folded"
     assert "s3cret" not in str(caught.value)
-    assert cdn.targets[0] == "/v"
-    assert all("127.0.0.1" in str(each.header("host")) for each in cdn.requests)
-    assert not (tmp_path / "v.mp4").exists()
+    assert video.host.targets[0] == "/v"
+    assert all("127.0.0.1" in str(each.header("host")) for each in video.host.requests)
+    assert not video.target.exists()
 
 
 @pytest.mark.fault("H-09")
 @pytest.mark.parametrize("fields", [[], [("Location", "")]], ids=["none", "empty"])
-def test_redirects_without_an_aim(make: Maker, serve: Serve, tmp_path: Path, fields: list[tuple[str, str]]) -> None:
-    """A redirect that does not say where to ends the download at once."""
-    cdn = serve(http(302, b"", *fields))
+def test_redirect_without_a_location_ends_the_download(video: VideoDownload, fields: list[tuple[str, str]]) -> None:
+    """A redirect without a location ends the download at once."""
+    video.start(http(302, b"", *fields))
     with pytest.raises(k.DownloadError, match="redirect without a Location header"):
-        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
-    assert len(cdn.requests) == 1
+        video.download()
+    assert len(video.host.requests) == 1
 
 
 @pytest.mark.fault("H-08")
-def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_sixth_redirect_ends_the_download(video: VideoDownload) -> None:
     """The sixth redirect ends the download."""
-    cdn = serve(*[http(302, b"", ("Location", "next"))] * 9)
+    video.start(*[http(302, b"", ("Location", "next"))] * 9)
     with pytest.raises(k.DownloadError, match="more than 5 redirects"):
-        make(serve().url).download(finished(f"{cdn.url}/v"), tmp_path / "v.mp4")
-    assert len(cdn.requests) == 6
+        video.download()
+    assert len(video.host.requests) == 6
 
 
 @pytest.mark.fault("S-04", "S-05")
@@ -172,25 +169,25 @@ def test_too_many_redirects(make: Maker, serve: Serve, tmp_path: Path) -> None:
         "https://1.1.1.1:22/v",
     ],
 )
-def test_unsafe_urls_are_not_touched(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
-    """A URL of another scheme, with credentials, or inwards is refused before anything is sent or written."""
+def test_unsafe_url_is_refused_before_any_request(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
+    """A URL of another scheme, with credentials, or into a private network is refused before any request."""
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(url), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task(url), tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.fault("K-06")
-def test_a_query_string_is_never_shown(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_error_about_a_url_omits_its_query_string(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """The signature of a refused URL is in neither the message nor the fields of the error."""
     with pytest.raises(k.UnsafeURLError) as caught:
-        make(serve().url).download(finished("https://10.0.0.1/v?sig=s3cret#frag"), tmp_path / "v.mp4")
+        make(serve().url).download(completed_task("https://10.0.0.1/v?sig=s3cret#frag"), tmp_path / "v.mp4")
     assert caught.value.url == "https://10.0.0.1/v"
     assert "s3cret" not in repr(vars(caught.value)) + str(caught.value)
 
 
 @pytest.mark.fault("H-07")
-def test_https_does_not_become_http(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A redirect from https to http is refused, on the gateway's own host too, and nothing is sent there."""
+def test_download_redirected_from_https_to_http_is_refused(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A redirect from https to http is refused, also on the gateway's own host; nothing is sent there."""
     authority = trustme.CA()
     server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
@@ -198,7 +195,7 @@ def test_https_does_not_become_http(make: Maker, serve: Serve, tmp_path: Path) -
     plain = serve(HOST, foreign=True)
     secure = serve(HOST, http(302, b"", ("Location", f"{plain.url}/v")), tls=server_side)
     client = make(secure.url, httpx_args={"verify": client_side})
-    assert client.download(finished(f"{secure.url}/v"), tmp_path / "good.mp4").read_bytes() == BODY
+    assert client.download(completed_task(f"{secure.url}/v"), tmp_path / "good.mp4").read_bytes() == BODY
     with pytest.raises(k.UnsafeURLError, match="from https to http"):
-        client.download(finished(f"{secure.url}/v"), tmp_path / "v.mp4")
+        client.download(completed_task(f"{secure.url}/v"), tmp_path / "v.mp4")
     assert plain.requests == []

@@ -1,4 +1,4 @@
-"""download and wait_and_download: the whole file under its name, or nothing."""
+"""download and wait_and_download: the whole file under its name, or no file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, FileHost, done, finished, http, pattern, refusal, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, FileHost, error_reply, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk.mock import MockGateway
-    from tests.behaviour.conftest import Serve
+    from tests.behaviour.conftest import Serve, VideoDownload
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
@@ -28,15 +28,15 @@ PAGE = http(200, b"<html>sign in</html>", ("Content-Type", "text/html"))
 VIDEO = ("Content-Type", "video/mp4")
 
 XML = b"<?xml version='1.0'?><Error/>"
-UNFRAMED = Act(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
+UNFRAMED = RawReply(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", BODY, End.FIN)
 CHUNKS = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nTransfer-Encoding: chunked\r\n\r\n"
 ALL_OF_IT = ("Content-Range", "bytes 0-299999/300000")
 LESS_THAN_ALL = ("Content-Range", "bytes 0-299999/300001")
 
 
-def chunked(body: bytes) -> Act:
-    """A body without a length, in one chunk."""
-    return Act(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
+def chunked(body: bytes) -> RawReply:
+    """Return a response without a length, its body in one chunk."""
+    return RawReply(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
 
 
 #: What a server may do to a download, and the error that it comes to.
@@ -69,48 +69,46 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
 @pytest.mark.fault("B-05", "D-14", "D-16", "D-18", "D-19", "D-20", "F-02")
 @pytest.mark.parametrize("before", [None, OLD])
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failure_leaves_the_target_alone(
-    make: Maker, serve: Serve, tmp_path: Path, failure: str, before: bytes | None
+def test_failed_download_leaves_the_target_unchanged(
+    video: VideoDownload, tmp_path: Path, failure: str, before: bytes | None
 ) -> None:
-    """Whatever goes wrong, the target stays absent, or the old file stays as it was; only a part may lie beside it."""
+    """After any failure the target is absent or the unchanged old file; only a part may lie beside it."""
     script, error = FAILURES[failure]
-    cdn, target = serve(*script, foreign=True), tmp_path / "v.mp4"
+    video.start(*script, foreign=True)
     if before is not None:
-        target.write_bytes(before)
+        video.target.write_bytes(before)
     with pytest.raises(k.DownloadError) as caught:
-        make(serve().url).download(finished(f"{cdn.url}/v?sig=s3cret"), target, overwrite=True, max_bytes=len(BODY))
+        video.download(path="/v?sig=s3cret", overwrite=True, max_bytes=len(BODY))
     assert type(caught.value) is error
     assert "s3cret" not in str(caught.value)
-    assert (target.read_bytes() if target.exists() else None) == before
+    assert (video.target.read_bytes() if video.target.exists() else None) == before
     assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part"}
 
 
 @pytest.mark.fault("D-25")
-def test_all_of_it_as_a_range(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A 206 that nobody asked for is taken if its range is the whole file; cut short, it is gone on from."""
+def test_unrequested_206_of_the_whole_file_is_accepted_and_resumed(video: VideoDownload, tmp_path: Path) -> None:
+    """A 206 without a requested range is accepted if its range is the whole file; if cut, it is resumed."""
     whole = http(206, BODY, VIDEO, ALL_OF_IT, ("ETag", '"one"'))
-    host = serve(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
-    client = make(serve().url)
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "cut.mp4").read_bytes() == BODY
-    assert [each.header("range") for each in host.requests] == [None, "bytes=70000-"]
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "whole.mp4").read_bytes() == BODY
-    assert host.requests[2].header("range") is None
+    video.start(whole.cut(70_000), FileHost(BODY), whole, foreign=True)
+    assert video.download(tmp_path / "cut.mp4").read_bytes() == BODY
+    assert [each.header("range") for each in video.host.requests] == [None, "bytes=70000-"]
+    assert video.download(tmp_path / "whole.mp4").read_bytes() == BODY
+    assert video.host.requests[2].header("range") is None
 
 
-def test_the_file_is_the_one_that_was_served(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
-    """wait_and_download brings the sample, byte for byte, and leaves nothing else."""
+def test_wait_and_download_saves_the_sample_and_nothing_else(make: Maker, gateway: MockGateway, tmp_path: Path) -> None:
+    """wait_and_download saves the sample byte for byte, and leaves no other file."""
     path = make(gateway.base_url).wait_and_download("grok:scenario-normal", tmp_path / "v.mp4")
     assert path == tmp_path / "v.mp4"
     assert path.read_bytes() == resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_id_is_asked_about_first(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_download_of_an_id_queries_the_task_first(video: VideoDownload) -> None:
     """Given an id, download queries the task for its URL."""
-    host = serve(FileHost(BODY))
-    server = serve(done(f"{host.url}/v"))
-    assert make(server.url).download("t", tmp_path / "v.mp4").read_bytes() == BODY
-    assert server.targets == ["/v1/video/query?id=t"]
+    video.start(FileHost(BODY), named=("/v",))
+    assert video.client.download("t", video.target).read_bytes() == BODY
+    assert video.gateway.targets == ["/v1/video/query?id=t"]
 
 
 @pytest.mark.parametrize(
@@ -119,67 +117,64 @@ def test_an_id_is_asked_about_first(make: Maker, serve: Serve, tmp_path: Path) -
         (task("failed", error="no"), k.TaskFailedError),
         (task("running"), k.VideoMissingError),
         (task("completed", video_url=None), k.VideoMissingError),
-        (refusal(401), k.AuthenticationError),
-        (refusal(404, message="task not found"), k.TaskNotFoundError),
+        (error_reply(401), k.AuthenticationError),
+        (error_reply(404, message="task not found"), k.TaskNotFoundError),
     ],
 )
-def test_no_video_to_fetch(make: Maker, serve: Serve, tmp_path: Path, answer: Act, error: type[k.KkiaiError]) -> None:
-    """Without a URL there is a typed error and nothing on disk."""
+def test_task_without_a_video_is_a_typed_error_and_no_file(
+    make: Maker, serve: Serve, tmp_path: Path, answer: RawReply, error: type[k.KkiaiError]
+) -> None:
+    """Without a URL there is a typed error and no file."""
     with pytest.raises(error):
         make(serve(answer).url).download("t", tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [{"max_bytes": 0}, {"max_bytes": 1.5}, {"max_bytes": True}, {"progress": 5}])
-def test_impossible_options(make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]) -> None:
-    """Options out of their range are refused by name before anything is sent."""
+def test_invalid_download_option_is_refused_by_name(
+    make: Maker, serve: Serve, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    """Options out of their range are refused by name before any request."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         make(serve().url).download("t", tmp_path / "v.mp4", **options)
 
 
 @pytest.mark.fault("D-24")
-def test_progress(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """The callback hears a growing number of bytes out of the total, and at last all of them."""
+def test_progress_receives_growing_sizes_up_to_the_total(video: VideoDownload) -> None:
+    """The callback gets a growing number of bytes and the total, and at last all bytes."""
     told: list[tuple[int, int | None]] = []
-    host = serve(FileHost(BODY))
-    make(serve().url).download(
-        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda size, total: told.append((size, total))
-    )
+    video.start(FileHost(BODY)).download(progress=lambda size, total: told.append((size, total)))
     sizes = [size for size, _ in told]
     assert sizes == sorted(sizes)
     assert {total for _, total in told} == {len(BODY)}
     assert sizes[-1] == len(BODY)
 
 
-def test_what_progress_raises(make: Maker, serve: Serve, tmp_path: Path, clock: FakeTime) -> None:
-    """An exception of progress ends the download unchanged, and the client works on."""
-    host = serve(each=FileHost(BODY))
-    client = make(serve().url)
+def test_exception_of_progress_ends_the_download_unchanged(video: VideoDownload, clock: FakeTime) -> None:
+    """An exception of progress is raised unchanged, and the client works afterwards."""
+    video.start(each=FileHost(BODY))
     with pytest.raises(ZeroDivisionError):
-        client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda *_: 1 // 0)
-    assert client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4").read_bytes() == BODY
-    assert clock.naps == []
+        video.download(progress=lambda *_: 1 // 0)
+    assert video.download().read_bytes() == BODY
+    assert clock.sleeps == []
 
 
-def test_a_file_of_unknown_length(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A chunked body has an end of its own: without a length it is still known to be whole."""
-    host = serve(chunked(BODY))
+def test_chunked_file_of_unknown_length_is_saved(video: VideoDownload) -> None:
+    """The end of a chunked body is known without a length."""
+    video.start(chunked(BODY))
     told: list[int | None] = []
-    path = make(serve().url).download(
-        finished(f"{host.url}/v"), tmp_path / "v.mp4", progress=lambda _, total: told.append(total)
-    )
+    path = video.download(progress=lambda _, total: told.append(total))
     assert path.read_bytes() == BODY
     assert set(told) == {None}
 
 
-def test_memory_stays_flat(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A file of 50 MB passes through with less than 8 MiB of memory."""
+def test_download_of_50_mb_takes_less_than_8_mib_of_memory(video: VideoDownload) -> None:
+    """A download of 50 MB takes less than 8 MiB of memory."""
     block = pattern(1, 0, 1 << 20)
-    host = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
-    client = make(serve().url)
+    video.start(RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (50 << 20), repeat(block, 50)))
     tracemalloc.start()
     try:
-        path = client.download(finished(f"{host.url}/v"), tmp_path / "v.mp4")
+        path = video.download()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

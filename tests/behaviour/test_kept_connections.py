@@ -1,4 +1,4 @@
-"""Connections that are used again: closed by the server meanwhile, or with something left over in them."""
+"""Kept-alive connections: closed by the server, or with bytes after a response."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import trustme
 import kkiai_sdk as k
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, RESET, http, says, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, RESET, http, json_reply, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,58 +26,60 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 
 
 @pytest.mark.fault("N-09")
 @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
-def test_a_stale_connection_is_nobodys_trouble(make: Maker, serve: Serve, clock: FakeTime, end: Act) -> None:
-    """A query that meets the end of a kept connection is sent again at once, without costing one of its retries."""
+def test_kept_connection_closed_by_server_is_replaced_without_an_error(
+    make: Maker, serve: Serve, clock: FakeTime, end: RawReply
+) -> None:
+    """A query over a kept connection that was closed is sent again at once, without counting as a retry."""
     server = serve(task("queued"), end, task("running"), end, task("completed"))
     client = make(server.url, max_retries=0)
     assert [client.query("t").status for _ in range(3)] == ["queued", "running", "completed"]
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 1, 2], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 1, 2], [])
 
 
 @pytest.mark.fault("N-09")
-def test_a_server_that_always_hangs_up(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """However a server's silent closing falls between two of 150 queries, none of them fails or waits."""
-    server = serve(each=lambda _: Act(*_parts(task("queued")), End.FIN))
+def test_server_that_closes_after_each_response_fails_no_query(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """None of 150 queries fails or waits, whenever the server closes the connection between two of them."""
+    server = serve(each=lambda _: RawReply(*_parts(task("queued")), End.FIN))
     client = make(server.url, max_retries=0)
     assert {client.query("t").status for _ in range(150)} == {"queued"}
-    assert clock.naps == []
+    assert clock.sleeps == []
 
 
-def _parts(act: Act) -> tuple[bytes, bytes]:
-    assert isinstance(act.body, bytes)
-    return act.head, act.body
+def _parts(reply: RawReply) -> tuple[bytes, bytes]:
+    assert isinstance(reply.body, bytes)
+    return reply.head, reply.body
 
 
 @pytest.mark.fault("N-06", "N-09")
-def test_only_once(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """What ends the second time, on a new connection, is a failure like any other: counted, and paused for."""
+def test_new_connection_closed_without_a_byte_counts_as_a_retry(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """If the new connection is closed too, that is a failure like any other: counted, and followed by a delay."""
     server = serve(task(), CLOSE, CLOSE, task("queued"))
     client = make(server.url)
     client.query("t")
     assert client.query("t").status == "queued"
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 2], [0.5])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 2], [0.5])
 
 
 @pytest.mark.fault("N-09")
-def test_an_answer_that_has_begun_is_no_stale_connection(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """When a byte of the answer came, the server had the request: it is repeated only as a retry."""
-    server = serve(task(), Act(HALF_A_HEAD, end=End.FIN), task("queued"))
+def test_connection_closed_within_a_response_counts_as_a_retry(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """After a byte of the response the server had the request: it is repeated only as a retry."""
+    server = serve(task(), RawReply(HALF_A_HEAD, end=End.FIN), task("queued"))
     client = make(server.url)
     client.query("t")
     assert client.query("t").status == "queued"
-    assert clock.naps == [0.5]
+    assert clock.sleeps == [0.5]
 
 
 @pytest.mark.fault("N-09")
-def test_what_changes_something_is_not_sent_twice(make: Maker, serve: Serve) -> None:
-    """A POST is not repeated on a stale connection: the server may have acted on it."""
+def test_post_over_a_closed_kept_connection_is_not_repeated(make: Maker, serve: Serve) -> None:
+    """A POST is not repeated over another connection: the server may have acted on it."""
     server = serve(task(), CLOSE)
     client = make(server.url)
     client.query("t")
@@ -86,7 +88,7 @@ def test_what_changes_something_is_not_sent_twice(make: Maker, serve: Serve) -> 
     assert [each.method for each in server.requests] == ["GET", "POST"]
 
 
-FORGED = says({"id": "t", "status": "FORGED"})
+FORGED = json_reply({"id": "t", "status": "FORGED"})
 SURPLUS = {
     "a second answer": FORGED.head + b"".join([FORGED.body] if isinstance(FORGED.body, bytes) else FORGED.body),
     "half a head": b"HTTP/1.1 200 OK\r\nX-Forged: ",
@@ -97,23 +99,23 @@ SURPLUS = {
 @pytest.mark.fault("B-02")
 @pytest.mark.parametrize("surplus", SURPLUS)
 @pytest.mark.parametrize("chunked", [False, True], ids=["by length", "chunked"])
-def test_what_is_left_over_answers_nothing(
+def test_bytes_after_a_response_are_never_read_as_the_next_one(
     make: Maker, serve: Serve, clock: FakeTime, surplus: str, *, chunked: bool
 ) -> None:
-    """Bytes behind the end of an answer are never read as the next one: the connection is not used again."""
+    """After bytes beyond the end of a response, the connection is not used again."""
     body = b'{"id": "t", "status": "queued"}'
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    act = Act(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if chunked else http(200, body)
-    first = Act(act.head, b"".join([act.body, SURPLUS[surplus]] if isinstance(act.body, bytes) else []))
+    reply = RawReply(head, b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if chunked else http(200, body)
+    first = RawReply(reply.head, b"".join([reply.body, SURPLUS[surplus]] if isinstance(reply.body, bytes) else []))
     server = serve(first, task("running"), task("completed"))
     client = make(server.url, max_retries=0)
     assert [client.query("t").status for _ in range(3)] == ["queued", "running", "completed"]
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 1, 1], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 1, 1], [])
 
 
 @pytest.mark.fault("B-02")
-def test_what_comes_later_answers_nothing(make: Maker, serve: Serve) -> None:
-    """The same for what a server sends on an idle connection, before it is asked again."""
+def test_bytes_on_an_idle_connection_are_never_read_as_a_response(make: Maker, serve: Serve) -> None:
+    """The same for bytes that a server sends on an idle connection."""
     is_idle, all_sent = threading.Event(), threading.Event()
 
     def pieces() -> Iterator[bytes]:
@@ -122,7 +124,7 @@ def test_what_comes_later_answers_nothing(make: Maker, serve: Serve) -> None:
         yield SURPLUS["a second answer"]
         all_sent.set()
 
-    server = serve(Act(b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n", pieces()), task("running"))
+    server = serve(RawReply(b"HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n", pieces()), task("running"))
     client = make(server.url, max_retries=0)
     assert client.query("t").status == "queued"
     is_idle.set()
@@ -132,7 +134,7 @@ def test_what_comes_later_answers_nothing(make: Maker, serve: Serve) -> None:
 
 @contextmanager
 def two_records(tls: ssl.SSLContext, first: bytes, second: bytes) -> Iterator[tuple[int, list[int]]]:
-    """A server that sends what it is given as two TLS records in one piece; its port, and which connections asked."""
+    """A server that sends each response as two TLS records in one piece; yields its port and the connections used."""
     answered: list[int] = []
 
     def answer(connection: socket.socket, number: int) -> None:
@@ -164,13 +166,13 @@ def two_records(tls: ssl.SSLContext, first: bytes, second: bytes) -> Iterator[tu
         thread.join()
 
 
-def _bytes(act: Act) -> bytes:
-    return b"".join(_parts(act))
+def _bytes(reply: RawReply) -> bytes:
+    return b"".join(_parts(reply))
 
 
 @pytest.mark.fault("B-02")
 def test_surplus_in_another_tls_record_is_never_read_as_a_response(make: Maker) -> None:
-    """Bytes that came with a response, in a TLS record that is not decrypted yet, answer nothing either."""
+    """Bytes after a response in a TLS record that is not decrypted yet are not read as a response either."""
     authority, server_side = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client_side = ssl.create_default_context()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)
@@ -182,11 +184,11 @@ def test_surplus_in_another_tls_record_is_never_read_as_a_response(make: Maker) 
     assert answered == [0, 1]
 
 
-def test_whoever_has_a_connection_has_it_alone(serve: Serve) -> None:
-    """Queries made at once go over a connection each; later ones over that which was used last."""
+def test_concurrent_queries_use_one_connection_each_and_later_ones_the_last(serve: Serve) -> None:
+    """Concurrent queries use a connection each; later ones use the one that was used last."""
     all_here = threading.Barrier(4)
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         all_here.wait(10)
         return task("queued")
 
@@ -207,8 +209,10 @@ def test_whoever_has_a_connection_has_it_alone(serve: Serve) -> None:
     ],
     ids=["none", "no idle ones", "none idle for long"],
 )
-def test_limits_of_a_transport(make: Maker, serve: Serve, limits: httpx.Limits, connections: list[int]) -> None:
-    """What a given transport says about idle connections is heeded."""
+def test_idle_connection_limit_of_a_supplied_transport_is_respected(
+    make: Maker, serve: Serve, limits: httpx.Limits, connections: list[int]
+) -> None:
+    """The limit of a supplied transport for idle connections is respected."""
     server = serve(task(), task(), task())
     transport = httpx.HTTPTransport if make.kind == "sync" else httpx.AsyncHTTPTransport
     client = make(server.url, httpx_args={"transport": transport(limits=limits)})
@@ -217,8 +221,8 @@ def test_limits_of_a_transport(make: Maker, serve: Serve, limits: httpx.Limits, 
     assert [each.connection for each in server.requests] == connections
 
 
-def test_a_limit_to_their_number(serve: Serve) -> None:
-    """With one connection allowed, eight threads take their turns over it."""
+def test_threads_take_turns_over_a_transport_with_one_connection(serve: Serve) -> None:
+    """With one connection allowed, eight threads take turns over it."""
     server = serve(each=lambda _: task())
     transport = httpx.HTTPTransport(limits=httpx.Limits(max_connections=1))
     with (
@@ -229,8 +233,8 @@ def test_a_limit_to_their_number(serve: Serve) -> None:
     assert {each.connection for each in server.requests} == {0}
 
 
-def test_a_limit_to_the_number_of_tasks_that_ask(serve: Serve) -> None:
-    """The same for asyncio tasks, of which one is cancelled while it waits for its turn."""
+def test_tasks_take_turns_over_a_transport_with_one_connection(serve: Serve) -> None:
+    """The same for asyncio tasks, one of which is cancelled while it waits for its turn."""
     server = serve(each=lambda _: task())
     transport = httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=1))
 
@@ -248,13 +252,13 @@ def test_a_limit_to_the_number_of_tasks_that_ask(serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-07")
-def test_closing_ends_what_is_under_way(serve: Serve) -> None:
-    """Whoever waits for an answer over a client that somebody else closes gets an error, not silence."""
+def test_query_of_a_client_closed_by_another_thread_raises_an_error(serve: Serve) -> None:
+    """A query that waits for a response raises an error when another thread closes the client."""
     arrived = threading.Event()
 
-    def silence(_: Received) -> Act:
+    def silence(_: RawRequest) -> RawReply:
         arrived.set()
-        return Act(end=End.HANG)
+        return RawReply(end=End.HANG)
 
     server = serve(silence)
     client = k.Kkiai(KEY, base_url=server.url, max_retries=0)
@@ -267,11 +271,11 @@ def test_closing_ends_what_is_under_way(serve: Serve) -> None:
     assert not isinstance(caught.value, k.APITimeoutError)
 
 
-def test_closing_that_is_cancelled_closes_every_connection(serve: Serve) -> None:
-    """However often the closing of a client is cancelled, all of its connections are closed by the end of it."""
+def test_cancelled_closing_closes_every_connection(serve: Serve) -> None:
+    """If closing a client is cancelled, any number of times, all its connections are closed in the end."""
     all_here = threading.Barrier(4)
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         all_here.wait(10)
         return task()
 

@@ -1,4 +1,4 @@
-"""Closing, threads, and interrupts: what is left of a client afterwards."""
+"""Closing, threads and interrupts of clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.canary import KEY
 from tests.support.leaks import open_sockets
-from tests.support.wire import HANG, FileHost, done, finished, http, pattern, says, task
+from tests.support.wire import HANG, FileHost, completed, completed_task, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 USES: dict[str, Callable[[Kkiai, Path], object]] = {
     "query": lambda client, _: client.query("t"),
@@ -37,7 +37,7 @@ USES: dict[str, Callable[[Kkiai, Path], object]] = {
     "wait_many": lambda client, _: client.wait_many(["t", "u"]),
     "as_completed": lambda client, _: list(client.as_completed(["t", "u"])),
     "download": lambda client, path: client.download("t", path / "v.mp4"),
-    "download of a task": lambda client, path: client.download(finished("http://127.0.0.1:9/v"), path / "v.mp4"),
+    "download of a task": lambda client, path: client.download(completed_task("http://127.0.0.1:9/v"), path / "v.mp4"),
     "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
     "a copy": lambda client, _: client.with_options(timeout=5).query("t"),
 }
@@ -45,7 +45,9 @@ USES: dict[str, Callable[[Kkiai, Path], object]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.fault("C-07")
-def test_a_closed_client_says_so(make: Maker, serve: Serve, tmp_path: Path, use: str) -> None:
+def test_every_call_of_a_closed_client_is_a_configuration_error(
+    make: Maker, serve: Serve, tmp_path: Path, use: str
+) -> None:
     """Every use of a closed client is a ConfigurationError; nothing is sent and nothing written."""
     server = serve(task())
     client = make(server.url)
@@ -57,7 +59,7 @@ def test_a_closed_client_says_so(make: Maker, serve: Serve, tmp_path: Path, use:
 
 
 @pytest.mark.fault("C-07")
-def test_closing_twice(make: Maker, serve: Serve) -> None:
+def test_closing_a_client_twice_does_nothing(make: Maker, serve: Serve) -> None:
     """Closing again does nothing, with or without a with statement, used or not."""
     client = make(serve(task("queued")).url)
     with client as same:
@@ -68,7 +70,7 @@ def test_closing_twice(make: Maker, serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-07")
-def test_copies_close_together(make: Maker, serve: Serve) -> None:
+def test_closing_one_copy_closes_all(make: Maker, serve: Serve) -> None:
     """A client and its copies share their connections: closing one closes all."""
     client = make(serve(task()).url)
     client.query("t")
@@ -78,15 +80,15 @@ def test_copies_close_together(make: Maker, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_client_is_not_copied(make: Maker, duplicate: Callable[[object], object]) -> None:
-    """A client holds a key and connections; it refuses to be pickled or copied."""
+def test_pickling_or_copying_a_client_raises_an_error(make: Maker, duplicate: Callable[[object], object]) -> None:
+    """A client holds a key and connections; it cannot be pickled or copied."""
     client = make("http://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="make a new one"):
         duplicate(getattr(client, "target", client))
 
 
 class Transport(httpx.HTTPTransport):
-    """A transport of the caller's own that counts."""
+    """A transport that counts its requests."""
 
     closed = 0
 
@@ -107,12 +109,14 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
         await super().aclose()
 
 
-def test_a_transport_of_ones_own(make: Maker, serve: Serve, tmp_path: Path) -> None:
+def test_supplied_transport_carries_all_requests_and_is_closed_with_the_client(
+    make: Maker, serve: Serve, tmp_path: Path
+) -> None:
     """A transport that the caller passes carries all requests and is closed with the client."""
     kind: Any = Transport if make.kind == "sync" else AsyncTransport
     kind.closed = 0
     host = serve(FileHost(pattern(1, 0, 2000)))
-    client = make(serve(done(f"{host.url}/v")).url, httpx_args={"transport": kind()})
+    client = make(serve(completed(f"{host.url}/v")).url, httpx_args={"transport": kind()})
     client.download("t", tmp_path / "v.mp4")
     assert kind.closed == 0
     client.close()
@@ -123,8 +127,8 @@ def test_a_transport_of_ones_own(make: Maker, serve: Serve, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "args", [{"timeout": 5}, {"headers": {}}, {"limits": None}, {"proxy": "nonsense://h"}, {"nonsense": 1}]
 )
-def test_impossible_httpx_args(make: Maker, serve: Serve, args: dict[str, Any]) -> None:
-    """What the SDK decides itself, and what httpx does not accept, is a ConfigurationError and not a crash."""
+def test_invalid_httpx_args_are_a_configuration_error(make: Maker, serve: Serve, args: dict[str, Any]) -> None:
+    """Arguments that the SDK sets itself, or that httpx does not accept, are a ConfigurationError."""
     with pytest.raises(ConfigurationError, match="httpx_args"):
         make(serve().url, httpx_args=args).query("t")
 
@@ -140,14 +144,16 @@ def test_impossible_httpx_args(make: Maker, serve: Serve, args: dict[str, Any]) 
     ],
     ids=["transport", "a class", "mounts", "one of the mounts", "hooks"],
 )
-def test_what_can_be_seen_at_once(make: Maker, args: dict[str, Any], told: str) -> None:
-    """A hook or a transport that is none is refused when the client is made, and not by its first request."""
+def test_invalid_hook_or_transport_is_refused_when_the_client_is_made(
+    make: Maker, args: dict[str, Any], told: str
+) -> None:
+    """An invalid hook or transport is refused when the client is made, not by its first request."""
     kind = "BaseTransport" if make.kind == "sync" else "AsyncBaseTransport"
     with pytest.raises(ConfigurationError, match=f"^{told.format(kind=kind)}"):
         make("http://127.0.0.1:9", httpx_args=args)
 
 
-def test_the_other_kind_of_transport(make: Maker) -> None:
+def test_transport_of_the_other_kind_is_refused_when_the_client_is_made(make: Maker) -> None:
     """A transport of the other kind of client is refused when the client is made."""
     other = AsyncTransport() if make.kind == "sync" else Transport()
     for args in ({"transport": other}, {"mounts": {"all://": other}}):
@@ -155,8 +161,8 @@ def test_the_other_kind_of_transport(make: Maker) -> None:
             make("http://127.0.0.1:9", httpx_args=args)
 
 
-def test_plain_hooks_and_others(make: Maker, serve: Serve) -> None:
-    """A plain function will do as a hook of either client; one that is to be awaited only of the one that awaits."""
+def test_plain_hook_suits_both_clients_and_a_coroutine_function_the_async_one(make: Maker, serve: Serve) -> None:
+    """A plain function is a valid hook of either client, a coroutine function only of the asynchronous one."""
     seen: list[str] = []
 
     async def later(request: httpx.Request) -> None:
@@ -174,22 +180,22 @@ def test_plain_hooks_and_others(make: Maker, serve: Serve) -> None:
             make(server.url, httpx_args={"event_hooks": {"request": [later]}})
 
 
-def test_an_unknown_option(make: Maker) -> None:
-    """A misspelt option is refused, with the ones that exist."""
+def test_misspelt_option_is_refused_with_the_valid_ones(make: Maker) -> None:
+    """A misspelt option is refused, and the error lists the valid ones."""
     with pytest.raises(ConfigurationError, match=r"unknown option time_out; known: .*timeout"):
         make("http://127.0.0.1:9", time_out=5)
 
 
 @pytest.mark.fault("C-01")
-def test_an_interrupt_in_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """Ctrl-C between two polls passes at once, and the client works on."""
+def test_interrupt_between_polls_is_raised_and_the_client_works(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Ctrl-C between two polls is raised at once, and the client works afterwards."""
     server = serve(task(), task("queued"))
     client = make(server.url)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    clock.at_sleep = interrupt
+    clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
         client.wait("t")
     assert client.query("t").status == "queued"
@@ -197,27 +203,29 @@ def test_an_interrupt_in_a_sleep(make: Maker, serve: Serve, clock: FakeTime) -> 
 
 
 @pytest.mark.fault("C-01", "C-08")
-def test_an_interrupt_while_many_wait(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """Ctrl-C while many tasks wait leaves no thread or task behind; the fixtures look for them."""
+def test_interrupt_of_wait_many_leaves_no_thread_or_task(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Ctrl-C while many tasks wait leaves no thread or task; the fixtures check it."""
     server = serve(each=lambda _: task("queued"))
     client = make(server.url)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    clock.at_sleep = interrupt
+    clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
         client.wait_many(["a", "b", "c"])
     assert client.query("t").status == "queued"
 
 
 @pytest.mark.fault("C-06")
-def test_threads_share_a_client(serve: Serve) -> None:
-    """Eight threads with one client each get the answers about their own tasks."""
+def test_eight_threads_of_one_client_get_their_own_responses(serve: Serve) -> None:
+    """Eight threads with one client each get the responses about their own tasks."""
 
-    def echo(request: Received) -> Act:
+    def echo(request: RawRequest) -> RawReply:
         return (
-            http(503) if request.task_id.endswith("-3") and len(server.requests) % 2 else says({"id": request.task_id})
+            http(503)
+            if request.task_id.endswith("-3") and len(server.requests) % 2
+            else json_reply({"id": request.task_id})
         )
 
     server = serve(each=echo)
@@ -241,10 +249,12 @@ def test_threads_share_a_client(serve: Serve) -> None:
 
 @pytest.mark.parametrize("use", ["query", "wait", "wait_many", "watch"])
 @pytest.mark.fault("C-01")
-def test_an_interrupt_while_reading(make: Maker, serve: Serve, use: str) -> None:
-    """Ctrl-C while an answer is waited for passes at once, and the client works on."""
+def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(
+    make: Maker, serve: Serve, use: str
+) -> None:
+    """Ctrl-C while a response is awaited is raised at once, and the client works afterwards."""
 
-    def interrupt(request: Received) -> Act:
+    def interrupt(request: RawRequest) -> RawReply:
         if request.task_id == "after":
             return task("queued")
         if request.task_id == "t":
@@ -260,14 +270,14 @@ def test_an_interrupt_while_reading(make: Maker, serve: Serve, use: str) -> None
 
 
 @pytest.mark.fault("C-06")
-def test_many_threads_share_a_client(serve: Serve) -> None:
-    """Thirty-two threads with one client ask a thousand times: each gets its own answers, and connections are few."""
+def test_32_threads_of_one_client_share_few_connections(serve: Serve) -> None:
+    """Thirty-two threads with one client send a thousand queries: each gets its own responses, over few connections."""
     most: list[int] = []
 
-    def echo(request: Received) -> Act:
+    def echo(request: RawRequest) -> RawReply:
         if len(server.requests) % 50 == 0:
             most.append(len(open_sockets()))
-        return says({"id": request.task_id})
+        return json_reply({"id": request.task_id})
 
     server = serve(each=echo)
     names = [f"t{number}" for number in range(1000)]
@@ -280,8 +290,10 @@ def test_many_threads_share_a_client(serve: Serve) -> None:
 
 
 @pytest.mark.fault("C-11")
-def test_a_client_that_is_dropped(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that is dropped takes its connections with it, in silence but for Python's own warning."""
+def test_garbage_collected_client_closes_its_connections_silently(
+    make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is garbage-collected closes its connections; only Python's own ResourceWarning may appear."""
     raised: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", raised.append)
     server = serve(each=lambda _: task("queued"))
@@ -291,8 +303,8 @@ def test_a_client_that_is_dropped(make: Maker, serve: Serve, monkeypatch: pytest
         assert make(server.url).query("t").status == "queued"
         assert open_sockets() != before
         make.made.clear()
-        make.turn()
+        make.run_event_loop()
         gc.collect()
-        make.turn()
+        make.run_event_loop()
     assert raised == []
     assert {each.category for each in warned} <= {ResourceWarning}

@@ -1,4 +1,4 @@
-"""What the SDK writes to its logger, and what it keeps out of it."""
+"""Records of the SDK's logger, and secrets that are kept out of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import PollPolicy
 from tests.support.adapter import default_tls
-from tests.support.wire import FileHost, done, http, pattern, refusal, task
+from tests.support.wire import FileHost, completed, error_reply, http, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +23,15 @@ EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
-    """What the SDK's logger got at this level."""
+    """Return the messages of the SDK's logger at this level."""
     return [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk" and each.levelno == level]
 
 
-def test_one_line_per_poll_and_per_attempt(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG each attempt says its outcome and each poll the id, the status, the time and what is next."""
-    server = serve(task("queued"), refusal(503), done())
+def test_debug_log_has_one_line_per_poll_and_per_attempt(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG each attempt logs its outcome, and each poll the id, status, elapsed time and next step."""
+    server = serve(task("queued"), error_reply(503), completed())
     make(server.url).wait("grok:1", poll=EVEN)
     where = f"{server.url}/v1/video/query"
     assert lines(caplog, logging.DEBUG) == [
@@ -42,28 +44,30 @@ def test_one_line_per_poll_and_per_attempt(make: Maker, serve: Serve, caplog: py
     assert lines(caplog, logging.WARNING) == []
 
 
-def test_an_unknown_status_is_told_once(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """A status that this version does not know is a WARNING once per value, with the id."""
-    server = serve(*[task(word) for word in ("polishing", "polishing", "queued", "polishing", "buffing")], done())
+def test_unknown_status_is_one_warning_per_value(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """A status unknown to this version is a WARNING once per value, with the id."""
+    server = serve(*[task(word) for word in ("polishing", "polishing", "queued", "polishing", "buffing")], completed())
     make(server.url).wait("grok:1")
     assert lines(caplog, logging.WARNING) == [
         f"task 'grok:1': unknown status '{word}', taken for not ended" for word in ("polishing", "buffing")
     ]
 
 
-def test_repeated_failures_are_told_once(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_third_failure_in_a_row_is_one_warning(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     """Three failed queries in a row are a WARNING; the fourth is none."""
-    server = serve(*[http(503)] * 5, done())
+    server = serve(*[http(503)] * 5, completed())
     make(server.url, max_retries=0).wait("t")
     (warning,) = lines(caplog, logging.WARNING)
     assert warning.startswith("task 't': 3 failed queries in a row, the last: HTTP 503")
 
 
 @pytest.mark.fault("S-15")
-def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """What the gateway or the caller writes cannot start a line or steer a terminal."""
+def test_logged_text_of_others_cannot_start_a_line_or_control_a_terminal(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text of the gateway or the caller cannot start a line or control a terminal."""
     nasty = "x\r\nFAKE \x1b[2J\x07\u202e"
-    server = serve(task(nasty), *[refusal(503, message=nasty)] * 3, done())
+    server = serve(task(nasty), *[error_reply(503, message=nasty)] * 3, completed())
     make(server.url, max_retries=0).wait("t\u202e" if "t\u202e".isprintable() else "t")
     told = "".join(lines(caplog, logging.DEBUG) + lines(caplog, logging.WARNING))
     assert "FAKE" in told
@@ -71,12 +75,12 @@ def test_text_of_a_stranger_stays_on_its_line(make: Maker, serve: Serve, caplog:
 
 
 @pytest.mark.fault("K-05")
-def test_signed_urls_are_not_logged(
+def test_sdk_log_omits_query_strings_of_urls(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """The query string of a URL is in no line of the SDK's logger."""
+    """The query string of a URL is in no record of the SDK's logger."""
     host = serve(http(404), http(503), http(400))
-    server = serve(done(f"{host.url}/v?sig=s3cret"), done(f"{host.url}/w?sig=s3cret"))
+    server = serve(completed(f"{host.url}/v?sig=s3cret"), completed(f"{host.url}/w?sig=s3cret"))
     with pytest.raises(k.DownloadError):
         make(server.url).wait_and_download("t", tmp_path / "v.mp4")
     told = "".join(lines(caplog, logging.DEBUG) + lines(caplog, logging.WARNING))
@@ -86,7 +90,7 @@ def test_signed_urls_are_not_logged(
 
 
 @pytest.mark.fault("K-05")
-def test_no_log_at_all_shows_a_signature(
+def test_no_logger_shows_the_signature_of_a_url(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Neither the SDK's logger nor any other has the query of a video's URL, or of a redirect, in a line: all of them
@@ -94,7 +98,7 @@ def test_no_log_at_all_shows_a_signature(
     """
     away = http(302, b"", ("Location", "/w?sig=s3cret"), ("Set-Cookie", "session=s3cret"))
     host = serve(away, FileHost(pattern(1, 0, 9000)))
-    server = serve(done(f"{host.url}/v?sig=s3cret"), http(307, b"", ("Location", "/q?sig=s3cret")), task())
+    server = serve(completed(f"{host.url}/v?sig=s3cret"), http(307, b"", ("Location", "/q?sig=s3cret")), task())
     client = make(server.url)
     client.wait_and_download("t", tmp_path / "v.mp4")
     client.query("t")
@@ -104,8 +108,10 @@ def test_no_log_at_all_shows_a_signature(
 
 
 @pytest.mark.fault("K-05")
-def test_requests_of_others_are_logged_as_ever(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
-    """What httpx and httpcore log of the user's own requests is not touched."""
+def test_log_of_the_caller_s_own_httpx_requests_is_unchanged(
+    make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records of httpx and httpcore about the user's own requests are not changed."""
     server = serve(task(), http(200, b"{}", ("X-Mine", "shown")))
     make(server.url).query("t")
     caplog.clear()

@@ -1,4 +1,4 @@
-"""Every fault of the mock gateway comes to the end that it should, with both clients."""
+"""The outcome of every fault of the mock gateway, with both clients."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ VIDEOS: dict[str, type[k.DownloadError] | None] = {
 )
 @pytest.mark.fault("J-03", "J-04", "J-05", "J-06", "J-07", "J-08", "J-09", "J-10", "J-11", "J-13", "J-14")
 @pytest.mark.parametrize("name", faults())
-def test_a_query(make: Maker, clock: FakeTime, name: str) -> None:
-    """A query of a task with the fault is an answer, or exactly its error; the next query is fine."""
+def test_query_with_a_mock_fault_has_its_outcome_and_the_next_one_succeeds(
+    make: Maker, clock: FakeTime, name: str
+) -> None:
+    """A query of a task with the fault gives a task or exactly its error; the next query succeeds."""
     error = QUERIES[name]
     with MockGateway(api_key=KEY, clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE, max_retries=0)
@@ -78,8 +80,8 @@ def test_a_query(make: Maker, clock: FakeTime, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["close", "reset-in-headers", "short-body", "stall", "gzip-truncated", "json-cut"])
-def test_a_passing_fault(make: Maker, clock: FakeTime, name: str) -> None:
-    """A fault that befalls the first request alone is got over by the second, unseen."""
+def test_mock_fault_of_the_first_request_alone_is_retried(make: Maker, clock: FakeTime, name: str) -> None:
+    """A fault of the first request alone is overcome by the second, without an error."""
     with MockGateway(api_key=KEY, faults=[name], clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE, max_retries=1)
         assert client.query("grok:scenario-normal").state is k.TaskState.PENDING
@@ -88,8 +90,10 @@ def test_a_passing_fault(make: Maker, clock: FakeTime, name: str) -> None:
 
 @pytest.mark.fault("B-01", "B-03", "B-04", "B-05", "B-07", "B-13", "N-10", "N-11", "D-11", "D-12", "D-18", "D-20")
 @pytest.mark.parametrize("name", sorted(VIDEOS))
-def test_a_video(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
-    """A video whose first download has the fault is whole in the end, or the error says what happened."""
+def test_video_with_a_mock_fault_is_saved_whole_or_an_error(
+    make: Maker, clock: FakeTime, tmp_path: Path, name: str
+) -> None:
+    """A video whose first download has the fault is saved whole, or the error names the fault."""
     error, target = VIDEOS[name], tmp_path / "v.mp4"
     with MockGateway(api_key=KEY, clock=clock.monotonic) as gateway:
         client = make(gateway.base_url, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""Other processes: forks, and programs that end."""
+"""Forks, and programs that end."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from tests.support.adapter import KINDS
 from tests.support.programs import run, start
-from tests.support.wire import HANG, FileHost, done, pattern, refusal, says, task
+from tests.support.wire import HANG, FileHost, completed, error_reply, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 FORKED = {
     "sync": """
@@ -52,15 +52,15 @@ os.waitpid(pid, 0)
 """
 
 
-def echo(request: Received) -> Act:
-    """An answer that says what was asked."""
-    return says({"id": request.task_id, "status": "queued"})
+def echo(request: RawRequest) -> RawReply:
+    """Return a response with the id that was asked about."""
+    return json_reply({"id": request.task_id, "status": "queued"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("C-05")
-def test_a_child_gets_connections_of_its_own(serve: Serve, kind: str) -> None:
-    """After a fork a hundred alternating answers reach the process that asked, over connections of its own."""
+def test_forked_child_uses_connections_of_its_own(serve: Serve, kind: str) -> None:
+    """After a fork a hundred alternating responses reach the right process, over separate connections."""
     server = serve(each=echo)
     result = run(FORKED[kind] + ALTERNATE, server.url)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
@@ -71,9 +71,9 @@ def test_a_child_gets_connections_of_its_own(serve: Serve, kind: str) -> None:
     assert len(server.requests) == 101
 
 
-def test_nothing_is_printed_by_default(serve: Serve) -> None:
-    """Without logging set up, warnings of the SDK reach neither stdout nor stderr."""
-    server = serve(task("polishing"), done())
+def test_warnings_without_logging_configured_are_not_printed(serve: Serve) -> None:
+    """Without logging configured, warnings of the SDK reach neither stdout nor stderr."""
+    server = serve(task("polishing"), completed())
     result = run('print(Kkiai().wait("t", poll=PollPolicy(min_interval=0.01, max_interval=0.01)).state)', server.url)
     assert (result.returncode, result.stdout, result.stderr) == (0, "succeeded\n", "")
 
@@ -87,9 +87,9 @@ def test_nothing_is_printed_by_default(serve: Serve) -> None:
     ],
 )
 @pytest.mark.fault("C-09")
-def test_a_program_ends_when_it_is_done(serve: Serve, program: str) -> None:
-    """Requests that are still in flight do not keep a program from ending, and nothing is asked after that."""
-    server = serve(each=lambda request: done() if request.task_id == "a" else HANG)
+def test_program_with_requests_in_flight_ends_at_once(serve: Serve, program: str) -> None:
+    """Requests in flight do not keep a program from ending, and nothing is sent afterwards."""
+    server = serve(each=lambda request: completed() if request.task_id == "a" else HANG)
     assert run(program, server.url, timeout=10).returncode == 0
 
 
@@ -107,13 +107,13 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 
 
 @pytest.mark.fault("C-13")
-def test_errors_come_back_from_other_processes(serve: Serve) -> None:
-    """What a worker of multiprocessing raises arrives as the same class with its facts."""
+def test_error_from_a_worker_process_keeps_class_and_facts(serve: Serve) -> None:
+    """An error of a multiprocessing worker arrives as the same class with its facts."""
     answers = {
-        "unknown": refusal(400, "task_not_exist"),
-        "broke": refusal(403, "insufficient_user_quota"),
-        "busy": refusal(429, retry_after="7"),
-        "odd": says([]),
+        "unknown": error_reply(400, "task_not_exist"),
+        "broke": error_reply(403, "insufficient_user_quota"),
+        "busy": error_reply(429, retry_after="7"),
+        "odd": json_reply([]),
     }
     server = serve(each=lambda request: answers[request.task_id])
     result = run(RAISED, server.url)
@@ -127,7 +127,7 @@ def test_errors_come_back_from_other_processes(serve: Serve) -> None:
 
 
 #: An answer after which the next query needs another connection.
-CLOSING = says({"id": "t", "status": "queued"}, connection="close")
+CLOSING = json_reply({"id": "t", "status": "queued"}, connection="close")
 #: The names of modules that a second query tried to import in vain.
 FAILING_IMPORTS = """
 import builtins
@@ -152,7 +152,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("setting", "failed"), [("", "none"), ("sys.modules['sniffio'] = None\n", "{'sniffio'}")], ids=["with", "without"]
 )
-def test_what_sniffio_is_for(serve: Serve, setting: str, failed: str) -> None:
+def test_async_query_over_httpcore_has_no_failing_import(serve: Serve, setting: str, failed: str) -> None:
     """Over httpcore no import fails in an asynchronous query. Without sniffio, which nothing else needs, several would
     whenever a connection is opened.
     """
@@ -173,9 +173,9 @@ asyncio.run(main())
 """
 
 
-def test_nothing_is_loaded_inside_the_event_loop(serve: Serve) -> None:
-    """What an asynchronous client waits with is loaded when it is made: loading it later would stop the event loop."""
-    server = serve(each=lambda _: done())
+def test_async_client_imports_nothing_inside_the_event_loop(serve: Serve) -> None:
+    """An asynchronous client imports its modules when it is made: later imports would block the event loop."""
+    server = serve(each=lambda _: completed())
     result = run(LOADED_LATE, server.url)
     assert (result.stdout, result.stderr) == ("2 []\n", "")
 
@@ -196,11 +196,11 @@ with Kkiai() as client:
 
 
 @pytest.mark.fault("C-05")
-def test_a_child_leaves_its_parents_download_alone(serve: Serve, tmp_path: Path) -> None:
-    """A child that ends in the middle of its parent's download does not end that connection."""
+def test_forked_child_that_ends_does_not_end_the_parent_s_download(serve: Serve, tmp_path: Path) -> None:
+    """A child that ends during its parent's download does not close that connection."""
     body = pattern(1, 0, 8_000_000)
     host = serve(each=FileHost(body))
-    with start(FORKED_MEANWHILE, serve(done(f"{host.url}/v")).url) as process:
+    with start(FORKED_MEANWHILE, serve(completed(f"{host.url}/v")).url) as process:
         out, err = process.communicate(f"{tmp_path / 'v.mp4'}\n", timeout=20)
     assert (out, process.returncode) == (f"{hashlib.sha256(body).hexdigest()}\n", 0), err
     assert len(host.requests) == 1

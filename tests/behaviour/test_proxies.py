@@ -12,9 +12,9 @@ import trustme
 
 import kkiai_sdk as k
 from tests.support.canary import KEY
-from tests.support.rawserver import Act, End
-from tests.support.sockets import Tunnel, listening, silence
-from tests.support.wire import FileHost, finished, http, pattern, task
+from tests.support.rawserver import End, RawReply
+from tests.support.sockets import ConnectProxy, read_silently, tcp_server
+from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
     import socket
@@ -37,13 +37,13 @@ def _no_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """Who signs the certificate of the gateway."""
+    """The certificate authority of the gateway."""
     return trustme.CA()
 
 
 @pytest.fixture
 def secure(serve: Serve, authority: trustme.CA) -> Any:
-    """Starts a server that is gateway.example by its certificate."""
+    """Starts a server with a certificate for gateway.example."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("gateway.example").configure_cert(tls)
     return lambda *script, **options: serve(*script, tls=tls, **options)
@@ -58,20 +58,22 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.mark.fault("N-17")
-def test_http_proxy_is_heeded(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """HTTP_PROXY takes queries and downloads of http URLs, which it gets whole: the names are its to look up."""
+def test_http_proxy_receives_queries_and_downloads_with_whole_urls(
+    make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """HTTP_PROXY takes queries and downloads of http URLs, with host names unresolved."""
     proxy = serve(task("queued"), FileHost(BODY))
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     client = make(GATEWAY, allow_http=True)
     assert client.query("t").status == "queued"
-    assert client.download(finished("http://cdn.example/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
+    assert client.download(completed_task("http://cdn.example/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
     assert proxy.targets == [f"{GATEWAY}/v1/video/query?id=t", "http://cdn.example/v.mp4"]
     assert [each.header("authorization") for each in proxy.requests] == [f"Bearer {KEY}", None]
 
 
 @pytest.mark.fault("N-17")
-def test_no_proxy_is_heeded(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NO_PROXY takes hosts out again."""
+def test_no_proxy_excludes_hosts_from_the_proxy(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_PROXY excludes hosts from the proxy."""
     proxy, server = serve(foreign=True), serve(task("queued"))
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -80,8 +82,8 @@ def test_no_proxy_is_heeded(make: Maker, serve: Serve, monkeypatch: pytest.Monke
 
 
 @pytest.mark.fault("N-17")
-def test_the_environment_can_be_left_out(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With trust_env off, no variable names a proxy."""
+def test_trust_env_off_ignores_proxy_variables(make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With trust_env off, no variable sets a proxy."""
     proxy, server = serve(foreign=True), serve(task("queued"))
     monkeypatch.setenv("ALL_PROXY", proxy.url)
     assert make(server.url, httpx_args={"trust_env": False}).query("t").status == "queued"
@@ -89,10 +91,10 @@ def test_the_environment_can_be_left_out(make: Maker, serve: Serve, monkeypatch:
 
 
 @pytest.mark.fault("N-17")
-def test_a_certificate_store_from_the_environment(
+def test_ssl_cert_file_sets_the_trusted_authorities(
     make: Maker, serve: Serve, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """SSL_CERT_FILE names the authorities to trust."""
+    """SSL_CERT_FILE sets the trusted authorities."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -103,14 +105,14 @@ def test_a_certificate_store_from_the_environment(
 
 @pytest.mark.fault("N-17")
 @pytest.mark.parametrize("where", ["environment", "caller"])
-def test_https_goes_through_a_tunnel(
+def test_https_through_a_proxy_uses_a_tunnel(
     make: Maker, secure: Any, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """HTTPS_PROXY, or the caller's own proxy, is asked for a tunnel; the certificate is the gateway's, and the key is
     seen by the gateway alone.
     """
-    server, tunnel = secure(task("queued"), task("running")), Tunnel()
-    with listening(tunnel) as port:
+    server, tunnel = secure(task("queued"), task("running")), ConnectProxy()
+    with tcp_server(tunnel) as port:
         proxy = f"http://127.0.0.1:{port}"
         if where == "environment":
             monkeypatch.setenv("HTTPS_PROXY", proxy)
@@ -125,23 +127,25 @@ def test_https_goes_through_a_tunnel(
 
 
 @pytest.mark.fault("B-02", "N-09")
-def test_kept_tunnels(make: Maker, secure: Any, trusting: ssl.SSLContext, clock: FakeTime) -> None:
-    """A tunnel is a kept connection like any other: stale ones are made anew, and what is left over is left."""
+def test_kept_tunnel_that_is_stale_or_has_surplus_bytes_is_replaced(
+    make: Maker, secure: Any, trusting: ssl.SSLContext, clock: FakeTime
+) -> None:
+    """A tunnel is a kept connection like any other: it is replaced if it is stale or has surplus bytes."""
     left_over = http(200, b'{"id": "t", "status": "queued"}' + b"HTTP/1.1 200 OK\r\n", length=31)
-    server = secure(task("a"), Act(end=End.FIN), task("b"), left_over, task("c"))
-    tunnel = Tunnel()
-    with listening(tunnel) as port:
+    server = secure(task("a"), RawReply(end=End.FIN), task("b"), left_over, task("c"))
+    tunnel = ConnectProxy()
+    with tcp_server(tunnel) as port:
         args = {"verify": trusting, "proxy": f"http://127.0.0.1:{port}"}
         client = make(f"https://gateway.example:{server.port}", httpx_args=args, max_retries=0)
         assert [client.query("t").status for _ in range(4)] == ["a", "b", "queued", "c"]
         client.close()
-    assert ([each.connection for each in server.requests], clock.naps) == ([0, 0, 1, 1, 2], [])
+    assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 1, 2], [])
 
 
-def test_a_proxy_that_refuses(make: Maker, secure: Any, clock: FakeTime) -> None:
-    """A proxy that gives no tunnel is named as such."""
+def test_refusal_of_a_proxy_names_the_proxy(make: Maker, secure: Any, clock: FakeTime) -> None:
+    """A proxy that refuses a tunnel is named in the error."""
     server = secure()
-    with listening(Tunnel(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as port:
+    with tcp_server(ConnectProxy(b"HTTP/1.1 403 Forbidden\r\n\r\n")) as port:
         client = make(f"https://gateway.example:{server.port}", httpx_args={"proxy": f"http://127.0.0.1:{port}"})
         with pytest.raises(k.APIConnectionError, match="proxy") as caught:
             client.query("t", max_retries=0)
@@ -156,17 +160,17 @@ def test_proxy_that_is_no_url_is_refused_at_once(make: Maker) -> None:
 
 @pytest.mark.fault("S-05")
 @pytest.mark.parametrize("url", ["http://10.0.0.1/v.mp4", "http://localhost/v.mp4", "http://127.1/v.mp4"])
-def test_a_proxy_is_not_asked_inwards(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
-    """What is private by its spelling is not asked of a proxy either."""
+def test_proxy_receives_no_request_for_a_private_address(make: Maker, serve: Serve, tmp_path: Path, url: str) -> None:
+    """A host that is private by its spelling is not requested through a proxy either."""
     proxy = serve(foreign=True)
     client = make("http://gateway.example", allow_http=True, httpx_args={"proxy": proxy.url})
     with pytest.raises(k.UnsafeURLError):
-        client.download(finished(url), tmp_path / "v.mp4")
+        client.download(completed_task(url), tmp_path / "v.mp4")
     assert proxy.requests == []
 
 
 def drip_a_head(connection: socket.socket) -> None:
-    """A proxy that is about to give a tunnel, for ever."""
+    """Send the head of a proxy's response without end."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     pause = threading.Event()
@@ -175,27 +179,27 @@ def drip_a_head(connection: socket.socket) -> None:
 
 
 def tunnel_to_silence(connection: socket.socket) -> None:
-    """A tunnel in which nobody answers the TLS greeting."""
+    """Open a tunnel in which the TLS handshake gets no answer."""
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    silence(connection)
+    read_silently(connection)
 
 
-SLOW = {"silent": silence, "dripping": drip_a_head, "silent in the tunnel": tunnel_to_silence}
+SLOW = {"silent": read_silently, "dripping": drip_a_head, "silent in the tunnel": tunnel_to_silence}
 
 
 @pytest.fixture
 def slow() -> Iterator[dict[str, int]]:
     """The ports of proxies that are slow in different ways."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(listening(talk)) for name, talk in SLOW.items()}
+        yield {name: stack.enter_context(tcp_server(talk)) for name, talk in SLOW.items()}
 
 
 @pytest.mark.fault("N-10")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("way", SLOW)
-def test_the_deadline_holds_for_proxies(make: Maker, slow: dict[str, int], way: str, scheme: str) -> None:
-    """The timeout of a request is for all of it, a proxy's part included."""
+def test_slow_proxy_ends_with_the_request_timeout(make: Maker, slow: dict[str, int], way: str, scheme: str) -> None:
+    """The timeout of a request includes the proxy's part."""
     args = {"proxy": f"http://127.0.0.1:{slow[way]}"}
     client = make(f"{scheme}://gateway.example", allow_http=True, httpx_args=args, timeout=0.2, max_retries=0)
     with pytest.raises(k.APIError) as caught:

@@ -1,4 +1,4 @@
-"""What runs out: file descriptors, and connections in a pool."""
+"""Shortages: file descriptors, and connections in a pool."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.support.adapter import KINDS, Blocking
+from tests.support.adapter import KINDS, SyncAdapter
 from tests.support.programs import run
-from tests.support.wire import http, pattern, says
+from tests.support.wire import http, json_reply, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kkiai_sdk import Kkiai, VideoTask
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Leaves the process with no file descriptor, and has what is tried then told in one line.
 SHORTAGE = """
@@ -76,7 +76,9 @@ asyncio.run(main())
 @pytest.mark.fault("N-15")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("is_warm", [True, False], ids=["a client in use", "a new client"])
-def test_no_file_descriptor_is_left(serve: Serve, kind: str, *, is_warm: bool) -> None:
+def test_query_without_a_file_descriptor_ends_at_once_and_the_client_recovers(
+    serve: Serve, kind: str, *, is_warm: bool
+) -> None:
     """Without a descriptor a query ends at once in an APIConnectionError that carries the system's own; when there are
     descriptors again, the same client works.
     """
@@ -100,8 +102,8 @@ except KkiaiError as error:
 
 
 @pytest.mark.fault("N-15")
-def test_no_file_descriptor_for_the_certificate_store(serve: Serve) -> None:
-    """The same when the first thing that needs a descriptor is the store of certificates."""
+def test_certificate_store_without_a_file_descriptor_is_a_connection_error(serve: Serve) -> None:
+    """The same when the certificate store is the first to need a descriptor."""
     server = serve()
     result = run(f"{SHORTAGE}\nimport ssl\nURL = {server.url!r}\n{STORE}", server.url)
     assert result.stdout.splitlines() == ["APIConnectionError EMFILE False", "True"], result.stderr
@@ -125,7 +127,7 @@ print(client.download(task, DEST).stat().st_size)
 
 @pytest.mark.fault("N-15")
 @pytest.mark.parametrize("spare", range(2))
-def test_no_file_descriptor_for_a_download(serve: Serve, tmp_path: Path, spare: int) -> None:
+def test_download_without_a_file_descriptor_is_a_download_error(serve: Serve, tmp_path: Path, spare: int) -> None:
     """A download that has too few descriptors, for its file or for its connection, ends at once in a DownloadError,
     without a storm of tries.
     """
@@ -139,8 +141,8 @@ def test_no_file_descriptor_for_a_download(serve: Serve, tmp_path: Path, spare: 
 
 
 def at_once(client: Kkiai, ids: list[str]) -> list[VideoTask]:
-    """Ask for all of them at the same time."""
-    if isinstance(client, Blocking):
+    """Send all queries at the same time."""
+    if isinstance(client, SyncAdapter):
         target = client.target
 
         async def main() -> list[VideoTask]:
@@ -152,13 +154,13 @@ def at_once(client: Kkiai, ids: list[str]) -> list[VideoTask]:
 
 
 @pytest.mark.fault("N-16")
-def test_the_pool_has_no_end(make: Maker, serve: Serve) -> None:
-    """As many requests as the caller makes are in flight at once: none waits for a connection of the pool."""
+def test_requests_in_flight_are_not_limited_by_the_pool(make: Maker, serve: Serve) -> None:
+    """All requests of the caller are in flight at once: none waits for a connection of the pool."""
     crowd = threading.Barrier(24)
 
-    def wait_for_all(request: Received) -> Act:
+    def wait_for_all(request: RawRequest) -> RawReply:
         crowd.wait(30)
-        return says({"id": request.task_id, "status": "queued"})
+        return json_reply({"id": request.task_id, "status": "queued"})
 
     server = serve(each=wait_for_all)
     ids = [f"t{number}" for number in range(24)]

@@ -1,4 +1,4 @@
-"""Downloads that break off and go on: within a call, in the next one, and never with the wrong bytes."""
+"""Interrupted downloads that are resumed, within a call and in the next one, never with wrong bytes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import httpx
 import pytest
 
 import kkiai_sdk as k
-from tests.support.disk import room_for
+from tests.support.disk import write_limited_to
 from tests.support.rawserver import End
-from tests.support.wire import CLOSE, RESET, FileHost, done, finished, http, pattern, refusal
+from tests.support.wire import CLOSE, RESET, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.behaviour.conftest import Serve
-    from tests.support.adapter import Maker
+    from tests.behaviour.conftest import VideoDownload
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act, RawServer, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 SIZE = 300_000
 #: Small enough to be on the other side before a reset overtakes it.
@@ -31,89 +30,77 @@ ONE, TWO = pattern(1, 0, SIZE), pattern(2, 0, SIZE)
 HOST = FileHost(ONE)
 
 
-def ranges(server: RawServer) -> list[tuple[str | None, str | None]]:
-    """What each request asked for, and under which condition."""
-    return [(each.header("range"), each.header("if-range")) for each in server.requests]
-
-
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
-    """Where the video is to be."""
-    return tmp_path / "v.mp4"
-
-
-@pytest.fixture
-def left_over(make: Maker, serve: Serve, target: Path) -> Path:
-    """The part that an earlier call left: the first bytes of the first version."""
-    host = serve(HOST.cut(CUT), *[CLOSE] * 5)
+def left_over(video: VideoDownload) -> Path:
+    """The part of an earlier call: the first bytes of the first version."""
+    video.start(HOST.cut(CUT), *[CLOSE] * 5)
     with pytest.raises(k.IncompleteDownloadError) as caught:
-        make(serve().url).download(finished(f"{host.url}/v?sig=s3cret"), target)
+        video.download(path="/v?sig=s3cret")
     assert (caught.value.received, caught.value.expected) == (CUT, SIZE)
-    part = target.with_name("v.mp4.part")
-    assert part.read_bytes() == ONE[:CUT]
-    return part
+    assert video.part.read_bytes() == ONE[:CUT]
+    return video.part
 
 
 @pytest.mark.fault("B-14", "D-11", "D-12")
 @pytest.mark.parametrize("cut", [(size, end) for size in (1, 511, 512, CUT) for end in (End.FIN, End.RST)])
-def test_a_cut_within_a_call(make: Maker, serve: Serve, clock: FakeTime, target: Path, cut: tuple[int, End]) -> None:
-    """After a cut, clean or not, the same call goes on from the last byte that counts."""
-    host = serve(HOST.cut(*cut), HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
+    video: VideoDownload, clock: FakeTime, cut: tuple[int, End]
+) -> None:
+    """After a cut, clean or not, the same call resumes from the last kept byte."""
+    assert video.start(HOST.cut(*cut), HOST).download().read_bytes() == ONE
     size = cut[0]
     # What is too short to be recognised as a video is not kept.
     again = (f"bytes={size}-", '"one"') if size >= 512 else (None, None)
-    assert ranges(host) == [(None, None), again]
-    assert clock.naps == [0.5]
-    assert list(target.parent.iterdir()) == [target]
+    assert video.ranges == [(None, None), again]
+    assert clock.sleeps == [0.5]
+    assert list(video.target.parent.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("D-13")
-def test_many_cuts_with_progress_between(make: Maker, serve: Serve, clock: FakeTime, target: Path) -> None:
-    """Each byte of progress starts the count of failures anew."""
-    host = serve(*[HOST.cut(6_000)] * 50)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert clock.naps == [0.5] * 49
-    assert ranges(host)[-1] == ("bytes=294000-", '"one"')
+def test_fifty_cuts_with_progress_are_resumed(video: VideoDownload, clock: FakeTime) -> None:
+    """Each byte of progress resets the count of failures."""
+    assert video.start(*[HOST.cut(6_000)] * 50).download().read_bytes() == ONE
+    assert clock.sleeps == [0.5] * 49
+    assert video.ranges[-1] == ("bytes=294000-", '"one"')
 
 
 @pytest.mark.fault("D-14")
 @pytest.mark.parametrize("fault", [CLOSE, RESET, http(503), http(429)])
-def test_failures_without_progress(make: Maker, serve: Serve, clock: FakeTime, target: Path, fault: Act) -> None:
-    """Five failures in a row, with growing pauses between them, end the call; the part is kept."""
-    host = serve(HOST.cut(CUT), *[fault] * 9)
+def test_five_failures_without_progress_end_the_download_and_keep_the_part(
+    video: VideoDownload, clock: FakeTime, fault: RawReply
+) -> None:
+    """Five failures in a row, with growing delays, end the call; the part is kept."""
+    video.start(HOST.cut(CUT), *[fault] * 9)
     with pytest.raises(k.IncompleteDownloadError, match=f"{CUT} of {SIZE} bytes"):
-        make(serve().url).download(finished(f"{host.url}/v"), target)
-    assert clock.naps == [0.5, 1.0, 2.0, 4.0]
-    assert target.with_name("v.mp4.part").read_bytes() == ONE[:CUT]
+        video.download()
+    assert clock.sleeps == [0.5, 1.0, 2.0, 4.0]
+    assert video.part.read_bytes() == ONE[:CUT]
 
 
 @pytest.mark.fault("D-01")
-def test_the_next_call_goes_on(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
-    """A later call asks for the rest, under the condition that the file is the same."""
-    host = serve(HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v?sig=another"), target).read_bytes() == ONE
-    assert ranges(host) == [(f"bytes={CUT}-", '"one"')]
-    assert list(target.parent.iterdir()) == [target]
+def test_next_call_resumes_the_part_under_a_condition(video: VideoDownload, left_over: Path) -> None:
+    """A later call requests the rest, on condition that the file is the same."""
+    assert video.start(HOST).download(path="/v?sig=another").read_bytes() == ONE
+    assert video.ranges == [(f"bytes={CUT}-", '"one"')]
+    assert list(video.target.parent.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("F-10", "K-13")
-def test_what_is_remembered(left_over: Path) -> None:
-    """Beside the part lie its task, tag and length, for the owner only; no URL, because URLs are signed."""
+def test_metadata_holds_task_tag_and_length_and_no_url(left_over: Path) -> None:
+    """The metadata beside the part holds task, tag and length, is private to its owner, and holds no signed URL."""
     note = left_over.with_name("v.mp4.part.json")
     assert json.loads(note.read_text()) == {"task_id": "t", "validator": '"one"', "total": SIZE}
     assert note.stat().st_mode & 0o077 == 0
 
 
-def test_starting_over_on_demand(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
-    """With resume=False the part of an earlier call is thrown away."""
-    host = serve(HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target, resume=False).read_bytes() == ONE
-    assert ranges(host) == [(None, None)]
+def test_resume_false_discards_the_part(video: VideoDownload, left_over: Path) -> None:
+    """With resume=False the part of an earlier call is discarded."""
+    assert video.start(HOST).download(resume=False).read_bytes() == ONE
+    assert video.ranges == [(None, None)]
 
 
-def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> Act:
-    """A 206 from ``start`` on."""
+def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE) -> RawReply:
+    """Return a 206 from ``start`` on."""
     return http(206, body[start:], ("Content-Range", f"bytes {start}-{total - 1}/{total}"), *fields)
 
 
@@ -135,27 +122,25 @@ def rest_of(body: bytes, start: int, *fields: tuple[str, str], total: int = SIZE
         pytest.param(([http(503), HOST], ONE), id="503 first"),
     ],
 )  # fmt: skip
-def test_only_bytes_of_the_same_file_are_joined(
-    make: Maker, serve: Serve, left_over: Path, target: Path, plan: tuple[list[Any], bytes]
+def test_any_response_to_a_range_gives_one_whole_version(
+    video: VideoDownload, left_over: Path, plan: tuple[list[Any], bytes]
 ) -> None:
-    """Whatever the server makes of the range, the result is one whole version of the file."""
+    """However the server answers the range request, the result is one whole version of the file."""
     script, result = plan
-    host = serve(*script)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == result
-    assert ranges(host)[0] == (f"bytes={CUT}-", '"one"')
-    assert len(host.requests) == len(script)
-    assert list(target.parent.iterdir()) == [target]
+    assert video.start(*script).download().read_bytes() == result
+    assert video.ranges[0] == (f"bytes={CUT}-", '"one"')
+    assert len(video.host.requests) == len(script)
+    assert list(video.target.parent.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("D-16")
-def test_a_web_page_does_not_cost_the_part(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
-    """When something else than the rest is served, what had arrived is kept."""
-    host = serve(http(200, b"<html>", ("Content-Type", "text/html")), HOST)
-    client = make(serve().url)
+def test_web_page_instead_of_the_rest_keeps_the_part(video: VideoDownload, left_over: Path) -> None:
+    """If something other than the rest is served, the part is kept."""
+    video.start(http(200, b"<html>", ("Content-Type", "text/html")), HOST)
     with pytest.raises(k.NotAVideoError):
-        client.download(finished(f"{host.url}/v"), target)
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert ranges(host)[1] == (f"bytes={CUT}-", '"one"')
+        video.download()
+    assert video.download().read_bytes() == ONE
+    assert video.ranges[1] == (f"bytes={CUT}-", '"one"')
 
 
 @pytest.mark.fault("D-08", "D-10")
@@ -171,104 +156,97 @@ def test_a_web_page_does_not_cost_the_part(make: Maker, serve: Serve, left_over:
         pytest.param(lambda part, note: part.write_bytes(b""), id="empty"),
     ],
 )
-def test_a_part_without_proof_is_thrown_away(
-    make: Maker, serve: Serve, left_over: Path, target: Path, spoil: Callable[[Path, Path], object]
+def test_part_without_valid_metadata_is_discarded(
+    video: VideoDownload, left_over: Path, spoil: Callable[[Path, Path], object]
 ) -> None:
-    """A part that cannot be shown to belong to the file is not gone on with, and does no harm."""
+    """A part that cannot be proved to belong to the file is not resumed, and does no harm."""
     spoil(left_over, left_over.with_name("v.mp4.part.json"))
-    host = serve(HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert ranges(host) == [(None, None)]
+    assert video.start(HOST).download().read_bytes() == ONE
+    assert video.ranges == [(None, None)]
 
 
 @pytest.mark.fault("D-08")
-def test_a_part_that_is_too_long_counts_for_nothing(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
-    """What cannot be a part of the file is not counted as received."""
+def test_part_longer_than_the_file_counts_as_no_bytes_received(video: VideoDownload, left_over: Path) -> None:
+    """A part that is longer than the file is not counted as received."""
     left_over.write_bytes(bytes(SIZE + 1))
-    host = serve(*[CLOSE] * 5)
+    video.start(*[CLOSE] * 5)
     with pytest.raises(k.IncompleteDownloadError) as caught:
-        make(serve().url).download(finished(f"{host.url}/v"), target)
+        video.download()
     assert caught.value.received == 0
 
 
 @pytest.mark.fault("D-09")
 @pytest.mark.parametrize("tag", [None, 'W/"one"', "one", '""'])
-def test_without_a_strong_tag_there_is_no_range(make: Maker, serve: Serve, target: Path, tag: str | None) -> None:
-    """When nothing proves that the file is the same, the whole of it is fetched again."""
+def test_file_without_a_strong_tag_is_requested_whole(video: VideoDownload, tag: str | None) -> None:
+    """If nothing proves that the file is the same, the whole of it is requested again."""
     weak = FileHost(ONE, tag)
-    host = serve(weak.cut(CUT), weak)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert ranges(host) == [(None, None)] * 2
+    assert video.start(weak.cut(CUT), weak).download().read_bytes() == ONE
+    assert video.ranges == [(None, None)] * 2
 
 
 @pytest.mark.fault("D-06", "D-23")
-def test_a_whole_part_needs_no_request(make: Maker, serve: Serve, left_over: Path, target: Path) -> None:
-    """A part that is whole already, because the program was killed just then, only gets its name."""
+def test_complete_part_is_renamed_without_a_request(video: VideoDownload, left_over: Path) -> None:
+    """A part that is complete, because the program was killed just then, is only renamed."""
     left_over.write_bytes(ONE)
-    host = serve()
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert host.requests == []
+    assert video.start().download().read_bytes() == ONE
+    assert video.host.requests == []
 
 
 @pytest.mark.fault("D-15")
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
-def test_an_expired_url_is_asked_for_again(make: Maker, serve: Serve, target: Path, status: int) -> None:
-    """A URL that is refused is asked for again through query, and the part goes on with the fresh one."""
-    host = serve(HOST.cut(CUT), refusal(status), HOST)
-    server = serve(done(f"{host.url}/fresh"))
-    assert make(server.url).download(finished(f"{host.url}/old"), target).read_bytes() == ONE
-    assert host.targets == ["/old", "/old", "/fresh"]
-    assert ranges(host)[2] == (f"bytes={CUT}-", '"one"')
-    assert len(server.requests) == 1
+def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload, status: int) -> None:
+    """A URL that is refused is queried again, and the part is resumed from the fresh one."""
+    video.start(HOST.cut(CUT), error_reply(status), HOST, named=("/fresh",))
+    assert video.download(path="/old").read_bytes() == ONE
+    assert video.host.targets == ["/old", "/old", "/fresh"]
+    assert video.ranges[2] == (f"bytes={CUT}-", '"one"')
+    assert len(video.gateway.requests) == 1
 
 
 @pytest.mark.fault("D-15")
-def test_a_fresh_url_is_asked_for_once(make: Maker, serve: Serve, target: Path) -> None:
-    """When the fresh URL is refused too, the download ends with an error that says so."""
-    host = serve(each=lambda _: refusal(403))
-    server = serve(done(f"{host.url}/fresh"), done(f"{host.url}/fresher"))
+def test_second_expired_url_ends_the_download(video: VideoDownload) -> None:
+    """If the fresh URL is refused too, the download ends with an error that says so."""
+    video.start(each=lambda _: error_reply(403), named=("/fresh", "/fresher"))
     with pytest.raises(k.DownloadError, match="fresh URL"):
-        make(server.url).download(finished(f"{host.url}/old"), target)
-    assert (len(server.requests), len(host.requests)) == (1, 2)
+        video.download(path="/old")
+    assert (len(video.gateway.requests), len(video.host.requests)) == (1, 2)
 
 
 @pytest.mark.fault("C-01")
-def test_an_interrupt_leaves_a_part_to_go_on_from(make: Maker, serve: Serve, target: Path) -> None:
-    """Ctrl-C in the middle of a download passes, and the next call goes on from what is on disk."""
-    host = serve(each=HOST)
-    client = make(serve().url)
+def test_interrupted_download_is_resumed_by_the_next_call(video: VideoDownload) -> None:
+    """Ctrl-C during a download is raised, and the next call resumes the part."""
+    video.start(each=HOST)
 
     def interrupt(size: int, _: object) -> None:
         if size:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        client.download(finished(f"{host.url}/v"), target, progress=interrupt)
-    size = target.with_name("v.mp4.part").stat().st_size
+        video.download(progress=interrupt)
+    size = video.part.stat().st_size
     assert size > 0
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert video.download().read_bytes() == ONE
     # The asynchronous client writes in batches: this file fits into one.
-    assert ranges(host)[1:] == ([(f"bytes={size}-", '"one"')] if size < SIZE else [])
+    assert video.ranges[1:] == ([(f"bytes={size}-", '"one"')] if size < SIZE else [])
 
 
-def test_several_requests_over_one_part(make: Maker, serve: Serve, target: Path) -> None:
+def test_no_byte_is_fetched_twice_over_several_cuts(video: VideoDownload) -> None:
     """No byte of the file is fetched twice, whatever the cuts."""
     served: list[int] = []
 
-    def handler(request: Received) -> Act:
-        act = HOST(request).cut(70_000)
-        served.append(len(bytes(act.body)))  # type: ignore[arg-type]
-        return act
+    def handler(request: RawRequest) -> RawReply:
+        reply = HOST(request).cut(70_000)
+        served.append(len(bytes(reply.body)))  # type: ignore[arg-type]
+        return reply
 
-    host = serve(each=handler)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert video.start(each=handler).download().read_bytes() == ONE
     assert sum(served) == SIZE
 
 
-def test_a_note_that_cannot_be_read(
-    make: Maker, serve: Serve, left_over: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+def test_metadata_unreadable_for_want_of_descriptors_keeps_the_part(
+    video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When a system out of descriptors does not let the note be read, the part is kept until it can be."""
+    """If no descriptor is left to read the metadata, the part is kept until one is."""
     real = os.open
 
     def exhausted(path: Any, *args: Any, **options: Any) -> int:
@@ -276,36 +254,32 @@ def test_a_note_that_cannot_be_read(
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return real(path, *args, **options)
 
-    host = serve(each=HOST)
-    client = make(serve().url)
+    video.start(each=HOST)
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", exhausted)
         with pytest.raises(k.DownloadError, match="Too many open files"):
-            client.download(finished(f"{host.url}/v"), target)
+            video.download()
     assert left_over.read_bytes() == ONE[:CUT]
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert ranges(host) == [(f"bytes={CUT}-", '"one"')]
+    assert video.download().read_bytes() == ONE
+    assert video.ranges == [(f"bytes={CUT}-", '"one"')]
 
 
-def test_a_note_is_not_risked(
-    make: Maker, serve: Serve, left_over: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+def test_valid_metadata_is_not_rewritten_when_resuming(
+    video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Going on writes no new note where the old one holds: on a full disk that could cost the part."""
-    host = serve(HOST.cut(CUT), *[CLOSE] * 5, HOST)
-    client = make(serve().url)
+    """Resuming does not rewrite valid metadata: on a full disk that could lose the part."""
+    video.start(HOST.cut(CUT), *[CLOSE] * 5, HOST)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", room_for(0, ".json"))
+        patch.setattr(os, "write", write_limited_to(0, ".json"))
         with pytest.raises(k.IncompleteDownloadError):
-            client.download(finished(f"{host.url}/v"), target)
+            video.download()
     assert left_over.stat().st_size == 2 * CUT
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert video.download().read_bytes() == ONE
 
 
-def test_a_refused_file_holds_no_place(make: Maker, kind: str, serve: Serve, target: Path) -> None:
-    """With one connection allowed, an expired URL is asked for again over it: its answer is dropped before."""
+def test_expired_url_is_queried_again_over_the_only_connection(video: VideoDownload, kind: str) -> None:
+    """With one connection allowed, an expired URL is queried again over it: its response is discarded before."""
     transport = {"sync": httpx.HTTPTransport, "async": httpx.AsyncHTTPTransport}[kind]
-    host = serve(refusal(403, "expired"), HOST)
-    gateway = serve(done(f"{host.url}/fresh"))
-    one = transport(limits=httpx.Limits(max_connections=1))
-    client = make(gateway.url, timeout=2, max_retries=0, httpx_args={"transport": one})
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    one = {"transport": transport(limits=httpx.Limits(max_connections=1))}
+    video.start(error_reply(403, "expired"), HOST, named=("/fresh",), timeout=2, max_retries=0, httpx_args=one)
+    assert video.download().read_bytes() == ONE

@@ -1,4 +1,4 @@
-"""Downloads that break off and go on, case by case: where the cut is, what proves the file, what the caller is told."""
+"""Resumed downloads case by case: place of the cut, proof of the version, progress."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import kkiai_sdk as k
-from tests.support.rawserver import Act, End
-from tests.support.wire import CLOSE, FileHost, done, finished, http, pattern, refusal
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import CLOSE, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.behaviour.conftest import Serve
-    from tests.support.adapter import Maker
+    from tests.behaviour.conftest import VideoDownload
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import RawServer, Received
+    from tests.support.rawserver import RawRequest
 
 #: Small enough to be on the other side before a reset overtakes it.
 SIZE = 20_000
@@ -34,78 +32,64 @@ CHANGED, LATER = "Sun, 10 May 2026 11:00:00 GMT", "Sun, 10 May 2026 11:30:00 GMT
 NOW = "Sun, 10 May 2026 12:00:00 GMT"
 
 
-def conditions(server: RawServer) -> list[tuple[str | None, str | None]]:
-    """What each request asked for, and under which condition."""
-    return [(each.header("range"), each.header("if-range")) for each in server.requests]
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    """Where the video is to be."""
-    return tmp_path / "v.mp4"
-
-
 @pytest.mark.fault("D-11", "D-12", "B-14")
 @pytest.mark.parametrize("end", [End.FIN, End.RST])
 @pytest.mark.parametrize("size", [0, 1, SIZE // 2, SIZE - 1, SIZE])
-def test_a_cut_anywhere(make: Maker, serve: Serve, target: Path, size: int, end: End) -> None:
+def test_cut_at_any_byte_gives_the_whole_file(video: VideoDownload, size: int, end: End) -> None:
     """Wherever the body is cut, the file is right; a cut after the last byte is none."""
-    host = serve(HOST.cut(size, end), HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
+    assert video.start(HOST.cut(size, end), HOST).download().read_bytes() == ONE
     again = {SIZE // 2, SIZE - 1}
     asked = [] if size == SIZE else [(f"bytes={size}-", '"one"') if size in again else (None, None)]
-    assert conditions(host)[1:] == asked
+    assert video.ranges[1:] == asked
 
 
 @pytest.mark.fault("D-13")
-def test_one_byte_at_a_time(make: Maker, serve: Serve, clock: FakeTime, target: Path) -> None:
+def test_fifty_cuts_with_one_byte_each_do_not_end_the_download(video: VideoDownload, clock: FakeTime) -> None:
     """Fifty cuts with a single byte between them do not end a download."""
-    host = serve(HOST.cut(600), *[HOST.cut(1)] * 50, HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert [asked for asked, _ in conditions(host)[1:]] == [f"bytes={size}-" for size in range(600, 651)]
-    assert clock.naps == [0.5] * 51
+    assert video.start(HOST.cut(600), *[HOST.cut(1)] * 50, HOST).download().read_bytes() == ONE
+    assert [asked for asked, _ in video.ranges[1:]] == [f"bytes={size}-" for size in range(600, 651)]
+    assert clock.sleeps == [0.5] * 51
 
 
 @pytest.mark.fault("B-07")
-def test_a_body_that_stalls(make: Maker, serve: Serve, target: Path) -> None:
-    """When nothing comes for as long as a request may take, the download goes on from what it has."""
-    host = serve(HOST.cut(5_000, End.HANG), HOST)
-    client = make(serve().url, timeout=0.5)
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert conditions(host)[1] == ("bytes=5000-", '"one"')
+def test_stalled_body_is_resumed_after_the_timeout(video: VideoDownload) -> None:
+    """If no byte arrives within the timeout, the download resumes its part."""
+    assert video.start(HOST.cut(5_000, End.HANG), HOST, timeout=0.5).download().read_bytes() == ONE
+    assert video.ranges[1] == ("bytes=5000-", '"one"')
 
 
 @pytest.mark.fault("B-13")
 @pytest.mark.parametrize("length", [10**12, 10**18])
-def test_a_length_beyond_all_disks(make: Maker, serve: Serve, target: Path, length: int) -> None:
-    """A length that never comes is a file that never becomes whole; nothing is reserved for it."""
-    host = serve(each=lambda _: Act(http(200, ONE, VIDEO, length=length).head, ONE, End.FIN))
+def test_enormous_declared_length_is_an_incomplete_download(video: VideoDownload, length: int) -> None:
+    """A body that is shorter than an enormous length is incomplete; no space is reserved for it."""
+    video.start(each=lambda _: RawReply(http(200, ONE, VIDEO, length=length).head, ONE, End.FIN))
     with pytest.raises(k.IncompleteDownloadError):
-        make(serve().url).download(finished(f"{host.url}/v"), target)
-    assert target.with_name("v.mp4.part").stat().st_size == SIZE
-    assert not target.exists()
+        video.download()
+    assert video.part.stat().st_size == SIZE
+    assert not video.target.exists()
 
 
 @pytest.mark.fault("B-02")
 @pytest.mark.parametrize("size", [700, SIZE])
-def test_a_body_longer_than_its_length(make: Maker, serve: Serve, target: Path, size: int) -> None:
-    """Bytes beyond the length that was named belong to nothing: not to the file, and not to the next answer."""
-    host = serve(Act(http(200, ONE[:size], VIDEO, TAG).head, [ONE[:600], ONE[600:size] + b"HTTP/1.1 200 OK\r\n"]), HOST)
-    client = make(serve().url)
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE[:size]
-    assert client.download(finished(f"{host.url}/v"), target, overwrite=True).read_bytes() == ONE
-    assert [each.connection for each in host.requests] == [0, 1]
+def test_bytes_beyond_the_declared_length_are_discarded(video: VideoDownload, size: int) -> None:
+    """Bytes beyond the declared length are part of neither the file nor the next response."""
+    video.start(
+        RawReply(http(200, ONE[:size], VIDEO, TAG).head, [ONE[:600], ONE[600:size] + b"HTTP/1.1 200 OK\r\n"]), HOST
+    )
+    assert video.download().read_bytes() == ONE[:size]
+    assert video.download(overwrite=True).read_bytes() == ONE
+    assert [each.connection for each in video.host.requests] == [0, 1]
 
 
 @dataclass
 class DatedHost:
-    """Serves a file whose version only a date of change tells."""
+    """Serves a file whose version is identified by Last-Modified only."""
 
     body: bytes
     changed: str = CHANGED
     now: str | None = NOW
 
-    def __call__(self, request: Received) -> Act:
+    def __call__(self, request: RawRequest) -> RawReply:
         """Answer one request."""
         fields = [VIDEO, ("Last-Modified", self.changed), *([("Date", self.now)] if self.now else [])]
         found = re.fullmatch(r"bytes=(\d+)-", request.header("range") or "")
@@ -120,61 +104,56 @@ class DatedHost:
 
 
 @pytest.mark.fault("D-01")
-def test_a_date_that_proves_the_file(make: Maker, serve: Serve, target: Path) -> None:
-    """Without a tag, a date of change that was old when the file was sent is the condition for going on."""
+def test_old_last_modified_date_is_the_condition_for_resuming(video: VideoDownload) -> None:
+    """Without a tag, a Last-Modified date that was old when the file was sent is the condition for resuming."""
     host = DatedHost(ONE)
-    server = serve(host.cut(5_000), host)
-    assert make(serve().url).download(finished(f"{server.url}/v"), target).read_bytes() == ONE
-    assert conditions(server) == [(None, None), ("bytes=5000-", CHANGED)]
+    assert video.start(host.cut(5_000), host).download().read_bytes() == ONE
+    assert video.ranges == [(None, None), ("bytes=5000-", CHANGED)]
 
 
 @pytest.mark.fault("D-05")
-def test_a_date_that_has_changed(make: Maker, serve: Serve, target: Path) -> None:
-    """When the date is another, all of the new version is taken; also when the server ignores the condition."""
+def test_changed_last_modified_date_restarts_the_download(video: VideoDownload) -> None:
+    """If the date differs, all of the new version is taken; also if the server ignores the condition."""
     ignorant = http(206, TWO[5_000:], VIDEO, ("Last-Modified", LATER), ("Content-Range", "bytes 5000-19999/20000"))
     for rest in ([DatedHost(TWO, LATER)], [ignorant, DatedHost(TWO, LATER)]):
-        server = serve(DatedHost(ONE).cut(5_000), *rest)
-        path = make(serve().url).download(finished(f"{server.url}/v"), target, overwrite=True)
-        assert path.read_bytes() == TWO
-        assert conditions(server)[1] == ("bytes=5000-", CHANGED)
+        assert video.start(DatedHost(ONE).cut(5_000), *rest).download(overwrite=True).read_bytes() == TWO
+        assert video.ranges[1] == ("bytes=5000-", CHANGED)
 
 
 @pytest.mark.fault("D-09")
 @pytest.mark.parametrize("now", [None, CHANGED, "Sun, 10 May 2026 11:00:59 GMT"])
-def test_a_date_that_proves_nothing(make: Maker, serve: Serve, target: Path, now: str | None) -> None:
-    """A date of less than a minute before the answer could stand for two versions: no range is asked for."""
+def test_recent_or_undated_last_modified_is_no_condition_for_resuming(video: VideoDownload, now: str | None) -> None:
+    """A date less than a minute before the response could stand for two versions: no range is requested."""
     host = DatedHost(ONE, now=now)
-    server = serve(host.cut(5_000), host)
-    assert make(serve().url).download(finished(f"{server.url}/v"), target).read_bytes() == ONE
-    assert conditions(server) == [(None, None)] * 2
+    assert video.start(host.cut(5_000), host).download().read_bytes() == ONE
+    assert video.ranges == [(None, None)] * 2
 
 
 @pytest.mark.fault("D-06", "D-07")
 @pytest.mark.parametrize("says", [f"bytes */{SIZE}", "bytes */5000", "bytes */99", "bytes */*", "cows", None])
-def test_out_of_range(make: Maker, serve: Serve, target: Path, says: str | None) -> None:
+def test_416_with_any_total_restarts_the_download(video: VideoDownload, says: str | None) -> None:
     """A server that refuses the rest of a part, whatever total it names, is asked once for the whole."""
     fields = [("Content-Range", says)] if says else []
-    host = serve(HOST.cut(5_000), http(416, b"", *fields), HOST)
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert [asked for asked, _ in conditions(host)] == [None, "bytes=5000-", None]
+    assert video.start(HOST.cut(5_000), http(416, b"", *fields), HOST).download().read_bytes() == ONE
+    assert [asked for asked, _ in video.ranges] == [None, "bytes=5000-", None]
 
 
 @pytest.mark.fault("D-02", "D-03", "D-07")
 @pytest.mark.parametrize("wrong", [http(416), http(206, ONE[9:], VIDEO, ("Content-Range", "bytes 9-19999/20000"))])
-def test_starting_over_happens_once(make: Maker, serve: Serve, target: Path, wrong: Act) -> None:
-    """A server that never answers for what it was asked is not asked for ever, and nothing of it is kept."""
-    host = serve(HOST.cut(5_000), *[wrong] * 9)
+def test_second_wrong_response_to_a_download_ends_it(video: VideoDownload, wrong: RawReply) -> None:
+    """After a second wrong response the download ends, and keeps nothing of it."""
+    video.start(HOST.cut(5_000), *[wrong] * 9)
     with pytest.raises(k.DownloadError):
-        make(serve().url).download(finished(f"{host.url}/v"), target)
-    assert len(host.requests) == 3
-    assert list(target.parent.iterdir()) == []
+        video.download()
+    assert len(video.host.requests) == 3
+    assert list(video.target.parent.iterdir()) == []
 
 
 LAST = ("Content-Range", f"bytes 5000-{SIZE - 1}/{SIZE}")
 MORE = ONE[5_000:] + b"surplus"
 TOO_MUCH = {
     "by its length": http(206, MORE, VIDEO, TAG, LAST),
-    "in chunks": Act(
+    "in chunks": RawReply(
         http(206, b"", VIDEO, TAG, LAST).head.replace(b"Content-Length: 0", b"Transfer-Encoding: chunked"),
         b"%x\r\n%b\r\n0\r\n\r\n" % (len(MORE), MORE),
     ),
@@ -183,32 +162,31 @@ TOO_MUCH = {
 
 @pytest.mark.fault("B-02", "D-03")
 @pytest.mark.parametrize("body", TOO_MUCH)
-def test_more_than_was_missing(make: Maker, serve: Serve, target: Path, body: str) -> None:
-    """The rest of a file that is longer than what is missing is no part of it: an old file stays, nothing is kept."""
-    target.write_bytes(TWO)
-    host = serve(HOST.cut(5_000), TOO_MUCH[body])
+def test_rest_longer_than_the_missing_bytes_is_refused(video: VideoDownload, body: str) -> None:
+    """A rest that is longer than the missing bytes is refused: an old file stays, nothing is kept."""
+    video.target.write_bytes(TWO)
+    video.start(HOST.cut(5_000), TOO_MUCH[body])
     with pytest.raises(k.DownloadError, match="more bytes than its declared length"):
-        make(serve().url).download(finished(f"{host.url}/v"), target, overwrite=True)
-    assert target.read_bytes() == TWO
-    assert list(target.parent.iterdir()) == [target]
+        video.download(overwrite=True)
+    assert video.target.read_bytes() == TWO
+    assert list(video.target.parent.iterdir()) == [video.target]
 
 
 @pytest.mark.fault("D-15")
-def test_a_fresh_url_for_a_changed_file(make: Maker, serve: Serve, target: Path) -> None:
-    """When the fresh URL leads to another version, nothing of the old one is in the file."""
-    host = serve(HOST.cut(5_000), refusal(403), FileHost(TWO, '"two"'))
-    server = serve(done(f"{host.url}/fresh"))
-    assert make(server.url).download(finished(f"{host.url}/old"), target).read_bytes() == TWO
-    assert conditions(host)[2] == ("bytes=5000-", '"one"')
+def test_fresh_url_of_another_version_restarts_the_download(video: VideoDownload) -> None:
+    """If the fresh URL leads to another version, no byte of the old one is in the file."""
+    video.start(HOST.cut(5_000), error_reply(403), FileHost(TWO, '"two"'), named=("/fresh",))
+    assert video.download(path="/old").read_bytes() == TWO
+    assert video.ranges[2] == ("bytes=5000-", '"one"')
 
 
 @pytest.mark.fault("D-15")
-def test_a_url_that_is_refused_costs_no_byte(make: Maker, serve: Serve, target: Path) -> None:
-    """When no URL is good any more, the part is kept for a later call."""
-    host = serve(HOST.cut(5_000), refusal(403), refusal(410))
+def test_refused_fresh_url_keeps_the_part(video: VideoDownload) -> None:
+    """If the fresh URL is refused too, the part is kept for a later call."""
+    video.start(HOST.cut(5_000), error_reply(403), error_reply(410), named=("/fresh",))
     with pytest.raises(k.DownloadError, match="fresh URL"):
-        make(serve(done(f"{host.url}/fresh")).url).download(finished(f"{host.url}/old"), target)
-    assert target.with_name("v.mp4.part").read_bytes() == ONE[:5_000]
+        video.download(path="/old")
+    assert video.part.read_bytes() == ONE[:5_000]
 
 
 @pytest.mark.fault("D-24")
@@ -223,13 +201,12 @@ def test_a_url_that_is_refused_costs_no_byte(make: Maker, serve: Serve, target: 
     ],
     ids=["whole", "cut", "cut twice", "changed", "started over"],
 )
-def test_progress_tells_where_it_starts(
-    make: Maker, serve: Serve, target: Path, script: list[Any], told: list[int]
+def test_progress_grows_and_falls_to_0_only_on_a_restart(
+    video: VideoDownload, script: list[Any], told: list[int]
 ) -> None:
-    """Progress grows; only when what was there has to be thrown away it falls, and then to 0."""
+    """Progress grows; it falls, to 0, only if the part has to be discarded."""
     heard: list[int] = []
-    host = serve(*script)
-    make(serve().url).download(finished(f"{host.url}/v"), target, progress=lambda size, _: heard.append(size))
+    video.start(*script).download(progress=lambda size, _: heard.append(size))
     turning = [size for at, size in enumerate(heard) if at in {0, len(heard) - 1} or size in told]
     assert turning == told
     assert all(later >= sooner or later == 0 for sooner, later in pairwise(heard))
@@ -237,14 +214,13 @@ def test_progress_tells_where_it_starts(
 
 @pytest.mark.fault("D-17")
 @pytest.mark.parametrize(("missing", "warns"), [(0, False), (1, True), (900, True)])
-def test_a_video_that_was_cut_before_it_was_served(
-    make: Maker, serve: Serve, target: Path, caplog: pytest.LogCaptureFixture, missing: int, *, warns: bool
+def test_mp4_with_incomplete_boxes_is_saved_with_a_warning(
+    video: VideoDownload, caplog: pytest.LogCaptureFixture, missing: int, *, warns: bool
 ) -> None:
-    """An MP4 that is shorter than its own parts say is saved as the server has it, with a warning in the log."""
+    """An MP4 that is shorter than its boxes say is saved as served, with a warning in the log."""
     ftyp = ONE[:24]
     body = ftyp + (1000).to_bytes(4, "big") + b"mdat" + pattern(3, 500, 992)
-    host = serve(FileHost(body[: len(body) - missing]))
-    path = make(serve().url).download(finished(f"{host.url}/v"), target)
+    path = video.start(FileHost(body[: len(body) - missing])).download()
     assert path.read_bytes() == body[: len(body) - missing]
     said = [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk" and each.levelname == "WARNING"]
     assert bool(said) is warns
@@ -252,18 +228,17 @@ def test_a_video_that_was_cut_before_it_was_served(
 
 
 @pytest.mark.fault("C-01")
-def test_an_interrupt_while_waiting_for_bytes(make: Maker, serve: Serve, target: Path) -> None:
-    """Ctrl-C while the server is silent passes at once; the part stays, no lock is held, and the client works on."""
+def test_interrupt_while_the_server_is_silent_keeps_the_part_and_the_client(video: VideoDownload) -> None:
+    """Ctrl-C while the server is silent is raised at once; the part stays, no lock is held, and the client works."""
     main = threading.main_thread().ident
 
     def pieces() -> Iterator[bytes]:
         yield ONE[:5_000]
         signal.pthread_kill(main or 0, signal.SIGINT)
 
-    host = serve(Act(http(200, ONE, VIDEO, TAG).head, pieces(), End.FIN), HOST)
-    client = make(serve().url)
+    video.start(RawReply(http(200, ONE, VIDEO, TAG).head, pieces(), End.FIN), HOST)
     with pytest.raises(KeyboardInterrupt):
-        client.download(finished(f"{host.url}/v"), target)
-    assert not target.exists()
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == ONE
-    assert list(target.parent.iterdir()) == [target]
+        video.download()
+    assert not video.target.exists()
+    assert video.download().read_bytes() == ONE
+    assert list(video.target.parent.iterdir()) == [video.target]

@@ -1,4 +1,4 @@
-"""One request, sent again: when, how often, and what the error tells of it."""
+"""Retries of one request: conditions, delays, and the record in the error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import kkiai_sdk as k
 from kkiai_sdk import Attempt, ConfigurationError, RetryPolicy
 from tests.support.adapter import raw_request
 from tests.support.canary import KEY
-from tests.support.wire import done, http, refusal, says, task
+from tests.support.wire import completed, error_reply, http, json_reply, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
 TRANSIENT = [408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530, 599]
 PERMANENT = [400, 401, 402, 403, 404, 405, 410, 418, 422, 451, 499, 501, 505, 304, 999]
@@ -25,44 +25,46 @@ PERMANENT = [400, 401, 402, 403, 404, 405, 410, 418, 422, 451, 499, 501, 505, 30
 
 @pytest.mark.parametrize("status", TRANSIENT)
 @pytest.mark.fault("H-02")
-def test_what_passes_is_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
-    """After 408, 409, 425, 429 and passing 5xx the request is sent again after 0.5, 1 and 2 s."""
-    server = serve(*[refusal(status)] * 3, task("queued"))
+def test_transient_status_is_retried_after_growing_delays(
+    make: Maker, serve: Serve, clock: FakeTime, status: int
+) -> None:
+    """After 408, 409, 425, 429 and transient 5xx the request is sent again after 0.5, 1 and 2 s."""
+    server = serve(*[error_reply(status)] * 3, task("queued"))
     assert make(server.url).query("t").status == "queued"
-    assert clock.naps == [0.5, 1.0, 2.0]
+    assert clock.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("status", PERMANENT)
 @pytest.mark.fault("H-01", "H-03", "H-04")
-def test_what_does_not_pass_is_not_asked_again(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
+def test_final_status_is_raised_at_once(make: Maker, serve: Serve, clock: FakeTime, status: int) -> None:
     """Every other refusal is raised at once, with the status as a number."""
-    server = serve(refusal(status))
+    server = serve(error_reply(status))
     with pytest.raises(k.APIStatusError) as caught:
         make(server.url).query("t")
     assert (caught.value.status_code, caught.value.transient) == (status, False)
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refusal(400), k.BadRequestError),
-        (says({"code": "task_not_exist", "message": "task_not_exist", "data": None}, 400), k.TaskNotFoundError),
-        (refusal(401), k.AuthenticationError),
-        (refusal(401, message="该令牌额度已用尽"), k.QuotaExceededError),
-        (refusal(402), k.QuotaExceededError),
-        (refusal(403), k.PermissionDeniedError),
-        (refusal(403, "insufficient_user_quota"), k.QuotaExceededError),
-        (refusal(404, message="task not found"), k.TaskNotFoundError),
-        (refusal(404, message="Invalid URL (GET /v1/video/query)"), k.NotFoundError),
-        (refusal(409), k.ConflictError),
-        (refusal(422), k.UnprocessableEntityError),
-        (refusal(429), k.RateLimitError),
-        (refusal(429, "insufficient_quota"), k.QuotaExceededError),
+        (error_reply(400), k.BadRequestError),
+        (json_reply({"code": "task_not_exist", "message": "task_not_exist", "data": None}, 400), k.TaskNotFoundError),
+        (error_reply(401), k.AuthenticationError),
+        (error_reply(401, message="该令牌额度已用尽"), k.QuotaExceededError),
+        (error_reply(402), k.QuotaExceededError),
+        (error_reply(403), k.PermissionDeniedError),
+        (error_reply(403, "insufficient_user_quota"), k.QuotaExceededError),
+        (error_reply(404, message="task not found"), k.TaskNotFoundError),
+        (error_reply(404, message="Invalid URL (GET /v1/video/query)"), k.NotFoundError),
+        (error_reply(409), k.ConflictError),
+        (error_reply(422), k.UnprocessableEntityError),
+        (error_reply(429), k.RateLimitError),
+        (error_reply(429, "insufficient_quota"), k.QuotaExceededError),
         (http(500, b"error code: 524"), k.ServerError),
         (http(520), k.ServerError),
         (http(502, b"<!doctype html><title>Bad gateway</title>", ("Content-Type", "text/html")), k.ServerError),
-        (refusal(503, "model_not_found"), k.ServerError),
+        (error_reply(503, "model_not_found"), k.ServerError),
         (http(204), k.APIResponseError),
         (http(200), k.APIResponseError),
         (http(200, b"[1]"), k.APIResponseError),
@@ -70,18 +72,20 @@ def test_what_does_not_pass_is_not_asked_again(make: Maker, serve: Serve, clock:
         (http(200, b"<html>"), k.APIResponseError),
         (http(200, b"{" * 100_000), k.APIResponseError),
         (http(200, b" " * (2 << 20) + b"{}"), k.APIResponseError),
-        (says({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
+        (json_reply({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
     ],
 )
-def test_each_refusal_has_its_class(make: Maker, serve: Serve, answer: Act, error: type[k.APIError]) -> None:
-    """What the gateway answers decides the class of the error, and no other exception ever comes out."""
+def test_each_refusal_raises_its_error_class(
+    make: Maker, serve: Serve, answer: RawReply, error: type[k.APIError]
+) -> None:
+    """The gateway's response decides the class of the error, and no other exception is raised."""
     with pytest.raises(k.APIError) as caught:
         make(serve(answer).url).query("t", max_retries=0)
     assert type(caught.value) is error
 
 
 def row(fault: pytest.MarkDecorator, nap: float, *headers: str, name: str = "Retry-After") -> Any:
-    """One row of the table: what the gateway asks for, and how long the pause before the second try is."""
+    """Return a parameter set: the fields of the response, and the delay before the second attempt."""
     fields = tuple((name, value) for value in headers)
     return pytest.param((fields, nap), marks=fault, id=ascii(headers[0])[:30])
 
@@ -111,22 +115,22 @@ def row(fault: pytest.MarkDecorator, nap: float, *headers: str, name: str = "Ret
         row(pytest.mark.fault("R-17"), 0.5, "9" * 400),
     ],
 )
-def test_the_server_may_ask_for_more_time(
+def test_retry_after_lengthens_the_delay(
     make: Maker, serve: Serve, clock: FakeTime, status: int, case: tuple[tuple[tuple[str, str], ...], float]
 ) -> None:
-    """Retry-After in any of its forms lengthens the pause; what makes no sense does no harm."""
+    """Retry-After in any of its forms lengthens the delay; invalid values do no harm."""
     headers, nap = case
     server = serve(http(status, b"", *headers), task())
     make(server.url).query("t")
-    assert clock.naps == [nap]
+    assert clock.sleeps == [nap]
 
 
 @pytest.mark.fault("R-11")
-def test_a_date_counts_from_the_answer(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """A date in Retry-After counts from the answer's own Date: a local clock that is wrong does not matter."""
+def test_retry_after_date_counts_from_the_date_of_the_response(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A date in Retry-After counts from the response's own Date: a wrong local clock does not matter."""
     dates = [("Date", "Thu, 01 Jan 2032 00:00:00 GMT"), ("Retry-After", "Thu, 01 Jan 2032 00:00:09 GMT")]
     make(serve(http(503, b"", *dates), task()).url).query("t")
-    assert clock.naps == [9.0]
+    assert clock.sleeps == [9.0]
 
 
 @pytest.mark.parametrize(
@@ -138,51 +142,53 @@ def test_a_date_counts_from_the_answer(make: Maker, serve: Serve, clock: FakeTim
         pytest.param("Fri, 31 Dec 9999 23:59:59 GMT", marks=pytest.mark.fault("R-13", "R-17")),
     ],
 )
-def test_too_long_a_pause_is_the_callers_decision(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
-    """A Retry-After above 60 s is neither slept nor shortened: the error is raised at once and says it."""
+def test_retry_after_above_60_s_is_raised_at_once(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
+    """A Retry-After above 60 s is neither slept nor shortened: the error is raised at once with its value."""
     server = serve(http(503, b"", ("Retry-After", value)))
     with pytest.raises(k.ServerError) as caught:
         make(server.url).query("t")
     assert caught.value.retry_after is not None
     assert caught.value.retry_after >= 61
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
 @pytest.mark.fault("R-16")
-def test_a_pause_beyond_the_deadline_is_not_slept(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """In a wait, a Retry-After that outlasts it ends it at once, and the error still holds what was asked."""
+def test_retry_after_beyond_the_deadline_ends_the_wait_at_once(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A Retry-After that outlasts the wait ends it at once, and the error holds its value."""
     server = serve(http(429, b"", ("Retry-After", "20")))
     with pytest.raises(k.TaskTimeoutError) as caught:
         make(server.url).wait("t", timeout=15)
     assert isinstance(caught.value.last_error, k.RateLimitError)
-    assert (caught.value.last_error.retry_after, clock.naps, len(server.requests)) == (20.0, [], 1)
+    assert (caught.value.last_error.retry_after, clock.sleeps, len(server.requests)) == (20.0, [], 1)
 
 
 @pytest.mark.fault("R-17")
 @pytest.mark.parametrize("value", ["99999999", "1e400", "nan", "-5", "inf", "9" * 12, "Fri, 31 Dec 9999 23:59:59 GMT"])
-def test_no_sleep_is_absurd(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
-    """Whatever a gateway asks for, each pause of a wait is a number above 0, and bounded."""
-    server = serve(*[http(429, b"", ("Retry-After", value)), task(retry_after=value)] * 3, done())
+def test_every_sleep_of_a_wait_is_positive_and_bounded(make: Maker, serve: Serve, clock: FakeTime, value: str) -> None:
+    """Whatever Retry-After says, each sleep of a wait is a number above 0, and bounded."""
+    server = serve(*[http(429, b"", ("Retry-After", value)), task(retry_after=value)] * 3, completed())
     with suppress(k.KkiaiError):
         make(server.url, max_retries=1).wait("t", timeout=None)
-    assert all(0 < nap <= 60 for nap in clock.naps)
+    assert all(0 < nap <= 60 for nap in clock.sleeps)
 
 
-def test_the_error_tells_every_try(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """Its attempts list each try with its status or fault and the pause after it; nothing is slept after the last."""
-    server = serve(refusal(500, "oops"), http(429, b"", ("Retry-After", "3")), says("odd"), http(503))
+def test_error_lists_every_attempt(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """Its attempts list status or fault and the delay of each attempt; nothing is slept after the last."""
+    server = serve(error_reply(500, "oops"), http(429, b"", ("Retry-After", "3")), json_reply("odd"), http(503))
     with pytest.raises(k.ServerError) as caught:
         make(server.url).query("t")
     statuses = [(each.status, each.delay) for each in caught.value.attempts]
     assert statuses == [(500, 0.5), (429, 3.0), (200, 2.0), (503, 0.0)]
     assert caught.value.attempts[0] == Attempt(500, "oops", 0.5)
-    assert clock.naps == [0.5, 3.0, 2.0]
+    assert clock.sleeps == [0.5, 3.0, 2.0]
 
 
 @pytest.mark.parametrize(
     ("of_client", "of_call", "tries"), [(0, None, 1), (3, 0, 1), (0, 2, 3), (1, None, 2), (5, 5, 6)]
 )
-def test_how_often(make: Maker, serve: Serve, of_client: int, of_call: int | None, tries: int) -> None:
+def test_max_retries_of_the_call_overrides_that_of_the_client(
+    make: Maker, serve: Serve, of_client: int, of_call: int | None, tries: int
+) -> None:
     """max_retries is the client's, or the call's where it gives one."""
     server = serve(*[http(503)] * 9)
     with pytest.raises(k.ServerError) as caught:
@@ -190,16 +196,16 @@ def test_how_often(make: Maker, serve: Serve, of_client: int, of_call: int | Non
     assert (len(server.requests), len(caught.value.attempts)) == (tries, tries)
 
 
-def test_a_policy_of_ones_own(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """RetryPolicy sets the first delay, its limit, and how long a Retry-After may be."""
+def test_retry_policy_sets_delay_limit_and_longest_retry_after(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """RetryPolicy sets the first delay, its limit, and the longest Retry-After."""
     server = serve(http(503), http(503), http(503), http(503, b"", ("Retry-After", "100")), task())
     policy = RetryPolicy(initial_delay=3, max_delay=5, max_retry_after=100)
     make(server.url, max_retries=9, retry=policy).query("t")
-    assert clock.naps == [3.0, 5.0, 5.0, 100.0]
+    assert clock.sleeps == [3.0, 5.0, 5.0, 100.0]
 
 
-def test_an_outage_is_not_multiplied(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """The retries of a client and its copies come out of one budget; each success gives one back."""
+def test_client_and_copies_share_one_retry_budget(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """The retries of a client and its copies share one budget; each success gives one back."""
     server = serve(*[http(503)] * 4, task(), *[http(503)] * 9)
     client = make(server.url, retry=RetryPolicy(budget=3))
     tries = []
@@ -210,12 +216,12 @@ def test_an_outage_is_not_multiplied(make: Maker, serve: Serve, clock: FakeTime)
         tries.append(len(server.requests) - before)
     # Two retries are spent; the third buys the success, which gives one back; that is spent; nothing is left.
     assert tries == [3, 2, 2, 1]
-    assert clock.naps == [0.5, 1.0, 0.5, 0.5]
+    assert clock.sleeps == [0.5, 1.0, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_only_reading_is_repeated(make: Maker, serve: Serve, method: str) -> None:
-    """A request that may have done something is never sent twice, neither by retry nor by redirect."""
+def test_post_is_never_sent_twice(make: Maker, serve: Serve, method: str) -> None:
+    """A request that may have changed something is never sent twice, neither by retry nor by redirect."""
     server = serve(http(503), http(307, b"", ("Location", "/elsewhere")))
     client = make(server.url)
     for _ in range(2):
@@ -234,17 +240,17 @@ def test_only_reading_is_repeated(make: Maker, serve: Serve, method: str) -> Non
         *[{"extra_headers": value} for value in ({"a b": "c"}, {"a": "b\nc: d"}, {"Authorization": "Bearer x"})],
     ],
 )
-def test_impossible_terms_of_a_call(make: Maker, serve: Serve, options: dict[str, object]) -> None:
-    """Options out of their range are refused by name before anything is sent."""
+def test_invalid_option_of_a_call_is_refused_by_name(make: Maker, serve: Serve, options: dict[str, object]) -> None:
+    """Options out of their range are refused by name before any request."""
     server = serve()
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         make(server.url).query("t", **options)  # type: ignore[arg-type]
     assert server.requests == []
 
 
-def test_an_echoed_key_is_blotted_out(make: Maker, serve: Serve) -> None:
+def test_key_echoed_by_the_gateway_is_redacted(make: Maker, serve: Serve) -> None:
     """A gateway that repeats the key in its error does not get it into ours."""
-    server = serve(refusal(401, message=f"token {KEY} and sk-abc***xyz are not valid"))
+    server = serve(error_reply(401, message=f"token {KEY} and sk-abc***xyz are not valid"))
     with pytest.raises(k.AuthenticationError) as caught:
         make(server.url).query("t")
     assert "token *** and sk-*** are not valid" in str(caught.value)

@@ -1,4 +1,4 @@
-"""The end of every scripted task of the mock gateway, with both clients."""
+"""The outcome of every scripted task of the mock gateway, with both clients."""
 
 from __future__ import annotations
 

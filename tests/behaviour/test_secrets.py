@@ -1,4 +1,4 @@
-"""The key is shown to nobody: not by what holds it, not by what fails, not on the way to strangers.
+"""The key is hidden in objects, in errors, and in requests to other hosts.
 
 That it is in no error, log, output or file is looked for after every test here (tests/support/canary.py); here
 are the places that a test has to go to.
@@ -18,8 +18,8 @@ import pytest
 
 import kkiai_sdk as k
 from tests.sources import ROOT
-from tests.support.canary import KEY, inside, leaks_in
-from tests.support.wire import done, http, refusal, task
+from tests.support.canary import KEY, leaks_in, texts_in
+from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 
 def attributes_of(thing: object, depth: int = 6) -> list[object]:
-    """Everything of ours that can be reached from a thing through attributes and slots, as a debugger would."""
+    """Yield every object of ours that is reachable through attributes and slots, as in a debugger."""
     found: list[object] = [thing]
     for one in found[:]:
         names = [
@@ -45,31 +45,33 @@ def attributes_of(thing: object, depth: int = 6) -> list[object]:
 
 
 @pytest.mark.fault("K-01")
-def test_what_a_client_is_made_of(make: Maker, serve: Serve) -> None:
-    """Nothing that can be reached from a client through attributes shows the key: no repr, no str, no attribute."""
+def test_nothing_reachable_from_a_client_shows_the_key(make: Maker, serve: Serve) -> None:
+    """Nothing reachable from a client through attributes shows the key: no repr, no str, no attribute."""
     client = make(serve(task()).url, default_headers={"X-Own": "1"})
     client.query("t")
     target = getattr(client, "target", client)
     parts = attributes_of(target)
     assert any(type(part).__name__ == "Secret" for part in parts)
     assert not [
-        part for part in parts for text in (*inside(part), *inside(getattr(part, "__dict__", None))) if KEY in text
+        part for part in parts for text in (*texts_in(part), *texts_in(getattr(part, "__dict__", None))) if KEY in text
     ]
 
 
 @pytest.mark.fault("K-04")
 @pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_client_is_not_copied(make: Maker, serve: Serve, how: Callable[[object], object]) -> None:
-    """Pickling or copying a client is refused, and the refusal says what to do."""
+def test_refusal_to_copy_or_pickle_a_client_names_the_alternative(
+    make: Maker, serve: Serve, how: Callable[[object], object]
+) -> None:
+    """Pickling or copying a client is refused, and the refusal names the alternative."""
     client = make(serve().url)
     with pytest.raises(k.ConfigurationError, match="make a new one"):
         how(getattr(client, "target", client))
 
 
 @pytest.mark.fault("K-02", "K-04")
-@pytest.mark.parametrize("answer", [refusal(401), http(200, b"<html>"), http(500, KEY.encode()), http(302)])
-def test_errors_hold_nothing_of_the_http_library(make: Maker, serve: Serve, answer: Any) -> None:
-    """An error and all that it came from can be pickled, and none of its facts is an object of the HTTP library."""
+@pytest.mark.parametrize("answer", [error_reply(401), http(200, b"<html>"), http(500, KEY.encode()), http(302)])
+def test_error_chain_pickles_and_holds_no_httpx_object(make: Maker, serve: Serve, answer: Any) -> None:
+    """An error and its causes can be pickled, and none of their attributes is an object of the HTTP library."""
     with pytest.raises(k.APIError) as caught:
         make(serve(answer).url, max_retries=0).query("t")
     foreign = [
@@ -81,8 +83,8 @@ def test_errors_hold_nothing_of_the_http_library(make: Maker, serve: Serve, answ
 
 
 @pytest.mark.fault("K-02", "K-07")
-def test_a_broken_connection_does_not_show_the_request(make: Maker) -> None:
-    """The error of a request that could not be sent keeps its cause, and the cause does not keep the key."""
+def test_cause_of_a_connection_error_does_not_hold_the_key(make: Maker) -> None:
+    """The error of a request that could not be sent keeps its cause, and the cause does not hold the key."""
     with pytest.raises(k.APIConnectionError) as caught:
         make("http://127.0.0.1:1", max_retries=0).query("t")
     assert caught.value.__cause__ is not None
@@ -103,7 +105,7 @@ ODD_KEYS = {
 
 
 def in_environment(make: Maker, url: str, key: str, patch: pytest.MonkeyPatch) -> None:
-    """Give the key by the environment; a plain dict, because the real one takes no NUL."""
+    """Set the key in the environment; a plain dict, because the real one takes no NUL."""
     patch.setattr(os, "environ", {"KKIAI_API_KEY": key})
     make(url, api_key=None)
 
@@ -120,10 +122,10 @@ GIVING: dict[str, Callable[[Any, str, str, pytest.MonkeyPatch], object]] = {
 @pytest.mark.fault("K-03", "K-07", "S-03")
 @pytest.mark.parametrize("key", ODD_KEYS)
 @pytest.mark.parametrize("way", GIVING)
-def test_a_key_that_cannot_be_sent(
+def test_invalid_key_is_refused_by_position_and_never_shown(
     make: Maker, serve: Serve, monkeypatch: pytest.MonkeyPatch, key: str, way: str
 ) -> None:
-    """It is refused by the position of its fault; it is in no message, and in no variable of ours in the traceback."""
+    """An invalid key is refused by the position of its fault; no message and no variable of ours holds it."""
     server = serve()
     pieces = [piece for piece in re.split(r"[^\w.]+", key) if len(piece) > 5]
     with pytest.raises(k.ConfigurationError, match=ODD_KEYS[key]) as caught:
@@ -134,8 +136,8 @@ def test_a_key_that_cannot_be_sent(
 
 @pytest.mark.fault("K-03")
 @pytest.mark.parametrize("around", ["{}\n", "\n{}", " {} ", "{}\r\n", "\t{}"])
-def test_white_space_around_a_key(make: Maker, serve: Serve, around: str) -> None:
-    """White space around a key, as files and shells leave it, is dropped: the key that is sent is the right one."""
+def test_white_space_around_a_key_is_dropped(make: Maker, serve: Serve, around: str) -> None:
+    """White space around a key, as files and shells leave it, is dropped before the key is sent."""
     server = serve(task())
     make(server.url, api_key=around.format(KEY)).query("t")
     assert server.requests[0].header("authorization") == f"Bearer {KEY}"
@@ -143,35 +145,37 @@ def test_white_space_around_a_key(make: Maker, serve: Serve, around: str) -> Non
 
 @pytest.mark.fault("K-07")
 @pytest.mark.parametrize("options", [{"timeout": -1}, {"base_url": "nonsense"}, {"retry": 5}, {"httpx_args": {"x": 1}}])
-def test_other_mistakes_do_not_show_the_key(make: Maker, options: dict[str, Any]) -> None:
-    """When another option is wrong, no variable of ours in the traceback holds the key."""
+def test_error_about_another_option_does_not_show_the_key(make: Maker, options: dict[str, Any]) -> None:
+    """If another option is wrong, no variable of ours in the traceback holds the key."""
     with pytest.raises(k.ConfigurationError) as caught:
         make(**{"base_url": "http://127.0.0.1:1"} | options)
     assert leaks_in(caught.value) == []
 
 
 @pytest.mark.fault("K-06")
-def test_signed_urls_in_errors(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """An error about a URL shows it without its query, in whatever part of it."""
-    host = serve(each=lambda _: refusal(403))
+def test_signed_url_in_an_error_has_no_query_string(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """An error about a URL shows it without its query, in every attribute."""
+    host = serve(each=lambda _: error_reply(403))
     url = f"{host.url}/v.mp4?Signature=5ecre7&Expires=1#5ecre7"
     with pytest.raises(k.DownloadError) as caught:
-        make(serve(*[done(url)] * 4).url).wait_and_download("t", tmp_path / "v.mp4")
-    shown = [*inside(vars(caught.value)), str(caught.value), "".join(traceback.format_exception_only(caught.value))]
+        make(serve(*[completed(url)] * 4).url).wait_and_download("t", tmp_path / "v.mp4")
+    shown = [*texts_in(vars(caught.value)), str(caught.value), "".join(traceback.format_exception_only(caught.value))]
     assert not [text for text in shown if "5ecre7" in text]
 
 
-def fields_of(request: Received) -> set[str]:
-    """The names of the fields of a request."""
+def fields_of(request: RawRequest) -> set[str]:
+    """Return the header names of a request."""
     return {name.lower() for name, _ in request.headers}
 
 
 @pytest.mark.fault("K-10", "K-11")
-def test_what_other_hosts_get(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """A host of videos gets neither the key nor any field of the caller's, also when the gateway redirects to it."""
+def test_other_hosts_get_neither_the_key_nor_the_caller_s_headers(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A file host gets neither the key nor a header of the caller, also when the gateway redirects to it."""
     video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
     host = serve(each=lambda _: http(200, video, ("Content-Type", "video/mp4")), foreign=True)
-    gateway = serve(done("/own.mp4"), http(302, b"", ("Location", f"{host.url}/v.mp4")), done(f"{host.url}/w.mp4"))
+    gateway = serve(
+        completed("/own.mp4"), http(302, b"", ("Location", f"{host.url}/v.mp4")), completed(f"{host.url}/w.mp4")
+    )
     client = make(gateway.url, default_headers={"X-Api-Key": KEY, "X-Account": "7"})
     for number in (1, 2):
         client.wait_and_download("t", tmp_path / f"{number}.mp4")
@@ -181,11 +185,11 @@ def test_what_other_hosts_get(make: Maker, serve: Serve, tmp_path: Path) -> None
 
 
 @pytest.mark.fault("K-13")
-def test_what_a_broken_download_leaves(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """Part and note of a download that broke off hold neither the key nor the signed URL."""
+def test_part_and_metadata_hold_neither_key_nor_signed_url(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """Part and metadata of an interrupted download hold neither the key nor the signed URL."""
     video = b"\x00\x00\x00\x18ftypmp42".ljust(4000, b"v")
     whole = http(200, video, ("Content-Type", "video/mp4"), ("ETag", '"one"'))
-    gateway = serve(done("/v.mp4?Signature=5ecre7"), whole.cut(2000), each=lambda _: http(500))
+    gateway = serve(completed("/v.mp4?Signature=5ecre7"), whole.cut(2000), each=lambda _: http(500))
     with pytest.raises(k.DownloadError):
         make(gateway.url).download("t", tmp_path / "v.mp4")
     left = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -197,24 +201,26 @@ def test_what_a_broken_download_leaves(make: Maker, serve: Serve, tmp_path: Path
 @pytest.mark.parametrize(
     "url", ["http://gateway.example", "https://u:p@h.example", "https://h.example/?x=1", "https://h.example/#x"]
 )
-def test_addresses_that_would_give_the_key_away(make: Maker, url: str) -> None:
-    """An address that would send the key in the open, or holds more than an address, is refused; it is not shown."""
+def test_base_url_that_would_expose_the_key_is_refused(make: Maker, url: str) -> None:
+    """A base URL that would send the key unencrypted, or holds more than an address, is refused and not shown."""
     with pytest.raises(k.ConfigurationError, match="base_url") as caught:
         make(url)
     assert url not in str(caught.value)
 
 
 @pytest.mark.fault("K-15")
-def test_no_option_of_ours_turns_the_check_of_certificates_off(make: Maker, serve: Serve) -> None:
-    """Among the options none is about certificates; a TLS context of the caller's own is taken."""
+def test_no_option_of_the_sdk_disables_certificate_checks(make: Maker, serve: Serve) -> None:
+    """No option of the SDK is about certificates; a TLS context of the caller is accepted."""
     names = k.Kkiai.__init__.__annotations__.keys() | k.AsyncKkiai.__init__.__annotations__.keys()
     assert not [name for name in names if re.search("verify|insecure|ssl|tls|cert", name)]
     assert make(serve(task()).url, httpx_args={"verify": ssl.create_default_context()}).query("t").id == "t"
 
 
 @pytest.mark.fault("K-16")
-def test_netrc_is_not_read(make: Maker, serve: Serve, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials that lie in .netrc for the gateway's host are not sent, and the environment is left as it was."""
+def test_netrc_is_ignored_and_the_environment_unchanged(
+    make: Maker, serve: Serve, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials in .netrc for the gateway's host are not sent, and the environment is not changed."""
     netrc = tmp_path_factory.mktemp("home") / ".netrc"
     netrc.write_text("machine 127.0.0.1 login cow password moo\n")
     monkeypatch.setenv("HOME", str(netrc.parent))
@@ -222,7 +228,7 @@ def test_netrc_is_not_read(make: Maker, serve: Serve, tmp_path_factory: Any, mon
     before = dict(os.environ)
     video = b"\x00\x00\x00\x18ftypmp42".ljust(64, b"v")
     host = serve(http(200, video, ("Content-Type", "video/mp4")), foreign=True)
-    gateway = serve(done(f"{host.url}/v.mp4"))
+    gateway = serve(completed(f"{host.url}/v.mp4"))
     make(gateway.url).wait_and_download("t", netrc.parent / "v.mp4")
     assert gateway.requests[0].header("authorization") == f"Bearer {KEY}"
     assert host.requests[0].header("authorization") is None
@@ -237,8 +243,8 @@ REAL = re.compile(
 
 
 @pytest.mark.fault("K-12")
-def test_no_real_secrets_among_the_tests() -> None:
-    """No file of the tests holds what looks like somebody's key, cookie or signature."""
+def test_test_files_hold_no_real_secret() -> None:
+    """No file of the tests holds a real key, cookie or signature."""
     folders = [ROOT / name for name in ("tests", "contract_tests", "docs", "kkiai_sdk")]
     files = [
         path for folder in folders for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts

@@ -1,4 +1,4 @@
-"""Cancelling again and again, at every step of a connection's life: what is left works, and nothing else is left."""
+"""Repeated cancellation at every step of a connection."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import trustme
 
 from kkiai_sdk import AsyncKkiai
 from tests.support.canary import KEY
-from tests.support.wire import http, says
+from tests.support.wire import http, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.behaviour.conftest import Serve
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 MOMENTS = 60
 
 
-def keep(request: Received) -> Act:
+def keep(request: RawRequest) -> RawReply:
     """Answer, and keep the connection."""
-    return says({"id": request.task_id, "status": "queued"})
+    return json_reply({"id": request.task_id, "status": "queued"})
 
 
-def close(_: Received) -> Act:
+def close(_: RawRequest) -> RawReply:
     """Answer, and close the connection: every query opens one."""
     return http(200, b'{"id": "t", "status": "queued"}', ("Connection", "close"))
 
@@ -35,7 +35,9 @@ def close(_: Received) -> Act:
 @pytest.mark.fault("C-02")
 @pytest.mark.parametrize("answer", [keep, pytest.param(close, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("is_secure", [False, True], ids=["plain", "tls"])
-def test_cancelled_at_every_moment(serve: Serve, answer: Callable[[Received], Act], *, is_secure: bool) -> None:
+def test_queries_cancelled_at_every_turn_leave_a_working_client(
+    serve: Serve, answer: Callable[[RawRequest], RawReply], *, is_secure: bool
+) -> None:
     """Queries are cancelled after one turn of the event loop, after two … after sixty: while they connect, shake hands,
     send, and read, with three others beside them. Then twenty queries are answered, and no socket or task is left.
     """

@@ -1,4 +1,4 @@
-"""The two clients do the same at the same times, whatever the gateway answers."""
+"""Property: both clients send the same requests at the same times."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
 from tests.support.effort import examples
 from tests.support.rawserver import RawServer
-from tests.support.wire import CLOSE, RESET, done, http, refusal, task
+from tests.support.wire import CLOSE, RESET, completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from kkiai_sdk import Kkiai, WaitResult
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
-ANSWERS: dict[str, Act] = {
+ANSWERS: dict[str, RawReply] = {
     "queued": task("queued"),
     "running": task(progress=40),
     "paced": task(retry_after="9"),
     "unknown": task("unknown"),
     "no url": task("completed", video_url=None),
-    "done": done(),
+    "done": completed(),
     "failed": task("failed", error="no"),
     "wrapped": http(200, b'{"code":"success","data":null}'),
-    "not found": refusal(404, message="task not found"),
-    "busy": refusal(429),
-    "busy for 7 s": refusal(429, retry_after="7"),
-    "busy for long": refusal(503, retry_after="4000"),
-    "overloaded": refusal(503),
-    "no channel": refusal(503, "model_not_found"),
-    "forbidden": refusal(403),
+    "not found": error_reply(404, message="task not found"),
+    "busy": error_reply(429),
+    "busy for 7 s": error_reply(429, retry_after="7"),
+    "busy for long": error_reply(503, retry_after="4000"),
+    "overloaded": error_reply(503),
+    "no channel": error_reply(503, "model_not_found"),
+    "forbidden": error_reply(403),
     "empty": http(200),
     "page": http(200, b"<html></html>", ("Content-Type", "text/html")),
     "moved": http(302, b"", ("Location", "/v1/video/query?id=t")),
@@ -57,7 +57,7 @@ timeouts = st.sampled_from([0, 0.25, 6.5, 60.0, 1800.0, None])
 
 
 def told(value: VideoTask | KkiaiError | WaitResult) -> Any:
-    """What a call came to, without what differs from run to run (the port of the server)."""
+    """Return the outcome of a call without the port of the server."""
     if isinstance(value, KkiaiError):
         facts = {name: told(each) if isinstance(each, KkiaiError) else each for name, each in vars(value).items()}
         return type(value), {name: each for name, each in facts.items() if name not in {"__notes__", "last_error"}}
@@ -67,9 +67,9 @@ def told(value: VideoTask | KkiaiError | WaitResult) -> Any:
 
 
 def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[Any], list[float], Any]:
-    """Play a script to a client: the requests with their times, the sleeps, and the end."""
+    """Play a script to a client: the requests with their times, the sleeps, and the outcome."""
     clock, maker = FakeTime(), Maker(kind)
-    script = [*[ANSWERS[name] for name in names], *[done()] * 60]
+    script = [*[ANSWERS[name] for name in names], *[completed()] * 60]
     with pytest.MonkeyPatch.context() as patch, RawServer(script, clock=clock.monotonic) as server:
         patch.setattr(_runtime, "SYSTEM", clock.as_clock())
         client = maker(server.url, **options)
@@ -79,11 +79,11 @@ def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[A
             end = told(error)
         finally:
             maker.close()
-    return [(each.time, each.target) for each in server.requests], clock.naps, end
+    return [(each.time, each.target) for each in server.requests], clock.sleeps, end
 
 
 def both(names: list[str], use: Any, **options: Any) -> list[Any]:
-    """The trace of each client."""
+    """Return the trace of each client."""
     return [trace(kind, names, use, **options) for kind in KINDS]
 
 
@@ -99,8 +99,10 @@ lively = settings(
 
 @lively
 @given(names=scripts, poll=policies, timeout=timeouts, retries=st.sampled_from([0, 3]))
-def test_wait(names: list[str], poll: PollPolicy, timeout: float | None, retries: int) -> None:
-    """For any script of answers both clients send the same requests at the same times, and end alike."""
+def test_wait_of_both_clients_has_the_same_trace(
+    names: list[str], poll: PollPolicy, timeout: float | None, retries: int
+) -> None:
+    """For any script of responses both clients send the same requests at the same times, with the same outcome."""
 
     def use(client: Kkiai) -> Any:
         updates: list[VideoTask] = []
@@ -113,8 +115,13 @@ def test_wait(names: list[str], poll: PollPolicy, timeout: float | None, retries
 
 @lively
 @given(names=scripts, poll=policies, timeout=timeouts, every_poll=st.booleans())
-def test_watch(names: list[str], poll: PollPolicy, timeout: float | None, every_poll: bool) -> None:  # noqa: FBT001 (drawn)
-    """The snapshots that they yield are the same too."""
+def test_watch_of_both_clients_yields_the_same_snapshots(
+    names: list[str],
+    poll: PollPolicy,
+    timeout: float | None,
+    every_poll: bool,  # noqa: FBT001 (drawn)
+) -> None:
+    """Both clients yield the same snapshots."""
 
     def use(client: Kkiai) -> list[VideoTask]:
         return list(client.watch("t", timeout=timeout, poll=poll, every_poll=every_poll))
@@ -125,8 +132,10 @@ def test_watch(names: list[str], poll: PollPolicy, timeout: float | None, every_
 
 @lively
 @given(names=scripts, poll=policies, timeout=timeouts)
-def test_wait_many(names: list[str], poll: PollPolicy, timeout: float | None) -> None:
-    """With one request at a time three waiting tasks have the same traces and the same ends."""
+def test_wait_many_of_both_clients_has_the_same_trace(
+    names: list[str], poll: PollPolicy, timeout: float | None
+) -> None:
+    """With one request at a time three waiting tasks have the same traces and outcomes."""
 
     def use(client: Kkiai) -> list[Any]:
         return [told(each) for each in client.wait_many(["a", "b", "c"], timeout=timeout, poll=poll, max_concurrency=1)]

@@ -7,56 +7,58 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from tests.support.wire import done, http, refusal, task
+from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
 
-STEPS = [task("queued"), task("queued"), task(progress=10), http(503), task(progress=10), done()]
+STEPS = [task("queued"), task("queued"), task(progress=10), http(503), task(progress=10), completed()]
 
 
-def test_one_snapshot_per_change(make: Maker, serve: Serve) -> None:
+def test_watch_yields_one_snapshot_per_change(make: Maker, serve: Serve) -> None:
     """A watch yields each change once, and the end last."""
     snapshots = list(make(serve(*STEPS).url, max_retries=0).watch("t"))
     assert [each.status for each in snapshots] == ["queued", "processing", "completed"]
 
 
-def test_one_snapshot_per_poll(make: Maker, serve: Serve) -> None:
-    """With every_poll it yields each answer; failed queries are none."""
+def test_watch_with_every_poll_yields_each_response(make: Maker, serve: Serve) -> None:
+    """With every_poll it yields each response; failed queries yield nothing."""
     snapshots = list(make(serve(*STEPS).url, max_retries=0).watch("t", every_poll=True))
     assert [each.status for each in snapshots] == ["queued", "queued", "processing", "processing", "completed"]
 
 
-def test_a_failed_task_is_the_last_snapshot(make: Maker, serve: Serve) -> None:
-    """A failure is told by the last snapshot, not by an error."""
+def test_failed_task_is_the_last_snapshot_of_a_watch(make: Maker, serve: Serve) -> None:
+    """A failure is the last snapshot, not an error."""
     snapshots = list(make(serve(task(), task("failed")).url).watch("t"))
     assert [each.is_failed for each in snapshots] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("last", "error"),
-    [(task(), k.TaskTimeoutError), (refusal(401), k.AuthenticationError), (refusal(404), k.NotFoundError)],
+    [(task(), k.TaskTimeoutError), (error_reply(401), k.AuthenticationError), (error_reply(404), k.NotFoundError)],
 )
-def test_other_ends_are_errors(make: Maker, serve: Serve, last: object, error: type[k.KkiaiError]) -> None:
-    """Whatever else ends a wait is raised after the snapshots that came before."""
+def test_watch_that_ends_otherwise_raises_after_its_snapshots(
+    make: Maker, serve: Serve, last: object, error: type[k.KkiaiError]
+) -> None:
+    """Any other end of a wait is raised after the snapshots that came before."""
     items = make(serve(task("queued"), each=lambda _: last).url).watch("t", timeout=10)  # type: ignore[arg-type,return-value]
     assert next(items).status == "queued"
     with pytest.raises(error):
         list(items)
 
 
-def test_nothing_is_sent_before_the_first_step(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """A request is made when the caller asks for a snapshot, and never in between."""
+def test_watch_sends_a_request_only_when_a_snapshot_is_requested(make: Maker, serve: Serve, clock: FakeTime) -> None:
+    """A request is sent when the caller requests a snapshot, and never in between."""
     server = serve(*STEPS)
     items = make(server.url).watch("t")
     assert server.requests == []
     next(items)
-    assert (len(server.requests), clock.naps) == (1, [])
+    assert (len(server.requests), clock.sleeps) == (1, [])
 
 
-def test_stopping_early(make: Maker, serve: Serve) -> None:
+def test_watch_that_is_left_early_leaves_a_working_client(make: Maker, serve: Serve) -> None:
     """A caller who stops watching leaves a client that works."""
     server = serve(*STEPS)
     client = make(server.url)

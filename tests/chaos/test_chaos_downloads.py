@@ -1,4 +1,4 @@
-"""Programs that are killed in the middle of a download, and two of them at one file."""
+"""Programs that are killed during a download, and two of them with one target."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 
 from tests.support.adapter import KINDS
 from tests.support.programs import run, start
-from tests.support.rawserver import Act, End
-from tests.support.wire import FileHost, done, pattern
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import FileHost, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import RawServer, Received
+    from tests.support.rawserver import RawRequest, RawServer
 
 #: The same moments in every run, as far as moments can be the same.
 SEED = 20_260_510
@@ -38,24 +38,22 @@ DOWNLOADS = {
 }
 
 
-class Trickle:
-    """A gateway and file host that sends in pieces, with a rest after each, and tells when so many bytes are out."""
+class SlowVideoHost:
+    """A gateway and file host that sends slowly in pieces and signals how many bytes it has sent."""
 
-    def __init__(self, play: Play) -> None:
-        self.server: RawServer = play(self._answer)
+    def __init__(self, play_video: Play) -> None:
+        self.server: RawServer = play_video(self._answer)
         self._alarm, self.reached = len(BODY), threading.Event()
 
-    def tell_after(self, size: int) -> threading.Event:
-        """An event that is set once ``size`` bytes of the file, counted from its start, are out; then it stops soon."""
+    def signal_after(self, size: int) -> threading.Event:
+        """Return an event that is set after the first ``size`` bytes of the file; sending stops soon after."""
         self._alarm, self.reached = size, threading.Event()
         return self.reached
 
-    def _answer(self, request: Received) -> Act:
-        if request.target.startswith("/v1/"):
-            return done(f"{self.server.url}/v.mp4")
-        act = HOST(request)
-        assert isinstance(act.body, bytes)
-        return Act(act.head, self._pieces(act.body), End.KEEP)
+    def _answer(self, request: RawRequest) -> RawReply:
+        reply = HOST(request)
+        assert isinstance(reply.body, bytes)
+        return RawReply(reply.head, self._pieces(reply.body), End.KEEP)
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
         # Of this request: an earlier one, whose program is gone, may still be sending.
@@ -70,18 +68,18 @@ class Trickle:
 
     @property
     def ranges(self) -> list[str | None]:
-        """What was asked of the file host."""
+        """The Range header of each request for the file."""
         return [each.header("range") for each in self.server.requests if each.target.startswith("/v.mp4")]
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file."""
+    """Return the sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextmanager
-def watched(path: Path) -> Iterator[set[int]]:
-    """Look at a file again and again: every size that it is seen to have."""
+def sizes_seen_of(path: Path) -> Iterator[set[int]]:
+    """Poll a file and yield the set of all sizes seen."""
     sizes: set[int] = set()
     over = threading.Event()
 
@@ -101,23 +99,23 @@ def watched(path: Path) -> Iterator[set[int]]:
 
 @pytest.mark.fault("D-22")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_download_killed_again_and_again(play: Play, tmp_path: Path, kind: str) -> None:
-    """Killed at ten random moments, each run goes on where the last was killed, and the last one ends it right."""
+def test_download_killed_ten_times_is_resumed_and_completes(play_video: Play, tmp_path: Path, kind: str) -> None:
+    """Killed at ten random moments, each run resumes the one before, and the last one completes the file."""
     chance = random.Random(f"{SEED} {kind}")
     points = sorted(chance.randrange(1, len(BODY) - SLACK) for _ in range(10))
-    host, target, part = Trickle(play), tmp_path / "v.mp4", tmp_path / "v.mp4.part"
+    host, target, part = SlowVideoHost(play_video), tmp_path / "v.mp4", tmp_path / "v.mp4.part"
     target.write_bytes(OLD)
     program = DOWNLOADS[kind].format(target=str(target), overwrite=True)
-    with watched(target) as sizes:
+    with sizes_seen_of(target) as sizes:
         for point in points:
-            kept, reached = part.stat().st_size if part.exists() else 0, host.tell_after(point)
+            kept, reached = part.stat().st_size if part.exists() else 0, host.signal_after(point)
             with start(program, host.server.url) as process:
                 assert reached.wait(20), points
                 time.sleep(chance.random() * 0.02)
                 process.kill()
             assert target.read_bytes() == OLD, points
             assert host.ranges[-1] == (f"bytes={kept}-" if kept else None), points
-        kept, _ = part.stat().st_size, host.tell_after(len(BODY))
+        kept, _ = part.stat().st_size, host.signal_after(len(BODY))
         assert run(program, host.server.url).returncode == 0
     assert host.ranges[-1] == f"bytes={kept}-"
     assert digest(target) == hashlib.sha256(BODY).hexdigest()
@@ -127,14 +125,14 @@ def test_a_download_killed_again_and_again(play: Play, tmp_path: Path, kind: str
 
 @pytest.mark.fault("D-22")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_download_killed_near_its_end(play: Play, tmp_path: Path, kind: str) -> None:
-    """Killed around the moment of the last byte, a program leaves nothing or the whole under the file's name."""
+def test_download_killed_near_its_end_leaves_no_file_or_the_whole(play_video: Play, tmp_path: Path, kind: str) -> None:
+    """Killed around the last byte, a program leaves no file or the whole file at the target."""
     chance = random.Random(f"{SEED} {kind}")
     for attempt in range(3):
-        host, target = Trickle(play), tmp_path / f"{attempt}.mp4"
+        host, target = SlowVideoHost(play_video), tmp_path / f"{attempt}.mp4"
         program = DOWNLOADS[kind].format(target=str(target), overwrite=False)
-        reached = host.tell_after(len(BODY))
-        with watched(target) as sizes:
+        reached = host.signal_after(len(BODY))
+        with sizes_seen_of(target) as sizes:
             with start(program, host.server.url) as process:
                 assert reached.wait(20)
                 time.sleep(chance.random() * 0.04)
@@ -210,17 +208,14 @@ for step in range(1, 500):
 
 @pytest.mark.fault("D-22", "D-23")
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_program_killed_at_every_step(play: Play, tmp_path: Path, *, overwrite: bool) -> None:
-    """Whichever step of a download is the last that a program takes, the next run ends with the right file."""
+def test_download_killed_at_every_file_system_step_completes_on_the_next_run(
+    play_video: Play, tmp_path: Path, *, overwrite: bool
+) -> None:
+    """Whichever file system step is the last of a program, the next run ends with the right file."""
     body, folder, truth = BODY[:300_000], tmp_path / "here", tmp_path / "truth"
     folder.mkdir()
     truth.write_bytes(body)
-    host = FileHost(body)
-
-    def answer(request: Received) -> Act:
-        return done(f"{server.url}/v.mp4") if request.target.startswith("/v1/") else host(request)
-
-    server = play(answer)
+    server = play_video(FileHost(body))
     facts = {"target": str(folder / "v.mp4"), "truth": str(truth), "old": OLD, "overwrite": overwrite}
     result = run(EVERY_STEP.format(**facts), server.url, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
@@ -238,20 +233,20 @@ def test_a_program_killed_at_every_step(play: Play, tmp_path: Path, *, overwrite
 
 @pytest.mark.fault("D-21")
 @pytest.mark.parametrize("kind", KINDS)
-def test_two_programs_at_one_file(play: Play, tmp_path: Path, kind: str) -> None:
-    """While one program downloads, a second to the same place is refused; when the first is killed, the way is free."""
+def test_second_program_with_the_same_target_is_refused_until_the_first_ends(
+    play_video: Play, tmp_path: Path, kind: str
+) -> None:
+    """While one program downloads, a second with the same target is refused; after a kill of the first it works."""
     arrived, silent = threading.Event(), [True]
 
-    def answer(request: Received) -> Act:
-        if request.target.startswith("/v1/"):
-            return done(f"{server.url}/v.mp4")
-        act = HOST(request)
+    def answer(request: RawRequest) -> RawReply:
+        reply = HOST(request)
         if silent[0]:
-            act = act.cut(3 << 20, End.HANG)
+            reply = reply.cut(3 << 20, End.HANG)
             arrived.set()
-        return act
+        return reply
 
-    server = play(answer)
+    server = play_video(answer)
     target = tmp_path / "v.mp4"
     program = DOWNLOADS[kind].format(target=str(target), overwrite=False)
     with start(program, server.url) as first:

@@ -1,4 +1,4 @@
-"""Connections in real time: servers that close them at a bad moment, and calls that are given up at any."""
+"""Connections in real time: servers that close early, and cancelled calls."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kkiai_sdk import AsyncKkiai
 from tests.support.adapter import KINDS, Maker, default_tls
 from tests.support.canary import KEY
 from tests.support.rawserver import End
-from tests.support.wire import says
+from tests.support.wire import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Seconds after which the server closes a connection that it seemed to keep.
 PATIENCE = 0.02
@@ -29,16 +29,16 @@ PATIENCE = 0.02
 
 @pytest.mark.fault("N-09")
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_server_without_patience(play: Play, kind: str) -> None:
-    """150 queries, sent about when the server closes the connection 20 ms after its answer: none fails."""
+def test_queries_at_the_moment_of_a_server_s_close_do_not_fail(play: Play, kind: str) -> None:
+    """150 queries, sent about when the server closes the connection 20 ms after its response: none fails."""
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         def pieces() -> Iterator[bytes]:
             yield b'{"id": "t", "status": "queued"}'
             time.sleep(PATIENCE)
 
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n"
-        return replace(says({}), head=head, body=pieces(), end=End.FIN)
+        return replace(json_reply({}), head=head, body=pieces(), end=End.FIN)
 
     make, chance = Maker(kind), random.Random(150)
     try:
@@ -52,10 +52,10 @@ def test_a_server_without_patience(play: Play, kind: str) -> None:
 
 @pytest.mark.fault("C-02")
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_storm_of_cancellations(play: Play, seed: int) -> None:
-    """A thousand calls, ten at a time, are cancelled at random moments; then twenty are answered at once."""
+def test_thousand_queries_with_short_timeouts_leave_a_working_client(play: Play, seed: int) -> None:
+    """A thousand calls, ten at a time, time out at random moments; then twenty are answered at once."""
     chance = random.Random(seed)
-    server = play(lambda request: says({"id": request.task_id, "status": "queued"}))
+    server = play(lambda request: json_reply({"id": request.task_id, "status": "queued"}))
 
     async def give_up(client: AsyncKkiai, number: int) -> bool:
         try:
@@ -79,12 +79,12 @@ def test_a_storm_of_cancellations(play: Play, seed: int) -> None:
     asyncio.run(main())
 
 
-def test_threads_and_a_server_without_patience(play: Play) -> None:
-    """Sixteen threads share one client while the server closes connections at will: each gets its own answers."""
+def test_threads_get_their_own_responses_while_the_server_closes_connections(play: Play) -> None:
+    """Sixteen threads share one client while the server closes connections: each gets its own responses."""
 
-    def answer(request: Received) -> Act:
-        act = says({"id": request.task_id, "status": "queued"})
-        return replace(act, end=End.FIN) if int(request.task_id) % 3 == 0 else act
+    def answer(request: RawRequest) -> RawReply:
+        reply = json_reply({"id": request.task_id, "status": "queued"})
+        return replace(reply, end=End.FIN) if int(request.task_id) % 3 == 0 else reply
 
     make = Maker("sync")
     try:

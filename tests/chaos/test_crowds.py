@@ -1,4 +1,4 @@
-"""Very many tasks, and very few file descriptors."""
+"""Thousands of tasks, and few file descriptors."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ import pytest
 from tests.support.adapter import KINDS, Maker
 from tests.support.leaks import open_sockets
 from tests.support.programs import run
-from tests.support.wire import done, says
+from tests.support.wire import completed, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 
 @pytest.fixture
-def quick_turns() -> Iterator[None]:
-    """Client and server are threads of one interpreter: each answer costs several turns of it."""
+def short_switch_interval() -> Iterator[None]:
+    """Client and server are threads of one interpreter: each response takes several thread switches."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(0.0001)
     yield
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.usefixtures("quick_turns")
+@pytest.mark.usefixtures("short_switch_interval")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("C-06")
-def test_thousands_of_tasks(play: Play, kind: str) -> None:
-    """Three thousand tasks are waited for at once: each gets its own end, over a handful of connections."""
+def test_three_thousand_tasks_have_their_own_results_over_few_connections(play: Play, kind: str) -> None:
+    """Three thousand tasks are waited for at once: each has its own result, over few connections."""
     most: list[int] = []
 
-    def answer(request: Received) -> Act:
+    def answer(request: RawRequest) -> RawReply:
         if len(server.requests) % 200 == 0:
             most.append(len(open_sockets()))
-        return done(f"http://127.0.0.1:9/{request.task_id}.mp4")
+        return completed(f"http://127.0.0.1:9/{request.task_id}.mp4")
 
     server = play(answer)
     before = len(open_sockets())
@@ -76,9 +76,9 @@ print(json.dumps([crowd.count(True), crowd.count(False), [ask(number) for number
 
 
 @pytest.mark.fault("N-15")
-def test_a_want_of_descriptors_passes(play: Play) -> None:
-    """When descriptors run out under a crowd of threads, each call has its answer or says why; later ones work."""
-    server = play(lambda request: says({"id": request.task_id, "status": "queued"}))
+def test_threads_without_descriptors_get_a_response_or_the_reason(play: Play) -> None:
+    """When descriptors run out, each call of many threads has its response or the reason; later ones work."""
+    server = play(lambda request: json_reply({"id": request.task_id, "status": "queued"}))
     result = run(STARVED, server.url, timeout=60)
     assert (result.returncode, result.stderr) == (0, "")
     assert json.loads(result.stdout) == [600, 0, [True] * 20]

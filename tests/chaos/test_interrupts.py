@@ -12,14 +12,14 @@ import pytest
 from tests.support.adapter import KINDS
 from tests.support.programs import start
 from tests.support.rawserver import End
-from tests.support.wire import HANG, FileHost, done, pattern, says
+from tests.support.wire import HANG, FileHost, completed, json_reply, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Ten minutes: nothing in these programs ends by itself before the test gives up.
 PROGRAM = """
@@ -56,29 +56,29 @@ CALLS = {
 
 
 def program(kind: str, call: str) -> str:
-    """The source of a program that makes this call and is interrupted in it."""
+    """Return the source of a program that makes this call and is interrupted in it."""
     return PROGRAM.format(kind=kind, call=call, async_call=f"await {call}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("moment", CALLS)
 @pytest.mark.fault("C-01")
-def test_an_interrupt_ends_the_call_and_not_the_client(play: Play, tmp_path: Path, kind: str, moment: str) -> None:
+def test_interrupt_ends_the_call_and_the_client_works_on(play: Play, tmp_path: Path, kind: str, moment: str) -> None:
     """Ctrl-C while reading, sleeping, waiting for many, and downloading ends the call at once; the client works on."""
     reached = threading.Event()
     body = b"".join(pattern(version, 0, 1 << 20) for version in (1, 2, 3))
     wanted = {"read": 1, "sleep": 1, "many": 3, "download": 2}[moment]
 
-    def answer(request: Received) -> Act:
+    def answer(request: RawRequest) -> RawReply:
         if request.target.startswith("/video.mp4"):
-            act = FileHost(body)(request).cut(2_500_000, End.HANG)
+            reply = FileHost(body)(request).cut(2_500_000, End.HANG)
         elif request.task_id == "file":
-            act = done(f"{server.url}/video.mp4")
+            reply = completed(f"{server.url}/video.mp4")
         else:
-            act = HANG if request.task_id in {"silent", "quiet"} else says({"status": "queued"})
+            reply = HANG if request.task_id in {"silent", "quiet"} else json_reply({"status": "queued"})
         if len(server.requests) >= wanted:
             reached.set()
-        return act
+        return reply
 
     server = play(answer)
     target = tmp_path / "v.mp4"
@@ -102,8 +102,8 @@ def test_an_interrupt_ends_the_call_and_not_the_client(play: Play, tmp_path: Pat
 
 
 @pytest.fixture
-def deaf() -> Iterator[tuple[str, threading.Event]]:
-    """A TLS server that takes connections and never says hello, and when one has come."""
+def silent_tls_server() -> Iterator[tuple[str, threading.Event]]:
+    """A TLS server that accepts connections and never answers; yields its URL and an event set by a connection."""
     came = threading.Event()
     held: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -124,9 +124,11 @@ def deaf() -> Iterator[tuple[str, threading.Event]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("C-01")
-def test_an_interrupt_while_connecting(deaf: tuple[str, threading.Event], kind: str) -> None:
-    """Ctrl-C in the middle of a TLS handshake that goes nowhere ends the program with nothing but KeyboardInterrupt."""
-    url, came = deaf
+def test_interrupt_during_a_tls_handshake_ends_the_program(
+    silent_tls_server: tuple[str, threading.Event], kind: str
+) -> None:
+    """Ctrl-C during a TLS handshake without an answer ends the program with nothing but KeyboardInterrupt."""
+    url, came = silent_tls_server
     use = "Kkiai(timeout=600).query('t')" if kind == "sync" else "asyncio.run(AsyncKkiai(timeout=600).query('t'))"
     with start(f"try:\n    {use}\nexcept KeyboardInterrupt:\n    print('interrupted')", url) as process:
         try:

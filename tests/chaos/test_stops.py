@@ -1,4 +1,4 @@
-"""Programs and gateways that are stopped in the middle, as a laptop's lid or a debugger stops them, and go on later."""
+"""Programs and gateways that are suspended and resumed, as by closing a laptop."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import pytest
 from kkiai_sdk import APITimeoutError, Kkiai, PollPolicy
 from tests.support.adapter import KINDS, Maker
 from tests.support.programs import start
-from tests.support.wire import done, says
+from tests.support.wire import completed, json_reply
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 #: Seconds that a wait has, that lie between two of its questions, and for which its program is stopped.
 LIMIT, GAP, PAUSE = 3.0, 1.5, 4.0
 
 
 def waiting(kind: str) -> str:
-    """A program that waits for a task, asking now and then."""
+    """Return a program that waits for a task."""
     options = f"timeout={LIMIT}, poll=PollPolicy(min_interval={GAP}, max_interval={GAP})"
     if kind == "sync":
         return f"print(Kkiai().wait('t', {options}).state)"
@@ -37,14 +37,14 @@ def waiting(kind: str) -> str:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("T-02")
-def test_a_program_that_was_stopped_asks_once_more(play: Play, kind: str) -> None:
-    """A wait that is stopped between two questions until after its deadline asks once more, and sees the task's end."""
+def test_wait_suspended_beyond_its_deadline_polls_once_more(play: Play, kind: str) -> None:
+    """A wait that is suspended until after its deadline polls once more, and sees the task's end."""
     woken = threading.Event()
     asked = threading.Event()
 
-    def answer(_: Received) -> Act:
+    def answer(_: RawRequest) -> RawReply:
         asked.set()
-        return done() if woken.is_set() else says({"status": "queued"})
+        return completed() if woken.is_set() else json_reply({"status": "queued"})
 
     server = play(answer)
     with start(waiting(kind), server.url) as process:
@@ -85,8 +85,8 @@ def gateway() -> Iterator[tuple[subprocess.Popen[str], str, str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.fault("N-05")
-def test_a_gateway_that_is_stopped(kind: str) -> None:
-    """While a gateway is stopped a query ends in its time; when it goes on, the same client gets its answers."""
+def test_query_of_a_suspended_gateway_times_out_and_works_after_it_resumes(kind: str) -> None:
+    """While a gateway is suspended a query times out; when it resumes, the same client gets its responses."""
     make = Maker(kind)
     with gateway() as (process, url, key):
         client = make(url, api_key=key, timeout=0.5, max_retries=0)
@@ -100,8 +100,8 @@ def test_a_gateway_that_is_stopped(kind: str) -> None:
         make.close()
 
 
-def test_a_gateway_that_goes_away_and_comes_back() -> None:
-    """A wait outlasts a gateway that is stopped for a while."""
+def test_wait_outlasts_a_gateway_that_is_suspended() -> None:
+    """A wait outlasts a gateway that is suspended for a while."""
     with gateway() as (process, url, key), Kkiai(key, base_url=url, timeout=0.3, max_retries=0) as client:
         timer = threading.Timer(1.5, os.kill, (process.pid, signal.SIGCONT))
         process.send_signal(signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""Cancellation at random moments of real time, by the thousand."""
+"""Cancellation at random moments of real time, thousands of times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 from kkiai_sdk import AsyncKkiai, PollPolicy
 from tests.support.canary import KEY
-from tests.support.wire import says
+from tests.support.wire import json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tests.chaos.conftest import Play
-    from tests.support.rawserver import Act, Received
+    from tests.support.rawserver import RawReply, RawRequest
 
 CALLS: dict[str, Callable[[AsyncKkiai, str], Awaitable[object]]] = {
     "query": lambda client, name: client.query(name),
@@ -25,15 +25,15 @@ CALLS: dict[str, Callable[[AsyncKkiai, str], Awaitable[object]]] = {
 }
 
 
-def echo(request: Received) -> Act:
-    """A task that never ends, under the name that was asked about."""
-    return says({"id": request.task_id, "status": "queued"})
+def echo(request: RawRequest) -> RawReply:
+    """Return a pending task with the id that was asked about."""
+    return json_reply({"id": request.task_id, "status": "queued"})
 
 
 @pytest.mark.parametrize("use", CALLS)
 @pytest.mark.fault("C-02")
-def test_a_storm_of_cancellations(play: Play, use: str) -> None:
-    """Of 1,000 calls, ten at a time, each is cancelled at a moment of its own; then 20 requests get their answers."""
+def test_thousand_calls_cancelled_at_random_leave_a_working_client(play: Play, use: str) -> None:
+    """Each of 1,000 calls, ten at a time, is cancelled at a random moment; then 20 requests get their responses."""
     server = play(echo)
     moments = random.Random(f"storm of {use}")
     cancelled = 0

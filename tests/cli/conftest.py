@@ -13,7 +13,7 @@ import pytest
 from kkiai_sdk.cli.main import main
 from kkiai_sdk.mock import MockGateway
 from tests.sources import ROOT
-from tests.support.canary import KEY, watching
+from tests.support.canary import KEY, watch_for_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def _no_key_anywhere(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Iterator[None]:
-    with watching(monkeypatch, caplog, capsys, tmp_path):
+    with watch_for_key(monkeypatch, caplog, capsys, tmp_path):
         yield
 
 

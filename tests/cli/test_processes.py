@@ -15,8 +15,8 @@ import pytest
 
 from kkiai_sdk.cli.main import main
 from tests.cli.conftest import environment
-from tests.support.rawserver import Act, RawServer
-from tests.support.wire import HANG, done
+from tests.support.rawserver import RawReply, RawServer
+from tests.support.wire import HANG, completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk.mock import MockGateway
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 VIDEO_SIZE = 1_000_000
 #: Seconds until the lack of an event that must come is an error.
@@ -96,7 +96,7 @@ def test_ctrl_c_in_request_ends_command_at_once(words: list[str], hint: str) -> 
     """Ctrl-C exits with 130 though the gateway does not answer, and says how to resume, in one line."""
     asked = threading.Event()
 
-    def never(_request: Received) -> Act:
+    def never(_request: RawRequest) -> RawReply:
         asked.set()
         return HANG
 
@@ -112,7 +112,7 @@ def test_ctrl_c_in_download_leaves_a_resumable_part(tmp_path: Path) -> None:
     target, part = tmp_path / "cow.mp4", tmp_path / "cow.mp4.part"
     head = f'HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nETag: "one"\r\nContent-Length: {VIDEO_SIZE}\r\n\r\n'
     half = b"\x00\x00\x00\x18ftypmp42".ljust(VIDEO_SIZE // 2, b"x")
-    server = RawServer([done("/video.mp4"), Act(head.encode(), half)], clock=lambda: 1000.25)
+    server = RawServer([completed("/video.mp4"), RawReply(head.encode(), half)], clock=lambda: 1000.25)
     with server, started("download", "t", "-o", str(target), KKIAI_BASE_URL=server.url) as process:
         read_until(process, "downloading")
         # That line comes before the first byte.

@@ -15,7 +15,7 @@ import trustme
 from kkiai_sdk.mock import server as server_module
 from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply
 from kkiai_sdk.mock.server import Server, listen
-from tests.support.leaks import Belongings
+from tests.support.leaks import ResourceSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ GOOD = Reply(200, b"good").encode()
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    before = Belongings()
+    before = ResourceSnapshot()
     yield
     before.assert_unchanged()
 

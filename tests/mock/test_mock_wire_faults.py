@@ -75,6 +75,7 @@ SERVED: dict[str, tuple[str, ...]] = {
 UNSERVED: dict[str, str] = {
     **dict.fromkeys(("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19"), "happens at the client's end"),
     **dict.fromkeys(("N-03", "N-04"), "the mock speaks no TLS"),
+    **dict.fromkeys(("N-20", "N-21"), "not held, so there is nothing to try"),
     **dict.fromkeys(("J-18", "J-19"), "a matter of many answers, not of one"),
     "H-04": "the mock sends statuses that gateways send",
     **dict.fromkeys(("H-05", "H-07", "H-08", "H-09", "H-10"), "needs a second server, or none, to lead to"),

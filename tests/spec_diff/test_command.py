@@ -1,4 +1,4 @@
-"""The script itself: what it prints, and its exit codes."""
+"""The spec_diff command: its output and its exit codes."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def test_a_breaking_change_needs_a_raised_version(
         ("one", "2.0.0", False),
     ],
 )
-def test_which_versions_allow_breaking(before: str, after: str, allowed: bool) -> None:  # noqa: FBT001 - a table's column
+def test_higher_major_version_allows_breaking_changes(before: str, after: str, allowed: bool) -> None:  # noqa: FBT001 - a table's column
     """A higher major version allows breaking changes, below 1.0 a higher minor one; nothing else does."""
     assert version_allows_breaking(before, after) is allowed
 
 
-def test_a_line_says_everything(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_line_has_all_parts_in_ascii(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """A line holds level, change, pointer, file, line, both values and the rule, in ASCII without colours."""
     base, head = spec(name="base.yaml"), spec(BREAKING)
     main([base, head])
@@ -103,7 +103,7 @@ def test_a_line_says_everything(spec: Write, capsys: pytest.CaptureFixture[str])
     )
 
 
-def test_what_is_gone_is_shown_where_it_was(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_removal_is_shown_at_its_old_line(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """A removal has no line in the new file, so the old one's is given."""
     base, head = spec(name="base.yaml"), spec(("            maxLength: 256\n", ""))
     assert main([base, head]) == 0
@@ -118,7 +118,7 @@ def test_an_unclassified_change_is_named_so(spec: Write, capsys: pytest.CaptureF
     assert capsys.readouterr().out.startswith(f"breaking: unclassified change at {pointer} (")
 
 
-def test_json_is_one_object_per_line(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_is_one_object_per_line(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """With --json every line is an object with all that is known, worst first, and there is no summary."""
     main(["--json", spec(name="base.yaml"), spec(BREAKING, HARMLESS)])
     changes = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -127,7 +127,7 @@ def test_json_is_one_object_per_line(spec: Write, capsys: pytest.CaptureFixture[
     assert (changes[0]["level"], changes[0]["from"], changes[0]["to"]) == ("breaking", 256, 200)
 
 
-def test_text_of_a_spec_cannot_play_with_the_terminal(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_of_a_spec_cannot_control_the_terminal(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever a spec contains, output is printable ASCII, one line per change."""
     hostile = ("summary: Query Task", 'summary: "\\e[31m\\r\\u202e\\nok"\n      "\\e\\u202e\\n": 1')
     main([spec(name="base.yaml"), spec(hostile)])
@@ -171,7 +171,7 @@ def test_the_working_tree_is_compared_with_a_revision(repository: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["v2"], ["--output=x"], [""], ["v1", "nowhere"], ["v1:../codegen"], [], ["codegen"]]
 )
-def test_what_cannot_be_compared_is_exit_code_2(repository: Path, arguments: list[str]) -> None:
+def test_missing_revision_or_file_exits_with_2(repository: Path, arguments: list[str]) -> None:
     """A revision or file that is not there, and a wrong usage, are said on stderr, without a traceback."""
     run = script(repository, *arguments)
     assert (run.returncode, run.stdout) == (2, "")
@@ -179,7 +179,7 @@ def test_what_cannot_be_compared_is_exit_code_2(repository: Path, arguments: lis
     assert "Traceback" not in run.stderr
 
 
-def test_a_file_that_is_no_spec_is_exit_code_2(repository: Path) -> None:
+def test_file_that_is_no_spec_exits_with_2(repository: Path) -> None:
     """A file that is no spec is named, with what it lacks."""
     (repository / "other.yaml").write_text("a: 1\n")
     (repository / "binary.yaml").write_bytes(b"\xff\xfe\x00")

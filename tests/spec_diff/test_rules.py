@@ -220,7 +220,7 @@ SAME: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("pointer", "before", "after", "said"), STRUCTURE)
-def test_a_change_of_the_document(
+def test_change_outside_schemas_gets_its_level_both_ways(
     pointer: str, before: object, after: object, said: tuple[list[str], list[str]]
 ) -> None:
     """A change of anything but a schema, and its reverse, are each reported once, at the right level."""
@@ -230,7 +230,9 @@ def test_a_change_of_the_document(
 
 @pytest.mark.parametrize("side", PLACES)
 @pytest.mark.parametrize(("stem", "before", "after", "way"), SCHEMAS)
-def test_a_change_of_a_schema(side: str, stem: str, before: Any, after: Any, way: str) -> None:
+def test_change_of_a_schema_gets_its_level_for_each_side(
+    side: str, stem: str, before: Any, after: Any, way: str
+) -> None:
     """Requests break when less fits, responses when more does; where nobody can tell, both break."""
     old, new = (document((PLACES[side], value)) for value in (before, after))
     there, back = way, REVERSE[way]
@@ -239,9 +241,7 @@ def test_a_change_of_a_schema(side: str, stem: str, before: Any, after: Any, way
 
 
 @pytest.mark.parametrize(("side", "before", "after", "said"), FIELDS)
-def test_a_change_of_fields_gets_its_level(
-    side: str, before: Any, after: Any, said: tuple[list[str], list[str]]
-) -> None:
+def test_change_of_fields_gets_its_level(side: str, before: Any, after: Any, said: tuple[list[str], list[str]]) -> None:
     """Fields that come, go, or become required or optional are reported by what that means on their side."""
     old, new = (document((PLACES[side], {}), (PLACES[side], value)) for value in (before, after))
     assert (found(old, new), found(new, old)) == said
@@ -249,14 +249,14 @@ def test_a_change_of_fields_gets_its_level(
 
 @pytest.mark.parametrize("place", PLACES.values())
 @pytest.mark.parametrize(("word", "rule"), NOTES)
-def test_words_for_people_are_harmless(place: str, word: str, rule: str) -> None:
+def test_change_of_descriptions_is_harmless(place: str, word: str, rule: str) -> None:
     """Descriptions, examples, comments, extensions and deprecation never break anybody."""
     old, new = document((place, TEXT)), document((place, {**TEXT, word: ["new"]}))
     assert found(old, new) == found(new, old) == [f"harmless {rule}"]
 
 
 @pytest.mark.parametrize("place", PLACES.values())
-def test_a_changed_title_breaks_importers(place: str) -> None:
+def test_changed_title_breaks_importers(place: str) -> None:
     """A title names a generated class, so changing it breaks importers."""
     old, new = document((place, {**TEXT, "title": "A"})), document((place, {**TEXT, "title": "B"}))
     assert found(old, new) == found(new, old) == ["breaking title-changed"]
@@ -264,7 +264,7 @@ def test_a_changed_title_breaks_importers(place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES.values())
 @pytest.mark.parametrize("word", UNKNOWN)
-def test_what_no_rule_knows_is_breaking(place: str, word: str) -> None:
+def test_change_without_a_rule_is_breaking(place: str, word: str) -> None:
     """A keyword without a rule is reported as unclassified, and that is breaking."""
     old, new = document((place, TEXT)), document((place, {**TEXT, word: ["new"]}))
     assert found(old, new) == found(new, old) == ["breaking unclassified-change"]
@@ -272,7 +272,7 @@ def test_what_no_rule_knows_is_breaking(place: str, word: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES.values())
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_the_same_in_other_words_is_harmless(place: str, one: Any, other: Any) -> None:
+def test_equivalent_notation_is_harmless(place: str, one: Any, other: Any) -> None:
     """Two ways to say one thing are reported, and break nobody."""
     old, new = document((place, one)), document((place, other))
     assert set(found(old, new)) == set(found(new, old)) == {"harmless rewritten"}
@@ -280,13 +280,13 @@ def test_the_same_in_other_words_is_harmless(place: str, one: Any, other: Any) -
 
 @pytest.mark.parametrize("place", PLACES.values())
 @pytest.mark.parametrize(("word", "value"), LISTS_AND_OBJECTS)
-def test_what_cannot_stand_there_is_breaking(place: str, word: str, value: object) -> None:
+def test_keyword_of_an_impossible_type_is_breaking(place: str, word: str, value: object) -> None:
     """A keyword whose value is of an impossible type is never judged, but reported as unclassified."""
     old, new = document((place, {word: value})), document((place, {word: "nonsense"}))
     assert found(old, new) == found(new, old) == ["breaking unclassified-change"]
 
 
-def test_every_rule_has_a_case() -> None:
+def test_every_rule_has_a_test_case() -> None:
     """No rule is untested: the tables above and the tests of references name each of them."""
     named = {said.split()[1] for row in [*STRUCTURE, *FIELDS] for way in row[3] for said in way}
     named |= {
@@ -296,6 +296,6 @@ def test_every_rule_has_a_case() -> None:
     assert named | elsewhere == set(RULES)
 
 
-def test_a_document_is_not_different_from_itself() -> None:
-    """No change, no word."""
+def test_equal_documents_have_no_changes() -> None:
+    """A document compared with itself has no changes."""
     assert found(document(), document()) == []

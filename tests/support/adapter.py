@@ -1,4 +1,4 @@
-"""Both clients under one set of words: the asynchronous one turned into blocking calls."""
+"""Test adapters: one blocking interface for the synchronous and the asynchronous client."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _END = object()
 
 @cache
 def default_tls() -> ssl.SSLContext:
-    """One certificate store for all tests: loading it takes longer than most of them."""
+    """Return one TLS context for all tests: loading the certificate store takes longer than most of them."""
     return ssl.create_default_context()
 
 
-class Blocking:
-    """An AsyncKkiai that is used like a Kkiai, over one event loop."""
+class SyncAdapter:
+    """Wraps an AsyncKkiai as a blocking client on one event loop."""
 
     def __init__(self, runner: asyncio.Runner, target: AsyncKkiai) -> None:
         self.runner, self.target = runner, target
@@ -43,7 +43,7 @@ class Blocking:
 
     def _blocking(self, value: Any) -> Any:
         if isinstance(value, AsyncKkiai):
-            return Blocking(self.runner, value)
+            return SyncAdapter(self.runner, value)
         if isinstance(value, AsyncGenerator):
             return self._items(value)
         if inspect.isawaitable(value):
@@ -58,7 +58,7 @@ class Blocking:
             self.run(items.aclose())
 
     def run(self, awaitable: Awaitable[Any]) -> Any:
-        """What the awaitable comes to."""
+        """Run the awaitable and return its result."""
 
         async def main() -> Any:
             return await awaitable
@@ -91,12 +91,12 @@ class Maker:
         if self.kind == "sync":
             client = Kkiai(base_url=base_url, **options)
         else:
-            client = cast("Kkiai", Blocking(self.runner, AsyncKkiai(base_url=base_url, **options)))
+            client = cast("Kkiai", SyncAdapter(self.runner, AsyncKkiai(base_url=base_url, **options)))
         self.made.append(client)
         return client
 
-    def turn(self) -> None:
-        """Let the event loop run for a while."""
+    def run_event_loop(self) -> None:
+        """Run the event loop until its tasks are done or its turns are used up."""
         self.runner.run(other_tasks())
 
     def close(self) -> None:
@@ -109,15 +109,15 @@ class Maker:
 
 
 def raw_query(client: Kkiai, task_id: str, raw: AuthenticatedClient | None = None) -> Response[Any]:
-    """The generated endpoint function over the client's session."""
+    """Call the generated endpoint function over the client's session."""
     raw = raw or client.raw
-    if isinstance(client, Blocking):
+    if isinstance(client, SyncAdapter):
         return cast("Response[Any]", client.run(query_video_task.asyncio_detailed(client=raw, id=task_id)))
     return query_video_task.sync_detailed(client=raw, id=task_id)
 
 
 def raw_request(client: Kkiai, method: str, url: str, **options: Any) -> httpx.Response:
-    """Any request through the client's session."""
-    if isinstance(client, Blocking):
+    """Send any request through the client's session."""
+    if isinstance(client, SyncAdapter):
         return cast("httpx.Response", client.run(client.raw.get_async_httpx_client().request(method, url, **options)))
     return client.raw.get_httpx_client().request(method, url, **options)

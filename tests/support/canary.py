@@ -1,8 +1,8 @@
-"""The key of all tests, and the places where it must never be seen.
+"""The API key of all tests, and a search for it after each test.
 
-After each test of the clients and of the command line a :class:`Canary` looks for it in every error that was made (its
-text, attributes, notes, causes, traceback, pickle, and the local variables of all frames but the caller's, which crash
-reporters show), in the log records of every logger, in warnings, in what was printed, and in files.
+After each test of the clients and of the command line a :class:`Canary` searches every error that was made (text,
+attributes, notes, causes, traceback, pickle, and the local variables of all frames but the caller's, which crash
+reporters show), the log records of every logger, warnings, output and files.
 """
 
 from __future__ import annotations
@@ -23,22 +23,21 @@ if TYPE_CHECKING:
 
     import pytest
 
-#: Not of the form sk-…, so that nothing but real care hides it.
+#: Not of the form sk-…, so that no redaction by pattern hides it.
 KEY = "canary.4be17c90f2a6d385"
 
-#: The frames of tests are the caller's, who has the key by right. Nobody else's are left out: those of httpx, httpcore,
-#: h11 and aiohttp hold the request, and with it the key, so no error of ours may have one of them in its traceback, nor
-#: in that of a cause; it is made anew outside of them.
+#: The frames of tests are the caller's, who may hold the key. All others count: those of httpx, httpcore, h11 and
+#: aiohttp hold the request and with it the key, so no error of the SDK, nor its cause, may have one in its traceback.
 CALLERS = str(Path(__file__).parents[1])
-#: What holds no text, and what holds other values and nothing else.
+#: Types without text, and types that hold other values only.
 NUMBERS = {type(None), bool, int, float}
 CONTAINERS = {dict, list, tuple, set, frozenset}
-#: Libraries whose requests hold the key in their attributes, which their repr does not show, and debuggers do.
+#: Libraries whose requests hold the key in attributes, which debuggers show and repr does not.
 HOLDERS = {"httpx", "httpcore", "h11", "h2", "aiohttp", "multidict"}
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An error and everything that it came from: causes, contexts, members of groups."""
+    """Yield an error with its causes, contexts and members of groups."""
     pending, seen = [error], set()
     while pending:
         one = pending.pop()
@@ -50,7 +49,7 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def locals_of(trace: TracebackType | None) -> Iterator[tuple[str, object]]:
-    """The local variables of the frames in a traceback, with where they are."""
+    """Yield the local variables of the frames of a traceback, with their places."""
     while trace is not None:
         code = trace.tb_frame.f_code
         if not code.co_filename.startswith(CALLERS):
@@ -59,31 +58,31 @@ def locals_of(trace: TracebackType | None) -> Iterator[tuple[str, object]]:
         trace = trace.tb_next
 
 
-def inside(value: object, depth: int = 4) -> Iterator[str]:
-    """The texts in a value: its own, or those of its items and attributes, as far as anybody would print them."""
+def texts_in(value: object, depth: int = 4) -> Iterator[str]:
+    """Yield the texts in a value: its own, or those of its items and attributes, to a depth of ``depth``."""
     kind = type(value)
     if kind in NUMBERS:
         return
     if isinstance(value, str | bytes | bytearray):
         yield value if isinstance(value, str) else value.decode("latin-1")
         return
-    # Of what is looked into, the whole shows no more than its parts.
+    # The repr of a container shows no more than its items do.
     if not depth or kind not in CONTAINERS:
         with suppress(Exception):
             yield repr(value)
     if depth and isinstance(value, dict):
         for key, item in value.items():
-            yield from inside(key, depth - 1)
-            yield from inside(item, depth - 1)
+            yield from texts_in(key, depth - 1)
+            yield from texts_in(item, depth - 1)
     elif depth and isinstance(value, list | tuple | set | frozenset):
         for item in value:
-            yield from inside(item, depth - 1)
+            yield from texts_in(item, depth - 1)
     elif depth and kind.__module__.partition(".")[0] in HOLDERS:
-        yield from inside(getattr(value, "__dict__", {}), depth - 1)
+        yield from texts_in(getattr(value, "__dict__", {}), depth - 1)
 
 
 def places_of(error: BaseException) -> Iterator[tuple[str, object]]:
-    """Everything that an error shows of itself to people, logs, crash reporters and other processes."""
+    """Yield everything that an error shows to people, logs, crash reporters and other processes."""
     for one in chain_of(error):
         name = type(one).__name__
         yield f"the text of {name}", (str(one), repr(one))
@@ -98,19 +97,19 @@ def places_of(error: BaseException) -> Iterator[tuple[str, object]]:
 
 
 def leaks_in(error: BaseException, key: str = KEY) -> list[str]:
-    """Where an error holds the key."""
-    return [place for place, value in places_of(error) if any(key in text for text in inside(value))]
+    """Return the places where an error holds the key."""
+    return [place for place, value in places_of(error) if any(key in text for text in texts_in(value))]
 
 
 def leaks_in_record(record: logging.LogRecord, key: str = KEY) -> bool:
-    """Whether a log record holds the key: in its message, its arguments, or the error that it tells of."""
+    """Whether a log record holds the key: in its message, its arguments, or its exception."""
     told = record.exc_info[1] if record.exc_info else None
-    texts = (record.getMessage(), *inside(record.args), *inside(vars(record)))
+    texts = (record.getMessage(), *texts_in(record.args), *texts_in(vars(record)))
     return any(key in text for text in texts) or bool(told and leaks_in(told, key))
 
 
 class Canary:
-    """Remembers what a test makes, to look through it at the end."""
+    """Records the errors and warnings of a test, and searches them at its end."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.errors: list[KkiaiError] = []
@@ -129,9 +128,9 @@ class Canary:
         patch.setattr(warnings, "warn", remember_warning)
 
     def assert_unseen(self, records: list[logging.LogRecord], printed: str, folder: Path) -> None:
-        """The key is nowhere."""
+        """Assert that the key is in no error, record, output or file."""
         leaks = [leak for error in self.errors for leak in leaks_in(error)]
-        # What an error holds is let go of: its frames keep the test's own objects alive.
+        # Frames of errors keep the test's own objects alive.
         self.errors.clear()
         leaks += [f"a log record of {record.name}" for record in records if leaks_in_record(record)]
         leaks += ["a warning" for warning in self.warnings if KEY in warning]
@@ -141,10 +140,10 @@ class Canary:
 
 
 @contextmanager
-def watching(
+def watch_for_key(
     patch: pytest.MonkeyPatch, logs: pytest.LogCaptureFixture, streams: pytest.CaptureFixture[str], folder: Path
 ) -> Iterator[None]:
-    """Looks for the key in all that happens meanwhile: what each fixture of a test takes care of."""
+    """Search everything that happens inside for the key; shared by the fixtures of several suites."""
     logs.set_level(logging.DEBUG)
     canary = Canary(patch)
     yield
@@ -153,6 +152,6 @@ def watching(
 
 
 def files_with(key: bytes, folder: Path) -> list[Path]:
-    """The files below a folder that hold the key, in their name or their bytes."""
+    """Return the files below a folder that hold the key, in their name or their bytes."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path for path in files if key in path.read_bytes() or key.decode() in path.name]

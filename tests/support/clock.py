@@ -1,4 +1,4 @@
-"""Time that only sleeping moves."""
+"""A fake clock that only sleeping moves."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from kkiai_sdk._clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Not 0 and not a whole number, so that a duration taken for a time, or the other way round, shows.
+#: Not 0 and not whole, so that a confusion of times and durations shows.
 START = 1000.25
 #: Sun, 10 May 2026 12:00:00 GMT.
 WALL_CLOCK = 1_778_414_400.0
 
 
 class FakeTime:
-    """A monotonic clock for both clients; it remembers every sleep."""
+    """A fake monotonic clock for both clients that records every sleep."""
 
     def __init__(self) -> None:
         self.now = START
         #: Seconds of each sleep, in order.
-        self.naps: list[float] = []
+        self.sleeps: list[float] = []
         #: Called in the middle of each sleep.
-        self.at_sleep: Callable[[], object] = lambda: None
+        self.on_sleep: Callable[[], object] = lambda: None
 
     @property
     def elapsed(self) -> float:
@@ -32,26 +32,26 @@ class FakeTime:
         return self.now - START
 
     def monotonic(self) -> float:
-        """The time."""
+        """Return the time in seconds."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Add seconds to the time."""
         self.now += seconds
 
     def sleep_until(self, until: float) -> None:
-        """Be there at once."""
-        self.naps.append(until - self.now)
-        self.at_sleep()
+        """Set the time to ``until`` without sleeping."""
+        self.sleeps.append(until - self.now)
+        self.on_sleep()
         self.now = max(self.now, until)
 
     async def sleep_until_async(self, until: float) -> None:
-        """Be there at once, after everybody else had a turn."""
+        """Set the time to ``until`` after one turn of the event loop."""
         self.sleep_until(until)
         await asyncio.sleep(0)
 
     def as_clock(self) -> Clock:
-        """Where the clients take time and chance from. Chance is always one half: retries come without jitter."""
+        """Return the clock of the clients. Its random number is always 0.5: retries have no jitter."""
         return Clock(
             monotonic=self.monotonic,
             wall_clock=lambda: WALL_CLOCK,

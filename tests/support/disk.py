@@ -1,4 +1,4 @@
-"""A disk that is full: what the operating system says then, said without filling one."""
+"""Faults of the disk, simulated by replacements of functions of ``os``."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def no_room(*_: object, **__: object) -> Any:
-    """What the system says when the disk is full."""
+def raise_enospc(*_: object, **__: object) -> Any:
+    """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def room_for(size: int, suffix: str = ".part") -> Callable[[int, bytes], int]:
-    """An ``os.write`` that works until this many bytes have gone to files with this ending."""
+def write_limited_to(size: int, suffix: str = ".part") -> Callable[[int, bytes], int]:
+    """Return an ``os.write`` that fails after ``size`` bytes to files with this suffix."""
     write, left = os.write, [size]
 
     def limited(descriptor: int, data: bytes) -> int:
         if Path(f"/proc/self/fd/{descriptor}").readlink().suffix != suffix:
             return write(descriptor, data)
         if left[0] == 0:
-            no_room()
+            raise_enospc()
         written = write(descriptor, data[: left[0]])
         left[0] -= written
         return written

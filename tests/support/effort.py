@@ -1,4 +1,4 @@
-"""How much is tried: `make test` tries a part of what `make test-all` tries."""
+"""Number of Hypothesis examples: `make test` runs a part of those of `make test-all`."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ settings.register_profile(DEEP)
 
 
 def examples(most: int) -> int:
-    """How many examples are made up: the most in the deep lane, a tenth of them else, but 10 at least."""
+    """Return the number of examples: ``most`` in the deep profile, else a tenth of it, at least 10."""
     return most if settings.get_current_profile_name() == DEEP else max(most // PART, LEAST)

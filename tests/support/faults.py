@@ -1,4 +1,4 @@
-"""The table of faults, ``tests/faults.md``, as it is read by the tests and by the benchmarks."""
+"""Parser of the table of faults, ``tests/faults.md``, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
 
 
 def read_table(text: str) -> list[Row]:
-    """The rows of all tables in a text. Raises ValueError for a line that should be one and is none."""
+    """Return the rows of all tables in a text. Raises ValueError for a malformed row."""
     rows = []
     for line in text.splitlines():
         if re.match(r"\|(?! id \||---)", line):
@@ -37,7 +37,7 @@ def read_table(text: str) -> list[Row]:
 
 
 def read_families(text: str) -> Iterator[tuple[str, str, list[Row]]]:
-    """The letter, the name and the rows of each family, in their order."""
+    """Yield letter, name and rows of each family, in their order."""
     rows = read_table(text)
     for letter, name in (match.groups() for match in map(_FAMILY.fullmatch, text.splitlines()) if match):
         yield letter, name, [row for row in rows if row.id.startswith(letter)]

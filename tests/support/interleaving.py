@@ -1,7 +1,7 @@
-"""What happens between two steps of a function when another thread gets its turn there, at each of its steps in turn.
+"""Deterministic interleaving of two threads: the other's work runs before each instruction of a function in turn.
 
-Threads that run side by side hit a narrow gap once in a million times. Here the other's work is done, whole, just
-before the n-th bytecode instruction of the function, for every n.
+Concurrent threads rarely meet a narrow race. Here the other thread's work runs, whole, just before the n-th bytecode
+instruction of the function, for every n.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-#: One of the numbers that ``sys.monitoring`` leaves to anybody.
+#: A tool id that ``sys.monitoring`` reserves for no purpose.
 TOOL = 4
 
 
 def steps(function: Callable[..., object]) -> Iterator[Callable[[Callable[[], Any], Callable[[], object]], Any]]:
-    """For each instruction of the function a way to run ``call()`` with ``intrude()`` done just before it.
-
-    The last one runs without an intrusion: ``call()`` was over before.
-    """
+    """Yield, for each instruction of the function, a runner of ``call()`` with ``intrude()`` just before it."""
     # A comprehension has code of its own in Python 3.11.
     codes = {function.__code__, *(part for part in function.__code__.co_consts if isinstance(part, CodeType))}
     step, was_reached = 0, True
@@ -55,12 +52,12 @@ class _Intruder:
 
 
 @contextmanager
-def _before_each_instruction(codes: set[CodeType], tell: Callable[[], None]) -> Iterator[None]:
+def _before_each_instruction(codes: set[CodeType], on_step: Callable[[], None]) -> Iterator[None]:
     if sys.version_info >= (3, 12):
-        # There sys.settrace() tells of instructions too late: from the next call of the function on.
+        # sys.settrace() reports instructions there only from the next call of the function on.
         monitor, event = sys.monitoring, sys.monitoring.events.INSTRUCTION
         monitor.use_tool_id(TOOL, __name__)
-        monitor.register_callback(TOOL, event, lambda *_: tell())
+        monitor.register_callback(TOOL, event, lambda *_: on_step())
         for code in codes:
             monitor.set_local_events(TOOL, code, event)
         try:
@@ -70,15 +67,15 @@ def _before_each_instruction(codes: set[CodeType], tell: Callable[[], None]) -> 
                 monitor.set_local_events(TOOL, code, 0)
             monitor.free_tool_id(TOOL)
     else:
-        with _traced(codes, tell):
+        with _traced(codes, on_step):
             yield
 
 
 @contextmanager
-def _traced(codes: set[CodeType], tell: Callable[[], None]) -> Iterator[None]:
+def _traced(codes: set[CodeType], on_step: Callable[[], None]) -> Iterator[None]:
     def step(_frame: FrameType, event: str, _detail: object) -> Any:
         if event == "opcode":
-            tell()
+            on_step()
         return step
 
     def enter(frame: FrameType, _event: str, _detail: object) -> Any:

@@ -1,4 +1,4 @@
-"""What a test must not leave behind in its process."""
+"""Resources that a test must not leave behind in its process."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import threading
 import time
 from pathlib import Path
 
-#: Seconds that threads on their way out are given.
-PATIENCE = 5.0
-#: Turns of the event loop that tasks on their way out are given.
-TURNS = 100
+#: Seconds to wait for ending threads.
+THREAD_TIMEOUT = 5.0
+#: Turns of the event loop to wait for ending tasks.
+EVENT_LOOP_TURNS = 100
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
 def descriptors() -> set[str]:
-    """What is open in this process: sockets, pipes, files; empty where the system does not tell."""
+    """Return the open sockets, pipes and files of this process; empty where the system has no /proc."""
     found = set()
     for descriptor in _DESCRIPTORS.iterdir() if _DESCRIPTORS.is_dir() else ():
         try:
             target = str(descriptor.readlink())
-        except FileNotFoundError:  # the one by which the folder is read
+        except FileNotFoundError:  # the descriptor of the folder itself
             continue
-        # Each kind of anonymous file has but one name.
+        # All anonymous files of one kind have the same name.
         found.add(f"{descriptor.name} {target}" if target.startswith("anon_inode:") else target)
     return found
 
 
 def open_sockets() -> set[str]:
-    """The sockets of this process."""
+    """Return the open sockets of this process."""
     return {target for target in descriptors() if target.startswith("socket:")}
 
 
 async def other_tasks() -> set[asyncio.Task[object]]:
-    """The tasks of this event loop that are still there after a while, but for the one that asks."""
-    for _ in range(TURNS):
+    """Return the other tasks of this event loop that are left after some turns."""
+    for _ in range(EVENT_LOOP_TURNS):
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if not others:
             return set()
@@ -42,7 +42,7 @@ async def other_tasks() -> set[asyncio.Task[object]]:
     return others
 
 
-class Belongings:
+class ResourceSnapshot:
     """The threads, and the open sockets and files, of this process at one moment."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Belongings:
         self.open = descriptors()
 
     def assert_unchanged(self) -> None:
-        """Nothing has been added. Threads that are ending are waited for."""
-        end = time.monotonic() + PATIENCE
+        """Assert that nothing was added; ending threads are joined first."""
+        end = time.monotonic() + THREAD_TIMEOUT
         for thread in set(threading.enumerate()) - self.threads:
             thread.join(max(end - time.monotonic(), 0.0))
         assert set(threading.enumerate()) - self.threads == set(), "threads were left running"

@@ -1,4 +1,4 @@
-"""Programs of their own that use the SDK, for what can only be seen from outside a process."""
+"""Programs in processes of their own that use the SDK."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kkiai_sdk import *
 
 
 def environment(base_url: str) -> dict[str, str]:
-    """The environment of a program: the key, the gateway, and this checkout to import from."""
+    """Return the environment of a program: key, gateway, and import path."""
     return os.environ | {
         "KKIAI_API_KEY": KEY,
         "KKIAI_BASE_URL": base_url,
@@ -25,7 +25,7 @@ def environment(base_url: str) -> dict[str, str]:
 
 
 def start(program: str, base_url: str) -> subprocess.Popen[str]:
-    """Start a program; the caller sees to its end."""
+    """Start a program; the caller ends it."""
     command = [sys.executable, "-c", START + program]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, env=environment(base_url), stdin=pipe, stdout=pipe, stderr=pipe, text=True)

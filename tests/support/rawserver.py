@@ -1,4 +1,4 @@
-"""A server that plays a script of raw answers, HTTP or not, and records what it received."""
+"""A server that sends scripted raw replies, HTTP or not, and records its requests."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
 
-__all__ = ["Act", "End", "RawServer", "Received"]
+__all__ = ["End", "RawReply", "RawRequest", "RawServer"]
 
 
 @dataclass(frozen=True)
-class Act:
-    """The bytes that answer one request, and the end of the connection."""
+class RawReply:
+    """The raw bytes of one reply, and the end of the connection."""
 
     head: bytes = b""
     #: In one piece or in several, each sent by itself. A generator may block.
     body: bytes | Iterable[bytes] = b""
     end: End = End.KEEP
 
-    def cut(self, size: int, end: End = End.FIN) -> Act:
-        """The same, broken off after ``size`` bytes of the body."""
+    def cut(self, size: int, end: End = End.FIN) -> RawReply:
+        """Return a copy that ends after ``size`` bytes of the body."""
         assert isinstance(self.body, bytes)
         return replace(self, body=self.body[:size], end=end)
 
     @property
     def pieces(self) -> Iterable[bytes]:
-        """The bytes piece by piece."""
+        """The bytes in pieces."""
         return [self.head + self.body] if isinstance(self.body, bytes) else chain([self.head], self.body)
 
 
 @dataclass(frozen=True)
-class Received:
-    """One request as it arrived."""
+class RawRequest:
+    """One request as received."""
 
     method: str
     #: Path and query as sent.
@@ -54,7 +54,7 @@ class Received:
     time: float
 
     def header(self, name: str) -> str | None:
-        """The first field called ``name`` in any case, or None."""
+        """Return the first header called ``name`` in any case, or None."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
     @property
@@ -63,20 +63,20 @@ class Received:
         return dict(parse_qsl(urlsplit(self.target).query))["id"]
 
 
-#: The answer to a request beyond the end of the script.
-OVER = Act(b"HTTP/1.1 418 The Script Is Over\r\ncontent-length: 0\r\n\r\n")
+#: The reply to a request beyond the end of the script.
+SCRIPT_EXHAUSTED = RawReply(b"HTTP/1.1 418 The Script Is Over\r\ncontent-length: 0\r\n\r\n")
 
 
 class RawServer:
     """Listens on 127.0.0.1 and gives each request the next answer of its script.
 
-    An item of the script is an :class:`Act` or a function of the request, which may block. Whatever a function raises
-    is raised again when the server is closed.
+    An item of the script is an :class:`RawReply` or a function of the request, which may block. An exception of a
+    function is raised again when the server is closed.
     """
 
     def __init__(
         self,
-        script: Iterable[Act | Callable[[Received], Act]],
+        script: Iterable[RawReply | Callable[[RawRequest], RawReply]],
         *,
         clock: Callable[[], float],
         tls: ssl.SSLContext | None = None,
@@ -84,7 +84,7 @@ class RawServer:
         self._script = iter(script)
         self._clock, self._tls = clock, tls
         #: Every request, in order of arrival.
-        self.requests: list[Received] = []
+        self.requests: list[RawRequest] = []
 
     @property
     def url(self) -> str:
@@ -107,17 +107,17 @@ class RawServer:
         self._server.close()
 
     async def _answer(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> End:
-        received = Received(
+        received = RawRequest(
             request.method, request.target, request.headers, request.body, request.connection, self._clock()
         )
         self.requests.append(received)
-        item = next(self._script, OVER)
-        act = item if isinstance(item, Act) else await asyncio.to_thread(item, received)
-        pieces = iter(act.pieces)
-        if isinstance(act.body, bytes):
+        item = next(self._script, SCRIPT_EXHAUSTED)
+        reply = item if isinstance(item, RawReply) else await asyncio.to_thread(item, received)
+        pieces = iter(reply.pieces)
+        if isinstance(reply.body, bytes):
             writer.write(next(pieces))
-            return act.end
+            return reply.end
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             writer.write(piece)
             await writer.drain()
-        return act.end
+        return reply.end

@@ -1,4 +1,4 @@
-"""Servers for what is not HTTP: a bare listener, and a proxy that passes everything through."""
+"""Servers below HTTP: a TCP server, and a proxy that forwards all bytes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def listening(talk: Callable[[socket.socket], object], host: str = "127.0.0.1") -> Iterator[int]:
-    """A port where ``talk`` is had with everybody who connects, in a thread each. It must end when they close."""
+def tcp_server(handle: Callable[[socket.socket], object], host: str = "127.0.0.1") -> Iterator[int]:
+    """Yield a port whose connections run ``handle`` in a thread each. It must return when they close."""
     threads: list[threading.Thread] = []
     opened: list[socket.socket] = []
 
     def begin(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            talk(connection)
+            handle(connection)
 
     def accept(listener: socket.socket) -> None:
         while True:
@@ -51,14 +51,14 @@ def listening(talk: Callable[[socket.socket], object], host: str = "127.0.0.1") 
                 thread.join()
 
 
-def silence(connection: socket.socket) -> None:
-    """Take everything and say nothing."""
+def read_silently(connection: socket.socket) -> None:
+    """Read everything and send nothing."""
     while connection.recv(65536):
         pass
 
 
-class Tunnel:
-    """A proxy for CONNECT: whatever host is asked for, the connection goes to that port of this machine."""
+class ConnectProxy:
+    """A CONNECT proxy that connects to the requested port of this machine, whatever the host."""
 
     def __init__(self, answer: bytes = b"HTTP/1.1 200 Go Ahead\r\n\r\n") -> None:
         #: The heads of all requests.

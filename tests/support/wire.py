@@ -1,4 +1,4 @@
-"""Answers and files for the raw server."""
+"""Replies and files for the raw server."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk import TaskState, VideoTask
-from tests.support.rawserver import Act, End
+from tests.support.rawserver import End, RawReply
 
 if TYPE_CHECKING:
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
-CLOSE = Act(end=End.FIN)
-RESET = Act(end=End.RST)
-HANG = Act(end=End.HANG)
-#: How an MP4 file begins: its kind, and a box of data that goes on to the end, wherever that is.
+CLOSE = RawReply(end=End.FIN)
+RESET = RawReply(end=End.RST)
+HANG = RawReply(end=End.HANG)
+#: The start of an MP4 file: its type, and a data box that extends to the end of the file.
 _FTYP = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + b"\x00\x00\x00\x00mdat"
 
 
-def http(status: int, body: bytes = b"", *headers: tuple[str, str], length: int | None = -1) -> Act:
-    """An answer; ``length`` is the Content-Length if it is not to be the true one, None leaves it out."""
+def http(status: int, body: bytes = b"", *headers: tuple[str, str], length: int | None = -1) -> RawReply:
+    """Return an HTTP reply. ``length`` is a wrong Content-Length, or None for none."""
     size = len(body) if length == -1 else length
     fields = [*headers, *([] if size is None else [("Content-Length", str(size))])]
     lines = [f"HTTP/1.1 {status} Whatever", *(f"{name}: {value}" for name, value in fields)]
-    return Act("\r\n".join([*lines, "", ""]).encode("latin-1"), body)
+    return RawReply("\r\n".join([*lines, "", ""]).encode("latin-1"), body)
 
 
-def says(value: Any, status: int = 200, **headers: str) -> Act:
-    """A JSON answer; underscores in names of fields stand for hyphens."""
+def json_reply(value: Any, status: int = 200, **headers: str) -> RawReply:
+    """Return a JSON reply; underscores in header names stand for hyphens."""
     fields = [(name.replace("_", "-"), text) for name, text in headers.items()]
     return http(status, json.dumps(value).encode(), ("Content-Type", "application/json"), *fields)
 
 
-def task(status: str = "processing", *, retry_after: str | None = None, **fields: Any) -> Act:
-    """The answer about a task."""
+def task(status: str = "processing", *, retry_after: str | None = None, **fields: Any) -> RawReply:
+    """Return the reply about a task."""
     fields = {"id": "t", "status": status} | fields
-    return says(fields) if retry_after is None else says(fields, retry_after=retry_after)
+    return json_reply(fields) if retry_after is None else json_reply(fields, retry_after=retry_after)
 
 
-def done(url: str = "http://127.0.0.1:9/v.mp4") -> Act:
-    """The answer about a task that has its video."""
+def completed(url: str = "http://127.0.0.1:9/v.mp4") -> RawReply:
+    """Return the reply about a task with a video."""
     return task("completed", video_url=url)
 
 
-def refusal(status: int, code: str = "", message: str = "no", **headers: str) -> Act:
-    """An error of the gateway."""
-    return says({"error": {"message": message, "type": "t", "param": "", "code": code}}, status, **headers)
+def error_reply(status: int, code: str = "", message: str = "no", **headers: str) -> RawReply:
+    """Return an error of the gateway."""
+    return json_reply({"error": {"message": message, "type": "t", "param": "", "code": code}}, status, **headers)
 
 
-def finished(url: str | None, task_id: str = "t") -> VideoTask:
-    """The snapshot of a task that has its video there."""
+def completed_task(url: str | None, task_id: str = "t") -> VideoTask:
+    """Return the snapshot of a task with a video at ``url``."""
     return VideoTask(id=task_id, status="completed", state=TaskState.SUCCEEDED, video_url=url)
 
 
@@ -63,18 +63,18 @@ def _stream(version: int) -> bytes:
 
 
 def pattern(version: int, start: int, length: int) -> bytes:
-    """Bytes of a video, different at every place and in every version, so that a misplaced one shows."""
+    """Return bytes of a video that differ at every offset and in every version, so that a misplaced one shows."""
     return _stream(version)[start : start + length]
 
 
 @dataclass
 class FileHost:
-    """Serves one file as a good file server does: whole, or from an offset on when the tag still fits."""
+    """Serves one file correctly: whole, or from an offset if the tag matches."""
 
     body: bytes
     etag: str | None = '"one"'
 
-    def __call__(self, request: Received) -> Act:
+    def __call__(self, request: RawRequest) -> RawReply:
         """Answer one request."""
         tag = [("ETag", self.etag)] if self.etag else []
         fields = [("Content-Type", "video/mp4"), *tag]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk import Kkiai
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
 QUERY_PATH = "/v1/video/query"
 FILE_PATH = "/files/v.mp4"
@@ -40,7 +40,7 @@ class Reply:
         return urlsplit(self.url).path
 
     @property
-    def act(self) -> Act:
+    def act(self) -> RawReply:
         """The same for a local server."""
         return http(self.status, self.body, ("Content-Type", self.content_type))
 

@@ -9,29 +9,29 @@ import pytest
 
 from kkiai_sdk import _clock as _runtime
 from tests.support.adapter import KINDS, Maker
-from tests.support.canary import watching
+from tests.support.canary import watch_for_key
 from tests.support.clock import FakeTime
-from tests.support.leaks import Belongings
+from tests.support.leaks import ResourceSnapshot
 from tests.support.rawserver import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from tests.support.rawserver import Act
+    from tests.support.rawserver import RawReply
 
 
 class Serve(Protocol):
     """Start a local server that plays a script."""
 
-    def __call__(self, script: Iterable[Act]) -> RawServer:
+    def __call__(self, script: Iterable[RawReply]) -> RawServer:
         """Start it; it ends with the test."""
         ...
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    before = Belongings()
+    before = ResourceSnapshot()
     yield
     before.assert_unchanged()
 
@@ -45,7 +45,7 @@ def _no_key_anywhere(
     tmp_path: Path,
 ) -> Iterator[None]:
     # Neither the SDK nor a tool may log the key, or write it to a file below tmp_path.
-    with watching(monkeypatch, caplog, capsys, tmp_path):
+    with watch_for_key(monkeypatch, caplog, capsys, tmp_path):
         yield
 
 

@@ -19,7 +19,7 @@ from sentry_sdk.transport import Transport
 
 from kkiai_sdk import APIError
 from tests.support.canary import KEY
-from tests.support.wire import RESET, refusal
+from tests.support.wire import RESET, error_reply
 from tests.tools.calls import CALLS, RESULTS, TASK_ID, perform, replies
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sentry_sdk.envelope import Envelope
 
     from tests.support.adapter import Maker
-    from tests.support.rawserver import Act, RawServer
+    from tests.support.rawserver import RawReply, RawServer
     from tests.tools.conftest import Serve
 
 #: Method, path and status of one request.
@@ -148,8 +148,8 @@ def test_opentelemetry_records_every_request_of_a_call(
     assert KEY not in repr([span.to_json() for span in finished])
 
 
-@pytest.mark.parametrize("reply", [refusal(401), RESET], ids=["refused", "reset"])
-def test_sentry_reports_an_error_without_the_key(reply: Act, sentry: Envelopes, make: Maker, serve: Serve) -> None:
+@pytest.mark.parametrize("reply", [error_reply(401), RESET], ids=["refused", "reset"])
+def test_sentry_reports_an_error_without_the_key(reply: RawReply, sentry: Envelopes, make: Maker, serve: Serve) -> None:
     """An exception of the SDK that is sent to Sentry, with the local variables of its frames, does not hold the key."""
     client = make(serve([reply]).url, max_retries=0)
     with pytest.raises(APIError) as caught:

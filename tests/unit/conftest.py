@@ -1,4 +1,4 @@
-"""Coverage is measured by the tables: examples that are made up find their way by chance, and slowly under a tracer."""
+"""Coverage is measured by table tests alone: random examples cover lines by chance, and slowly under a tracer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """No test that Hypothesis drives counts for coverage."""
+    """Exclude tests of Hypothesis from coverage."""
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)

@@ -1,4 +1,4 @@
-"""What the tests of the pure modules share: how Hypothesis runs, short ways to answers and tasks, and made-up JSON."""
+"""Shared by the unit tests: settings of Hypothesis, constructors of responses, errors and tasks, JSON strategies."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def answer(status: int, body: object = b"", *headers: tuple[str, str]) -> RawResponse:
-    """An HTTP answer; a body that is not bytes or text is sent as JSON."""
+    """A decoded response; a body that is neither bytes nor text is serialized as JSON."""
     if isinstance(body, str):
         body = body.encode("utf-8", "surrogatepass")
     raw = RawResponse(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
@@ -49,7 +49,7 @@ def answer(status: int, body: object = b"", *headers: tuple[str, str]) -> RawRes
 
 
 def refused(status: int, body: object = b"", *headers: tuple[str, str], secret: str | None = None) -> APIError:
-    """The error that an answer is."""
+    """The error of a response."""
     error = read_query(answer(status, body, *headers), secret=secret)
     assert isinstance(error, APIError)
     return error
@@ -58,22 +58,22 @@ def refused(status: int, body: object = b"", *headers: tuple[str, str], secret: 
 def read(
     body: object, *, status: int = 200, task_id: str = ASKED, headers: Sequence[tuple[str, str]] = ()
 ) -> VideoTask:
-    """The task that an answer is about."""
+    """The task of a response."""
     raw = read_query(answer(status, body, *headers))
     assert isinstance(raw, dict), raw
     return read_task(raw, task_id, base_url=GATEWAY)
 
 
 def everything_in(error: BaseException) -> str:
-    """All that an error would show to anybody who looks."""
+    """Text, repr, arguments and attributes of an error."""
     return "\n".join([str(error), repr(error), repr(error.args), repr(vars(error))])
 
 
 def steers(text: str) -> bool:
-    """Whether a text holds a control, a format mark, a surrogate or a line break: what a terminal would obey."""
+    """Whether a text has a control or format character, a surrogate, or a line break, which control a terminal."""
     return any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in text)
 
 
 def brief(value: object) -> str:
-    """A short name for a value in a table, whatever its size."""
+    """A short test id for a value of any size."""
     return "huge" if isinstance(value, int) and abs(value) > 10**30 else ascii(value)[:40]

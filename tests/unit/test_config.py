@@ -1,4 +1,4 @@
-"""The loose inputs of a client become one frozen, checked Config."""
+"""The options of a client, validated and kept in one frozen Config."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ KEY = "Canary-0123456789"
 
 
 def config(environ: Mapping[str, str] | None = None, **options: Any) -> Config:
-    """A configuration from the environment and the options, as a client makes it."""
+    """The Config that a client makes from the environment and these options."""
     given = {"api_key": KEY, "base_url": None, "allow_http": False, "httpx_args": None} | options
     return make(environ or {}, **given)
 
 
-def test_defaults() -> None:
+def test_config_without_options_has_the_defaults() -> None:
     """Without options a client has the documented defaults."""
     made = config()
     assert made.base_url == DEFAULT_BASE_URL == "https://www.kkiai.com"
@@ -46,8 +46,8 @@ def test_defaults() -> None:
     assert made.secret.resolved().known == KEY
 
 
-def test_environment() -> None:
-    """The key and the base URL come from the environment when they are not passed."""
+def test_key_and_base_url_are_read_from_the_environment() -> None:
+    """The key and the base URL are read from the environment if they are not passed."""
     environ = {"KKIAI_API_KEY": " env-key\n", "KKIAI_BASE_URL": "https://env.example/v1/"}
     made = config(environ, api_key=None)
     assert (made.secret.resolved().known, made.base_url) == ("env-key", "https://env.example")
@@ -57,8 +57,8 @@ def test_environment() -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"KKIAI_API_KEY": ""}])
-def test_no_key(environ: dict[str, str]) -> None:
-    """Without a key the message says where one can be given."""
+def test_missing_key_is_rejected_with_instructions(environ: dict[str, str]) -> None:
+    """Without a key the message says where to provide one."""
     with pytest.raises(ConfigurationError, match=r"^no API key: pass api_key=… or set KKIAI_API_KEY$"):
         config(environ, api_key=None)
     with pytest.raises(ConfigurationError, match="no API key"):
@@ -119,8 +119,8 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_OPTIONS)
-def test_bad_options(case: str) -> None:
-    """An option that cannot work is reject_unknownd: the message names it and its range, and never shows the key."""
+def test_invalid_option_is_rejected_without_showing_the_key(case: str) -> None:
+    """An invalid option is rejected: the message names it and its range, and never shows the key."""
     options, told = BAD_OPTIONS[case]
     with pytest.raises(ConfigurationError) as caught:
         config(**options)
@@ -128,8 +128,8 @@ def test_bad_options(case: str) -> None:
     assert "Canary" not in f"{caught.value!r}{vars(caught.value)}{caught.value.__cause__!r}"
 
 
-def test_good_options() -> None:
-    """Options that work are kept in their normal form."""
+def test_valid_options_are_kept_in_normal_form() -> None:
+    """Valid options are kept in their normal form."""
     made = config(
         timeout=timedelta(minutes=1),
         max_retries=0,
@@ -146,7 +146,7 @@ def test_good_options() -> None:
     assert config(base_url="http://gateway.example", allow_http=True).base_url == "http://gateway.example"
 
 
-def test_none_means_the_default_policy() -> None:
+def test_none_means_the_default_of_an_option() -> None:
     """None for a policy means the default one; for headers and the suffix it means none."""
     made = config(retry=None, poll=None, default_headers=None, user_agent_suffix=None)
     assert (made.retry, made.poll) == (RetryPolicy(), PollPolicy())
@@ -155,14 +155,14 @@ def test_none_means_the_default_policy() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HTTPX_ARGS - {"event_hooks", "mounts"}))
-def test_httpx_args(name: str) -> None:
+def test_documented_httpx_argument_is_passed_on(name: str) -> None:
     """Each documented argument of httpx is passed on as it is."""
     assert config(httpx_args={name: KEY}).httpx_args == {name: KEY}
     assert KEY not in repr(config(httpx_args={name: KEY}))
 
 
-def test_mappings_among_httpx_args() -> None:
-    """Hooks and mounts are copied: what the caller does to them later changes no client."""
+def test_mappings_of_httpx_arguments_are_copied() -> None:
+    """Hooks and mounts are copied: later changes by the caller do not affect a client."""
     hooks, mounts = [print], {"all://": None}
     args: dict[str, Any] = {"event_hooks": {"request": hooks, "response": ()}, "mounts": mounts}
     made = config(httpx_args=args).httpx_args
@@ -172,8 +172,8 @@ def test_mappings_among_httpx_args() -> None:
     assert config(httpx_args={"event_hooks": None, "mounts": None}).httpx_args == {"event_hooks": {}, "mounts": {}}
 
 
-def test_change() -> None:
-    """Changing options makes another configuration and leaves the first one as it was."""
+def test_change_returns_a_new_config() -> None:
+    """Changing options returns another configuration and leaves the first one unchanged."""
     first = config()
     second = change(first, {"timeout": 5, "api_key": "other-key", "user_agent_suffix": "x/1"})
     assert (second.timeout, second.secret.resolved().known, second.base_url) == (5.0, "other-key", first.base_url)
@@ -182,8 +182,8 @@ def test_change() -> None:
 
 
 @pytest.mark.parametrize("options", [{"base_url": "https://x.example"}, {"tiemout": 5, "a\nb": 1}])
-def test_unknown_changes(options: dict[str, object]) -> None:
-    """An option that cannot be changed, or is none, is reject_unknownd with the list of those that can."""
+def test_unknown_option_of_a_change_is_rejected(options: dict[str, object]) -> None:
+    """An option that cannot be changed, or is unknown, is rejected with the list of valid ones."""
     with pytest.raises(ConfigurationError) as caught:
         change(config(), options)
     told = str(caught.value)
@@ -193,8 +193,8 @@ def test_unknown_changes(options: dict[str, object]) -> None:
     assert told.endswith("known: api_key, default_headers, max_retries, poll, retry, timeout, user_agent_suffix")
 
 
-def test_reject_unknown() -> None:
-    """Keyword arguments that a call does not have are reject_unknownd, with those that it has."""
+def test_unknown_keyword_is_rejected_with_the_known_ones() -> None:
+    """Unknown keyword arguments of a call are rejected, with the list of known ones."""
     reject_unknown({}, Kkiai)
     with pytest.raises(ConfigurationError) as caught:
         reject_unknown({"tiemout": 5, "retires": 1}, Kkiai)
@@ -208,7 +208,7 @@ def test_reject_unknown() -> None:
         change(config(), {"x" * 300: 1})
 
 
-def test_limits_of_one_call() -> None:
+def test_options_of_one_call_have_the_ranges_of_the_client() -> None:
     """One call's timeout and retries have the same ranges as the client's."""
     assert (request_timeout("timeout", 5), retries("max_retries", 0)) == (5.0, 0)
     with pytest.raises(ConfigurationError, match="timeout must be a number above 0 up to 86400"):
@@ -217,7 +217,7 @@ def test_limits_of_one_call() -> None:
         retries("max_retries", -1)
 
 
-def test_the_key_is_hidden() -> None:
+def test_config_never_shows_the_key() -> None:
     """No repr, str, attribute or slot of a configuration shows the key."""
     made = config()
     assert KEY not in f"{made!r}{made!s}{made.secret!r}{made.secret!s}"
@@ -225,8 +225,8 @@ def test_the_key_is_hidden() -> None:
     assert KEY not in repr([getattr(made.secret, name) for name in Secret.__slots__])
 
 
-def test_hiding() -> None:
-    """The key among options is hidden before anything is done with them, once; without one nothing is."""
+def test_key_among_options_is_wrapped_once() -> None:
+    """A key among options is wrapped before use, once; options without a key stay unchanged."""
     options: dict[str, Any] = {"api_key": KEY, "timeout": 5}
     wrap_secret(options)
     first = options["api_key"]
@@ -238,16 +238,16 @@ def test_hiding() -> None:
 
 
 @pytest.mark.parametrize("attempt", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
-def test_the_key_is_not_copied(attempt: Callable[[object], object]) -> None:
-    """A key reject_unknowns to be pickled or copied, and says what to do instead."""
+def test_secret_cannot_be_pickled_or_copied(attempt: Callable[[object], object]) -> None:
+    """Pickling or copying a key is rejected, with a message that says what to do instead."""
     with pytest.raises(
         ConfigurationError, match=r"^a client holds a key and cannot .*; make a new one where it is needed$"
     ):
         attempt(Secret(KEY))
 
 
-def test_a_key_function_is_asked_each_time() -> None:
-    """A function is asked for the key whenever one is needed, and at no other time."""
+def test_key_function_is_called_for_each_use() -> None:
+    """A key function is called whenever a key is needed, and at no other time."""
     keys = iter([" first\n", "second", "third"])
     made = config(api_key=lambda: next(keys))
     assert made.secret.resolved().known == "first"
@@ -259,8 +259,8 @@ def test_a_key_function_is_asked_each_time() -> None:
     ]
 
 
-def test_the_last_known_key() -> None:
-    """What must not be shown is known without asking: the key as it was last, or nothing before the first time."""
+def test_known_key_is_the_last_one_returned() -> None:
+    """The key to redact is the last one returned, or empty before the first call; it calls nothing."""
     secrets = [config(api_key=lambda: "first").secret, config(api_key="fixed").secret]
     before = [secret.known for secret in secrets]
     for secret in secrets:
@@ -270,8 +270,8 @@ def test_the_last_known_key() -> None:
 
 
 @pytest.mark.parametrize("key", ["Canary\n1", "", None, 5, b"Canary"])
-def test_a_key_function_may_give_nonsense(key: Any) -> None:
-    """What a function gives is checked like a key that was passed."""
+def test_invalid_key_of_a_key_function_is_rejected(key: Any) -> None:
+    """The return value of a key function is validated like a key that was passed."""
     secret = Secret(lambda: key)
     with pytest.raises(ConfigurationError, match="api_key") as caught:
         secret.resolved()

@@ -113,13 +113,13 @@ SURVIVALS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def facts_of(kind: type[KkiaiError]) -> dict[str, Any]:
-    """ErrorFields for every keyword that a class of the tree takes."""
+def arguments_of(kind: type[KkiaiError]) -> dict[str, Any]:
+    """A value for every keyword argument of an error class."""
     return next(facts for branch, facts in FACTS if issubclass(kind, branch))
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_parents(kind: type[KkiaiError]) -> None:
+def test_each_error_class_has_its_documented_parents(kind: type[KkiaiError]) -> None:
     """Each class has exactly the documented parents, so `except` catches what it promises."""
     assert kind.__bases__ == TREE[kind]
 
@@ -130,24 +130,24 @@ def test_every_class_is_in_the_tree_and_public() -> None:
     assert all(getattr(kkiai_sdk, kind.__name__) is kind for kind in CLASSES)
 
 
-def _drawn() -> list[tuple[int, str, list[str]]]:
-    """The lines of the tree in the docstring: depth, class, other parents that are Python's own."""
+def _tree_lines() -> list[tuple[int, str, list[str]]]:
+    """Lines of the tree in the docstring: depth, class, further parents from Python."""
     pattern = re.compile(r"^ {4}([│├└─ ]*)(\w+Error)(?: \(([^)]*)\))?", re.MULTILINE)
     found = pattern.findall(errors.__doc__ or "")
     return [(len(indent) // 3, name, re.findall(r"\w+Error", notes)) for indent, name, notes in found]
 
 
-def test_the_drawn_tree_is_the_real_one() -> None:
+def test_tree_in_the_docstring_equals_the_classes() -> None:
     """The tree in the module's docstring shows every class under its parent, and Python's own parents beside it."""
     path: list[str] = []
     drawn = {}
-    for depth, name, others in _drawn():
+    for depth, name, others in _tree_lines():
         path[depth:] = [name]
         drawn[name] = [*(path[depth - 1 : depth] if depth else ["Exception"]), *others]
     assert drawn == {kind.__name__: [parent.__name__ for parent in kind.__bases__] for kind in CLASSES}
 
 
-def test_the_drawn_statuses_are_the_real_ones() -> None:
+def test_statuses_in_the_docstring_equal_the_table() -> None:
     """The docstring names the status of each class that stands for one, as the table of statuses has it."""
     drawn = dict(re.findall(r"(\w+Error) \((\d{3})", errors.__doc__ or ""))
     assert drawn == {kind.__name__: str(status) for status, kind in STATUS_ERRORS.items()}
@@ -156,9 +156,9 @@ def test_the_drawn_statuses_are_the_real_ones() -> None:
 @pytest.mark.parametrize("how", SURVIVALS)
 @pytest.mark.parametrize("kind", TREE)
 @pytest.mark.fault("C-13")
-def test_errors_survive(kind: type[KkiaiError], how: str) -> None:
+def test_errors_survive_pickling_and_copying(kind: type[KkiaiError], how: str) -> None:
     """Pickling and copying keep the class, the text, every attribute and the notes."""
-    error = kind("it went wrong", **facts_of(kind))
+    error = kind("it went wrong", **arguments_of(kind))
     error.add_note("note")
     twin = SURVIVALS[how](error)
     assert type(twin) is kind
@@ -167,23 +167,23 @@ def test_errors_survive(kind: type[KkiaiError], how: str) -> None:
     assert repr(twin) == repr(error)
 
 
-def test_nested_errors_survive() -> None:
-    """The last error of a wait goes with it."""
+def test_nested_error_survives_pickling_and_copying() -> None:
+    """The last error of a wait is kept by pickling and copying."""
     last = APITimeoutError("no answer", kind="timeout", **API_FACTS)
     twin = pickle.loads(pickle.dumps(TaskTimeoutError("gave up", task_id="x", last_error=last)))
     assert (type(twin.last_error), vars(twin.last_error)) == (APITimeoutError, vars(last))
 
 
 @pytest.mark.parametrize("kind", TREE)
-def test_facts_become_attributes(kind: type[KkiaiError]) -> None:
-    """Every fact that a class is given can be read from it."""
-    facts = facts_of(kind)
+def test_keyword_arguments_become_attributes(kind: type[KkiaiError]) -> None:
+    """Every keyword argument of an error class is readable as an attribute."""
+    facts = arguments_of(kind)
     error = kind("m", **facts)
     assert {name: getattr(error, name) for name in facts} == facts
 
 
-def test_facts_have_defaults() -> None:
-    """Without facts an error has harmless ones."""
+def test_keyword_arguments_of_errors_have_defaults() -> None:
+    """Without keyword arguments an error has neutral defaults."""
     assert vars(APIConnectionError("m")) == {
         "kind": "connection",
         "request_id": None,
@@ -208,24 +208,24 @@ def test_facts_have_defaults() -> None:
     }
 
 
-def test_a_failed_task_says_why() -> None:
+def test_task_failed_error_has_the_failure() -> None:
     """The reason of a failure is on the error; without a snapshot there is none."""
     assert TaskFailedError("m", task_id="x", task=TASK).failure == TaskFailure("no cows")
     assert TaskFailedError("m", task_id="x").failure is None
 
 
-def test_an_error_without_text() -> None:
+def test_error_without_text_has_the_empty_text() -> None:
     """An error that was made without a text has the empty one."""
     assert (KkiaiError().message, str(KkiaiError())) == ("", "")
 
 
-def test_unknown_facts_are_refused() -> None:
-    """A class takes only its own facts: a misspelt one would be lost."""
+def test_unknown_keyword_of_an_error_is_rejected() -> None:
+    """A class accepts only its own keyword arguments: a misspelt one would be lost."""
     with pytest.raises(TypeError, match="retry_afer"):
         APIConnectionError("m", retry_afer=5)
 
 
-def test_timeouts_are_timeouts() -> None:
-    """`except TimeoutError` catches both kinds of running out of time, and nothing else of ours."""
+def test_both_timeout_errors_are_timeout_errors() -> None:
+    """`except TimeoutError` catches both timeout errors, and no other error of the SDK."""
     caught = {kind for kind in CLASSES if issubclass(kind, TimeoutError)}
     assert caught == {APITimeoutError, TaskTimeoutError}

@@ -1,4 +1,4 @@
-"""What the SDK hands out: frozen, hashable, picklable values that come back from JSON as they were."""
+"""Public values: frozen, hashable, picklable, with lossless JSON."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ TASK = VideoTask(
 )
 
 
-def test_the_least_that_a_task_is() -> None:
-    """A task needs an id and nothing else; then its state is UNKNOWN, which is no end."""
+def test_task_with_only_an_id_is_unknown() -> None:
+    """A task requires only an id; then its state is UNKNOWN, which is not terminal."""
     task = VideoTask(id="x")
     assert (task.state, task.status, task.video_url, task.progress, task.failure) == (TaskState.UNKNOWN, *[None] * 4)
     assert (task.extra, task.raw, task.is_done) == ({}, {}, False)
@@ -73,13 +73,13 @@ def test_the_least_that_a_task_is() -> None:
         (TaskState.UNKNOWN, (False, False, False)),
     ],
 )
-def test_ends(state: TaskState, flags: tuple[bool, bool, bool]) -> None:
-    """Success and failure are ends; nothing else is."""
+def test_only_success_and_failure_are_terminal(state: TaskState, flags: tuple[bool, bool, bool]) -> None:
+    """Success and failure are terminal states; no others are."""
     task = VideoTask(id="x", state=state)
     assert (task.is_done, task.is_succeeded, task.is_failed) == flags
 
 
-def test_states_are_texts() -> None:
+def test_state_is_its_lower_case_name() -> None:
     """A state is its lower-case name, also as text."""
     assert [str(state) for state in TaskState] == ["pending", "running", "succeeded", "failed", "unknown"]
     assert TaskState("failed") is TaskState.FAILED
@@ -102,12 +102,12 @@ def test_states_are_texts() -> None:
     ],
     ids=brief,
 )
-def test_updated_at(value: int | None, at: datetime | None) -> None:
-    """The time is in UTC whichever unit the gateway uses, and None when it is missing or absurd."""
+def test_updated_at_is_utc_or_none(value: int | None, at: datetime | None) -> None:
+    """The time is in UTC for every unit of the gateway, and None if it is missing or absurd."""
     assert VideoTask(id="x", status_update_time=value).updated_at == at
 
 
-def test_extra_is_read_only() -> None:
+def test_extra_of_a_task_is_read_only() -> None:
     """`extra` cannot be changed through the task."""
     with pytest.raises(TypeError):
         TASK.extra["model"] = "other"  # type: ignore[index]
@@ -115,7 +115,7 @@ def test_extra_is_read_only() -> None:
 
 
 @pytest.mark.parametrize("value", [TASK, TASK.failure, WaitResult(ASKED, TASK)], ids=lambda value: type(value).__name__)
-def test_values(value: object) -> None:
+def test_public_values_are_frozen_and_hashable(value: object) -> None:
     """Tasks, failures and results are frozen, hashable, and equal to their copies."""
     name = value.__attrs_attrs__[0].name  # type: ignore[attr-defined]
     with pytest.raises(exceptions.FrozenInstanceError):
@@ -125,20 +125,20 @@ def test_values(value: object) -> None:
     assert {value, *copies} == {value}
 
 
-def test_unhashable_contents_do_not_matter() -> None:
+def test_task_with_unhashable_body_is_hashable() -> None:
     """A task with lists and objects in its body is hashable, and bodies still make tasks different."""
     one, other = VideoTask(id="x", raw={"a": [1]}), VideoTask(id="x", raw={"a": [2]})
     assert hash(one) == hash(other)
     assert one != other
 
 
-def test_repr_is_short() -> None:
-    """The repr names the state and leaves out the body."""
+def test_repr_of_a_task_omits_the_body() -> None:
+    """The repr shows the state and omits the body."""
     assert "SUCCEEDED" in repr(VideoTask(id="x", state=TaskState.SUCCEEDED))
     assert "cow-1" not in repr(TASK)
 
 
-def test_to_dict() -> None:
+def test_to_dict_gives_plain_json_values() -> None:
     """A task becomes plain JSON values, the time in ISO 8601."""
     assert TASK.to_dict() == {
         "id": ASKED,
@@ -160,8 +160,8 @@ def test_to_dict() -> None:
 
 @given(TASKS)
 @FIXED
-def test_round_trip(task: VideoTask) -> None:
-    """Every task comes back from its dict and from its JSON, which is one line of ASCII."""
+def test_task_round_trips_through_dict_and_json(task: VideoTask) -> None:
+    """Every task is restored from its dict and from its JSON, which is one line of ASCII."""
     assert VideoTask.from_dict(task.to_dict()) == task
     text = task.to_json()
     assert VideoTask.from_dict(json.loads(text)) == task
@@ -169,14 +169,14 @@ def test_round_trip(task: VideoTask) -> None:
     assert "\n" not in text
 
 
-def test_what_is_no_json_is_not_written() -> None:
-    """A number that JSON does not have, in a task made by hand, is refused and not written."""
+def test_non_json_number_is_not_serialized() -> None:
+    """A number without a JSON form, in a task made by hand, is rejected."""
     with pytest.raises(ValueError, match="not JSON compliant"):
         VideoTask(id="x", raw={"a": float("nan")}).to_json()
 
 
-def test_from_dict_of_little() -> None:
-    """Fields that are missing have their defaults; those that are not fields are passed over."""
+def test_from_dict_uses_defaults_and_ignores_unknown_fields() -> None:
+    """Missing fields have their defaults; unknown fields are ignored."""
     assert VideoTask.from_dict({"id": "x", "updated_at": "…", "new": 1}) == VideoTask(id="x")
 
 
@@ -207,8 +207,8 @@ def test_from_dict_of_little() -> None:
     ],
     ids=brief,
 )
-def test_from_dict_of_something_else(data: Any) -> None:
-    """What is not a mapping made by to_dict is refused, and what it was is not blamed on Python."""
+def test_from_dict_rejects_anything_else(data: Any) -> None:
+    """Anything but a mapping made by to_dict is rejected with an error of the SDK."""
     with pytest.raises(ConfigurationError, match=r"this is not a mapping made by VideoTask\.to_dict\(\)") as caught:
         VideoTask.from_dict(data)
     assert caught.value.__cause__ is None
@@ -217,13 +217,13 @@ def test_from_dict_of_something_else(data: Any) -> None:
 @pytest.mark.parametrize(
     ("failure", "text"), [(TaskFailure("no cows", "policy"), "no cows (policy)"), (TaskFailure("no cows"), "no cows")]
 )
-def test_failures_as_text(failure: TaskFailure, text: str) -> None:
-    """A failure reads as its message, with the code when there is one."""
+def test_failure_as_text_is_its_message_and_code(failure: TaskFailure, text: str) -> None:
+    """The text of a failure is its message, with the code if there is one."""
     assert str(failure) == text
 
 
-def test_wait_results() -> None:
-    """A result is a success when there is no error; a failed task is an error."""
+def test_wait_result_without_error_is_a_success() -> None:
+    """A result without an error is a success; a failed task is an error."""
     done = evolve(TASK, state=TaskState.SUCCEEDED, failure=None, video_url="https://cdn.example/a")
     assert WaitResult(ASKED, done).is_succeeded
     assert not WaitResult(ASKED, TASK, TaskFailedError("failed", task_id=ASKED, task=TASK)).is_succeeded

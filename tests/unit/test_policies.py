@@ -45,7 +45,7 @@ DURATIONS = [
 BAD: list[Any] = [-1, -1e-9, math.nan, math.inf, -math.inf, 10**9, 10**5000, True, None, "1", 1j, timedelta(days=-1)]
 
 
-def test_defaults() -> None:
+def test_policy_defaults_are_the_documented_ones() -> None:
     """The defaults are the documented ones."""
     assert asdict(RetryPolicy()) == {name: default for name, (default, _) in RETRY.items()}
     assert asdict(PollPolicy()) == {name: default for name, (default, _) in POLL.items()}
@@ -53,27 +53,29 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize("value", BAD, ids=brief)
 @pytest.mark.parametrize(("policy", "name", "span"), FIELDS, ids=str)
-def test_bad_values(policy: type[RetryPolicy | PollPolicy], name: str, span: str, value: Any) -> None:
-    """A value that is no number or out of range is refused, with the option and the range."""
+def test_invalid_policy_value_is_rejected(
+    policy: type[RetryPolicy | PollPolicy], name: str, span: str, value: Any
+) -> None:
+    """A value that is no number or out of range is rejected, with the option and the range."""
     with pytest.raises(ConfigurationError) as caught:
         policy(**{name: value})
     assert str(caught.value).startswith((f"{name} must be a number {span}", f"{name} must be a whole number {span}"))
 
 
 @pytest.mark.parametrize(("policy", "name"), DURATIONS, ids=str)
-def test_durations(policy: Any, name: str) -> None:
+def test_timedelta_is_kept_as_seconds(policy: Any, name: str) -> None:
     """Seconds may be given as a timedelta, and are kept as a number."""
     assert getattr(policy(**{name: timedelta(seconds=7, milliseconds=500)}), name) == 7.5
 
 
 @pytest.mark.parametrize("name", ["min_interval", "max_interval", "max_consecutive_errors"])
-def test_zero_is_too_little(name: str) -> None:
-    """An interval of 0 would poll without pause, and 0 errors would end each wait: both are refused."""
+def test_zero_interval_or_error_limit_is_rejected(name: str) -> None:
+    """An interval of 0 would poll without pause, and 0 errors would end each wait: both are rejected."""
     with pytest.raises(ConfigurationError, match=name):
         PollPolicy(**{name: 0})
 
 
-def test_intervals_must_fit() -> None:
+def test_max_interval_below_min_interval_is_rejected() -> None:
     """The longest gap must not be shorter than the first one."""
     with pytest.raises(ConfigurationError, match=r"max_interval \(2 s\) must not be under min_interval \(3 s\)"):
         PollPolicy(max_interval=2)
@@ -81,7 +83,7 @@ def test_intervals_must_fit() -> None:
 
 
 @pytest.mark.parametrize("policy", [RetryPolicy(jitter=0.5), PollPolicy(growth=0.5)])
-def test_policies_are_values(policy: RetryPolicy | PollPolicy) -> None:
+def test_policies_are_frozen_and_hashable(policy: RetryPolicy | PollPolicy) -> None:
     """A policy is frozen, hashable, and equal to its copies."""
     with pytest.raises(exceptions.FrozenInstanceError):
         policy.jitter = 0.0  # type: ignore[misc]
@@ -93,7 +95,7 @@ def test_policies_are_values(policy: RetryPolicy | PollPolicy) -> None:
     ("elapsed", "gap"),
     [(-5.0, 3.0), (0.0, 3.0), (60.0, 4.2), (300.0, 9.0), (600.0, 15.0), (1e9, 15.0), (math.inf, 15.0)],
 )
-def test_gaps(elapsed: float, gap: float) -> None:
+def test_default_gap_grows_to_fifteen_seconds(elapsed: float, gap: float) -> None:
     """The gap is 3 s plus 2 % of the time waited, at most 15 s."""
     assert PollPolicy().gap(elapsed) == pytest.approx(gap)
 
@@ -108,7 +110,7 @@ POLICIES = st.builds(
 
 @given(POLICIES, st.floats(0, 1e7))
 @FIXED
-def test_gaps_stay_within_their_bounds(policy: PollPolicy, elapsed: float) -> None:
+def test_any_gap_is_within_its_bounds(policy: PollPolicy, elapsed: float) -> None:
     """No gap is under min_interval, above max_interval, or above min_interval plus growth of the time waited."""
     gap = policy.gap(elapsed)
     assert policy.min_interval <= gap <= policy.max_interval
