@@ -19,8 +19,8 @@ import kkiai_sdk as k
 from kkiai_sdk import AsyncKkiai
 from tests.support.adapter import default_tls
 from tests.support.canary import KEY
-from tests.support.rawserver import Act, End
-from tests.support.wire import FileHost, done, finished, http, pattern, says, task
+from tests.support.rawserver import End, RawReply
+from tests.support.wire import FileHost, completed, completed_task, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import Received
+    from tests.support.rawserver import RawRequest
 
 BODY = pattern(5, 0, 1_400_000)
 HOST = FileHost(BODY)
@@ -62,8 +62,8 @@ def test_json_that_names_the_file_is_followed_without_the_key(
 def test_json_that_leads_to_the_gateway_has_the_key(make: Maker, serve: Serve, target: Path) -> None:
     """A URL of the gateway's own origin is sent the key, also if another host named it."""
     server = serve(HOST)
-    cdn = serve(says({"url": f"{server.url}/own"}), foreign=True)
-    make(server.url).download(finished(f"{cdn.url}/v"), target)
+    cdn = serve(json_reply({"url": f"{server.url}/own"}), foreign=True)
+    make(server.url).download(completed_task(f"{cdn.url}/v"), target)
     assert server.requests[0].header("authorization") == f"Bearer {KEY}"
 
 
@@ -71,9 +71,9 @@ def test_json_that_leads_to_the_gateway_has_the_key(make: Maker, serve: Serve, t
 @pytest.mark.parametrize("url", ["http://169.254.169.254/meta", "http://user:pw@127.0.0.1/v", "https://10.0.0.1/v"])
 def test_json_that_names_an_unsafe_url_is_not_followed(make: Maker, serve: Serve, target: Path, url: str) -> None:
     """URLs in JSON are vetted like any other."""
-    cdn = serve(says({"url": url}))
+    cdn = serve(json_reply({"url": url}))
     with pytest.raises(k.UnsafeURLError):
-        make(serve().url).download(finished(f"{cdn.url}/v"), target)
+        make(serve().url).download(completed_task(f"{cdn.url}/v"), target)
     assert not target.exists()
 
 
@@ -81,21 +81,21 @@ def test_json_that_names_an_unsafe_url_is_not_followed(make: Maker, serve: Serve
 def test_json_is_followed_once(make: Maker, serve: Serve, target: Path) -> None:
     """JSON that leads to JSON, or names two URLs or none, is no video."""
     answers = (
-        [says({"url": "/b"}), says({"url": "/c"})],
-        [says({"a": "http://a/", "b": "http://b/"})],
-        [says({"ok": 1})],
+        [json_reply({"url": "/b"}), json_reply({"url": "/c"})],
+        [json_reply({"a": "http://a/", "b": "http://b/"})],
+        [json_reply({"ok": 1})],
     )
     for script in answers:
         cdn = serve(*script)
         with pytest.raises(k.NotAVideoError, match="application/json"):
-            make(serve().url).download(finished(f"{cdn.url}/v"), target)
+            make(serve().url).download(completed_task(f"{cdn.url}/v"), target)
         assert len(cdn.requests) == len(script)
 
 
 # Cookies
 
 
-def guarded(cookie: str, refused: Act) -> Callable[[Received], Act]:
+def guarded(cookie: str, refused: RawReply) -> Callable[[RawRequest], RawReply]:
     """A host that serves the file to those who send its cookie, and answers all others otherwise."""
     return lambda request: HOST(request) if request.header("cookie") == cookie else refused
 
@@ -111,10 +111,10 @@ def test_cookie_set_on_the_way_is_sent_back_within_the_download(
 ) -> None:
     """A cookie of a redirect or a refusal goes back to the host that set it, in the same download alone."""
     host = serve(each=guarded("visit=1", REFUSALS[status]))
-    server = serve(each=lambda _: done(f"{host.url}/v"))
+    server = serve(each=lambda _: completed(f"{host.url}/v"))
     client = make(server.url)
-    client.download(finished(f"{host.url}/v"), target)
-    client.download(finished(f"{host.url}/v"), target, overwrite=True)
+    client.download(completed_task(f"{host.url}/v"), target)
+    client.download(completed_task(f"{host.url}/v"), target, overwrite=True)
     client.query("t")
     assert [each.header("cookie") for each in host.requests] == [None, "visit=1"] * 2
     assert {each.header("cookie") for each in server.requests} == {None}
@@ -125,7 +125,7 @@ def test_cookie_of_one_host_is_not_sent_to_another(make: Maker, serve: Serve, ta
     """A cookie of the gateway does not follow a redirect to another host, and comes back to the gateway."""
     cdn = serve(lambda _: http(302, b"", ("Location", f"{server.url}/home")), foreign=True)
     server = serve(http(302, b"", ("Location", f"{cdn.url}/away"), SET), HOST)
-    make(server.url).download(finished(f"{server.url}/v"), target)
+    make(server.url).download(completed_task(f"{server.url}/v"), target)
     assert cdn.requests[0].header("cookie") is None
     assert [each.header("cookie") for each in server.requests] == [None, "visit=1"]
 
@@ -141,7 +141,7 @@ def test_content_coding_that_is_none_is_passed_over(make: Maker, serve: Serve, t
     rest = ("Content-Range", f"bytes 20000-{len(BODY) - 1}/{len(BODY)}")
     tag = ("ETag", '"one"')
     host = serve(http(200, BODY, VIDEO, field, tag).cut(20_000), http(206, BODY[20_000:], VIDEO, field, tag, rest))
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == BODY
+    assert make(serve().url).download(completed_task(f"{host.url}/v"), target).read_bytes() == BODY
     assert host.requests[1].header("range") == "bytes=20000-"
 
 
@@ -156,7 +156,9 @@ def test_packed_file_is_unpacked_and_never_resumed(make: Maker, serve: Serve, ta
     host = serve(packed.cut(700_000), packed)
     told: list[tuple[int, int | None]] = []
     client = make(serve().url)
-    path = client.download(finished(f"{host.url}/v"), target, progress=lambda size, total: told.append((size, total)))
+    path = client.download(
+        completed_task(f"{host.url}/v"), target, progress=lambda size, total: told.append((size, total))
+    )
     assert path.read_bytes() == BODY
     assert list(target.parent.iterdir()) == [path]
     assert [each.header("range") for each in host.requests] == [None, None]
@@ -181,7 +183,7 @@ def test_packed_file_that_is_no_video_or_too_large_is_refused(
     host = serve(http(200, body, VIDEO, ("Content-Encoding", "gzip")))
     limit = 1_000_000 if says_so == "max_bytes" else None
     with pytest.raises(k.DownloadError, match=says_so):
-        make(serve().url).download(finished(f"{host.url}/v"), target, max_bytes=limit)
+        make(serve().url).download(completed_task(f"{host.url}/v"), target, max_bytes=limit)
     assert not target.exists()
     left = [path.stat().st_size for path in target.parent.iterdir()]
     assert sum(left) < 4 << 20
@@ -191,7 +193,7 @@ def test_packed_file_that_is_no_video_or_too_large_is_refused(
 def test_coding_that_is_named_but_not_applied_is_passed_over(make: Maker, serve: Serve, target: Path) -> None:
     """A video under the name of a coding that was never applied to it is saved as it is."""
     host = serve(http(200, BODY, VIDEO, ("Content-Encoding", "gzip")))
-    assert make(serve().url).download(finished(f"{host.url}/v"), target).read_bytes() == BODY
+    assert make(serve().url).download(completed_task(f"{host.url}/v"), target).read_bytes() == BODY
 
 
 # No length
@@ -206,9 +208,9 @@ DATA = box(b"mdat", random.Random(6).randbytes(200_000))
 MP4 = box(b"ftyp", b"mp42\0\0\0\0mp42isom") + box(b"moov", bytes(500)) + DATA
 
 
-def unsized(body: bytes) -> Act:
+def unsized(body: bytes) -> RawReply:
     """A body without a length, which ends with its connection."""
-    return Act(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", body, End.FIN)
+    return RawReply(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n", body, End.FIN)
 
 
 @pytest.mark.fault("D-32", "B-05")
@@ -218,10 +220,10 @@ def test_mp4_without_a_length_is_complete_by_its_boxes(make: Maker, serve: Serve
     host, client = serve(unsized(MP4[: len(MP4) - missing])), make(serve().url)
     if missing:
         with pytest.raises(k.IncompleteDownloadError, match="sent no length"):
-            client.download(finished(f"{host.url}/v"), target)
+            client.download(completed_task(f"{host.url}/v"), target)
         assert not target.exists()
     else:
-        assert client.download(finished(f"{host.url}/v"), target).read_bytes() == MP4
+        assert client.download(completed_task(f"{host.url}/v"), target).read_bytes() == MP4
 
 
 # URLs that hold the file
@@ -238,13 +240,13 @@ def test_data_url_is_saved_as_any_other_file(make: Maker, serve: Serve, target: 
     server, told = serve(), list[tuple[int, int | None]]()
     client = make(server.url)
     target.write_bytes(b"old")
-    video = finished(data_url(BODY))
+    video = completed_task(data_url(BODY))
     with pytest.raises(k.TargetExistsError):
         client.download(video, target)
     path = client.download(video, target, overwrite=True, progress=lambda size, total: told.append((size, total)))
     assert path.read_bytes() == BODY
     assert (told[-1], sorted(told)) == ((len(BODY), len(BODY)), told)
-    assert (list(target.parent.iterdir()), server.requests, clock.naps) == ([target], [], [])
+    assert (list(target.parent.iterdir()), server.requests, clock.sleeps) == ([target], [], [])
 
 
 @pytest.mark.fault("D-33", "D-16", "D-19")
@@ -271,7 +273,7 @@ def test_data_url_without_a_good_video_is_refused_without_its_body(  # noqa: PLR
 ) -> None:
     """Whatever is wrong with a data URL: an error of the usual kind, which shows nothing of the body; no file."""
     with pytest.raises(k.DownloadError) as caught:
-        make(serve().url).download(finished(url), target, **options)
+        make(serve().url).download(completed_task(url), target, **options)
     assert type(caught.value) is error
     body = url.partition(",")[2][:16] or "no body"
     assert body not in f"{caught.value} {caught.value.url} {caught.value!r} {caplog.text}"
@@ -282,8 +284,8 @@ def test_data_url_without_a_good_video_is_refused_without_its_body(  # noqa: PLR
 def test_data_url_of_a_query_replaces_an_expired_one(make: Maker, serve: Serve, target: Path) -> None:
     """A URL that has expired may be refreshed by one that holds the video."""
     body = BODY[:100_000]
-    host, server = serve(http(410)), serve(done(data_url(body)))
-    assert make(server.url).download(finished(f"{host.url}/v"), target).read_bytes() == body
+    host, server = serve(http(410)), serve(completed(data_url(body)))
+    assert make(server.url).download(completed_task(f"{host.url}/v"), target).read_bytes() == body
 
 
 # Where file work is done
@@ -291,7 +293,7 @@ def test_data_url_of_a_query_replaces_an_expired_one(make: Maker, serve: Serve, 
 PATHS = ("open", "replace", "link", "unlink", "stat", "lstat", "access")
 DESCRIPTORS = ("write", "read", "fsync", "ftruncate", "lseek")
 LITTLE = BODY[:400_000]
-WAYS: dict[str, list[Act | Callable[[Received], Act]]] = {
+WAYS: dict[str, list[RawReply | Callable[[RawRequest], RawReply]]] = {
     "data URL": [],
     "gzip": [http(200, gzip.compress(LITTLE), VIDEO, ("Content-Encoding", "gzip"))],
     "no length": [unsized(MP4)],
@@ -319,7 +321,7 @@ def test_asynchronous_client_touches_no_file_on_the_event_loop(
     """However a file comes: everything that the client does with it is done in other threads than the event loop's."""
     host, calls = serve(*WAYS[way]), list[str]()
     url = data_url(LITTLE) if way == "data URL" else f"{host.url}/v"
-    server = serve(each=lambda _: done(url))
+    server = serve(each=lambda _: completed(url))
 
     async def main() -> None:
         async with AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()}) as client:

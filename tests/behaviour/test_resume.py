@@ -206,7 +206,7 @@ def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload,
 @pytest.mark.fault("D-15")
 def test_second_expired_url_ends_the_download(video: VideoDownload) -> None:
     """If the fresh URL is refused too, the download ends with an error that says so."""
-    video.start(each=lambda _: error_reply(403), named=("/fresh", "/fresher"))
+    video.start(each=lambda _: error_reply(410), named=("/fresh", "/fresher"))
     with pytest.raises(k.DownloadError, match="fresh URL"):
         video.download(path="/old")
     assert (len(video.gateway.requests), len(video.host.requests)) == (1, 2)

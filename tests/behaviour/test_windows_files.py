@@ -17,7 +17,7 @@ from tests.support.adapter import default_tls
 from tests.support.canary import KEY
 from tests.support.rawserver import End
 from tests.support.windows import hold_to_windows, is_held_open
-from tests.support.wire import CLOSE, FileHost, done, finished, http, pattern
+from tests.support.wire import CLOSE, FileHost, completed, completed_task, http, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,14 +75,14 @@ def test_download_gives_the_file_its_name(make: Maker, serve: Serve, target: Pat
     if overwrite:
         target.write_bytes(OLD)
     client = make(serve().url)
-    assert client.download(finished(f"{serve(HOST).url}/v"), target, overwrite=overwrite).read_bytes() == BODY
+    assert client.download(completed_task(f"{serve(HOST).url}/v"), target, overwrite=overwrite).read_bytes() == BODY
     assert names(target) == {"v.mp4"}
 
 
 def test_wait_and_download_into_a_folder_gives_the_file_its_name(make: Maker, serve: Serve, target: Path) -> None:
     """A file that is named after its task has a name that Windows accepts."""
     host = serve(HOST)
-    server = serve(each=lambda _: done(f"{host.url}/v"))
+    server = serve(each=lambda _: completed(f"{host.url}/v"))
     path = make(server.url).wait_and_download("con.nul?<1>", target.parent)
     assert path.read_bytes() == BODY
     assert path.name.startswith("video-con.nul-1-")
@@ -93,9 +93,9 @@ def test_download_goes_on_within_a_call_and_in_the_next(make: Maker, serve: Serv
     host = serve(HOST.cut(20_000), HOST.cut(30_000, End.RST), *[CLOSE] * 5, HOST)
     client = make(serve().url)
     with pytest.raises(k.IncompleteDownloadError):
-        client.download(finished(f"{host.url}/v"), target)
+        client.download(completed_task(f"{host.url}/v"), target)
     assert names(target) == {"v.mp4.part", "v.mp4.part.json"}
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == BODY
+    assert client.download(completed_task(f"{host.url}/v"), target).read_bytes() == BODY
     assert str(host.requests[-1].header("range")).startswith("bytes=")
     assert names(target) == {"v.mp4"}
 
@@ -105,7 +105,7 @@ def test_part_that_is_whole_gets_its_name_without_a_request(make: Maker, serve: 
     target.with_name("v.mp4.part").write_bytes(BODY)
     note = f'{{"task_id": "t", "validator": "\\"one\\"", "total": {len(BODY)}}}'
     target.with_name("v.mp4.part.json").write_text(note, encoding="ascii")
-    assert make(serve().url).download(finished("http://127.0.0.1:9/v"), target).read_bytes() == BODY
+    assert make(serve().url).download(completed_task("http://127.0.0.1:9/v"), target).read_bytes() == BODY
     assert names(target) == {"v.mp4"}
 
 
@@ -116,7 +116,7 @@ def test_failure_leaves_no_part_and_the_old_file(make: Maker, serve: Serve, targ
         target.write_bytes(before)
     host = serve(http(200, b"<html>sign in</html>", ("Content-Type", "text/html")))
     with pytest.raises(k.NotAVideoError):
-        make(serve().url).download(finished(f"{host.url}/v"), target, overwrite=True)
+        make(serve().url).download(completed_task(f"{host.url}/v"), target, overwrite=True)
     assert names(target) == ({"v.mp4"} if before else set())
     assert (target.read_bytes() if target.exists() else None) == before
 
@@ -126,9 +126,9 @@ def test_target_that_appears_during_the_download_is_kept(make: Maker, serve: Ser
     host = serve(each=HOST)
     client = make(serve().url)
     with pytest.raises(k.TargetExistsError):
-        client.download(finished(f"{host.url}/v"), target, progress=lambda *_: target.write_bytes(OLD))
+        client.download(completed_task(f"{host.url}/v"), target, progress=lambda *_: target.write_bytes(OLD))
     assert target.read_bytes() == OLD
-    assert client.download(finished(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
+    assert client.download(completed_task(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
     assert (len(host.requests), names(target)) == (1, {"v.mp4"})
 
 
@@ -138,9 +138,9 @@ def test_target_that_is_held_open_is_an_error_and_the_part_stays(make: Maker, se
     host = serve(each=HOST)
     client = make(serve().url)
     with target.open("rb"), pytest.raises(k.DownloadError, match="cannot write") as caught:
-        client.download(finished(f"{host.url}/v"), target, overwrite=True)
+        client.download(completed_task(f"{host.url}/v"), target, overwrite=True)
     assert (caught.value.errno, target.read_bytes()) == (errno.EACCES, OLD)
-    assert client.download(finished(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
+    assert client.download(completed_task(f"{host.url}/v"), target, overwrite=True).read_bytes() == BODY
     assert len(host.requests) == 1
 
 
@@ -149,7 +149,7 @@ def test_part_with_another_name_is_given_up(make: Maker, serve: Serve, target: P
     victim = target.with_name("victim")
     victim.write_bytes(OLD)
     os.link(victim, target.with_name("v.mp4.part"))
-    path = make(serve().url).download(finished(f"{serve(HOST).url}/v"), target)
+    path = make(serve().url).download(completed_task(f"{serve(HOST).url}/v"), target)
     assert (path.read_bytes(), victim.read_bytes()) == (BODY, OLD)
 
 
@@ -163,9 +163,9 @@ def test_interrupt_closes_the_part(make: Maker, serve: Serve, target: Path) -> N
     host = serve(each=HOST)
     client = make(serve().url)
     with pytest.raises(KeyboardInterrupt):
-        client.download(finished(f"{host.url}/v"), target, progress=interrupt)
+        client.download(completed_task(f"{host.url}/v"), target, progress=interrupt)
     assert not is_held_open(target.with_name("v.mp4.part"))
-    assert client.download(finished(f"{host.url}/v"), target).read_bytes() == BODY
+    assert client.download(completed_task(f"{host.url}/v"), target).read_bytes() == BODY
 
 
 def test_cancellation_closes_the_part(serve: Serve, target: Path) -> None:
@@ -177,14 +177,14 @@ def test_cancellation_closes_the_part(serve: Serve, target: Path) -> None:
         async with AsyncKkiai(KEY, base_url=server.url, httpx_args={"verify": default_tls()}) as client:
             started = asyncio.Event()
             call = asyncio.ensure_future(
-                client.download(finished(f"{host.url}/v"), target, progress=lambda *_: started.set())
+                client.download(completed_task(f"{host.url}/v"), target, progress=lambda *_: started.set())
             )
             await started.wait()
             call.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
             assert not is_held_open(target.with_name("v.mp4.part"))
-            assert (await client.download(finished(f"{host.url}/v"), target)).read_bytes() == body
+            assert (await client.download(completed_task(f"{host.url}/v"), target)).read_bytes() == body
 
     asyncio.run(main())
     assert names(target) == {"v.mp4"}
@@ -211,7 +211,7 @@ def test_paths_stay_within_the_length_that_windows_allows(make: Maker, serve: Se
     folder.mkdir()
     seen: set[str] = set()
     host = serve(each=HOST)
-    client = make(serve(each=lambda _: done(f"{host.url}/v")).url)
+    client = make(serve(each=lambda _: completed(f"{host.url}/v")).url)
     given = folder / f"{'v' * (room - 4)}.mp4"
     for dest in [given, *([folder] if room >= 40 else [])]:
         path = client.download("t" * 200, dest, progress=lambda *_: seen.update(map(str, folder.iterdir())))
