@@ -26,14 +26,21 @@ _UNREADY = re.compile(
     re.IGNORECASE,
 )
 
+#: As an error inside of JSON, what a status of 404 says otherwise.
+_MISSING = re.compile(
+    r"\bnot found\b|\bno ?such ?(?:key|file|object|video)\b|\b(?:do(?:es)?( not|n't)|not) exist\b|不存在|未找到|找不到",
+    re.IGNORECASE,
+)
+
 
 def is_unready(text: str) -> bool:
     """Whether a text says that the file is not there yet: the values of JSON, or words, but no page."""
     if text.lstrip()[:1] == "<":
         return False
     value = parse_leniently(text)
-    words = " ".join(string for _, string in _strings(value)) if isinstance(value, dict | list) else text
-    return _UNREADY.search(re.sub(r"[\s_-]+", " ", _URL.sub("", words))) is not None
+    is_json = isinstance(value, dict | list)
+    words = re.sub(r"[\s_-]+", " ", _URL.sub("", " ".join(each for _, each in _strings(value)) if is_json else text))
+    return bool(_UNREADY.search(words) or (is_json and _MISSING.search(words)))
 
 
 def named_url(text: str) -> str | None:

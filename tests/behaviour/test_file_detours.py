@@ -20,6 +20,7 @@ from kkiai_sdk import AsyncKkiai
 from tests.support.adapter import default_tls
 from tests.support.canary import KEY
 from tests.support.rawserver import End, RawReply
+from tests.support.systems import needs_proc
 from tests.support.wire import FileHost, completed, completed_task, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
@@ -314,6 +315,7 @@ def watched(name: str, folder: Path, calls: list[str]) -> Callable[..., Any]:
     return call
 
 
+@needs_proc
 @pytest.mark.parametrize("way", WAYS)
 def test_asynchronous_client_touches_no_file_on_the_event_loop(
     serve: Serve, target: Path, monkeypatch: pytest.MonkeyPatch, way: str

@@ -13,6 +13,7 @@ import pytest
 import kkiai_sdk as k
 from tests.support.disk import write_limited_to
 from tests.support.rawserver import End
+from tests.support.systems import needs_posix
 from tests.support.wire import CLOSE, RESET, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ def test_metadata_unreadable_for_want_of_descriptors_keeps_the_part(
     assert video.ranges == [(f"bytes={CUT}-", '"one"')]
 
 
+@needs_posix
 def test_valid_metadata_is_not_rewritten_when_resuming(
     video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

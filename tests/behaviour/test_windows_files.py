@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from kkiai_sdk._downloads.windows_names import MAX_PATH
 from tests.support.adapter import default_tls
 from tests.support.canary import KEY
 from tests.support.rawserver import End
+from tests.support.systems import needs_proc
 from tests.support.windows import hold_to_windows, is_held_open
 from tests.support.wire import CLOSE, FileHost, completed, completed_task, http, pattern
 
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
 
-pytestmark = [
-    pytest.mark.fault("F-15"),
-    pytest.mark.skipif(sys.platform != "linux", reason="the rules are made up by means of /proc"),
-]
+pytestmark = [pytest.mark.fault("F-15"), needs_proc]
 
 BODY = pattern(6, 0, 300_000)
 HOST = FileHost(BODY)

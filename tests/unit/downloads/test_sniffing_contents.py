@@ -44,7 +44,9 @@ FRAGMENT = box(b"moof", 40) + MDAT
 )
 def test_mp4_is_complete_by_its_boxes_or_not(file: bytes, is_complete: bool) -> None:  # noqa: FBT001 (a column)
     """An MP4 is complete if its boxes end with it, and index and data are among them; in fragments also their end."""
-    assert boxes_of(file).are_complete is is_complete
+    boxes = boxes_of(file)
+    assert boxes.are_complete is is_complete
+    assert boxes.fit is (boxes.end == len(file))
 
 
 @pytest.mark.fault("D-34")

@@ -24,6 +24,9 @@ UNREADY = [
     '{"msg": "视频生成中,请稍后再试"}',
     '{"msg": "任务尚未完成"}',
     "  still being uploaded",
+    '{"error": {"message": "file not found"}}',
+    '{"code": "NoSuchKey"}',
+    '{"msg": "文件不存在"}',
 ]
 NO_SIGN = [
     "",
