@@ -55,8 +55,9 @@ def _escape(char: str) -> str:
 
 def without_query(url: str) -> str:
     """Return a URL without query and fragment: a signed query string is a credential. Of a data URL only the head."""
-    head, comma, _ = url.partition(",") if url[:5].lower() == "data:" else (url, "", "")
-    return visible(re.split(r"[?#]", head, maxsplit=1)[0]) + (comma and ",…")
+    if url[:5].lower() == "data:":
+        return visible(url[: url.find(",", 0, 200) + 1] or "data:,") + "…"
+    return visible(re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def message(text: str, limit: int = MAX_MESSAGE) -> str:

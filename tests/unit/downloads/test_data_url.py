@@ -62,4 +62,5 @@ def test_body_of_data_url_is_in_no_message() -> None:
     url = f"data:video/mp4;base64,{base64.b64encode(FILE).decode()}"
     assert display_url(url) == "data:video/mp4;base64,…"
     assert message(f'no such file: "{url}", sorry') == 'no such file: "data:video/mp4;base64,…", sorry'
+    assert display_url(f"data:{'x' * 300},{url}") == "data:,…"
     assert "AAEC" not in repr(parse_data_url(url))
