@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.clock import FakeTime
 
 BODY = pattern(5, 0, 40_000)
-#: An address of the public internet; nothing in these tests is ever sent there.
+#: A public address; the tests send nothing there.
 PUBLIC = "93.184.215.14"
 
 
@@ -39,7 +39,7 @@ class Names:
         self.table: dict[str, list[list[str]]] = {}
         #: The names that were looked up.
         self.asked: list[str] = []
-        #: The addresses that somebody tried to connect to.
+        #: The addresses of all connection attempts.
         self.touched: list[str] = []
         self._look_up, self._connect = socket.getaddrinfo, socket.socket.connect
         patch.setattr(socket, "getaddrinfo", self._answer)

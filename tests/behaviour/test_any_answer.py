@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
 
-#: One server and one client for all examples: an example leaves nothing behind but a connection.
+#: One server and one client for all examples: an example leaves only a connection.
 lasting: dict[str, Any] = {
     "deadline": None,
     "derandomize": True,
@@ -33,7 +33,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-#: The names that mean something, with anything under them.
+#: Known names, with any values.
 names = st.sampled_from(
     ["id", "task_id", "status", "video_url", "data", "error", "code", "message", "success", "progress", "detail",
      "output", "url", "metadata", "status_update_time", "enhanced_prompt", "fail_reason"]
@@ -49,7 +49,7 @@ fields = st.lists(
     ),
     max_size=3,
 )
-#: What is no HTTP at all, or only begins like it.
+#: Bytes that are not HTTP, or only begin like it.
 rubbish = st.binary(max_size=100) | st.binary(max_size=60).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail)
 broken = rubbish.map(lambda data: RawReply(data, end=End.FIN))
 
@@ -106,5 +106,5 @@ def test_any_response_to_a_download_is_a_whole_file_or_a_kkiai_error(
         path.unlink()
 
 
-#: What the server sends next.
+#: The next response of the server.
 current = [RawReply()]

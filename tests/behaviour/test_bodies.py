@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
 
-#: More than any buffer on the way takes at once.
+#: More than any buffer on the way holds.
 BODY = b"".join(pattern(version, 0, 1 << 20) for version in (1, 2, 3))
 HEAD = http(200, BODY, ("Content-Type", "video/mp4"), ("ETag", '"one"')).head
 CHUNKED = HEAD.replace(b"Content-Length: 3145728", b"Transfer-Encoding: chunked")

@@ -220,7 +220,7 @@ def test_break_out_of_as_completed_leaves_no_asyncio_task(serve: Serve) -> None:
             async for result in client.as_completed(["a", "b"]):
                 assert result.task_id == "a"
                 break
-            # The loop closes what was left of the iteration in a task of its own.
+            # The event loop closes the abandoned generator in another task.
             for _ in range(100):
                 await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -153,9 +153,7 @@ def test_query_follows_redirects_within_the_gateway_origin(make: Maker, serve: S
 
 @pytest.mark.fault("H-07", "K-09")
 def test_query_redirected_from_https_to_http_is_refused(make: Maker, serve: Serve) -> None:
-    """A redirect from https to http is another origin, on the same host too: not followed, and the message names the
-    host without what else stood there.
-    """
+    """A redirect from https to http, also on the same host, is not followed; the error names the host only."""
     server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority = trustme.CA()
     authority.issue_cert("127.0.0.1").configure_cert(server_side)

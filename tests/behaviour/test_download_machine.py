@@ -1,7 +1,7 @@
 """Stateful test of downloads: changing files, cut and wrong responses, full disks and kills, in any order.
 
-After each step the final name holds nothing, or the untouched old file, or exactly one whole version of what the server
-had; and each request asks for exactly what is missing.
+After each step the target is absent, the untouched old file, or exactly one whole version of the file; and each request
+asks for exactly the missing bytes.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ OLD = b"an older file"
 SIZES = {1: 3_000, 2: 3_000, 3: 3_000, 4: 2_000, 5: 2_000, 6: 2_000, 7: 3_000}
 BODIES = {version: pattern(version, 0, size) for version, size in SIZES.items()}
 LAST, SIZE = max(SIZES), max(SIZES.values())
-#: Less than 512 bytes are not kept, so that most cuts are to be beyond.
+#: Fewer than 512 bytes are not kept, so most cuts are beyond.
 PLACES = st.integers(512, SIZE) | st.integers(0, SIZE)
 VIDEO = ("Content-Type", "video/mp4")
-#: What becomes of a request. A lie is kept for the next one that is for a range.
+#: The fault of a request. A wrong range is kept for the next range request.
 MISFORTUNES = (
     st.tuples(st.just("cut"), PLACES, st.sampled_from([End.FIN, End.RST]))
     | st.tuples(
@@ -81,10 +81,10 @@ class Downloads(RuleBasedStateMachine):
         maker = Maker(self.kind)
         self.stack.callback(maker.close)
         self.client = maker(self.server.url)
-        #: The version that the server has, how it marks it, and what becomes of the next requests.
+        #: The version on the server, its identifying header, and the faults of the next requests.
         self.version, self.mark = 1, "strong"
         self.script: deque[tuple[Any, ...]] = deque()
-        #: What is to be under the final name, and which versions the server had during the last run.
+        #: The expected content of the target, and the versions on the server during the last run.
         self.there: bytes | None = None
         self.had: set[int] = set()
         self.complaints: list[str] = []
@@ -133,7 +133,7 @@ class Downloads(RuleBasedStateMachine):
         hour = f"Sun, 10 May 2026 0{self.version}:00:00 GMT"
         return {
             "strong": [("ETag", f'"v{self.version}"')],
-            # As good as another, it says, and so it stays the same; a careless server takes it for proof.
+            # The same for all versions; a server that compares weakly takes it for a match.
             "weak": [("ETag", 'W/"v"')],
             "date": [("Last-Modified", hour), ("Date", "Sun, 10 May 2026 12:00:00 GMT")],
             "none": [],
@@ -167,7 +167,7 @@ class Downloads(RuleBasedStateMachine):
     def _next_version(self, start: int) -> RawReply:
         """Change the file and return its rest, ignoring the condition."""
         self.version = min(self.version + 1, LAST)
-        # Unmarked, it could not be told from the first by anybody.
+        # Without a tag, the versions could not be distinguished.
         self.mark = "strong"
         return self.rest(min(start, SIZES[self.version] - 1))
 
@@ -238,7 +238,7 @@ class Downloads(RuleBasedStateMachine):
 
     def _run(self, script: list[tuple[Any, ...]], **options: Any) -> bool:
         self.script = deque(script)
-        # A part that is whole already is given its name unasked.
+        # A complete part is renamed without a request.
         held = self.part.read_bytes() if self.part.exists() else b""
         self.had = {self.version, *(version for version, body in BODIES.items() if body == held)}
         task = completed_task(f"{self.server.url}/v.mp4")
@@ -252,7 +252,7 @@ class Downloads(RuleBasedStateMachine):
         assert not self.note.exists()
         return True
 
-    # What always holds
+    # Invariants
 
     @invariant()
     def the_final_name_is_good(self) -> None:

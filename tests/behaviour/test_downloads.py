@@ -39,7 +39,7 @@ def chunked(body: bytes) -> RawReply:
     return RawReply(CHUNKS, [b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n"])
 
 
-#: What a server may do to a download, and the error that it comes to.
+#: Faults of a file host, and the error of each.
 FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
     "a web page": ([PAGE], k.NotAVideoError),
     "JSON": ([http(200, b'{"error": "no"}', VIDEO)], k.NotAVideoError),

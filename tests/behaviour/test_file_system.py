@@ -28,7 +28,7 @@ OLD = b"an older file"
 NOBODY = 65534
 
 
-#: What fails, by name, and how many bytes are there to go on from.
+#: The function that fails, its replacement, and the size of the part that is kept.
 STEPS: dict[str, tuple[str, Callable[[], Callable[..., Any]], int]] = {
     "opening the part": ("open", lambda: raise_enospc, 0),
     "the note": ("write", lambda: write_limited_to(0, ".json"), 0),

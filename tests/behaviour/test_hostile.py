@@ -139,7 +139,7 @@ HINTS = {
     "with fields": b"HTTP/1.1 103 Early Hints\r\nLink: </v>; rel=preload\r\nX: 1\r\n\r\n",
     "bare line feeds": b"HTTP/1.1 102 Processing\n\n",
 }
-#: How many bytes go out at once.
+#: Bytes per piece.
 PIECES = [1, 9, 10, 11, 28, 4096, 1 << 20]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import gc
-import pickle
 import signal
 import threading
 import warnings
@@ -80,16 +78,8 @@ def test_closing_one_copy_closes_all(make: Maker, serve: Serve) -> None:
         client.query("t")
 
 
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_pickling_or_copying_a_client_raises_an_error(make: Maker, duplicate: Callable[[object], object]) -> None:
-    """A client holds a key and connections; it cannot be pickled or copied."""
-    client = make("http://127.0.0.1:9")
-    with pytest.raises(ConfigurationError, match="make a new one"):
-        duplicate(getattr(client, "target", client))
-
-
 class Transport(httpx.HTTPTransport):
-    """A transport that counts its requests."""
+    """A transport that counts how often it is closed."""
 
     closed = 0
 
@@ -187,25 +177,12 @@ def test_misspelt_option_is_refused_with_the_valid_ones(make: Maker) -> None:
         make("http://127.0.0.1:9", time_out=5)
 
 
-@pytest.mark.fault("C-01")
-def test_interrupt_between_polls_is_raised_and_the_client_works(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """Ctrl-C between two polls is raised at once, and the client works afterwards."""
-    server = serve(task(), task("queued"))
-    client = make(server.url)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    clock.on_sleep = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        client.wait("t")
-    assert client.query("t").status == "queued"
-    assert len(server.requests) == 2
-
-
 @pytest.mark.fault("C-01", "C-08")
-def test_interrupt_of_wait_many_leaves_no_thread_or_task(make: Maker, serve: Serve, clock: FakeTime) -> None:
-    """Ctrl-C while many tasks wait leaves no thread or task; the fixtures check it."""
+@pytest.mark.parametrize(("use", "tasks"), [("wait", 1), ("wait_many", 3)])
+def test_interrupt_between_polls_is_raised_and_the_client_works(
+    make: Maker, serve: Serve, clock: FakeTime, use: str, tasks: int
+) -> None:
+    """Ctrl-C between two polls is raised at once, leaves no thread or task, and the client works afterwards."""
     server = serve(each=lambda _: task("queued"))
     client = make(server.url)
 
@@ -214,8 +191,9 @@ def test_interrupt_of_wait_many_leaves_no_thread_or_task(make: Maker, serve: Ser
 
     clock.on_sleep = interrupt
     with pytest.raises(KeyboardInterrupt):
-        client.wait_many(["a", "b", "c"])
+        getattr(client, use)("abc" if tasks == 1 else ["a", "b", "c"])
     assert client.query("t").status == "queued"
+    assert len(server.requests) == tasks + 1
 
 
 @pytest.mark.fault("C-06")
@@ -265,7 +243,7 @@ def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(
 
     server = serve(each=interrupt)
     client = make(server.url)
-    # The answer never comes: nothing but the interrupt can end this.
+    # The response never arrives: only the interrupt can end this.
     with pytest.raises(KeyboardInterrupt):
         USES[use](client, Path())
     assert client.query("after").status == "queued"

@@ -93,9 +93,7 @@ def test_sdk_log_omits_query_strings_of_urls(
 def test_no_logger_shows_the_signature_of_a_url(
     make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Neither the SDK's logger nor any other has the query of a video's URL, or of a redirect, in a line: all of them
-    stand at DEBUG here.
-    """
+    """At DEBUG no logger shows the query of a video's URL or of a redirect."""
     away = http(302, b"", ("Location", "/w?sig=s3cret"), ("Set-Cookie", "session=s3cret"))
     host = serve(away, FileHost(pattern(1, 0, 9000)))
     server = serve(completed(f"{host.url}/v?sig=s3cret"), http(307, b"", ("Location", "/q?sig=s3cret")), task())

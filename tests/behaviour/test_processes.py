@@ -128,7 +128,7 @@ def test_error_from_a_worker_process_keeps_class_and_facts(serve: Serve) -> None
 
 #: An answer after which the next query needs another connection.
 CLOSING = json_reply({"id": "t", "status": "queued"}, connection="close")
-#: The names of modules that a second query tried to import in vain.
+#: The names of modules that a second query failed to import.
 FAILING_IMPORTS = """
 import builtins
 real, failed = builtins.__import__, []
@@ -153,9 +153,7 @@ asyncio.run(main())
     ("setting", "failed"), [("", "none"), ("sys.modules['sniffio'] = None\n", "{'sniffio'}")], ids=["with", "without"]
 )
 def test_async_query_over_httpcore_has_no_failing_import(serve: Serve, setting: str, failed: str) -> None:
-    """Over httpcore no import fails in an asynchronous query. Without sniffio, which nothing else needs, several would
-    whenever a connection is opened.
-    """
+    """No import fails in an asynchronous query: without sniffio several would at each new connection."""
     server = serve(CLOSING, task())
     result = run(setting + FAILING_IMPORTS, server.url)
     assert (result.stdout, result.returncode) == (f"{failed}\n", 0), result.stderr

@@ -108,9 +108,7 @@ def test_ssl_cert_file_sets_the_trusted_authorities(
 def test_https_through_a_proxy_uses_a_tunnel(
     make: Maker, secure: Any, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """HTTPS_PROXY, or the caller's own proxy, is asked for a tunnel; the certificate is the gateway's, and the key is
-    seen by the gateway alone.
-    """
+    """An https request through a proxy uses a tunnel with the gateway's certificate; only the gateway gets the key."""
     server, tunnel = secure(task("queued"), task("running")), ConnectProxy()
     with tcp_server(tunnel) as port:
         proxy = f"http://127.0.0.1:{port}"
@@ -204,6 +202,6 @@ def test_slow_proxy_ends_with_the_request_timeout(make: Maker, slow: dict[str, i
     client = make(f"{scheme}://gateway.example", allow_http=True, httpx_args=args, timeout=0.2, max_retries=0)
     with pytest.raises(k.APIError) as caught:
         client.query("t")
-    # What is a tunnel for https is an answer without a body for http.
+    # The tunnel for https is a response without a body for http.
     ended = isinstance(caught.value, k.APITimeoutError)
     assert ended or (scheme, way) == ("http", "silent in the tunnel")

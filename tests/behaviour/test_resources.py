@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.adapter import Maker
     from tests.support.rawserver import RawReply, RawRequest
 
-#: Leaves the process with no file descriptor, and has what is tried then told in one line.
+#: Uses up all file descriptors, and prints the outcome of the call in one line.
 SHORTAGE = """
 import asyncio, errno, resource
 from kkiai_sdk import KkiaiError, TaskState, VideoTask
@@ -79,9 +79,7 @@ asyncio.run(main())
 def test_query_without_a_file_descriptor_ends_at_once_and_the_client_recovers(
     serve: Serve, kind: str, *, is_warm: bool
 ) -> None:
-    """Without a descriptor a query ends at once in an APIConnectionError that carries the system's own; when there are
-    descriptors again, the same client works.
-    """
+    """Without a descriptor a query raises an APIConnectionError with its cause at once; the client recovers."""
     server = serve(each=lambda _: http(200, b'{"id": "t", "status": "queued"}', ("Connection", "close")))
     program = f"{SHORTAGE}\nURL, WARM = {server.url!r}, {is_warm}\n{QUERIES[kind]}"
     result = run(program, server.url)
@@ -128,9 +126,7 @@ print(client.download(task, DEST).stat().st_size)
 @pytest.mark.fault("N-15")
 @pytest.mark.parametrize("spare", range(2))
 def test_download_without_a_file_descriptor_is_a_download_error(serve: Serve, tmp_path: Path, spare: int) -> None:
-    """A download that has too few descriptors, for its file or for its connection, ends at once in a DownloadError,
-    without a storm of tries.
-    """
+    """Without a descriptor for its file or its connection a download raises a DownloadError without retries."""
     body = pattern(4, 0, 9000)
     fields = ("Content-Type", "video/mp4"), ("Connection", "close")
     server = serve(each=lambda _: http(200, body, *fields))

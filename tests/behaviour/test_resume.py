@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.rawserver import RawReply, RawRequest
 
 SIZE = 300_000
-#: Small enough to be on the other side before a reset overtakes it.
+#: Small enough to be delivered before a reset discards it.
 CUT = 20_000
 ONE, TWO = pattern(1, 0, SIZE), pattern(2, 0, SIZE)
 HOST = FileHost(ONE)
@@ -50,7 +50,7 @@ def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
     """After a cut, clean or not, the same call resumes from the last kept byte."""
     assert video.start(HOST.cut(*cut), HOST).download().read_bytes() == ONE
     size = cut[0]
-    # What is too short to be recognised as a video is not kept.
+    # A part too short to be recognised as a video is not kept.
     again = (f"bytes={size}-", '"one"') if size >= 512 else (None, None)
     assert video.ranges == [(None, None), again]
     assert clock.sleeps == [0.5]

@@ -24,7 +24,7 @@ PLACES = (
 )
 #: Files that come late or by a detour, and arrive.
 FILES = "late late-400 late-403 late-409 late-202 late-empty late-json by-json cookie unsized gzip aws-chunked data-url"
-#: The end of each scenario: the whole video on disk, or the error.
+#: The outcome of each scenario: the whole video on disk, or the error.
 ENDS: dict[str, str | type[k.KkiaiError]] = {
     "normal": VIDEO,
     "fails": k.TaskFailedError,

@@ -91,7 +91,7 @@ def test_cause_of_a_connection_error_does_not_hold_the_key(make: Maker) -> None:
     assert leaks_in(caught.value) == []
 
 
-#: Keys that cannot be sent, and where the fault is.
+#: Invalid keys, and the position of the fault.
 ODD_KEYS = {
     f"{KEY[:8]}\n{KEY[8:]}": "character 9 of",
     f"{KEY[:8]}\r\nX-Evil: 1{KEY[8:]}": "character 9 of",
@@ -110,7 +110,7 @@ def in_environment(make: Maker, url: str, key: str, patch: pytest.MonkeyPatch) -
     make(url, api_key=None)
 
 
-#: The ways by which a key comes to a client.
+#: The sources of a key.
 GIVING: dict[str, Callable[[Any, str, str, pytest.MonkeyPatch], object]] = {
     "argument": lambda make, url, key, _: make(url, api_key=key),
     "environment": in_environment,
@@ -235,7 +235,7 @@ def test_netrc_is_ignored_and_the_environment_unchanged(
     assert dict(os.environ) == before
 
 
-#: What real keys, cookies and signatures look like. Made-up ones are short, or say what they are.
+#: Patterns of real keys, cookies and signatures. Those of the tests are short, or obviously invented.
 REAL = re.compile(
     r"sk-(?:proj-)?[A-Za-z0-9]{20,}|Bearer [A-Za-z0-9_\-]{32,}|\beyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"
     r"|\bAKIA[A-Z0-9]{16}\b|[Ss]et-[Cc]ookie: \w+=[A-Za-z0-9+/=]{32,}|X-Amz-Signature=[0-9a-f]{64}"

@@ -58,9 +58,7 @@ CERTIFICATES: dict[str, Callable[[Path], tuple[ssl.SSLContext, ssl.SSLContext]]]
 def test_bad_certificate_is_final_for_queries_and_downloads(
     make: Maker, serve: Serve, clock: FakeTime, certificate: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """A certificate that is not accepted ends a query and a download at once, before the key is sent. The message
-    blames the certificate, and does not suggest to switch the check off.
-    """
+    """A bad certificate is final, no key is sent, and the message does not suggest to disable the check."""
     server_side, client_side = CERTIFICATES[certificate](tmp_path_factory.mktemp("keys"))
     server = serve(tls=server_side)
     client = make(server.url, httpx_args={"verify": client_side})

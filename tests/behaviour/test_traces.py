@@ -42,7 +42,7 @@ ANSWERS: dict[str, RawReply] = {
     "closed": CLOSE,
     "reset": RESET,
 }
-#: What a wait goes on after is drawn more often than what ends it, so that scripts get long.
+#: Responses that do not end a wait are drawn more often, so that scripts get long.
 LIVELY = ["queued", "running", "paced", "unknown", "no url", "not found", "busy", "overloaded", "closed", "empty"]
 scripts = st.lists(st.sampled_from([*ANSWERS, *LIVELY, *LIVELY]), max_size=14)
 policies = st.builds(
@@ -56,14 +56,14 @@ policies = st.builds(
 timeouts = st.sampled_from([0, 0.25, 6.5, 60.0, 1800.0, None])
 
 
-def told(value: VideoTask | KkiaiError | WaitResult) -> Any:
+def outcome_of(value: VideoTask | KkiaiError | WaitResult) -> Any:
     """Return the outcome of a call without the port of the server."""
     if isinstance(value, KkiaiError):
-        facts = {name: told(each) if isinstance(each, KkiaiError) else each for name, each in vars(value).items()}
+        facts = {name: outcome_of(each) if isinstance(each, KkiaiError) else each for name, each in vars(value).items()}
         return type(value), {name: each for name, each in facts.items() if name not in {"__notes__", "last_error"}}
     if isinstance(value, VideoTask):
         return value
-    return value.task_id, value.task, value.error and told(value.error)
+    return value.task_id, value.task, value.error and outcome_of(value.error)
 
 
 def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[Any], list[float], Any]:
@@ -76,7 +76,7 @@ def trace(kind: str, names: list[str], use: Any, **options: Any) -> tuple[list[A
         try:
             end = use(client)
         except KkiaiError as error:
-            end = told(error)
+            end = outcome_of(error)
         finally:
             maker.close()
     return [(each.time, each.target) for each in server.requests], clock.sleeps, end
@@ -92,7 +92,7 @@ lively = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    # The fixtures of the suite watch over the test as a whole; each example has a clock and a server of its own.
+    # The fixtures apply to the test as a whole; each example has its own clock and server.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -138,7 +138,10 @@ def test_wait_many_of_both_clients_has_the_same_trace(
     """With one request at a time three waiting tasks have the same traces and outcomes."""
 
     def use(client: Kkiai) -> list[Any]:
-        return [told(each) for each in client.wait_many(["a", "b", "c"], timeout=timeout, poll=poll, max_concurrency=1)]
+        return [
+            outcome_of(each)
+            for each in client.wait_many(["a", "b", "c"], timeout=timeout, poll=poll, max_concurrency=1)
+        ]
 
     sync, asynchronous = both(names, use)
     assert sync == asynchronous

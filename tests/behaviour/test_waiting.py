@@ -13,7 +13,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, PollPolicy, TaskState
 from kkiai_sdk._http import base_session
-from tests.support.clock import START, WALL_CLOCK
+from tests.support.clock import WALL_CLOCK
 from tests.support.wire import CLOSE, completed, error_reply, http, task
 
 if TYPE_CHECKING:
@@ -22,17 +22,12 @@ if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import RawReply, RawServer
+    from tests.support.rawserver import RawReply
 
 STEEP = PollPolicy(min_interval=4, growth=0.5, max_interval=10, jitter=0)
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 NOT_FOUND = error_reply(404, message="task not found")
 NO_URL = task("completed", video_url=None)
-
-
-def polls(server: RawServer) -> list[float]:
-    """Return the seconds from the start of the test to each request."""
-    return [request.time - START for request in server.requests]
 
 
 @pytest.mark.fault("T-07", "J-18")
@@ -48,14 +43,14 @@ def test_poll_gaps_grow_up_to_max_interval(make: Maker, serve: Serve) -> None:
     """The gap after t seconds is min_interval + growth * t, at most max_interval."""
     server = serve(*[task()] * 6, completed())
     make(server.url).wait("t", poll=STEEP)
-    assert polls(server) == [0, 4, 10, 19, 29, 39, 49]
+    assert server.times == [0, 4, 10, 19, 29, 39, 49]
 
 
 def test_default_poll_gaps_start_at_3_s_and_grow_by_2_percent(make: Maker, serve: Serve) -> None:
     """By default: 3 s and 2 % of the time waited, shortened by at most a tenth at random (here: half of it)."""
     server = serve(*[task()] * 3, completed())
     make(server.url).wait("t")
-    assert polls(server) == pytest.approx([0, 2.85, 5.75415, 8.713479])
+    assert server.times == pytest.approx([0, 2.85, 5.75415, 8.713479])
 
 
 @pytest.mark.fault("T-04", "T-14")
@@ -67,7 +62,7 @@ def test_last_poll_is_at_the_deadline_and_the_error_says_how_to_continue(
     with pytest.raises(k.TaskTimeoutError, match="wait for the same id again") as caught:
         make(server.url).wait("t", timeout=25.5, poll=STEEP)
     error = caught.value
-    assert polls(server) == [0, 4, 10, 19, 25.5]
+    assert server.times == [0, 4, 10, 19, 25.5]
     assert (error.task_id, error.elapsed, error.polls) == ("t", 25.5, 5)
     assert isinstance(error, TimeoutError)
     assert error.task is not None
@@ -85,7 +80,7 @@ def test_success_received_after_the_deadline_counts(make: Maker, serve: Serve, c
 
     server = serve(task(), late)
     assert make(server.url).wait("t", timeout=2.5).is_succeeded
-    assert polls(server) == [0, 2.5]
+    assert server.times == [0, 2.5]
 
 
 @pytest.mark.fault("T-03")
@@ -104,7 +99,7 @@ def test_wait_without_a_limit_lasts_as_long_as_the_task(make: Maker, serve: Serv
     """With timeout=None, or infinity, a wait lasts as long as the task runs."""
     server = serve(*[task()] * 300, completed())
     assert make(server.url).wait("t", timeout=timeout, poll=PollPolicy(min_interval=600, max_interval=600)).is_succeeded
-    assert polls(server)[-1] > 40 * 3600
+    assert server.times[-1] > 40 * 3600
 
 
 @pytest.mark.fault("T-03")
@@ -139,7 +134,7 @@ def test_wall_clock_jump_does_not_affect_a_wait(
     }
     monkeypatch.setattr(time, "time", jumping)
     uses[call]()
-    assert polls(server) == [0, 5, 12, 17]
+    assert server.times == [0, 5, 12, 17]
 
 
 @pytest.mark.fault("T-05")
@@ -157,7 +152,7 @@ def test_request_before_the_deadline_is_limited_to_the_time_left(
     server = serve(each=lambda _: task())
     with pytest.raises(k.TaskTimeoutError):
         make(server.url).wait("t", timeout=12.5, poll=EVEN)
-    assert polls(server) == [0, 5, 10, 12.5]
+    assert server.times == [0, 5, 10, 12.5]
     assert asked == [12.5, 7.5, 2.5, 5.0]
 
 
@@ -178,7 +173,7 @@ def test_retry_after_on_a_pending_task_lengthens_the_next_gap(make: Maker, serve
     """Retry-After on a running task lengthens the next gap, up to a minute, and never shortens one."""
     server = serve(*[task(retry_after=text) for text in ("20", "1", "999", "junk")], completed())
     make(server.url).wait("t", poll=EVEN)
-    assert polls(server) == [0, 20, 25, 85, 90]
+    assert server.times == [0, 20, 25, 85, 90]
 
 
 def test_on_update_gets_each_changed_snapshot(make: Maker, serve: Serve) -> None:

@@ -8,23 +8,16 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import PollPolicy
-from tests.support.clock import START
 from tests.support.wire import completed, error_reply, http, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
     from tests.support.adapter import Maker
     from tests.support.clock import FakeTime
-    from tests.support.rawserver import RawServer
 
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 NOT_FOUND = error_reply(404, message="task not found")
 NO_URL = task("completed", video_url=None)
-
-
-def polls(server: RawServer) -> list[float]:
-    """Return the seconds from the start of the test to each request."""
-    return [request.time - START for request in server.requests]
 
 
 @pytest.mark.fault("T-10")
@@ -64,7 +57,7 @@ def test_404_within_not_found_grace_is_polled_again(make: Maker, serve: Serve) -
     """A task that the gateway does not know yet is polled again, without counting as failures."""
     server = serve(*[NOT_FOUND] * 11, task(), completed())
     assert make(server.url).wait("t", poll=EVEN).is_succeeded
-    assert polls(server)[-1] == 60
+    assert server.times[-1] == 60
 
 
 @pytest.mark.fault("H-11")
@@ -73,7 +66,7 @@ def test_404_after_not_found_grace_ends_a_wait(make: Maker, serve: Serve) -> Non
     server = serve(each=lambda _: NOT_FOUND)
     with pytest.raises(k.TaskNotFoundError):
         make(server.url).wait("t", poll=PollPolicy(min_interval=5, growth=0, jitter=0, not_found_grace=12))
-    assert polls(server) == [0, 5, 10, 15]
+    assert server.times == [0, 5, 10, 15]
 
 
 @pytest.mark.fault("J-16")
@@ -89,7 +82,7 @@ def test_success_without_a_url_after_url_grace_is_a_video_missing_error(make: Ma
     server = serve(task(), each=lambda _: NO_URL)
     with pytest.raises(k.VideoMissingError) as caught:
         make(server.url).wait("t", poll=PollPolicy(min_interval=5, growth=0, jitter=0, url_grace=12))
-    assert polls(server) == [0, 5, 10, 15, 20]
+    assert server.times == [0, 5, 10, 15, 20]
     assert caught.value.task is not None
     assert caught.value.task.is_succeeded
 

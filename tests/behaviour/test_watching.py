@@ -17,16 +17,11 @@ if TYPE_CHECKING:
 STEPS = [task("queued"), task("queued"), task(progress=10), http(503), task(progress=10), completed()]
 
 
-def test_watch_yields_one_snapshot_per_change(make: Maker, serve: Serve) -> None:
-    """A watch yields each change once, and the end last."""
-    snapshots = list(make(serve(*STEPS).url, max_retries=0).watch("t"))
-    assert [each.status for each in snapshots] == ["queued", "processing", "completed"]
-
-
-def test_watch_with_every_poll_yields_each_response(make: Maker, serve: Serve) -> None:
-    """With every_poll it yields each response; failed queries yield nothing."""
-    snapshots = list(make(serve(*STEPS).url, max_retries=0).watch("t", every_poll=True))
-    assert [each.status for each in snapshots] == ["queued", "queued", "processing", "processing", "completed"]
+@pytest.mark.parametrize("times", [1, 2], ids=["per change", "per poll"])
+def test_watch_yields_one_snapshot_per_change_or_per_poll(make: Maker, serve: Serve, times: int) -> None:
+    """A watch yields each change once, with every_poll each response; failed queries yield nothing."""
+    snapshots = list(make(serve(*STEPS).url, max_retries=0).watch("t", every_poll=times == 2))
+    assert [each.status for each in snapshots] == [*["queued"] * times, *["processing"] * times, "completed"]
 
 
 def test_failed_task_is_the_last_snapshot_of_a_watch(make: Maker, serve: Serve) -> None:

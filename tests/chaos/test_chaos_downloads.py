@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Play
     from tests.support.rawserver import RawRequest, RawServer
 
-#: The same moments in every run, as far as moments can be the same.
+#: Fixed, so that every run uses about the same moments.
 SEED = 20_260_510
 BODY = b"".join(pattern(version, 0, 1 << 20) for version in range(1, 9))
 OLD = b"an older file"
@@ -56,7 +56,7 @@ class SlowVideoHost:
         return RawReply(reply.head, self._pieces(reply.body), End.KEEP)
 
     def _pieces(self, body: bytes) -> Iterator[bytes]:
-        # Of this request: an earlier one, whose program is gone, may still be sending.
+        # Those of this request: an earlier one, whose program was killed, may still be sending.
         alarm, reached, begin = self._alarm, self.reached, len(BODY) - len(body)
         for at in range(0, len(body), PIECE):
             yield body[at : at + PIECE]
@@ -144,8 +144,8 @@ def test_download_killed_near_its_end_leaves_no_file_or_the_whole(play_video: Pl
         assert len(host.ranges) <= 2
 
 
-#: Counts what is done to the file system and dies at one of the steps: before it, or in the middle of a write. For each
-#: step a child is forked that dies, and then one that lives; what the disk looks like after each is reported.
+#: Counts the file system calls and is killed at one of them: before it, or in the middle of a write. For each step a
+#: child is forked that is killed, and then one that completes; the state of the disk after each is printed.
 EVERY_STEP = """
 import pathlib, signal, ssl
 NAMES = "open ftruncate lseek write fsync link replace unlink close".split()
@@ -190,7 +190,7 @@ def child(step):
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-# What is imported when it is needed is imported once.
+# Lazy imports happen here, once.
 download()
 for step in range(1, 500):
     for path in target.parent.iterdir():
@@ -223,10 +223,10 @@ def test_download_killed_at_every_file_system_step_completes_on_the_next_run(
     assert len(killed) > 20
     assert ({row[1] for row in killed}, last[1]) == ({"-9"}, "0")
     assert {int(row[2]) for row in rows} == {len(OLD) if overwrite else 0, len(body)}
-    # Where the file has its name already, a second run without overwrite says so.
+    # If the file is already at the target, a second run without overwrite is refused.
     assert all(row[3] == ("3" if int(row[2]) == len(body) and not overwrite else "0") for row in rows)
     assert {row[4] for row in rows} == {"True"}
-    # Killed after the file had its name: the spare name and the note stay until the next download to that place.
+    # Killed after the link: part and metadata stay until the next download to that target.
     spare, note = "v.mp4.part", "v.mp4.part.json"
     assert all(row[6:] in ([], [note], [spare, note]) and (not row[6:] or row[3] == "3") for row in rows)
 

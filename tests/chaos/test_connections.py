@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Play
     from tests.support.rawserver import RawReply, RawRequest
 
-#: Seconds after which the server closes a connection that it seemed to keep.
-PATIENCE = 0.02
+#: Seconds after which the server closes a kept connection.
+CLOSE_DELAY = 0.02
 
 
 @pytest.mark.fault("N-09")
@@ -35,7 +35,7 @@ def test_queries_at_the_moment_of_a_server_s_close_do_not_fail(play: Play, kind:
     def answer(_: RawRequest) -> RawReply:
         def pieces() -> Iterator[bytes]:
             yield b'{"id": "t", "status": "queued"}'
-            time.sleep(PATIENCE)
+            time.sleep(CLOSE_DELAY)
 
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 31\r\n\r\n"
         return replace(json_reply({}), head=head, body=pieces(), end=End.FIN)
@@ -45,7 +45,7 @@ def test_queries_at_the_moment_of_a_server_s_close_do_not_fail(play: Play, kind:
         client = make(play(answer).url, max_retries=0)
         for _ in range(150):
             assert client.query("t").status == "queued"
-            time.sleep(PATIENCE + chance.uniform(-0.001, 0.001))
+            time.sleep(CLOSE_DELAY + chance.uniform(-0.001, 0.001))
     finally:
         make.close()
 

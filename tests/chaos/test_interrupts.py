@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Play
     from tests.support.rawserver import RawReply, RawRequest
 
-#: Ten minutes: nothing in these programs ends by itself before the test gives up.
+#: Timeouts of ten minutes, so that no program ends by itself during the test.
 PROGRAM = """
 options = dict(timeout=600, poll=PollPolicy(min_interval=600, max_interval=600))
 def use(client):
@@ -85,7 +85,7 @@ def test_interrupt_ends_the_call_and_the_client_works_on(play: Play, tmp_path: P
     with start(program(kind, CALLS[moment].format(target=str(target))), server.url) as process:
         try:
             assert reached.wait(20)
-            # Half a second for the program to get from the answer to what it does next.
+            # Time for the program to process the response.
             threading.Event().wait(0.5)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
@@ -97,7 +97,7 @@ def test_interrupt_ends_the_call_and_the_client_works_on(play: Play, tmp_path: P
         assert not target.exists()
         part = (tmp_path / "v.mp4.part").read_bytes()
         assert body.startswith(part)
-        # asyncio writes a megabyte at a time; what had not come to a megabyte is fetched again.
+        # The asynchronous client writes a megabyte at a time; an incomplete one is requested again.
         assert 1 << 20 <= len(part) <= 2_500_000
 
 

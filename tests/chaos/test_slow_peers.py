@@ -51,7 +51,7 @@ def test_endless_slow_response_is_a_timeout_and_the_next_request_succeeds(play: 
     server = play(answer)
     make = Maker(kind)
     client = make(server.url, timeout=0.6, max_retries=0)
-    # Left to itself the answer goes on for thirty seconds; it is cut off by the client or fails the test at the end.
+    # The response takes thirty seconds: either the client ends it, or the test fails.
     started = time.monotonic()
     with pytest.raises(APITimeoutError):
         client.query("slow")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.chaos.conftest import Play
     from tests.support.rawserver import RawReply, RawRequest
 
-#: Seconds that a wait has, that lie between two of its questions, and for which its program is stopped.
+#: Seconds: timeout of a wait, interval of its polls, and duration of the suspension.
 LIMIT, GAP, PAUSE = 3.0, 1.5, 4.0
 
 

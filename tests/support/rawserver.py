@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from kkiai_sdk.mock.messages import End, ReceivedRequest
 from kkiai_sdk.mock.server import Server, listen
+from tests.support.clock import START
 
 if TYPE_CHECKING:
     import ssl
@@ -95,6 +96,11 @@ class RawServer:
     def targets(self) -> list[str]:
         """The targets of all requests."""
         return [request.target for request in self.requests]
+
+    @property
+    def times(self) -> list[float]:
+        """The seconds from the start of the fake clock to each request."""
+        return [request.time - START for request in self.requests]
 
     def __enter__(self) -> Self:
         listener = listen()

@@ -223,6 +223,12 @@ def test_without_extras_drops_undocumented_fields_only() -> None:
     assert without_extras(waiting()) == waiting()
 
 
+def test_without_extras_keeps_a_missing_status() -> None:
+    """A snapshot without a status has none afterwards."""
+    after = without_extras(waiting(task=evolve(RUNNING, status=None, raw={"cow": 1})))
+    assert after.task == evolve(RUNNING, status=None)
+
+
 @pytest.mark.fault("T-02")
 def test_query_suspended_past_the_deadline_is_followed_by_one_final_poll() -> None:
     """A query that failed because the machine was suspended past the deadline is followed by exactly one more."""

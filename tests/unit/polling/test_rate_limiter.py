@@ -89,3 +89,11 @@ def test_success_ends_probing() -> None:
     limiter.on_rate_limited(START + 6.5, START + 6, 0.0)
     assert limiter.backoff_until == START + 8.5
     assert limiter.per_second(START + 6.5) == pytest.approx(0.7)
+
+
+def test_deadline_ends_a_backoff_but_no_requested_pause() -> None:
+    """The next request comes after the backoff or at the deadline, and after a pause that the server requested."""
+    limiter = refused_after([])
+    assert (limiter.next_time(math.inf), limiter.next_time(START + 4)) == (START + 5, START + 4)
+    limiter.on_rate_limited(START + 3.5, START + 2.75, 9.0)
+    assert limiter.next_time(START + 4) == START + 12.5

@@ -152,6 +152,18 @@ def test_expired_task_makes_room_for_the_next_id() -> None:
     assert full.step(START + 1804.5) == AdmitTask()
 
 
+def test_task_expired_by_the_rate_makes_room_for_the_next_id() -> None:
+    """A task that the rate leaves no time for expires, and the next id is admitted while another is in flight."""
+    slow = Scheduler(SchedulerLimits(2, 0.1, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=5.0)
+    slow.admit("a")
+    slow.admit("b")
+    assert slow.step(START) == PollTask("a", 5.0)
+    expired = slow.step(START)
+    assert isinstance(expired, TaskExpired)
+    assert expired.state.task_id == "b"
+    assert slow.step(START) == AdmitTask()
+
+
 def test_pause_until_the_deadline_is_followed_by_a_final_poll() -> None:
     """A pause that ends exactly at the deadline is kept and followed by a final poll."""
     two = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=10.0)
