@@ -46,15 +46,9 @@ QUERIES: dict[str, type[k.APIError] | None] = {
     **dict.fromkeys(BROKEN, k.APIConnectionError),
     **dict.fromkeys(faults().keys() - HARMLESS - SLOW - BROKEN, k.APIResponseError),
 }
-<<<<<<< HEAD
 #: Content codings of a video that are not undone.
 PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-chain"}
-#: What a download of a video comes to whose first try has the fault. One that drips would go on for hours, rightly.
-=======
-#: Content codings of a video: neither requested nor decoded.
-PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-members", "gzip-chain", "gzip-bomb"}
 #: The outcome of a download whose first attempt has the fault. A dripping one would rightly take hours.
->>>>>>> main
 VIDEOS: dict[str, type[k.DownloadError] | None] = {
     **dict.fromkeys(faults().keys() - {"drip-body"}),
     **dict.fromkeys(PACKED, k.DownloadError),
