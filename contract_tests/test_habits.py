@@ -28,6 +28,7 @@ ROWS: tuple[tuple[Iterable[str], set[str]], ...] = (
     (["expires", "error-text-on-success"], {"field-undeclared"}),
     (["minimal", "missing-status", "relative-url", "spaced-url"], {"response-schema"}),
     (["wrapped", "wrapped-fails", "wrapped-null", "task-id", "error-200"], {"response-schema", "field-undeclared"}),
+    (["file-data-url"], {"url-scheme"}),
     (["empty-200", "not-json-200"], {"response-body"}),
     (["html-200"], {"response-media-type"}),
     (["html-502"], {"response-media-type", "server-error"}),

@@ -126,10 +126,13 @@ class BaseClient:
         return wait_flow(task_id, options, every_poll=every_poll, raise_on_failure=raise_on_failure)
 
     def _wait_options(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> WaitOptions:
+        context, limit = self._context, _validators.wait_timeout(timeout)
+        return WaitOptions(limit, self._poll_policy(poll), self._request_options(), context.clock, context.budget)
+
+    def _poll_policy(self, poll: PollPolicy | None) -> PollPolicy:
         if poll is not None and not isinstance(poll, PollPolicy):
             raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        context, limit = self._context, _validators.wait_timeout(timeout)
-        return WaitOptions(limit, poll or context.config.poll, self._request_options(), context.clock, context.budget)
+        return poll or self._context.config.poll
 
     def _wait_many_flow(
         self,
@@ -158,6 +161,7 @@ class BaseClient:
         resume: bool,
         progress: Callable[[int, int | None], Any] | None,
         max_bytes: int | None,
+        poll: PollPolicy | None = None,
     ) -> DownloadRequest:
         """Return the validated arguments of a download. Raises ConfigurationError, TargetExistsError, DownloadError."""
         task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
@@ -174,6 +178,7 @@ class BaseClient:
             allow_file_hosts=context.config.allow_file_hosts,
             options=self._request_options(),
             retry=context.config.retry,
+            file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
         )
 

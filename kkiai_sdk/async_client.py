@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Self, cast
 
 from kkiai_api.api.video import query_video_task
@@ -224,7 +225,8 @@ class AsyncKkiai(BaseClient):
         """Download the video of a finished task, and return the path of the complete file.
 
         Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once. Does not wait: see :meth:`wait_and_download`.
+        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
+        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
@@ -240,7 +242,7 @@ class AsyncKkiai(BaseClient):
         :raises VideoMissingError: the response to the query names no video.
         :raises APIError: the query failed.
         """
-        request = self._download_request(
+        request = await self._check_download(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
         return await self._download(request, task_or_id if isinstance(task_or_id, VideoTask) else None)
@@ -260,10 +262,11 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download.
+        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
+        ``poll``.
         """
-        request = self._download_request(
-            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
+        request = await self._check_download(
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         task = await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return await self._download(request, task)
@@ -290,6 +293,10 @@ class AsyncKkiai(BaseClient):
         async with TaskWorkers(self._query, self._context.clock) as workers:
             async for result in iterate_async(flow, workers.perform):
                 yield result
+
+    async def _check_download(self, *arguments: Any, **options: Any) -> DownloadRequest:
+        # In a thread: the destination is looked up in the file system.
+        return await run_in_thread(partial(self._download_request, *arguments, **options))
 
     async def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
         part = PartFile(request.target, request.task_id)

@@ -221,7 +221,8 @@ class Kkiai(BaseClient):
         """Download the video of a finished task, and return the path of the complete file.
 
         Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once. Does not wait: see :meth:`wait_and_download`.
+        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
+        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
@@ -257,10 +258,11 @@ class Kkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download.
+        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
+        ``poll``.
         """
         request = self._download_request(
-            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return self._download(request, task)

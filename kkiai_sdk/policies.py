@@ -83,6 +83,9 @@ class PollPolicy:
     not_found_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Seconds for which a task that succeeded without a URL is polled again, 0 to 86400.
     url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
+    #: Seconds from the first request for the file of a task for which "not there yet" (404, 403, 409, 202, an empty
+    #: body …) is asked again, 0 to 86400: object stores and caches may lag behind the end of the task.
+    file_grace: float = field(default=120.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
 
     def __attrs_post_init__(self) -> None:
         if self.max_interval < self.min_interval:

@@ -9,7 +9,7 @@ from kkiai_sdk._http.session import FileResponse
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.session import Session
@@ -43,12 +43,15 @@ class Transfer:
 
     def _write(self, effect: WriteBody) -> KkiaiError | None:
         response = self._response
-        assert response is not None
+        chunks: Iterable[bytes] | None = effect.source
+        if chunks is None:
+            assert response is not None
+            chunks = response.chunks()
         effect.report()
-        for chunk in response.chunks():
+        for chunk in chunks:
             effect.write(chunk)
             effect.report()
-        return response.error
+        return response.error if response else None
 
     def close(self) -> None:
         """Close the response."""

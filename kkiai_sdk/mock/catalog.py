@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kkiai_sdk.mock.files import signed_query
+from kkiai_sdk.mock.files import FOLDERS, signed_query
 from kkiai_sdk.mock.messages import Headers, Json, Reply, json_reply, nested_error
 from kkiai_sdk.mock.tasks import ENDS_AT, NORMAL, RUNS_AT, Phase, TaskQuery, Timeline
 from kkiai_sdk.mock.wire_faults import FAULTS
@@ -210,6 +210,16 @@ _URLS: dict[str, Row] = {
     },
 }
 
+
+def _in_folder(folder: str) -> Script:
+    return _url(lambda query: query.file_url(folder))
+
+
+_FILES: dict[str, Row] = {
+    **{f"file-{folder}": (f"the file {summary}", _in_folder(folder)) for folder, summary in FOLDERS.items()},
+    "file-data-url": ("the URL holds the video itself", _url(lambda query: query.data_url)),
+}
+
 _ERRORS: dict[str, Row] = {
     "not-found-first": ("404 task not found for the first 4 s, then normal", _early(_NOT_FOUND)),
     "not-exist-first": ("400 task_not_exist for the first 4 s, then normal", _early(_NOT_EXIST)),
@@ -232,7 +242,7 @@ _ERRORS: dict[str, Row] = {
     **{f"http-{status}": (f"{status} every time", _status(status)) for status in STATUS_ERRORS},
 }
 
-SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _ERRORS
+SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS
 
 
 def scenarios() -> dict[str, str]:

@@ -69,6 +69,7 @@ SERVED: dict[str, tuple[str, ...]] = {
     "D-15": ("expired-url",),
     "D-16": ("html-video",),
     "D-20": ("cut-unframed",),
+    "D-32": ("unframed", "file-unsized"),
 }
 #: The other rows of these families, and why no name of the mock stands for them.
 UNSERVED: dict[str, str] = {
