@@ -144,7 +144,8 @@ class AsyncKkiai(BaseClient):
         :raises TaskFailedError: the task ended without a video.
         :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
         :raises VideoMissingError: the task succeeded, but no response named a video within ``url_grace``.
-        :raises APIError: a query failed for a permanent reason, or ``max_consecutive_errors`` in a row failed.
+        :raises APIError: a query failed for a permanent reason, or ``max_consecutive_errors`` in a row failed. Once the
+            task has been seen, permanent errors end the wait only after ``max_refusals`` over ``refusal_grace``.
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)

@@ -83,8 +83,16 @@ class PollPolicy:
     not_found_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Seconds for which a task that succeeded without a URL is polled again, 0 to 86400.
     url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
-    #: Seconds from the first request for the file of a task for which "not there yet" (404, 403, 409, 202, an empty
-    #: body …) is asked again, 0 to 86400: object stores and caches may lag behind the end of the task.
+    #: Refusals in a row after which a wait raises the last one, if they also lasted for ``refusal_grace``, 1 to
+    #: 1000000. A refusal is an error that is final by itself (400, 401, 403, 404, quota), a web page, or a body that
+    #: cannot be read. The rule applies once the wait has had an answer about its task: as the key was good and the task
+    #: existed, most refusals are those of a redeploy or a firewall. Before that, the first final error ends the wait.
+    max_refusals: int = field(default=5, validator=_count(1, 1_000_000))
+    #: Seconds from the first refusal in a row that a wait tolerates, 0 to 86400. A redeploy or a failover takes up to a
+    #: minute.
+    refusal_grace: float = field(default=90.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
+    #: Seconds for which the file of a task that just succeeded is requested again while its server does not have it
+    #: yet, 0 to 86400. Object stores and CDNs serve a new file after seconds, at worst after a minute or two.
     file_grace: float = field(default=120.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
 
     def __attrs_post_init__(self) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PURE_NAMES = """
 _config _downloads/content_coding _downloads/data_url _downloads/range_requests _downloads/sniffing _downloads/text_body
-_downloads/urls _downloads/windows_names _http/retry _polling/poll_state
+_downloads/urls _downloads/windows_names _http/retry _polling/outage _polling/poll_state
 _polling/rate_limiter _polling/scheduler _redaction _responses/error_parser _responses/raw_response
 _responses/strict_json _responses/task_parser _validators errors models policies
 """

@@ -23,7 +23,7 @@ from kkiai_sdk._log import log
 from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
 from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
 from kkiai_sdk._responses.strict_json import parse_json
-from kkiai_sdk.errors import APIError, APIResponseError, Attempt, ConfigurationError, KkiaiError
+from kkiai_sdk.errors import APIError, APIResponseError, APITimeoutError, Attempt, ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
     from kkiai_sdk._clock import Clock
@@ -239,6 +239,7 @@ class SessionContext:
         """Send a request until it succeeds; raise the last error if it is not to be repeated."""
         is_safe = spec.method in SAFE_METHODS
         attempts: list[Attempt] = []
+        fault: APIError | None = None
         while True:
             # The first attempt has the full timeout; a retry at most the time until the deadline.
             started = self.clock.monotonic()
@@ -256,8 +257,8 @@ class SessionContext:
             self._log(spec.url, len(attempts), str(error), started, after)
             attempts.append(_to_attempt(error, delay))
             if time is None:
-                error.attempts = tuple(attempts)
-                raise error
+                raise _with_attempts(error, fault, attempts, is_cut=left < options.timeout)
+            fault = fault if fault and isinstance(error, APITimeoutError) else error
             yield Sleep(time)
 
     def _attempt(
@@ -267,7 +268,9 @@ class SessionContext:
         started, url = self.clock.monotonic(), spec.url
         for hop in range(MAX_REDIRECTS + 1):
             secret = self.config.secret.resolved() if self._is_gateway(url) else None
-            left = max(timeout - (self.clock.monotonic() - started), 0.001)
+            left = timeout - (self.clock.monotonic() - started)
+            if left <= 0:
+                return NoResponse(translate(TimeoutError(), url, timeout), was_sent=hop > 0)
             response: RawResponse | NoResponse = yield SendRequest(url, left, secret)
             if isinstance(response, NoResponse):
                 return response
@@ -354,6 +357,17 @@ def header_bytes(value: object) -> bytes:
 def _origin(url: str) -> tuple[str, str, int | None]:
     parsed = httpx.URL(url)
     return parsed.scheme, parsed.host, parsed.port
+
+
+def _with_attempts(error: APIError, fault: APIError | None, attempts: list[Attempt], *, is_cut: bool) -> APIError:
+    """Return the error to raise: that before a timeout at the caller's deadline; of another timeout it is the cause."""
+    if isinstance(error, APITimeoutError) and fault is not None:
+        if is_cut:
+            error = fault
+        elif not isinstance(fault, APITimeoutError):
+            error.__cause__ = fault
+    error.attempts = tuple(attempts)
+    return error
 
 
 def _to_attempt(error: APIError, delay: float) -> Attempt:

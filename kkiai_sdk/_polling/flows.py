@@ -67,7 +67,7 @@ def wait_flow(
 
 def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow[PollState]:
     """Poll a task to its end, emitting a snapshot per change; return the final state."""
-    clock, logger = options.clock, PollLogger()
+    clock, logger = options.clock, PollLogger(options.policy)
     state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
     while True:
         step = poll_state.decide(state, clock.monotonic())
@@ -79,7 +79,7 @@ def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow
         before = state.task
         state = yield from _poll(state, step.timeout, options)
         logger.log_poll(state, clock.monotonic())
-        if state.errors_in_row == 0 and state.task and (every_poll or poll_state.is_change(before, state.task)):
+        if not state.is_failing and state.task and (every_poll or poll_state.is_change(before, state.task)):
             yield Emit(state.task)
 
 
@@ -96,7 +96,7 @@ def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollSt
 
 def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: SchedulerLimits) -> Flow[None]:
     """Poll many tasks to their ends, emitting a WaitResult as each one ends. Ids are consumed on demand."""
-    clock, logger = options.clock, PollLogger()
+    clock, logger = options.clock, PollLogger(options.policy)
     scheduler = Scheduler(
         limits,
         options.policy,
@@ -175,7 +175,7 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
         "last_error": state.last_error,
     }
     if state.end is End.TIMED_OUT:
-        last_error = f"; {state.last_error}" if state.errors_in_row and state.last_error else ""
+        last_error = f"; {state.last_error}" if state.is_failing and state.last_error else ""
         return TaskTimeoutError(
             f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}); "
             "it was not cancelled: wait for the same id again",
@@ -190,10 +190,13 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
 
 
 class PollLogger:
-    """Logs polls; warns once per unknown status."""
+    """Logs polls; warns once per unknown status and once per row of refusals."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: PollPolicy) -> None:
+        self._policy = policy
         self._unknown: dict[str, set[str | None]] = {}
+        # Kinds of the refusals that were logged since the last snapshot of any task: those of one outage are alike.
+        self._refusals: set[tuple[object, ...]] = set()
 
     def log_poll(self, state: PollState, now: float) -> None:
         """Log one poll, and the warnings that are due."""
@@ -203,13 +206,26 @@ class PollLogger:
             elapsed = now - state.started
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
         task = state.task
-        if state.errors_in_row == WARN_AFTER:
+        if not state.is_failing:
+            self._refusals.clear()
+        if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
+            self._warn_refused(state, state.last_error, now)
+        if state.errors_in_row == WARN_AFTER and not state.refusals:
             text = "task %s: %d failed queries in a row, the last: %s"
             log.warning(text, ascii(state.task_id), state.errors_in_row, state.last_error)
-        elif task and not state.errors_in_row and task.state is TaskState.UNKNOWN:
+        elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
             self._unknown.pop(state.task_id, None)
+
+    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
+        kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
+        if kind in self._refusals or not poll_state.is_refusal(error):
+            return
+        self._refusals.add(kind)
+        left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
+        text = "task %s: %s; the task has been seen, so this is tolerated for %.4g s and at least %d times in a row"
+        log.warning(text, ascii(state.task_id), error, left, self._policy.max_refusals)
 
     def _warn_unknown(self, task: VideoTask) -> None:
         seen = self._unknown.setdefault(task.id, set())

@@ -9,10 +9,14 @@ Rules:
 * The first poll is made at once. The next follows after the policy's gap with jitter, or the server's Retry-After if
   that is longer.
 * Transient errors do not end a wait until there are ``max_consecutive_errors`` in a row.
+* A refusal (:func:`is_refusal`) of a task that has been seen does not end a wait until there are ``max_refusals`` in a
+  row, the last at least ``refusal_grace`` after the first. Only a snapshot ends such a row. Of a task that has not been
+  seen, a refusal that is final ends the wait.
 * "Not found" means "not yet" during ``not_found_grace``; a success without a URL likewise during ``url_grace``.
 * A sleep ends at the deadline at the latest, and is then followed by a final poll. So is a sleep from which the process
   woke after the deadline (the machine was suspended), and a query that failed for that reason. A snapshot received at
   or after the deadline ends the wait, and a success in it counts.
+* A request that a wait cuts off at its deadline leaves the error before it in place.
 * The Retry-After of an error is never shortened: if it exceeds the deadline, the wait ends.
 
 Times are absolute, in monotonic seconds. A duration could be too small to advance the clock, which would make an
@@ -30,10 +34,18 @@ from attrs import evolve, frozen
 
 from kkiai_sdk import _validators
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk.errors import APIError, KkiaiError, TaskNotFoundError
+from kkiai_sdk.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    TaskNotFoundError,
+)
 from kkiai_sdk.models import TaskState, VideoTask
 
 if TYPE_CHECKING:
+    from kkiai_sdk.errors import KkiaiError
     from kkiai_sdk.policies import PollPolicy
 
 #: Timeout of the final poll in seconds, which extends beyond the deadline.
@@ -66,12 +78,21 @@ class PollState:
     #: Time of the next poll.
     due: float
     polls: int = 0
+    #: Transient errors since the last snapshot.
     errors_in_row: int = 0
+    #: Refusals since the last snapshot, and the time of the first.
+    refusals: int = 0
+    refused_since: float | None = None
     task: VideoTask | None = None
     last_error: KkiaiError | None = None
     #: Time at which the task was first seen succeeded without a URL.
     url_missing_since: float | None = None
     end: End | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last poll failed, other than by a "not found" that means "not yet"."""
+        return self.errors_in_row + self.refusals > 0
 
 
 @frozen
@@ -134,6 +155,8 @@ def after_answer(
         state,
         polls=state.polls + 1,
         errors_in_row=0,
+        refusals=0,
+        refused_since=None,
         task=task,
         url_missing_since=since,
         due=_clip(state, now + max(gap, min(retry_after or 0.0, MAX_POLL_RETRY_AFTER))),
@@ -156,16 +179,53 @@ def after_error(
 
     ``tries`` failures count as one failed query, for a caller that makes its attempts as separate queries.
     """
-    tolerated = isinstance(error, TaskNotFoundError) and now - state.started < policy.not_found_grace
-    in_row = state.errors_in_row + (0 if tolerated else 1)
+    early = isinstance(error, TaskNotFoundError) and now - state.started < policy.not_found_grace
+    refused = state.task is not None and is_refusal(error)
+    tolerated = early and not refused
+    after = evolve(
+        state,
+        polls=state.polls + 1,
+        errors_in_row=state.errors_in_row + (error.transient and not tolerated),
+        refusals=state.refusals + refused,
+        refused_since=now if refused and state.refused_since is None else state.refused_since,
+        last_error=_telling_error(state, error, now),
+    )
     pause = error.retry_after or 0.0
     due = now + max(_gap(state, now, policy, random), pause)
     end = None
-    if not (tolerated or error.transient) or in_row >= policy.max_consecutive_errors * tries or pause > MAX_RETRY_AFTER:
+    if pause > MAX_RETRY_AFTER or not (early or _is_tolerable(after, error, now, policy, tries)):
         end = End.BROKEN
     elif now + pause > state.deadline if pause else now >= state.deadline and not _was_suspended(state, sent, now):
         end = expired(state)
-    return evolve(state, polls=state.polls + 1, errors_in_row=in_row, last_error=error, due=_clip(state, due), end=end)
+    return evolve(after, due=_clip(state, due), end=end)
+
+
+def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPolicy, tries: int) -> bool:
+    """Whether a wait goes on after an error, which the state counts already."""
+    if error.transient and state.errors_in_row < policy.max_consecutive_errors * tries:
+        return True
+    if state.task is None or state.refused_since is None or not is_refusal(error):
+        return False
+    return state.refusals < policy.max_refusals or now < state.refused_since + policy.refusal_grace
+
+
+def is_refusal(error: APIError) -> bool:
+    """Whether an error says something about the task or the key that is unlikely once the task has been seen.
+
+    This is each final response, a certificate that is not accepted, and a success without a readable body or a web
+    page, also if these are transient by themselves. Other errors before a response concern this machine or the request.
+    """
+    if isinstance(error, APIConnectionError):
+        return error.kind == "tls" and not error.transient
+    is_page = isinstance(error, APIStatusError) and isinstance(error.body, str) and error.body.lstrip()[:1] == "<"
+    return not error.transient or isinstance(error, APIResponseError) or is_page
+
+
+def _telling_error(state: PollState, error: APIError, now: float) -> KkiaiError:
+    """Return the error to report: not that of a request cut off at the deadline if there is one before it."""
+    is_cut = isinstance(error, APITimeoutError) and now >= state.deadline
+    has_other = state.last_error is not None and (state.is_failing or state.task is None)
+    return state.last_error if is_cut and has_other and state.last_error else error
 
 
 def _was_suspended(state: PollState, sent: float, now: float) -> bool:

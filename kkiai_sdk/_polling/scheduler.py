@@ -10,6 +10,8 @@ Rules, in addition to those of ``poll_state``:
 * A poll after a failed one is a retry and takes a token from the client's retry budget. While that is empty, one such
   poll per ``min_interval`` is made for all tasks together, so an outage reduces the number of requests. Tasks without
   failures are not delayed, so there are two heaps.
+* If every task is refused, it is an outage of the gateway; see ``outage``. No id is admitted during it, and one task is
+  polled at a time.
 * Many tasks are polled in small batches: a process that waits for hundreds wakes up at most twenty times a second.
 * All tasks have one deadline. All final polls share one timeout; tasks that do not fit expire without a final poll, and
   so do all if the server requests a pause beyond the deadline. If the machine was suspended past the deadline, final
@@ -29,7 +31,7 @@ from attrs import evolve, frozen
 
 from kkiai_sdk import _validators
 from kkiai_sdk._effects import Sleep
-from kkiai_sdk._polling import poll_state
+from kkiai_sdk._polling import outage, poll_state
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MAX_POLL_RETRY_AFTER, MIN_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.rate_limiter import BURST_SECONDS, RateLimiter
 from kkiai_sdk.errors import APIError, RateLimitError
@@ -136,6 +138,9 @@ class Scheduler:
         # Time since which another id could be admitted.
         self._vacant_since = now
         self._is_admitting = True
+        self._outage = outage.Outage(policy)
+        # Tasks that an outage has ended, which are not reported yet.
+        self._ended: list[PollState] = []
 
     def admit(self, task_id: str) -> None:
         """Admit an id, after an ``AdmitTask``. It must not be waiting already."""
@@ -149,13 +154,17 @@ class Scheduler:
     def step(self, now: float) -> Step:
         """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
         self._detect_suspension(now)
+        return TaskExpired(self._ended.pop()) if self._ended else self._next_step(now)
+
+    def _next_step(self, now: float) -> Step:
         vacant, ready, retry = self._vacant_time(), self._ready[0][0] if self._ready else math.inf, self._retry_time()
         due = min(vacant, ready, retry)
         if math.isinf(due):
             return WaitForResponse(math.inf) if self._in_flight else AllDone()
-        if len(self._in_flight) >= (1 if self._limiter.is_probing else self._limits.concurrency):
+        is_probing = self._limiter.is_probing or self._outage.is_on
+        if len(self._in_flight) >= (1 if is_probing else self._limits.concurrency):
             return WaitForResponse(math.inf)
-        at = max(due, self._limiter.next_time(self._deadline))
+        at = max(due, self._limiter.next_time(self._deadline), self._outage.probe_at if self._outage.is_on else due)
         if self._was_suspended and self._in_flight and max(now, at) > self._last_poll_time():
             # A response in flight may extend the time for final polls.
             return WaitForResponse(math.inf)
@@ -173,10 +182,11 @@ class Scheduler:
         timeout = 0.0 if past_deadline else self._poll_timeout(now)
         if not timeout:
             self._release_slot(now)
-            return TaskExpired(evolve(state, end=poll_state.expired(state)))
+            return TaskExpired(evolve(self._in_outage(state), end=poll_state.expired(state)))
         if is_retry and not self._budget.spend():
             self._probe_at = now + self._policy.min_interval
         self._limiter.sent(now)
+        self._outage.on_poll(now)
         self._in_flight[state.task_id] = state, now
         return PollTask(state.task_id, timeout)
 
@@ -186,6 +196,7 @@ class Scheduler:
         """Process the snapshot of a poll. Return the new state, whose ``end`` is set if the wait is over."""
         state, _ = self._in_flight.pop(task_id)
         self._limiter.on_success(now)
+        self._outage.end()
         if self._was_suspended and state.started < self._deadline:
             # Leave time for the final polls of other tasks.
             self._final_deadline = now + FINAL_POLL_TIMEOUT
@@ -203,7 +214,31 @@ class Scheduler:
         elif not error.transient:
             self._limiter.on_success(now)
         after = poll_state.after_error(state, error, now, self._policy, random, sent=sent, tries=self._tries)
+        if after.refusals > state.refusals:
+            waiting = self._count() + 1
+            is_open = self._is_admitting and waiting < self._limits.waiting
+            self._outage.on_refusal(task_id, error, now, waiting=outage.MIN_TASKS if is_open else waiting)
+            if self._outage.has_lasted(now):
+                after = evolve(after, end=after.end or End.BROKEN)
+                self._end_seen(now)
         return self._settle(after, now)
+
+    def _end_seen(self, now: float) -> None:
+        """End the wait for each task that has been seen, because the outage has lasted too long."""
+        self._release_slot(now)
+        waiting = sorted([*self._ready, *self._retrying], reverse=True)
+        ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.task]
+        self._ended = ended + self._ended
+        self._ready, self._retrying = [], []
+        for _, _, state in waiting:
+            if not state.task:
+                self._push(state)
+        self._outage.end()
+
+    def _in_outage(self, state: PollState) -> PollState:
+        """Return the state with the error of the outage, if there is one and the task was not polled during it."""
+        error = None if state.is_failing or state.task is None else self._outage.last_error()
+        return evolve(state, refusals=1, last_error=error) if error else state
 
     def not_sent(self, task_id: str, error: KkiaiError, now: float) -> PollState:
         """Process a query that could not be sent, which ends the wait for its task."""
@@ -219,7 +254,7 @@ class Scheduler:
 
     def _push(self, state: PollState) -> None:
         self._arrivals += 1
-        heapq.heappush(self._retrying if state.errors_in_row else self._ready, (state.due, self._arrivals, state))
+        heapq.heappush(self._retrying if state.is_failing else self._ready, (state.due, self._arrivals, state))
 
     def _release_slot(self, now: float) -> None:
         """Record the time if there is room for another task only from now on."""
@@ -231,14 +266,16 @@ class Scheduler:
 
     def _vacant_time(self) -> float:
         """Return the time since which another id could be polled, or infinity."""
+        if self._outage.is_on and self._count():
+            return math.inf
         return self._vacant_since if self._is_admitting and self._count() < self._limits.waiting else math.inf
 
     def _min_sleep(self) -> float:
         return BATCH_WINDOW if self._count() >= BATCH_THRESHOLD else 0.0
 
     def _retry_time(self) -> float:
-        """Return the time of the next retry, or infinity."""
-        if not self._retrying:
+        """Return the time of the next retry, or infinity. In an outage, tasks seen and not refused come first."""
+        if not self._retrying or (self._outage.is_on and self._ready and self._ready[0][2].task):
             return math.inf
         return self._retrying[0][0] if self._budget.left > 0 else max(self._retrying[0][0], self._probe_at)
 

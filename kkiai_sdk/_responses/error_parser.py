@@ -3,23 +3,27 @@
 Errors are classified by HTTP status, ``code`` and ``type``, and by text only as the last resort, because it is
 translated, reworded and sometimes wrong ("please slow down" for an empty account). For a new error, add a row to
 :data:`CODE_RULES`, or to :data:`TEXT_RULES` if it has nothing but text.
+
+Gateways also answer a rate limit or a fault of a server behind them with another status, such as 200 or 400. A number,
+a code, a type or a text that stands for a transient status is therefore that status: see :data:`TRANSIENT_WORDS`.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction, errors
 from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
-from kkiai_sdk._responses.task_parser import has_success_code, is_about_task, layers_of
+from kkiai_sdk._responses.task_parser import SUCCESS_CODES, has_success_code, is_about_task, layers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Bytes of a query's answer at most; real ones have a few thousand.
 MAX_BODY = 1 << 20
@@ -38,6 +42,8 @@ class ErrorFields:
     code: str | None = None
     type: str | None = None
     message: str = ""
+    #: The first number from 400 to 599 under a name for a code or a status, the innermost object first.
+    status: int | None = None
 
 
 @frozen
@@ -61,6 +67,11 @@ class Rule:
         return bool(self.words & codes) or bool(self.text and re.search(self.text, fields.message))
 
 
+QUOTA_TEXT = (
+    r"(?i)额度(?:已|已经)?(?:用尽|用完|不足)|余额不足"
+    r"|\bquota\b.{0,40}\b(?:exhausted|used up|not enough|insufficient)"
+    r"|\b(?:insufficient|not enough|exhausted)\b.{0,20}\b(?:quota|balance|credits?)\b"
+)
 CODE_RULES: Sequence[Rule] = (
     Rule(errors.TaskNotFoundError, False, words=frozenset({"task_not_exist", "task_not_found"})),
     Rule(
@@ -79,16 +90,7 @@ TEXT_RULES: Sequence[Rule] = (
         text=r"(?i)\btask[ _]?(?:id )?(?:is |was |does |did )?not[ _](?:found|exist)|任务不存在",
         statuses=frozenset({400, 404}),
     ),
-    Rule(
-        errors.QuotaExceededError,
-        False,
-        text=(
-            r"(?i)额度(?:已|已经)?(?:用尽|用完|不足)|余额不足"
-            r"|\bquota\b.{0,40}\b(?:exhausted|used up|not enough|insufficient)"
-            r"|\b(?:insufficient|not enough|exhausted)\b.{0,20}\b(?:quota|balance|credits?)\b"
-        ),
-        statuses=frozenset({401, 403}),
-    ),
+    Rule(errors.QuotaExceededError, False, text=QUOTA_TEXT, statuses=frozenset({401, 403})),
 )
 STATUS_ERRORS: Mapping[int, type[errors.APIStatusError]] = {
     400: errors.BadRequestError,
@@ -103,6 +105,75 @@ STATUS_ERRORS: Mapping[int, type[errors.APIStatusError]] = {
 #: 501 and 505 mean that the server lacks a feature; every other 5xx is transient.
 PERMANENT_5XX = frozenset({501, 505})
 TRANSIENT_4XX = frozenset({408, 409, 425, 429})
+
+
+@frozen
+class TransientWords:
+    """Words that stand for a transient error, in codes, types and texts that no other rule knows."""
+
+    error: type[errors.APIStatusError]
+    #: A pattern to search for in a code or type in lower case whose words are joined by underscores.
+    code: str
+    #: A pattern to search for in a message.
+    text: str
+    #: HTTP statuses that count more than these words.
+    except_statuses: frozenset[int] = frozenset()
+
+
+#: Statuses about the key, which a fault of a server that checks keys can have, but seldom in words about an upstream.
+KEY_STATUSES = frozenset({401, 402, 403})
+TRANSIENT_WORDS: Sequence[TransientWords] = (
+    TransientWords(
+        errors.RateLimitError,
+        code=r"too_many|rate_?limit|throttl|frequen|(?:request|concurren)\w*_limit|resource_exhausted|slow_down",
+        text=(
+            r"(?i)too many (?:\w+ )?(?:requests|queries|calls)|\brate[ _-]?limit|too (?:frequent|fast|often)|slow down"
+            r"|throttl|concurren\w+ .{0,20}\blimit|requests? limit"
+            r"|[频頻]繁|限流|限速|(?:频率|并发).{0,6}(?:限制|过|超|上限)"
+        ),
+    ),
+    TransientWords(
+        errors.ServerError,
+        code=(
+            r"overload|saturat|unavailable|busy|maintenance|temporar|try_again|server_error|service_error|system_error"
+            r"|internal|bad_gateway|gateway_time|time_?out|timed_out|deadline_exceeded"
+        ),
+        text=(
+            r"(?i)(?:try|retry)(?: it| this| your request)? (?:again|later)|\bbusy\b|overload|saturat|under maintenance"
+            r"|(?:server|service|system|upstream|gateway|temporarily|currently) .{0,20}\bunavailable"
+            r"|internal (?:server |service )?error|\bserver (?:had an )?error|bad gateway|\btimed out|deadline exceeded"
+            r"|(?:i/o|gateway|upstream|request|read|connect\w*) time-?out|connection (?:reset|refused|closed)"
+            r"|稍[后後候]|请重试|[请請]再[试試]|[繁系].?忙|忙碌|服务(?:器)?(?:异常|不可用|错误)|系统(?:异常|错误|维护)"
+            r"|网络(?:异常|错误)|负载|饱和|过载|超时|维护中|内部错误"
+        ),
+    ),
+    TransientWords(
+        errors.ServerError,
+        code=r"upstream|bad_response|request_failed|fail(?:ed)?_to_(?:fetch|get|query)|get_\w+_failed|connection|network",
+        text=r"(?i)\bupstream (?:request |connect )?(?:error|fail)|connect error",
+        except_statuses=KEY_STATUSES,
+    ),
+)
+#: Codes in the same form that are final, whatever type and text say.
+FINAL_CODE = (
+    r"invalid|denied|forbidden|unauthori|authenti|permission|not_(?:found|exist|allowed|supported|implemented)|billing"
+    r"|balance|credit|quota|arrear|overdue|banned|revoked|suspend|policy|moderat|sensitive|unsupported|missing"
+)
+#: Types in the same form that are final, whatever the text says. An invalid request is not: many gateways give every
+#: error that type.
+FINAL_TYPE = r"authenti|permission|billing|quota"
+#: HTTP statuses in a body that are final, whatever type and text say.
+FINAL_STATUSES = frozenset({401, 402})
+
+#: Names of the objects and values of an error body, the surest first.
+OBJECT_NAMES = ("error", "Error", "errors", "detail", "message", "base_resp", "Response", "data")
+CODE_NAMES = ("code", "Code", "error_code", "errorCode", "err_code", "errcode", "status_code", "statusCode")
+TYPE_NAMES = ("type", "error_type", "errorType")
+MESSAGE_NAMES = (
+    *("error", "message", "localized_message", "message_zh", "msg", "detail", "Message"),
+    *("error_message", "errorMessage", "error_msg", "errmsg", "err_msg", "status_msg", "reason"),
+)
+STATUS_NAMES = (*CODE_NAMES, "status", "http_status", "http_code")
 
 #: Hints appended to messages.
 HINTS: Mapping[type[errors.APIStatusError], str] = {
@@ -152,37 +223,109 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
         return True
-    if any(map(is_about_task, layers_of(parsed))):
-        return False
-    if not has_success_code(parsed):
+    layers = layers_of(parsed)
+    is_task = any(map(is_about_task, layers))
+    if not is_task and not has_success_code(parsed):
         return True
-    return "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail"))
+    if not is_task and "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail")):
+        return True
+    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
+    if is_task and any(isinstance(layer.get("status"), str) for layer in layers):
+        return False
+    fields = read_fields(parsed)
+    return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:
     """Return the error class for a status and the fields of a body, and whether the error is transient."""
-    for rule in (*CODE_RULES, *TEXT_RULES):
-        if rule.matches(status, fields):
-            return rule.error, rule.transient
+    if rule := _matching_rule(status, fields):
+        return rule.error, rule.transient
+    error, transient = _status_class(status)
+    other = transient_class(status, fields)
+    if other is not None and (not transient or other is errors.RateLimitError):
+        return other, True
+    return error, transient
+
+
+def _matching_rule(status: int, fields: ErrorFields) -> Rule | None:
+    # A success status says nothing about an error.
+    status = fields.status or status if 200 <= status < 300 else status
+    return next((rule for rule in (*CODE_RULES, *TEXT_RULES) if rule.matches(status, fields)), None)
+
+
+def _status_class(status: int) -> tuple[type[errors.APIStatusError], bool]:
     if 500 <= status < 600:
         return errors.ServerError, status not in PERMANENT_5XX
     return STATUS_ERRORS.get(status, errors.APIStatusError), status in TRANSIENT_4XX
 
 
+def transient_class(status: int, fields: ErrorFields) -> type[errors.APIStatusError] | None:
+    """Return the class of the transient error that a code, a number, a type or a text stands for, or None."""
+    rows = [row for row in TRANSIENT_WORDS if status not in row.except_statuses]
+    code, kind, text = _joined(fields.code), _joined(fields.type), fields.message[:MAX_TEXT_BODY]
+    if found := next((row.error for row in rows if re.search(row.code, code)), None):
+        return found
+    if re.search(FINAL_CODE, code):
+        return None
+    if fields.status is not None and _status_class(fields.status)[1]:
+        return errors.RateLimitError if fields.status == 429 else errors.ServerError
+    if found := next((row.error for row in rows if re.search(row.code, kind)), None):
+        return found
+    if FINAL_STATUSES & {status, fields.status} or re.search(FINAL_TYPE, kind) or re.search(QUOTA_TEXT, text):
+        return None
+    return next((row.error for row in rows if re.search(row.text, text)), None) if status < 500 else None
+
+
+def _joined(word: str | None) -> str:
+    """Return a code or type in lower case with underscores between its words, also from ``camelCase``."""
+    return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word or "")).lower()
+
+
 def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
-    """Return code, type and message of an error body of any form, also from JSON nested inside the message."""
+    """Return code, type, message and status of an error body of any form, also from JSON inside the message."""
     if not isinstance(body, dict):
-        return ErrorFields()
-    error = body.get("error")
-    members = error if isinstance(error, dict) else body
-    message = _first_text(
-        error, *(members.get(key) for key in ("message", "localized_message", "message_zh", "msg", "detail"))
+        return ErrorFields(message=body) if isinstance(body, str) else ErrorFields()
+    objects = _error_objects(body)
+    message = _first_text(*chain.from_iterable(map(_texts, objects)))
+    fields = ErrorFields(
+        next(filter(None, (_first_code(each, CODE_NAMES) for each in objects)), None),
+        next(filter(None, (_first_code(each, TYPE_NAMES) for each in objects)), None),
+        message,
+        next((status for each in objects for name in STATUS_NAMES if (status := _http_status(each.get(name)))), None),
     )
-    fields = ErrorFields(_code(members.get("code")), _code(members.get("type")), message)
     if depth and message.lstrip().startswith("{"):
         inner = read_fields(parse_leniently(message), depth - 1)
-        return ErrorFields(inner.code or fields.code, inner.type or fields.type, inner.message or message)
+        code, kind, status = inner.code or fields.code, inner.type or fields.type, inner.status or fields.status
+        return ErrorFields(code, kind, inner.message or message, status)
     return fields
+
+
+def _error_objects(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the objects that describe an error, one inside the other, the innermost first."""
+    objects = [body]
+    while len(objects) <= MAX_NESTED:
+        values = (objects[0].get(name) for name in OBJECT_NAMES)
+        firsts = (value[0] if isinstance(value, list) and value else value for value in values)
+        inner = next((value for value in firsts if isinstance(value, dict) and value), None)
+        if inner is None:
+            break
+        objects.insert(0, inner)
+    return objects
+
+
+def _texts(members: Mapping[str, Any]) -> Iterator[Any]:
+    return (members.get(name) for name in MESSAGE_NAMES)
+
+
+def _first_code(members: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    codes = (_code(members.get(name)) for name in names)
+    return next((code for code in codes if code and code.lower() not in SUCCESS_CODES), None)
+
+
+def _http_status(value: object) -> int | None:
+    """Return a number from 400 to 599, also from text, or None."""
+    text = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
+    return int(text) if re.fullmatch(r"[45][0-9]{2}", text) else None
 
 
 class ErrorResponse:
@@ -191,15 +334,16 @@ class ErrorResponse:
     def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
         self.status = response.status
         text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
-        document = parse_leniently(text)
+        self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, text))
+        # "502 Bad Gateway" is text, although it begins with a number.
+        document = parse_leniently(text) if text.lstrip()[:1] in set('{["') else None
         #: For classification only: redaction can change a code, and JSON can hide a key behind escapes.
-        self.fields = read_fields(document)
+        self.fields = read_fields(text.strip() if document is None and not self.is_html else document)
         self.shown = ErrorFields(
             *_redaction.redact_all([self.fields.code, self.fields.type, self.fields.message], secret)
         )
         self.text, self.body = _redaction.redact(text, secret), _redaction.redact_all(document, secret)
         self.location = _redaction.redact(response.header("location") or "", secret)
-        self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, self.text))
         match = re.search(_REQUEST_ID, self.fields.message)
         request_id = response.request_id or (match[1] if match else "")
         self.common: dict[str, Any] = {
@@ -211,7 +355,7 @@ class ErrorResponse:
     def server_message(self) -> str:
         """The message of the gateway in one line."""
         title = re.search(_TITLE, self.text[:4096]) if self.is_html else None
-        text = self.shown.message or (title[1] if title else "" if self.is_html or self.body is not None else self.text)
+        text = self.shown.message or (title[1] if title else "")
         line = _redaction.message(text) or ("a web page" if self.is_html else "no reason given")
         return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
 
@@ -237,11 +381,13 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
 
 
 def _failed_query(response: ErrorResponse) -> errors.APIError:
-    rule = next((rule for rule in CODE_RULES if rule.matches(response.status, response.fields)), None)
-    if rule:
+    if rule := _matching_rule(response.status, response.fields):
         return _build(rule.error, response, transient=rule.transient)
     text = re.sub(_REQUEST_ID, "", response.fields.message).strip().lower()
     transient = bool({(response.fields.code or "").lower(), text} & TRANSIENT_CODES)
+    error = None if transient else transient_class(response.status, response.fields)
+    if error is not None:
+        return _build(error, response, transient=True)
     return _response_error(response, f"but the query failed: {response.server_message}", transient=transient)
 
 

@@ -18,6 +18,8 @@ Script = Callable[[TaskQuery], Reply]
 #: One line on the script, and the script.
 Row = tuple[str, Script]
 
+#: Numbers of the queries that a hiccup answers: the first query finds the task.
+HICCUP = range(2, 6)
 #: Gateway seconds: the length of an early fault, the delay of every answer of ``slow``, and the time from a completion
 #: to a URL that comes late.
 EARLY, SLOW, URL_DELAY = 4.0, 2.0, 4.0
@@ -76,6 +78,14 @@ def _early(fault: Script) -> Script:
 
 def _twice(fault: Script) -> Script:
     return lambda query: fault(query) if query.number <= 2 else query.reply()
+
+
+def _hiccup(fault: Script) -> Script:
+    return lambda query: fault(query) if query.number in HICCUP else query.reply()
+
+
+def _after_first(fault: Script) -> Script:
+    return lambda query: fault(query) if query.number > 1 else query.reply()
 
 
 def _ends(status: str, **fields: object) -> Script:
@@ -242,7 +252,39 @@ _ERRORS: dict[str, Row] = {
     **{f"http-{status}": (f"{status} every time", _status(status)) for status in STATUS_ERRORS},
 }
 
-SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS
+#: A summary and an answer for each kind of hiccup.
+_FAULTS_OF_HICCUPS: dict[str, Row] = {
+    "400": ("400", _status(400)),
+    "401": ("401", _status(401)),
+    "402": ("402 with a quota code", _status(402)),
+    "403": ("403", _status(403)),
+    "404": ("404 in plain text", _always(404, b"404 page not found\n", "text/plain; charset=utf-8")),
+    "404-router": ("404 of a router", _flat(404, 404, "Application not found")),
+    "not-exist": ("400 task_not_exist", _NOT_EXIST),
+    "upstream": ("400 around a failed request", _nested(400, "upstream_error", "do_request_failed", "reset by peer")),
+    "challenge": ("403 with the page of a firewall", _page(403, "Checking your browser")),
+    "maintenance": ("200 with a page about maintenance", _page(200, "Back soon")),
+    "empty-200": ("200 without a body", _always(200, b"")),
+    "code-429": ("200 around a code 429", _flat(200, 429, "slower, please")),
+    "code-500": ('200 around a code "500"', _flat(200, "500", "no luck")),
+    "code-502": ("200 around a code 502", _flat(200, 502, "")),
+    "rate-limit": ("200 around a rate_limit_error", _nested(200, "rate_limit_error", "", "the limit is reached")),
+    "server-error": ("200 around a server_error", _nested(200, "server_error", "", "no luck")),
+    "overloaded": ("200 around an overloaded_error", _nested(200, "overloaded_error", "", "no luck")),
+    "busy": ("200 that asks to try again later", _flat(200, 1, "all workers are busy, try again later")),
+    "busy-chinese": ("200 that says so in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
+}
+
+_HICCUPS: dict[str, Row] = {
+    f"hiccup-{name}": (f"normal, but {summary} from the second query to the fifth", _hiccup(fault))
+    for name, (summary, fault) in _FAULTS_OF_HICCUPS.items()
+} | {
+    f"hiccup-{name}-stays": (f"found by the first query, then {_FAULTS_OF_HICCUPS[name][0]} every time", script)
+    for name in ("401", "402", "not-exist", "empty-200")
+    for script in [_after_first(_FAULTS_OF_HICCUPS[name][1])]
+}
+
+SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS
 
 
 def scenarios() -> dict[str, str]:

@@ -24,6 +24,10 @@ PLACES = (
 )
 #: Files that come late or by a detour, and arrive.
 FILES = "late late-400 late-403 late-409 late-202 late-empty late-json by-json cookie unsized gzip aws-chunked data-url"
+HICCUPS = (
+    "400 401 402 403 404 404-router not-exist upstream challenge maintenance empty-200 code-429 code-500 code-502 "
+    "rate-limit server-error overloaded busy busy-chinese"
+)
 #: The outcome of each scenario: the whole video on disk, or the error.
 ENDS: dict[str, str | type[k.KkiaiError]] = {
     "normal": VIDEO,
@@ -85,6 +89,11 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "empty-200": k.APIResponseError,
     "not-json-200": k.APIResponseError,
     "error-200": VIDEO,
+    **{f"hiccup-{name}": VIDEO for name in HICCUPS.split()},
+    "hiccup-401-stays": k.AuthenticationError,
+    "hiccup-402-stays": k.QuotaExceededError,
+    "hiccup-not-exist-stays": k.TaskNotFoundError,
+    "hiccup-empty-200-stays": k.APIResponseError,
 }
 #: The gateway really waits before each answer of these, so it must be a fast one.
 REALLY_SLOW = {"slow": 500}

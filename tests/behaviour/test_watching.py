@@ -38,7 +38,8 @@ def test_watch_that_ends_otherwise_raises_after_its_snapshots(
     make: Maker, serve: Serve, last: object, error: type[k.KkiaiError]
 ) -> None:
     """Any other end of a wait is raised after the snapshots that came before."""
-    items = make(serve(task("queued"), each=lambda _: last).url).watch("t", timeout=10)  # type: ignore[arg-type,return-value]
+    poll = k.PollPolicy(max_refusals=1, refusal_grace=0)
+    items = make(serve(task("queued"), each=lambda _: last).url).watch("t", timeout=10, poll=poll)  # type: ignore[arg-type,return-value]
     assert next(items).status == "queued"
     with pytest.raises(error):
         list(items)

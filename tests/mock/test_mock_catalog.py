@@ -45,6 +45,23 @@ def ended(word: str) -> list[str]:
     return [*HAPPY[:3], word, word]
 
 
+_ENVELOPE = "['code', 'message', 'data']"
+#: The answer of each hiccup to the second query and the three after it.
+HICCUPS = {
+    "400": "400 invalid_request",
+    "401": "401 this token is not valid",
+    "402": "402 insufficient_quota",
+    "403": "403 access_denied",
+    "404": "404 unreadable",
+    "404-router": "404 404",
+    "not-exist": "400 task_not_exist",
+    "upstream": "400 do_request_failed",
+    "challenge": "403 unreadable",
+    "maintenance": "200 page",
+    "empty-200": "200 unreadable",
+    **dict.fromkeys(["code-429", "code-500", "code-502", "busy", "busy-chinese"], _ENVELOPE),
+    **dict.fromkeys(["rate-limit", "server-error", "overloaded"], "['error']"),
+}
 #: The answers about a task at each of TIMES.
 TRACES: dict[str, list[str]] = {
     "normal": HAPPY,
@@ -99,6 +116,8 @@ TRACES: dict[str, list[str]] = {
     "not-json-200": fault("200 unreadable"),
     "error-200": fault("['code', 'message', 'data']", times=2),
     **{f"http-{n}": fault(f"{n} {code or text.partition(' (')[0]}") for n, (_, code, text) in STATUS_ERRORS.items()},
+    **{f"hiccup-{name}": ["pending", *[answer] * 4] for name, answer in HICCUPS.items()},
+    **{f"hiccup-{name}-stays": ["pending", *[HICCUPS[name]] * 4] for name in ("401", "402", "not-exist", "empty-200")},
 }
 
 
@@ -131,6 +150,17 @@ def test_timed_script_changes_at_its_second(app: AppClient, name: str, second: f
     """A fault that lasts some seconds ends at that second, neither before nor after."""
     answers = [summary_of(app.query(f"grok:scenario-{name}", time)) for time in (0.5, second + 0.499, second + 0.5)]
     assert answers[1] != answers[2] == {"late-url": "completed+url"}.get(name, "processing")
+
+
+@pytest.mark.parametrize(("stays", "last"), [(False, "pending"), (True, "401 this token is not valid")])
+def test_hiccup_ends_before_the_sixth_query(app: AppClient, *, stays: bool, last: str) -> None:
+    """A hiccup is over at the sixth query, whenever that is sent, unless its name says that it stays."""
+    name = f"grok:scenario-hiccup-401{'-stays' if stays else ''}"
+    assert [summary_of(app.query(name, 20.0)) for _ in range(6)] == [
+        "pending",
+        *["401 this token is not valid"] * 4,
+        last,
+    ]
 
 
 def test_listing_has_names_for_ids_and_summaries() -> None:

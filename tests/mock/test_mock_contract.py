@@ -26,6 +26,9 @@ DEVIANT = {
     *("relative-url", "spaced-url"),
     *("html-502", "html-200", "empty-200", "not-json-200", "error-200"),
     *("http-408", "http-409", "http-422", "http-425"),
+    *(f"hiccup-{name}" for name in ("404", "challenge", "maintenance", "empty-200", "empty-200-stays")),
+    *(f"hiccup-{name}" for name in ("code-429", "code-500", "code-502", "rate-limit", "server-error", "overloaded")),
+    *(f"hiccup-{name}" for name in ("busy", "busy-chinese")),
 }
 
 

@@ -32,6 +32,8 @@ POLL: dict[str, tuple[float, str]] = {
     "max_consecutive_errors": (10, "from 1 to 1000000"),
     "not_found_grace": (60.0, "from 0 to 86400"),
     "url_grace": (60.0, "from 0 to 86400"),
+    "max_refusals": (5, "from 1 to 1000000"),
+    "refusal_grace": (90.0, "from 0 to 86400"),
     "file_grace": (120.0, "from 0 to 86400"),
 }
 FIELDS = [
@@ -41,7 +43,8 @@ FIELDS = [
 ]
 DURATIONS = [
     *((RetryPolicy, name) for name in ("initial_delay", "max_delay", "max_retry_after")),
-    *((PollPolicy, name) for name in ("min_interval", "max_interval", "not_found_grace", "url_grace", "file_grace")),
+    *((PollPolicy, name) for name in ("min_interval", "max_interval", "not_found_grace", "url_grace")),
+    *((PollPolicy, name) for name in ("refusal_grace", "file_grace")),
 ]
 BAD: list[Any] = [-1, -1e-9, math.nan, math.inf, -math.inf, 10**9, 10**5000, True, None, "1", 1j, timedelta(days=-1)]
 

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from kkiai_sdk import APIError, PollPolicy, RateLimitError, TaskNotFoundError, TaskState, VideoTask
+from kkiai_sdk import (
+    APIError,
+    APIResponseError,
+    AuthenticationError,
+    PollPolicy,
+    RateLimitError,
+    TaskNotFoundError,
+    TaskState,
+    VideoTask,
+)
 from kkiai_sdk._effects import QueryResult
+from kkiai_sdk._polling.outage import MIN_TASKS
 from kkiai_sdk._polling.poll_state import (
     FINAL_POLL_TIMEOUT,
     MAX_POLL_RETRY_AFTER,
@@ -29,6 +39,8 @@ if TYPE_CHECKING:
 Action: TypeAlias = tuple[Any, ...]
 #: Timeout of each request in seconds, and number of retries of one.
 CALL_TIMEOUT, CALL_RETRIES = 30.0, 1
+#: Errors that are refusals of a task that has been seen.
+REFUSALS = (TaskNotFoundError, AuthenticationError, APIResponseError)
 
 
 def random_source() -> Callable[[], float]:
@@ -54,9 +66,16 @@ class Task:
 
     id: str | None
     due: float = START
+    #: Transient failures since the last snapshot, and the times of the refusals since then.
     failures: int = 0
+    refusals: list[float] = field(factory=list)
     snapshot: VideoTask | None = None
     url_missing_since: float | None = None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its next poll is a retry."""
+        return bool(self.failures or self.refusals)
 
 
 @define
@@ -108,6 +127,10 @@ class RateModel:
         self.noticed_at = now
 
 
+def _due(task: Task) -> float:
+    return task.due
+
+
 class Model:
     """A wait for one task, or for a few."""
 
@@ -127,6 +150,12 @@ class Model:
         #: Whether the program was suspended past the deadline, and the tasks polled before that.
         self.was_suspended = False
         self.known: set[str] = set()
+        #: Refusals since the last snapshot of any task, the start of the outage, and the polls in it.
+        self.refused: list[tuple[float, str]] = []
+        self.outage_since: float | None = None
+        self.outage_polls: list[float] = []
+        #: Tasks whose waits an outage has ended, not reported yet.
+        self.outage_ended: list[Task] = []
 
     def actions(self, now: float) -> Iterator[Action]:
         """Yield the actions at this time, up to the first that takes time."""
@@ -138,7 +167,8 @@ class Model:
                 task.due = task.due if task.id in self.known or self.is_alone else now
         self.stepped = now
         while True:
-            action = self._next_of_one(now) if self.is_alone else self._next_of_many(now)
+            ended = self._end(self.outage_ended.pop(0), End.BROKEN) if self.outage_ended else None
+            action = ended or (self._next_of_one(now) if self.is_alone else self._next_of_many(now))
             yield from [action] if action else []
             if action and (action[0] in {"sleep", "gather", "over"} or (self.is_alone and action[0] == "ask")):
                 return
@@ -153,10 +183,15 @@ class Model:
     def _next_of_many(self, now: float) -> Action | None:
         if not self.waiting:
             return ("gather", math.inf) if self.in_flight else ("over",)
-        if len(self.in_flight) >= (1 if self.rate.in_row else self.setting.room):
+        is_probing = self.rate.in_row or self.outage_since is not None
+        if len(self.in_flight) >= (1 if is_probing else self.setting.room):
             return ("gather", math.inf)
-        task = min(self.waiting, key=lambda each: (self._poll_time(each), each.failures > 0, each.due))
-        at = max(self._poll_time(task), self.rate.next_time(self.deadline))
+        probes = sorted((each for each in self.waiting if not each.is_failing), key=_due)
+        is_outage = self.outage_since is not None and probes and probes[0].snapshot
+        task = min(
+            probes if is_outage else self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due)
+        )
+        at = max(self._poll_time(task), self.rate.next_time(self.deadline), self._next_probe())
         is_too_late = max(self.rate.closed) > self.deadline or at > self._last_poll_time()
         may_extend = self.was_suspended and self.in_flight and max(at, now) > self._last_poll_time()
         if may_extend or (now < at and not is_too_late):
@@ -170,18 +205,25 @@ class Model:
         if not seconds:
             self.waiting.remove(task)
             return self._end(task, End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT)
-        if task.failures and not self.retries_left:
+        if task.is_failing and not self.retries_left:
             self.probes.append(now)
-        elif task.failures:
+        elif task.is_failing:
             self.retries_left -= 1
         self.rate.sent(now)
         return self._ask(task, now, seconds)
 
     def _poll_time(self, task: Task) -> float:
         """When a task may be polled: when it is due, or at the next retry that the budget does not cover."""
-        if task.failures and not self.retries_left and self.probes:
+        if task.is_failing and not self.retries_left and self.probes:
             return max(task.due, self.probes[-1] + self.policy.min_interval)
         return task.due
+
+    def _next_probe(self) -> float:
+        """The time of the next poll of any task in an outage."""
+        since = self.outage_since
+        if since is None:
+            return START
+        return max((each + self.policy.min_interval for each in self.outage_polls), default=since)
 
     def _last_poll_time(self) -> float:
         return self.closes - MIN_POLL_TIMEOUT if self.setting.timeout else math.inf
@@ -195,6 +237,7 @@ class Model:
     def _ask(self, task: Task, now: float, seconds: float) -> Action:
         assert task.id is not None
         self.waiting.remove(task)
+        self.outage_polls.append(now)
         if not self.was_suspended:
             self.known.add(task.id)
         self.in_flight[task.id] = task, now, min(seconds, CALL_TIMEOUT)
@@ -230,7 +273,8 @@ class Model:
     def _replied(self, task: Task, reply: QueryResult, now: float, gap: float) -> End | None:
         self.retries_left = min(self.retries_left + 1, self.setting.retries)
         self.rate.on_success(now)
-        task.failures, task.snapshot = 0, reply.task
+        task.failures, task.refusals, task.snapshot = 0, [], reply.task
+        self.refused, self.outage_since = [], None
         if reply.task.is_failed or reply.task.video_url:
             return End.DONE
         is_missing = reply.task.state is TaskState.SUCCEEDED
@@ -246,16 +290,44 @@ class Model:
     def _failed(self, task: Task, error: APIError, now: float, gap: float, sent: float) -> End | None:
         pause = error.retry_after or 0.0
         is_not_yet = isinstance(error, TaskNotFoundError) and now - START < self.policy.not_found_grace
-        task.failures += not is_not_yet
+        is_refused = task.snapshot is not None and isinstance(error, REFUSALS)
+        task.failures += error.transient
+        task.refusals += [now] if is_refused else []
         task.due = now + max(gap, pause)
         if isinstance(error, RateLimitError) or (error.transient and pause):
             self.rate.refused(now, sent, pause if pause <= MAX_POLL_RETRY_AFTER else 0.0)
         elif not error.transient:
             self.rate.on_success(now)
-        most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
-        if not (is_not_yet or error.transient) or task.failures >= most or pause > MAX_RETRY_AFTER:
+        has_lasted = self._is_outage_long(task, now) if is_refused and not self.is_alone else False
+        if pause > MAX_RETRY_AFTER or not (is_not_yet or self._is_tolerated(task, error, now, is_refused=is_refused)):
             return End.BROKEN
         slept = sent < self.deadline and now > self.deadline + MIN_POLL_TIMEOUT
         if (now >= self.deadline and (pause or not slept)) or (pause and now + pause > self.deadline):
             return End.VIDEO_MISSING if task.url_missing_since is not None else End.TIMED_OUT
-        return None
+        return End.BROKEN if has_lasted else None
+
+    def _is_tolerated(self, task: Task, error: APIError, now: float, *, is_refused: bool) -> bool:
+        """Whether the wait goes on after an error, which is counted already."""
+        most = self.policy.max_consecutive_errors * (1 if self.is_alone else 1 + CALL_RETRIES)
+        if error.transient and task.failures < most:
+            return True
+        return is_refused and not self._is_enough(task.refusals, now)
+
+    def _is_enough(self, refusals: list[float], now: float) -> bool:
+        return len(refusals) >= self.policy.max_refusals and now >= refusals[0] + self.policy.refusal_grace
+
+    def _is_outage_long(self, task: Task, now: float) -> bool:
+        """Record a refusal; if the outage is too long, end the waits for all tasks seen that are not in flight."""
+        assert task.id is not None
+        self.refused.append((now, task.id))
+        rest = [each for each in self.waiting if each.id is not None]
+        count = 1 + len(rest) + len(self.in_flight)
+        enough = MIN_TASKS if len(rest) < len(self.waiting) else min(count, MIN_TASKS)
+        if self.outage_since is None and len({task_id for _, task_id in self.refused}) >= enough:
+            self.outage_since, self.outage_polls = now, []
+        if self.outage_since is None or not self._is_enough([time for time, _ in self.refused], now):
+            return False
+        self.outage_ended += sorted((each for each in rest if each.snapshot), key=_due)
+        self.waiting = [each for each in self.waiting if each not in self.outage_ended]
+        self.refused, self.outage_since = [], None
+        return True

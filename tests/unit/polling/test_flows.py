@@ -45,10 +45,12 @@ from tests.support.effort import examples
 from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, random_source
 from tests.unit.polling.wait_simulation import (
     DONE,
+    EMPTY,
     FAILED,
     FATAL,
     NO_URL,
     NOT_FOUND,
+    PAGE,
     PASSING,
     PENDING,
     RESET,
@@ -79,7 +81,10 @@ OUTCOMES: list[QueryOutcome] = [
     *[QueryResult(DONE), QueryResult(FAILED)] * 4,
     QueryResult(RUNNING, 999.0),
     FATAL,
+    *[FATAL, NOT_FOUND, EMPTY, PAGE] * 3,
 ]
+#: Outcomes while a gateway works, and while it refuses every query.
+PHASES: list[list[QueryOutcome]] = [[QueryResult(RUNNING)], [*[FATAL, NOT_FOUND, EMPTY, PAGE] * 4, busy()]]
 OUTCOMES += [
     rate_limited(0.0),
     rate_limited(59.0),
@@ -101,6 +106,8 @@ def random_setting(dice: Random) -> Setting:
         max_consecutive_errors=dice.choice([2, 10, 10, 10]),
         not_found_grace=dice.choice([0.0, 30.0, 9999.0, 9999.0]),
         url_grace=dice.choice([0.0, 30.0]),
+        max_refusals=dice.choice([1, 2, 2, 5]),
+        refusal_grace=dice.choice([0.0, 0.0, 7.0, 30.0, 90.0]),
     )
     room = dice.randrange(4)
     ids = tuple(f"t{number}" for number in range(dice.randint(1, 4) if room else 1))
@@ -166,6 +173,7 @@ class Waiting(RuleBasedStateMachine):
         """Start."""
         self.dice = Random(seed)
         self.setting = random_setting(self.dice)
+        self.outcomes = self.dice.choice([OUTCOMES, OUTCOMES, *PHASES])
         self.world, self.model = World(self.setting), Model(self.setting)
         self.script: list[tuple[float, Any]] = []
         self.trace: list[tuple[float, Effect]] = []
@@ -211,6 +219,8 @@ class Waiting(RuleBasedStateMachine):
     def step(self) -> None:
         """Deliver outcomes or advance the clock; rarely, cancel the wait."""
         choose = self.dice.choice
+        if self.dice.random() < 0.1 and self.outcomes is not OUTCOMES:
+            self.outcomes = choose(PHASES)
         if self.pending is None or self.dice.random() < 0.01:
             self.world.flow.close()
             self.pending = None
@@ -221,7 +231,9 @@ class Waiting(RuleBasedStateMachine):
         ):
             self.advance(self.pending.until + choose([*[0.0] * 24, 0.001, 0.001, 0.001, 2.0, 2.0, 7200.0]))
         else:
-            self.deliver(self.dice.choices(OUTCOMES, k=choose([1, 2, 3])), choose([0.0, 0.125, 0.125, 1.0, 4.5, 29.0]))
+            self.deliver(
+                self.dice.choices(self.outcomes, k=choose([1, 2, 3])), choose([0.0, 0.125, 0.125, 1.0, 4.5, 29.0])
+            )
 
     def advance(self, now: float) -> None:
         """Advance the clock to the wake-up time or beyond."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import (
     APIConnectionError,
     APIError,
+    APIResponseError,
     AuthenticationError,
     PollPolicy,
     RateLimitError,
@@ -46,6 +47,8 @@ NO_URL = task(TaskState.SUCCEEDED)
 RESET = APIConnectionError("reset", kind="reset", transient=True)
 NOT_FOUND = TaskNotFoundError("not found", status_code=404)
 FATAL = AuthenticationError("bad key", status_code=401)
+EMPTY = APIResponseError("an empty body", transient=True)
+PAGE = APIResponseError("a web page")
 
 
 def busy(pause: float | None = None) -> ServerError:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kkiai_sdk import APIResponseError, TaskState
+from kkiai_sdk import APIError, TaskState
 from kkiai_sdk._responses.error_parser import read_query
 from kkiai_sdk._responses.raw_response import RawResponse
 from kkiai_sdk._responses.task_parser import has_success_code, read_task
@@ -72,7 +72,7 @@ def test_envelope_status_never_ends_a_task(case: str) -> None:
 )
 def test_failed_query_is_an_error_and_not_a_failed_task(raw: dict[str, Any]) -> None:
     """A bare "error" beside an error code, or beside nothing but a message, says that the query failed."""
-    assert isinstance(read_query(RawResponse(200, [], json.dumps(raw).encode())), APIResponseError)
+    assert isinstance(read_query(RawResponse(200, [], json.dumps(raw).encode())), APIError)
 
 
 @pytest.mark.parametrize("decoy", ["error: none yet", "s3://bucket/key", "N/A"])
