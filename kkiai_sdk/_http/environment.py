@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 import ssl
-import sys
 from importlib.util import find_spec
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
-import certifi
 import httpx
 
 from kkiai_sdk import _redaction, _validators
@@ -112,7 +109,9 @@ def check_tls_files(verify: Any, cert: Any, *, trust_env: bool) -> dict[str, str
         # OpenSSL takes several directories.
         if not any(os.access(each, os.R_OK) for each in (path, *path.split(os.pathsep))):
             raise ConfigurationError(f"{name} names {path!r}, which does not exist or cannot be read")
-    if trust_env and (key_log := _key_log(verify)):
+    # Whatever trust_env says, the ssl module reads the variable for each default context.
+    key_log = os.environ.get("SSLKEYLOGFILE") if verify is True or isinstance(verify, str) else None
+    if key_log:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = key_log
         except OSError as error:
@@ -127,9 +126,6 @@ def tls_context(verify: Any, cert: Any, *, trust_env: bool) -> ssl.SSLContext:
     """Return the TLS context of the options of httpx. Raises ConfigurationError, which names an unusable file."""
     sources = check_tls_files(verify, cert, trust_env=trust_env)
     try:
-        if _key_log(verify) and not trust_env:
-            # The ssl module reads the variable whenever it makes a default context.
-            verify = _context_without_key_log(certifi.where() if verify is True else verify)
         return httpx.create_ssl_context(verify, cert, trust_env=trust_env)
     except OSError as error:
         if error.errno in FD_LIMIT_ERRNOS or not sources:
@@ -150,18 +146,3 @@ def _tls_sources(verify: Any, cert: Any, *, trust_env: bool) -> Iterator[tuple[s
     for name, path in zip(("cert in httpx_args", "the key of cert in httpx_args"), paths, strict=False):
         if isinstance(path, str):
             yield name, path
-
-
-def _key_log(verify: Any) -> str | None:
-    """Return the file to which the ssl module logs keys with each default context, which ``verify`` may be."""
-    return os.environ.get("SSLKEYLOGFILE") if verify is True or isinstance(verify, str) else None
-
-
-def _context_without_key_log(store: str) -> ssl.SSLContext:
-    """Return what ``ssl.create_default_context`` returns for a file or directory of certificates, without a key log."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    is_directory = Path(store).is_dir()
-    context.load_verify_locations(cafile=None if is_directory else store, capath=store if is_directory else None)
-    return context
