@@ -230,10 +230,17 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     if not is_task and "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail")):
         return True
     # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
-    if is_task and any(isinstance(layer.get("status"), str) for layer in layers):
+    if any(_is_status(*member) for layer in layers for member in layer.items()):
         return False
     fields = read_fields(parsed)
     return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
+
+
+def _is_status(name: str, value: object) -> bool:
+    """Whether a member says how far a task is: a text under any name for a status, or a boolean for its end."""
+    if isinstance(value, str):
+        return "stat" in name.lower() or "状态" in name
+    return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:

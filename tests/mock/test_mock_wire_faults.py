@@ -80,6 +80,7 @@ UNSERVED: dict[str, str] = {
     **dict.fromkeys(("N-20", "N-21"), "not held, so there is nothing to try"),
     **dict.fromkeys(("J-18", "J-19"), "a matter of many answers, not of one"),
     "H-04": "the mock sends statuses that gateways send",
+    **dict.fromkeys(("H-12", "H-13"), "a matter of many answers, not of one: scenario-hiccup-…"),
     **dict.fromkeys(("H-05", "H-07", "H-08", "H-09", "H-10"), "needs a second server, or none, to lead to"),
 }
 
