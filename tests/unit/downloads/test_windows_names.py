@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +34,9 @@ def test_name_that_windows_accepts_has_no_problem(name: str) -> None:
 @pytest.mark.parametrize("name", BAD, ids=ascii)
 def test_name_that_windows_refuses_has_a_problem(name: str) -> None:
     """Names of devices, forbidden characters, and dots or spaces at the end are each named as the reason."""
-    assert BAD[name] in (name_problem(name) or "")
+    problem = name_problem(name) or ""
+    assert re.fullmatch(r"is the name of a device|holds '.{1,4}'|ends with a dot or a space", problem)
+    assert BAD[name] in problem
 
 
 @pytest.mark.fault("F-16")
@@ -52,3 +56,9 @@ def test_name_made_of_any_id_is_accepted(task_id: str, limit: int) -> None:
 def test_limit_of_name_leaves_room_for_its_folder(folder: str, most: int, limit: int) -> None:
     """A name is as long as allowed, or as the longest path leaves room for."""
     assert name_limit(folder, most) == limit
+
+
+@pytest.mark.parametrize(("limit", "length"), [(41, 21), (40, 20), (39, 20), (1, 20), (120, 100)])
+def test_name_made_of_a_long_id_is_cut_to_the_limit(limit: int, length: int) -> None:
+    """A long id is cut so that its hash and suffix fit, but never to less than twenty characters."""
+    assert re.fullmatch(rf"x{{{length}}}-[0-9a-f]{{8}}\.mp4", file_name("x" * 300, limit))
