@@ -56,9 +56,3 @@ def test_name_made_of_any_id_is_accepted(task_id: str, limit: int) -> None:
 def test_limit_of_name_leaves_room_for_its_folder(folder: str, most: int, limit: int) -> None:
     """A name is as long as allowed, or as the longest path leaves room for."""
     assert name_limit(folder, most) == limit
-
-
-@pytest.mark.parametrize(("limit", "length"), [(41, 21), (40, 20), (39, 20), (1, 20), (120, 100)])
-def test_name_made_of_a_long_id_is_cut_to_the_limit(limit: int, length: int) -> None:
-    """A long id is cut so that its hash and suffix fit, but never to less than twenty characters."""
-    assert re.fullmatch(rf"x{{{length}}}-[0-9a-f]{{8}}\.mp4", file_name("x" * 300, limit))
