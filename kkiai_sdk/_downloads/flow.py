@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -250,7 +251,9 @@ class _Download:
         at = next_try(step, tries=self._unready, now=now, end=end, max_retry_after=most, random=clock.random())
         if at is None:
             raise self._missing(step, now - self._started)
-        log.debug("%s: %s, again in %.1f s: the file may be late", self._display_url, step.reason, at - now)
+        level = logging.INFO if self._unready == 1 else logging.DEBUG
+        text = "%s: %s: the file may be late; requested again in %.1f s, for up to %.0f s"
+        log.log(level, text, self._display_url, step.reason, at - now, max(end - now, 0.0))
         yield Sleep(at)
         if self._unready == REFRESH_AFTER and not self._is_refreshed:
             # The old URL stays if there is no other.

@@ -210,3 +210,15 @@ def test_long_text_in_place_of_a_file_is_refused_before_its_end(make: Maker, ser
     with pytest.raises(k.NotAVideoError):
         make(serve().url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault("D-26")
+def test_late_file_is_logged_once_with_the_time_that_is_left(
+    make: Maker, serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says at the first response what it was and for how long the file is requested again."""
+    host = serve(*[http(202)] * 3, HOST)
+    with caplog.at_level("INFO", "kkiai_sdk"):
+        make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v?sig=s3cret"), tmp_path / "v.mp4")
+    said = [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk"]
+    assert said == [f"{host.url}/v: HTTP 202: the file may be late; requested again in 1.0 s, for up to 120 s"]

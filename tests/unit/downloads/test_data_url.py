@@ -35,6 +35,7 @@ def test_data_url_is_decoded_in_any_spelling(url: str, monkeypatch: pytest.Monke
     assert (b"".join(pieces), data.size, max(map(len, pieces))) == (FILE, len(FILE), 6)
     assert data.content_type == "video/mp4"
     assert is_data_url(url)
+    assert list(parse_data_url("data:;base64,AAAX").chunks()) == [b"\0\0\x17"]
 
 
 @pytest.mark.fault("D-33")
@@ -43,12 +44,13 @@ def test_data_url_is_decoded_in_any_spelling(url: str, monkeypatch: pytest.Monke
 )
 def test_data_url_without_base64_is_refused(url: str) -> None:
     """A data URL in another form is refused."""
-    with pytest.raises(DownloadError, match="holds no base64"):
+    with pytest.raises(DownloadError, match=r"^the video URL 'data:.*,…' holds no base64$") as caught:
         parse_data_url(url)
+    assert str(caught.value.url).startswith("data:")
 
 
 @pytest.mark.fault("D-33")
-@pytest.mark.parametrize("body", ["AAAAA", "AA\u00e9A", "A!AA", "AA=A"])
+@pytest.mark.parametrize("body", ["AAAAA", "AA\u00e9A", "AA!AA", "AA=A"])
 def test_data_url_with_damaged_base64_is_refused_without_its_body(body: str) -> None:
     """Damaged base64 raises DownloadError, whose text has nothing of the body in it."""
     with pytest.raises(DownloadError, match="not valid base64") as caught:

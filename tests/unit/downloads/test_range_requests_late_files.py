@@ -149,6 +149,9 @@ def test_text_in_place_of_file_is_waited_for_followed_or_refused() -> None:
     def step(text: str, *, size: int = 0, may_follow: bool = True) -> NextStep:
         return after_text(PROBLEM, text, wait=3.0, size=size, url=URL, may_follow=may_follow)
 
+    waiting = step("not ready")
+    assert isinstance(waiting, NotReady)
+    assert waiting.error is PROBLEM
     assert step(" \n") == step("not ready") == NotReady(str(PROBLEM), 3.0)
     assert (
         step('{"url": "/b"}') == step('{"url": "/b"}', size=5) == FollowRedirect("https://cdn.example/b", is_named=True)

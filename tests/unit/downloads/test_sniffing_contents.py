@@ -60,7 +60,7 @@ def test_mp4_is_complete_by_its_boxes_or_not(file: bytes, is_complete: bool) -> 
         ("application/octet-stream", b"<?xml version='1.0'?>\n<!-- x --><MPD xmlns=''>", "mpd (DASH)", "ffmpeg"),
         ("application/dash+xml; charset=utf-8", b"\xff", "mpd (DASH)", "ffmpeg"),
         ("video/mp4", b"PK\x03\x04\x14\0", "a zip archive", "unpack it"),
-        ("", b"v.mp4" + bytes(252) + b"ustar\0", "a tar archive", "unpack it"),
+        ("", b"v\n.mp4" + bytes(251) + b"ustar\0", "a tar archive", "unpack it"),
         ("application/octet-stream", b"\x1f\x8b\x08\0", "a gzip archive", "unpack it"),
         ("", b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
         ("", b"Rar!\x1a\x07\1\0", "a rar archive", "unpack it"),

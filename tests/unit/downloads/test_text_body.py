@@ -36,6 +36,7 @@ NO_SIGN = [
     '{"url": "https://cdn.example/processing/v.mp4"}',
     '{"error": "access denied"}',
     "<html>processing</html>",
+    " \n<html>processing</html>",
     "<?xml version='1.0'?><Error>try again later</Error>",
     "https://cdn.example/please-wait",
 ]
@@ -63,6 +64,7 @@ def test_text_says_whether_file_is_not_ready(text: str, unready: bool) -> None: 
         ('{"message": "see https://a.example/help"}', None),
         ('{"doc_url": "https://a.example/help"}', None),
         ('{"path": "/files/v.mp4", "url": null}', None),
+        ('{"url": "https://a.example/v", "covers": ["https://a.example/c.jpg"]}', "https://a.example/v"),
         ('{"url": "file:///etc/passwd"}', None),
         ("https://a.example/v", None),
         ("<html>", None),
