@@ -59,7 +59,7 @@ class BaseClient:
                 ClientPool(config, self._transport_types, file_policy),
                 RetryBudget(config.retry.budget),
                 RequestOptions(config.timeout, config.max_retries),
-                {QUERY_PATH: read_query},
+                {("GET", QUERY_PATH): read_query},
             )
         )
 

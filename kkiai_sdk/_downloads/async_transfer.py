@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.async_session import AsyncSession
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 T = TypeVar("T")
 
@@ -58,7 +57,7 @@ class AsyncTransfer:
             return error
         return self._response.head
 
-    async def _write(self, effect: WriteBody) -> KkiaiError | None:
+    async def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
         await _report(effect)
         async with aclosing(self._chunks(effect)) as chunks, _BatchWriter(effect) as writer:

@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk._effects import Flow, QueryResult, RequestOptions
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
     from kkiai_sdk.models import VideoTask
     from kkiai_sdk.policies import RetryPolicy
 
@@ -214,7 +213,7 @@ class _Download:
         check_size(save.total, self._request.max_bytes, self._display_url)
         self._total, progress = save.total, self._request.progress
         yield RunBlocking(writer.start)
-        error: KkiaiError | None = yield WriteBody(
+        error: Exception | None = yield WriteBody(
             writer.write, lambda: progress and progress(writer.size, save.total), source
         )
         if error is not None and not isinstance(error, APIError):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.session import Session
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 
 class Transfer:
@@ -36,12 +35,12 @@ class Transfer:
 
     def _open(self, effect: OpenDownload) -> RawResponse | APIError:
         try:
-            self._response = FileResponse(self._session, effect.target, effect.headers)
+            self._response = FileResponse.open(self._session, effect.target, effect.headers)
         except APIError as error:
             return error
         return self._response.head
 
-    def _write(self, effect: WriteBody) -> KkiaiError | None:
+    def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
         chunks: Iterable[bytes] | None = effect.source
         if chunks is None:
