@@ -16,7 +16,6 @@ from kkiai_sdk.errors import KkiaiError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk.models import VideoTask, WaitResult
 
 E = TypeVar("E")
@@ -78,6 +77,14 @@ class RunBlocking(NamedTuple):
     """Run a function that may block on the file system. Result: its return value."""
 
     function: Callable[[], Any]
+
+
+class AllowedURL(NamedTuple):
+    """A URL that may be fetched."""
+
+    url: str
+    #: Whether to send the key: the URL has the gateway's origin.
+    with_key: bool
 
 
 class OpenDownload(NamedTuple):

@@ -100,7 +100,8 @@ class AsyncKkiai(BaseClient):
         """The generated client over the session of this client, for any endpoint of the spec.
 
         ``await some_endpoint.asyncio_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the
-        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent.
+        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
+        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_async_httpx_client(self._session)
 

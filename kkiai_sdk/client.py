@@ -97,7 +97,8 @@ class Kkiai(BaseClient):
         """The generated client over the session of this client, for any endpoint of the spec.
 
         ``some_endpoint.sync_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the errors of
-        this client. Requests other than GET and HEAD are retried only if nothing was sent.
+        this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
+        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_httpx_client(self._session)
 

@@ -57,8 +57,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.part_file import PartFile
     from kkiai_sdk._downloads.range_requests import NextStep
     from kkiai_sdk._downloads.sniffing import Boxes
-    from kkiai_sdk._downloads.urls import AllowedURL
-    from kkiai_sdk._effects import Flow, QueryResult, RequestOptions
+    from kkiai_sdk._effects import AllowedURL, Flow, QueryResult, RequestOptions
     from kkiai_sdk._responses.raw_response import RawResponse
     from kkiai_sdk.models import VideoTask
     from kkiai_sdk.policies import RetryPolicy

@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import frozen
-
 from kkiai_sdk import _redaction, _validators
+from kkiai_sdk._effects import AllowedURL
 from kkiai_sdk.errors import UnsafeURLError
 
 if TYPE_CHECKING:
@@ -64,15 +63,6 @@ _PLACEHOLDERS = ipaddress.IPv4Network("198.18.0.0/15")
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
 #: Some resolvers take 127.1, 0x7f.1 and 0177.0.0.1 for addresses; no public name ends in a number.
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
-
-
-@frozen
-class AllowedURL:
-    """A URL that may be fetched."""
-
-    url: str
-    #: Whether to send the key: the URL has the gateway's origin.
-    with_key: bool
 
 
 def check_url(url: str, base_url: str, *, came_from: str | None = None, allowed: Sequence[str] = ()) -> AllowedURL:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._config import Config, Secret
-    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
     #: Pairs of name and value, by lower-case name.

@@ -31,7 +31,7 @@ from kkiai_sdk._http.transport import Transport
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
 

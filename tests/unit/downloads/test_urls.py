@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import UnsafeURLError
 from kkiai_sdk._downloads.urls import (
-    AllowedURL,
     check_addresses,
     check_url,
     origin,
     private_address_reason,
     private_host_reason,
 )
+from kkiai_sdk._effects import AllowedURL
 from tests.unit.support import FIXED, GATEWAY
 
 LOCAL = "http://127.0.0.1:8080"
