@@ -28,12 +28,21 @@ ROWS: tuple[tuple[Iterable[str], set[str]], ...] = (
     (["expires", "error-text-on-success"], {"field-undeclared"}),
     (["minimal", "missing-status", "relative-url", "spaced-url"], {"response-schema"}),
     (["wrapped", "wrapped-fails", "wrapped-null", "task-id", "error-200"], {"response-schema", "field-undeclared"}),
+    (["file-data-url"], {"url-scheme"}),
     (["empty-200", "not-json-200"], {"response-body"}),
     (["html-200"], {"response-media-type"}),
     (["html-502"], {"response-media-type", "server-error"}),
     (["flaky", *(name for name in scenarios() if name.startswith("http-5"))], {"server-error"}),
     (["http-400"], {"valid-refused"}),
     (["http-408", "http-409", "http-422", "http-425"], {"response-status"}),
+    (["hiccup-400", "hiccup-upstream"], {"valid-refused"}),
+    (["hiccup-404", "hiccup-challenge", "hiccup-maintenance"], {"response-media-type"}),
+    (["hiccup-empty-200", "hiccup-empty-200-stays"], {"response-body"}),
+    (["hiccup-rate-limit", "hiccup-server-error", "hiccup-overloaded"], {"response-schema"}),
+    (
+        ["hiccup-code-429", "hiccup-code-500", "hiccup-code-502", "hiccup-busy", "hiccup-busy-chinese"],
+        {"field-undeclared", "response-schema"},
+    ),
 )
 HABITS = {name: rules for names, rules in ROWS for name in names}
 

@@ -49,8 +49,8 @@ class BaseClient:
         _config.reject_unknown(unknown, type(self))
         config = _config.make(os.environ, **options)
 
-        def file_policy(host: str, addresses: Sequence[str]) -> None:
-            check_addresses(host, addresses, config.base_url)
+        def file_policy(allowed: Sequence[str], host: str, addresses: Sequence[str]) -> None:
+            check_addresses(host, addresses, config.base_url, allowed)
 
         self._set_context(
             SessionContext(
@@ -59,7 +59,7 @@ class BaseClient:
                 ClientPool(config, self._transport_types, file_policy),
                 RetryBudget(config.retry.budget),
                 RequestOptions(config.timeout, config.max_retries),
-                {QUERY_PATH: read_query},
+                {("GET", QUERY_PATH): read_query},
             )
         )
 
@@ -69,8 +69,9 @@ class BaseClient:
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """Return a copy with other options that shares the connections; closing either closes both.
 
-        Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers`` and
-        ``user_agent_suffix``. Raises ConfigurationError for any other option or an invalid value.
+        Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers``,
+        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option or an invalid
+        value.
         """
         _config.wrap_secret(changes)
         old = self._context
@@ -125,10 +126,13 @@ class BaseClient:
         return wait_flow(task_id, options, every_poll=every_poll, raise_on_failure=raise_on_failure)
 
     def _wait_options(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> WaitOptions:
+        context, limit = self._context, _validators.wait_timeout(timeout)
+        return WaitOptions(limit, self._poll_policy(poll), self._request_options(), context.clock, context.budget)
+
+    def _poll_policy(self, poll: PollPolicy | None) -> PollPolicy:
         if poll is not None and not isinstance(poll, PollPolicy):
             raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        context, limit = self._context, _validators.wait_timeout(timeout)
-        return WaitOptions(limit, poll or context.config.poll, self._request_options(), context.clock, context.budget)
+        return poll or self._context.config.poll
 
     def _wait_many_flow(
         self,
@@ -157,6 +161,7 @@ class BaseClient:
         resume: bool,
         progress: Callable[[int, int | None], Any] | None,
         max_bytes: int | None,
+        poll: PollPolicy | None = None,
     ) -> DownloadRequest:
         """Return the validated arguments of a download. Raises ConfigurationError, TargetExistsError, DownloadError."""
         task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
@@ -170,8 +175,10 @@ class BaseClient:
             max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,
             base_url=context.config.base_url,
+            allow_file_hosts=context.config.allow_file_hosts,
             options=self._request_options(),
             retry=context.config.retry,
+            file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypedDict
 
 from attrs import evolve, field, frozen
@@ -48,6 +48,7 @@ class Options(TypedDict, total=False):
     poll: PollPolicy | None
     default_headers: Mapping[str, str] | None
     user_agent_suffix: str | None
+    allow_file_hosts: Iterable[str] | None
 
 
 class Secret:
@@ -123,6 +124,8 @@ class Config:
     poll: PollPolicy = field(factory=PollPolicy)
     headers: tuple[tuple[str, str], ...] = ()
     user_agent: str = ""
+    #: Host names, ``*.`` with a domain, and networks, from which files are fetched though they are not public.
+    allow_file_hosts: tuple[str, ...] = ()
     httpx_args: Mapping[str, Any] = field(factory=dict, repr=False)
 
 
@@ -187,6 +190,7 @@ OPTION_VALIDATORS: Mapping[str, Callable[[str, Any], tuple[str, Any]]] = {
     "retry": _policy(RetryPolicy),
     "poll": _policy(PollPolicy),
     "default_headers": lambda name, value: ("headers", _validators.headers(name, value)),
+    "allow_file_hosts": lambda name, value: (name, _validators.file_hosts(name, value)),
     "user_agent_suffix": lambda _, value: ("user_agent", _user_agent(value)),
 }
 

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 
-    from kkiai_sdk._downloads.urls import AllowedURL
     from kkiai_sdk.models import VideoTask, WaitResult
 
 E = TypeVar("E")
@@ -80,6 +79,14 @@ class RunBlocking(NamedTuple):
     function: Callable[[], Any]
 
 
+class AllowedURL(NamedTuple):
+    """A URL that may be fetched."""
+
+    url: str
+    #: Whether to send the key: the URL has the gateway's origin.
+    with_key: bool
+
+
 class OpenDownload(NamedTuple):
     """Send a GET request for a file. Result: a RawResponse whose body stays open, or the APIError of the request."""
 
@@ -88,11 +95,13 @@ class OpenDownload(NamedTuple):
 
 
 class WriteBody(NamedTuple):
-    """Pass the open body to ``write`` chunk by chunk. Result: None at its end, or the error that cut it short."""
+    """Pass the open body, or ``source``, to ``write`` chunk by chunk. Result: None, or the error that cut it short."""
 
     write: Callable[[bytes], None]
     #: Called before the first write and after each; may be a coroutine function in the asynchronous client.
     report: Callable[[], object]
+    #: The body of a file that is not received, or None.
+    source: Iterable[bytes] | None = None
 
 
 Effect: TypeAlias = QueryTask | Sleep | Emit | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody

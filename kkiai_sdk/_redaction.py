@@ -10,6 +10,8 @@ from typing import Any
 _KEY = re.compile(r"\bsk-[\w*.\-…]+", re.ASCII)
 _BEARER = re.compile(r"\bbearer\s+[\w\-.~+/=*]+", re.ASCII | re.IGNORECASE)
 _URL_QUERY = re.compile(r"(https?://[^\s?#\"'<>]*)[?#][^\s\"'<>]*", re.IGNORECASE)
+#: The body of a data URL is a whole file.
+_DATA_URL = re.compile(r"\b(data:[^\s,\"'<>]{0,100}),[^\s\"'<>]*", re.IGNORECASE)
 #: Unicode categories that control a terminal or hide text: controls, formats (bidi marks, zero-width characters),
 #: surrogates, private use, line and paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -52,14 +54,17 @@ def _escape(char: str) -> str:
 
 
 def without_query(url: str) -> str:
-    """Return a URL without query and fragment: a signed query string is a credential."""
+    """Return a URL without query and fragment: a signed query string is a credential. Of a data URL only the head."""
+    if url[:5].lower() == "data:":
+        return visible(url[: url.find(",", 0, 200) + 1] or "data:,") + "…"
     return visible(re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def message(text: str, limit: int = MAX_MESSAGE) -> str:
     """Return server text for a message: one line, escaped, without query strings, of at most ``limit`` characters."""
     # Truncated before the slow steps: texts can be megabytes.
-    line = " ".join(visible(_URL_QUERY.sub(r"\1?…", text[: 4 * limit])).split())
+    cut = _DATA_URL.sub(r"\1,…", _URL_QUERY.sub(r"\1?…", text[: 4 * limit]))
+    line = " ".join(visible(cut).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -156,6 +156,29 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def file_hosts(name: str, value: object) -> tuple[str, ...]:
+    """Validate hosts and networks; return names in lower case and addresses as networks. None counts as no host."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable | None):
+        raise ConfigurationError(f"{name} must be a list of hosts and networks, not {type(value).__name__}")
+    return tuple(_file_host(f"{name}[{position}]", item) for position, item in enumerate(value or ()))
+
+
+def _file_host(name: str, value: object) -> str:
+    rule = f"{name} must be a host name, '*.' and a domain, an IP address, or a network such as '10.0.0.0/8'"
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{rule}, not {type(value).__name__}")
+    text = value.strip().lower()
+    try:
+        return str(ipaddress.ip_network(text[1:-1] if text.startswith("[") and text.endswith("]") else text))
+    except ValueError:
+        host = text.removesuffix(".")
+    domain = host.removeprefix("*.")
+    # No name ends in a number: it would be a mistyped address. The value is not shown: a URL may hold a password.
+    if ":" in domain or not is_host(domain) or domain.rsplit(".", 1)[-1].isdigit():
+        raise ConfigurationError(f"{rule}, without scheme, port and path")
+    return host
+
+
 def id_list(value: object) -> list[Any]:
     """Return several ids as a list, not validated: an invalid id becomes an error in its own WaitResult."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Never, Self, cast
 
 from kkiai_api.api.video import query_video_task
@@ -50,6 +51,9 @@ class AsyncKkiai(BaseClient):
         ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
         over aiohttp.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+    :param allow_file_hosts: hosts outside of the public internet from which files are fetched all the same: host names,
+        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They never get the
+        key. Default: the gateway's own host alone.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
     :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
@@ -69,6 +73,7 @@ class AsyncKkiai(BaseClient):
         default_headers: Mapping[str, str] | None = None,
         httpx_args: Mapping[str, Any] | None = None,
         user_agent_suffix: str | None = None,
+        allow_file_hosts: Iterable[str] | None = None,
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
@@ -87,6 +92,7 @@ class AsyncKkiai(BaseClient):
             poll=poll,
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
+            allow_file_hosts=allow_file_hosts,
         )
 
     @property
@@ -94,7 +100,8 @@ class AsyncKkiai(BaseClient):
         """The generated client over the session of this client, for any endpoint of the spec.
 
         ``await some_endpoint.asyncio_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the
-        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent.
+        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
+        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_async_httpx_client(self._session)
 
@@ -220,7 +227,8 @@ class AsyncKkiai(BaseClient):
         """Download the video of a finished task, and return the path of the complete file.
 
         Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once. Does not wait: see :meth:`wait_and_download`.
+        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
+        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
@@ -236,7 +244,7 @@ class AsyncKkiai(BaseClient):
         :raises VideoMissingError: the response to the query names no video.
         :raises APIError: the query failed.
         """
-        request = self._download_request(
+        request = await self._check_download(
             task_or_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
         )
         return await self._download(request, task_or_id if isinstance(task_or_id, VideoTask) else None)
@@ -256,10 +264,11 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download.
+        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
+        ``poll``.
         """
-        request = self._download_request(
-            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
+        request = await self._check_download(
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         task = await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return await self._download(request, task)
@@ -286,6 +295,10 @@ class AsyncKkiai(BaseClient):
         async with TaskWorkers(self._query, self._context.clock) as workers:
             async for result in iterate_async(flow, workers.perform):
                 yield result
+
+    async def _check_download(self, *arguments: Any, **options: Any) -> DownloadRequest:
+        # In a thread: the destination is looked up in the file system.
+        return await run_in_thread(partial(self._download_request, *arguments, **options))
 
     async def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
         part = PartFile(request.target, request.task_id)

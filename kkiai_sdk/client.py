@@ -48,6 +48,9 @@ class Kkiai(BaseClient):
     :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
         ``mounts``, ``event_hooks``, ``trust_env``.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+    :param allow_file_hosts: hosts outside of the public internet from which files are fetched all the same: host names,
+        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They never get the
+        key. Default: the gateway's own host alone.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
     :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
@@ -67,6 +70,7 @@ class Kkiai(BaseClient):
         default_headers: Mapping[str, str] | None = None,
         httpx_args: Mapping[str, Any] | None = None,
         user_agent_suffix: str | None = None,
+        allow_file_hosts: Iterable[str] | None = None,
         allow_http: bool = False,
         **unknown: Never,
     ) -> None:
@@ -85,6 +89,7 @@ class Kkiai(BaseClient):
             poll=poll,
             default_headers=default_headers,
             user_agent_suffix=user_agent_suffix,
+            allow_file_hosts=allow_file_hosts,
         )
 
     @property
@@ -92,7 +97,8 @@ class Kkiai(BaseClient):
         """The generated client over the session of this client, for any endpoint of the spec.
 
         ``some_endpoint.sync_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the errors of
-        this client. Requests other than GET and HEAD are retried only if nothing was sent.
+        this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
+        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_httpx_client(self._session)
 
@@ -217,7 +223,8 @@ class Kkiai(BaseClient):
         """Download the video of a finished task, and return the path of the complete file.
 
         Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once. Does not wait: see :meth:`wait_and_download`.
+        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
+        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
@@ -253,10 +260,11 @@ class Kkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download.
+        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
+        ``poll``.
         """
         request = self._download_request(
-            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return self._download(request, task)

@@ -274,7 +274,7 @@ class IncompleteDownloadError(DownloadError):
 
 
 class NotAVideoError(DownloadError):
-    """The server sent something else than a video: a web page, an error document, an empty file."""
+    """The server sent something else than a video: a web page, an error, a picture, a playlist, an archive, nothing."""
 
 
 class TargetExistsError(DownloadError):

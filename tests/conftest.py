@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+#: Test files that need what Windows lacks: forks, FIFOs, users, limits, modes, interrupts of processes, long paths.
+NOT_ON_WINDOWS = (
+    *(f"behaviour/test_{name}.py" for name in ("destinations", "file_system", "long_names", "processes", "resources")),
+    "cli/test_processes.py",
+)
+collect_ignore = NOT_ON_WINDOWS if sys.platform == "win32" else ()
 
 
 @pytest.fixture(autouse=True, scope="session")

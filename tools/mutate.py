@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 #: Exit code that mutmut reports as "suspicious".
 SUSPICIOUS = 35
 #: Functions that run while their module is imported, which was before the fork.
-AT_IMPORT = {"_config.x__policy", "policies.x__count", "policies.x__within"}
+AT_IMPORT = {"_config.x__policy", "_downloads.sniffing.x__known", "policies.x__count", "policies.x__within"}
 
 
 @cache

@@ -14,12 +14,11 @@ from kkiai_sdk._http.async_session import AsyncFileResponse
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.async_session import AsyncSession
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 T = TypeVar("T")
 
@@ -58,15 +57,24 @@ class AsyncTransfer:
             return error
         return self._response.head
 
-    async def _write(self, effect: WriteBody) -> KkiaiError | None:
+    async def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
-        assert response is not None
         await _report(effect)
-        async with aclosing(response.chunks()) as chunks, _BatchWriter(effect) as writer:
+        async with aclosing(self._chunks(effect)) as chunks, _BatchWriter(effect) as writer:
             async for chunk in chunks:
                 await writer.add(chunk)
             await writer.flush()
-        return response.error
+        return response.error if response else None
+
+    async def _chunks(self, effect: WriteBody) -> AsyncGenerator[bytes]:
+        if effect.source is not None:
+            for chunk in effect.source:
+                yield chunk
+            return
+        assert self._response is not None
+        async with aclosing(self._response.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def aclose(self) -> None:
         """Close the response."""

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from kkiai_sdk import _redaction
-from kkiai_sdk._downloads import sniffing
+from kkiai_sdk._downloads.body_writer import BodyWriter, TextReader, TextTooLongError
+from kkiai_sdk._downloads.cookies import Cookies
+from kkiai_sdk._downloads.data_url import is_data_url, parse_data_url
 from kkiai_sdk._downloads.range_requests import (
     MAX_FAILURES,
+    REFRESH_AFTER,
     Failed,
     FollowRedirect,
+    NotReady,
+    ReadRefusal,
     RefreshURL,
     Restart,
     SaveBody,
+    after_text,
     check_size,
     has_framing,
     next_step,
+    next_try,
     request_headers,
+    retry_after,
 )
+from kkiai_sdk._downloads.text_body import is_unready
 from kkiai_sdk._downloads.urls import check_url
 from kkiai_sdk._effects import OpenDownload, QueryTask, RunBlocking, Sleep, WriteBody
 from kkiai_sdk._http.retry import backoff
@@ -30,6 +41,7 @@ from kkiai_sdk.errors import (
     APIError,
     DownloadError,
     IncompleteDownloadError,
+    NotAVideoError,
     TaskFailedError,
     UnsafeURLError,
     VideoMissingError,
@@ -37,16 +49,16 @@ from kkiai_sdk.errors import (
 from kkiai_sdk.models import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from kkiai_sdk._clock import Clock
+    from kkiai_sdk._downloads.data_url import DataURL
     from kkiai_sdk._downloads.part_file import PartFile
     from kkiai_sdk._downloads.range_requests import NextStep
-    from kkiai_sdk._downloads.urls import AllowedURL
-    from kkiai_sdk._effects import Flow, QueryResult, RequestOptions
+    from kkiai_sdk._downloads.sniffing import Boxes
+    from kkiai_sdk._effects import AllowedURL, Flow, QueryResult, RequestOptions
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
     from kkiai_sdk.models import VideoTask
     from kkiai_sdk.policies import RetryPolicy
 
@@ -63,8 +75,12 @@ class DownloadRequest:
     #: Called with the bytes on disk and the bytes of the whole file, or None if unknown.
     progress: Callable[[int, int | None], Any] | None
     base_url: str
+    #: The validated option of the client.
+    allow_file_hosts: tuple[str, ...]
     options: RequestOptions
     retry: RetryPolicy
+    #: Seconds from the first request for which a file that is not there yet is requested again.
+    file_grace: float
     clock: Clock
 
 
@@ -78,7 +94,8 @@ def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | No
         check_size(part.size, request.max_bytes)
     else:
         yield from _Download(request, part, url or (yield from _fresh_url(request))).run()
-    if not (yield RunBlocking(part.has_complete_boxes)):
+    boxes: Boxes | None = yield RunBlocking(part.boxes)
+    if boxes is not None and not boxes.fit:
         log.warning("%s: the boxes of the MP4 are longer than the file: it may be cut short", request.target)
     path: Path = yield RunBlocking(partial(part.commit, overwrite=request.overwrite))
     return path
@@ -107,6 +124,7 @@ class _Download:
         self._request, self._part, self._url = request, part, url
         self._total: int | None = part.metadata.total if part.metadata else None
         self._failures, self._max_size = 0, part.size
+        self._started, self._unready, self._cookies = request.clock.monotonic(), 0, Cookies()
         self._is_refreshed = self._is_restarted = self._is_done = False
 
     @property
@@ -115,7 +133,7 @@ class _Download:
 
     def run(self) -> Flow[None]:
         while not self._is_done:
-            step = yield from self._request_once()
+            step = yield from (self._decode() if is_data_url(self._url) else self._request_once())
             if self._part.size > self._max_size:
                 # Larger than ever before: a restarted part that is still smaller is no progress.
                 self._failures, self._max_size = 0, self._part.size
@@ -123,62 +141,139 @@ class _Download:
                 yield from self._refresh()
             elif isinstance(step, Restart):
                 yield from self._restart()
+            elif isinstance(step, NotReady):
+                yield from self._wait_for_file(step)
             elif isinstance(step, Failed):
                 yield from self._pause(step)
 
-    def _request_once(self) -> Flow[RefreshURL | Failed | Restart | None]:
+    def _request_once(self) -> Flow[NextStep | None]:
         """Send a request, follow redirects, write the body. Return None if the file is complete."""
-        headers = request_headers(self._part.size, self._part.metadata)
-        target = check_url(self._url, self._request.base_url)
+        headers, may_follow = request_headers(self._part.size, self._part.metadata), True
+        target = self._check_url(self._url)
         for _ in range(MAX_REDIRECTS + 1):
             response = yield from self._open(target, headers)
             if isinstance(response, APIError):
                 return Failed(str(response), transient=response.transient)
-            step = self._next_step(response, target.url)
+            step: NextStep | None = self._next_step(response, target.url)
             if isinstance(step, SaveBody):
-                return (yield from self._save(step, response))
+                step = yield from self._save(step, response, target.url, may_follow=may_follow)
+            elif isinstance(step, ReadRefusal):
+                step = yield from self._read_refusal(step, response)
             if not isinstance(step, FollowRedirect):
                 return step
-            target = check_url(step.location, self._request.base_url, came_from=target.url)
+            may_follow = may_follow and not step.is_named
+            target = self._check_url(step.location, came_from=target.url)
         raise DownloadError(f"{self._display_url}: more than {MAX_REDIRECTS} redirects", url=self._display_url)
+
+    def _check_url(self, url: str, came_from: str | None = None) -> AllowedURL:
+        request = self._request
+        return check_url(url, request.base_url, came_from=came_from, allowed=request.allow_file_hosts)
 
     def _open(self, target: AllowedURL, headers: dict[str, str]) -> Flow[RawResponse | APIError]:
         try:
-            response: RawResponse | APIError = yield OpenDownload(target, headers)
+            response: RawResponse | APIError = yield OpenDownload(target, headers | self._cookies.headers(target.url))
         except UnsafeURLError as error:
             # Raised by the address policy of the network backend, which knows only the host.
             error.url = _redaction.display_url(target.url)
             raise
+        if not isinstance(response, APIError):
+            self._cookies.store(target.url, response)
         return response
 
     def _next_step(self, response: RawResponse, url: str) -> NextStep:
         part, now = self._part, self._request.clock.wall_clock()
         return next_step(response, size=part.size, metadata=part.metadata, url=url, wall_clock=now)
 
-    def _save(self, save: SaveBody, response: RawResponse) -> Flow[Failed | None]:
-        request, part, url = self._request, self._part, self._display_url
-        check_size(save.total, request.max_bytes, url)
-        self._total = save.total
-        writer = _BodyWriter(part, save, response.header("content-type") or "", request.max_bytes, url)
+    def _save(
+        self, save: SaveBody, response: RawResponse, came_from: str, *, may_follow: bool
+    ) -> Flow[NextStep | None]:
+        part, url = self._part, self._display_url
+        writer = BodyWriter(part, save, response.header("content-type") or "", self._request.max_bytes, url)
+        try:
+            error = yield from self._write(writer, save)
+        except NotAVideoError as problem:
+            if writer.text is None:
+                raise
+            wait = retry_after(response, self._request.clock.wall_clock())
+            return after_text(problem, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
+        if error is not None or (save.total is not None and part.size < save.total):
+            return Failed(str(error or "the server ended the file early"), transient=True)
+        if save.total is None and not save.is_packed and not has_framing(response):
+            boxes: Boxes | None = yield RunBlocking(part.boxes)
+            if boxes is None or not boxes.are_complete:
+                raise self._incomplete("the server sent no length, so an interrupted body cannot be detected")
+        self._is_done = True
+        return None
+
+    def _write(
+        self, writer: BodyWriter, save: SaveBody, source: Iterable[bytes] | None = None
+    ) -> Flow[APIError | None]:
+        """Write the open body, or ``source``. Return the error that interrupted it, or None."""
+        check_size(save.total, self._request.max_bytes, self._display_url)
+        self._total, progress = save.total, self._request.progress
         yield RunBlocking(writer.start)
-        progress = request.progress
-        error: KkiaiError | None = yield WriteBody(writer.write, lambda: progress and progress(writer.size, save.total))
+        error: Exception | None = yield WriteBody(
+            writer.write, lambda: progress and progress(writer.size, save.total), source
+        )
         if error is not None and not isinstance(error, APIError):
             raise error
         if error is None:
             yield RunBlocking(writer.finish)
-        if error is not None or (save.total is not None and part.size < save.total):
-            return Failed(str(error or "the server ended the file early"), transient=True)
-        if save.total is None and not has_framing(response):
-            raise self._incomplete("the server sent no length, so an interrupted body cannot be detected")
+        return error
+
+    def _decode(self) -> Flow[None]:
+        """Save the file that the URL itself holds."""
+        data: DataURL = yield RunBlocking(partial(parse_data_url, self._url))
+        save = SaveBody(0, data.size, None)
+        writer = BodyWriter(self._part, save, data.content_type, self._request.max_bytes, self._display_url)
+        yield from self._write(writer, save, data.chunks())
         self._is_done = True
-        return None
+
+    def _read_refusal(self, refusal: ReadRefusal, response: RawResponse) -> Flow[NextStep]:
+        """Read the body of a refusal, which may say that the file is not there yet."""
+        reader = TextReader()
+        with suppress(TextTooLongError):
+            yield WriteBody(reader.write, lambda: None)
+            if is_unready(reader.text):
+                return NotReady(refusal.reason, retry_after(response, self._request.clock.wall_clock()))
+        return Failed(refusal.reason, transient=False)
+
+    def _wait_for_file(self, step: NotReady) -> Flow[None]:
+        """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""
+        if step.is_expired and not self._is_refreshed:
+            yield from self._refresh()
+            return
+        self._unready += 1
+        request, clock, now = self._request, self._request.clock, self._request.clock.monotonic()
+        end, most = self._started + request.file_grace, request.retry.max_retry_after
+        at = next_try(step, tries=self._unready, now=now, end=end, max_retry_after=most, random=clock.random())
+        if at is None:
+            raise self._missing(step, now - self._started)
+        level = logging.INFO if self._unready == 1 else logging.DEBUG
+        text = "%s: %s: the file may be late; requested again in %.1f s, for up to %.0f s"
+        log.log(level, text, self._display_url, step.reason, at - now, max(end - now, 0.0))
+        yield Sleep(at)
+        if self._unready == REFRESH_AFTER and not self._is_refreshed:
+            # The old URL stays if there is no other.
+            with suppress(APIError, VideoMissingError):
+                yield from self._refresh()
+
+    def _missing(self, step: NotReady, elapsed: float) -> DownloadError:
+        """Return the error for a file that did not appear in time."""
+        url, path = self._display_url, str(self._request.target)
+        reason = (
+            f"is refused ({step.reason}), and so is the fresh URL of the same task" if step.is_expired else step.reason
+        )
+        if step.retry_after:
+            reason += f", and the server asks to wait {step.retry_after:.0f} s"
+        late = f"; it was requested for {elapsed:.0f} s" if elapsed >= 1 else ""
+        return step.error or DownloadError(f"{url}: {reason}{late}", url=url, path=path)
 
     def _refresh(self) -> Flow[None]:
         """Query the task for a new URL, once."""
         if self._is_refreshed:
             url = self._display_url
-            raise DownloadError(f"{url} is refused, and so is the fresh URL of the same task", url=url)
+            raise DownloadError(f"{url}: it is refused, and so is the fresh URL of the same task", url=url)
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 
@@ -211,48 +306,3 @@ class _Download:
             url=self._display_url,
             path=str(self._request.target),
         )
-
-
-class _BodyWriter:
-    """Writes a body to the part once its beginning has been recognized as a video."""
-
-    def __init__(self, part: PartFile, save: SaveBody, content_type: str, max_bytes: int | None, url: str) -> None:
-        self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
-        # A resumed file has been recognized before.
-        self._beginning: bytes | None = None if save.offset else b""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file on disk, without those that the body will replace."""
-        return self._part.size if self._beginning is None else 0
-
-    def start(self) -> None:
-        """Prepare the part for a body that resumes it."""
-        if self._save.offset:
-            self._part.start_body(self._save)
-
-    def write(self, chunk: bytes) -> None:
-        """Write a chunk, or buffer it until the beginning is long enough to be recognized."""
-        if self._beginning is None:
-            self._append(chunk)
-            return
-        self._beginning += chunk
-        if len(self._beginning) >= sniffing.SNIFF_SIZE:
-            self.finish()
-
-    def finish(self) -> None:
-        """Check the buffered beginning and write it."""
-        if self._beginning is not None:
-            sniffing.check_video(self._type, self._beginning, self._url)
-            self._part.start_body(self._save)
-            beginning, self._beginning = self._beginning, None
-            self._append(beginning)
-
-    def _append(self, chunk: bytes) -> None:
-        size = self._part.size + len(chunk)
-        check_size(size, self._max_bytes, self._url)
-        if self._save.total is not None and size > self._save.total:
-            # It is unknown which of the bytes belong to the file.
-            self._part.restart()
-            raise DownloadError(f"{self._url}: the server sent more bytes than its declared length", url=self._url)
-        self._part.write(chunk)

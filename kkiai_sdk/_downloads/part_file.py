@@ -3,6 +3,10 @@
 The destination never holds an incomplete file, and an existing file is kept on every failure: bytes are written to
 ``NAME.part`` beside it, and only a complete, synced file is renamed. ``NAME.part.json`` holds the resume metadata. A
 name too long for these suffixes is shortened and hashed. Errors of the operating system are raised as DownloadError.
+
+On Windows a file that is open can be neither renamed nor removed, so the part is closed first. Nothing can be written
+to it in between: a file that another process has opened meanwhile is not renamed either. Elsewhere the part stays open,
+and thereby locked, until it has its name.
 """
 
 from __future__ import annotations
@@ -13,21 +17,29 @@ import json
 import os
 import stat
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import asdict
 
 from kkiai_sdk._downloads import sniffing
+from kkiai_sdk._downloads.range_requests import MAX_NAME as MAX_FILE_NAME
 from kkiai_sdk._downloads.range_requests import ResumeMetadata, SaveBody, file_name, parse_metadata
+from kkiai_sdk._downloads.sniffing import Boxes
+from kkiai_sdk._downloads.windows_names import name_limit, name_problem
 from kkiai_sdk.errors import ConfigurationError, DownloadError, TargetExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
+
+#: Whether files that are open can be neither renamed nor removed, and names follow the rules of Windows.
+WINDOWS = sys.platform == "win32"
 
 #: Attempts to lock a part, each of which fails if another download ends between opening and locking.
 MAX_RACES = 100
@@ -37,6 +49,8 @@ MAX_METADATA = 4096
 MAX_BOXES = 10_000
 #: Maximum bytes of a file name: NAME_MAX of Linux, macOS and the BSDs; Windows allows as many characters.
 MAX_NAME = 255
+#: The byte of a part that is locked on Windows, far beyond its end: locked bytes cannot be read or written.
+_LOCKED_BYTE = 1 << 40
 #: Suffixes of a part and of its metadata.
 _PART, _METADATA = ".part", ".part.json"
 # O_NOFOLLOW: a symbolic link planted in place of the part must not redirect the bytes.
@@ -59,7 +73,9 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
         raise ConfigurationError("dest must be the path of a file or of an existing folder")
     path = Path(dest)
     with _os_errors_translated(path):
-        target = path / file_name(task_id) if path.is_dir() else path
+        target = path / file_name(task_id, _name_limit(path, MAX_FILE_NAME)) if path.is_dir() else path
+        if WINDOWS and (problem := name_problem(target.name)):
+            raise ConfigurationError(f"dest: {str(target)!r} cannot be a file on Windows: its name {problem}")
         if not target.parent.is_dir():
             raise ConfigurationError(f"dest: the folder {str(target.parent)!r} does not exist; create it first")
         if target.parent == _DEVICES or target.is_dir() or (target.exists() and not target.is_file()):
@@ -158,18 +174,19 @@ class PartFile:
                 self.size += written
                 view = view[written:]
 
-    def has_complete_boxes(self) -> bool:
-        """Whether the boxes of an MP4 file end within the part; True for any other file."""
+    def boxes(self) -> Boxes | None:
+        """Return the boxes of an MP4 file, None for any other file."""
         with _os_errors_translated(self._target):
-            at, head = 0, self._read_box_head(0)
+            head = self._read_box_head(0)
             if not sniffing.is_mp4(head):
-                return True
+                return None
+            boxes = Boxes(self.size, 0)
             for _ in range(MAX_BOXES):
-                at = sniffing.next_box(head, at, self.size)
-                if at >= self.size:
+                boxes = boxes.after(head)
+                if boxes.end >= self.size:
                     break
-                head = self._read_box_head(at)
-            return at <= self.size
+                head = self._read_box_head(boxes.end)
+            return boxes
 
     def _read_box_head(self, at: int) -> bytes:
         os.lseek(self._fd, at, os.SEEK_SET)
@@ -179,6 +196,8 @@ class PartFile:
         """Sync the part to disk and rename it atomically to the destination."""
         with _os_errors_translated(self._target):
             os.fsync(self._fd)
+            if WINDOWS:
+                self._close_fd()
             if overwrite:
                 self._path.replace(self._target)
             else:
@@ -189,14 +208,20 @@ class PartFile:
 
     def close(self) -> None:
         """Unlock and close the part; an empty one is removed, any other is kept for the next download."""
+        is_empty = self._fd >= 0 and self.size == 0 and self.metadata is None
+        if WINDOWS:
+            self._close_fd()
+        # Errors have no effect: a committed file is synced, and the next download reads the size of the part.
+        with suppress(OSError):
+            if is_empty:
+                self._path.unlink()
+        self._close_fd()
+
+    def _close_fd(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            # Errors have no effect: a committed file is synced, and the next download reads the size of the part.
             with suppress(OSError):
-                if self.size == 0 and self.metadata is None:
-                    self._path.unlink()
-            with suppress(OSError):
-                os.close(fd)
+                _unlock_and_close(fd)
 
     def _load_metadata(self) -> ResumeMetadata | None:
         try:
@@ -212,51 +237,73 @@ class PartFile:
 
 def _part_paths(target: Path) -> tuple[Path, Path]:
     """Return the paths of the part and of its metadata, which are unique to a target."""
-    stem = target.name
-    if len(os.fsencode(stem + _METADATA)) > MAX_NAME:
+    stem, limit = target.name, _name_limit(target.parent, MAX_NAME)
+    if len(os.fsencode(stem + _METADATA)) > limit:
         digest = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:16]}"
         # By characters: some file systems reject an incomplete one.
-        while len(os.fsencode(stem + digest + _METADATA)) > MAX_NAME:
+        while stem and len(os.fsencode(stem + digest + _METADATA)) > limit:
             stem = stem[:-1]
         stem += digest
     return target.with_name(stem + _PART), target.with_name(stem + _METADATA)
+
+
+def _name_limit(folder: Path, most: int) -> int:
+    """Return the maximum length of a name in a folder; on Windows paths are limited as well."""
+    return name_limit(str(folder.absolute()), most) if WINDOWS else most
 
 
 def _open_locked(path: Path, target: Path) -> int:
     """Open and lock the part, and return its file descriptor."""
     for _ in range(MAX_RACES):
         fd = os.open(path, _OPEN_PART, 0o666)
-        try:
+        with ExitStack() as stack:
+            stack.callback(os.close, fd)
             _lock(fd, path, target)
-            # The previous holder of the lock may have renamed or removed the file.
-            if path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path)):
+            # The previous holder of the lock may have renamed or removed the file, but not on Windows.
+            if WINDOWS or (path.exists() and os.path.samestat(os.fstat(fd), os.lstat(path))):
                 if os.fstat(fd).st_nlink == 1:
+                    stack.pop_all()
                     return fd
                 # The file has another hard link, and writing would change that: planted by someone, or the destination
                 # itself, if the process was killed between linking the destination and unlinking the part.
+                if WINDOWS:
+                    stack.close()
                 path.unlink()
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
     raise DownloadError(f"{str(path)!r} keeps changing, or is a link; remove it", path=str(target))
 
 
 def _lock(fd: int, path: Path, target: Path) -> None:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise DownloadError(f"{str(path)!r} is not a regular file; remove it", path=str(target))
-    # Windows has no flock: two downloads to one destination are not detected.
-    if sys.platform != "win32":
-        try:
+    try:
+        if sys.platform == "win32":
+            os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DownloadError(f"another download is writing {str(target)!r}", path=str(target)) from None
+    except (BlockingIOError, PermissionError):
+        raise DownloadError(f"another download is writing {str(target)!r}", path=str(target)) from None
+
+
+def _unlock_and_close(fd: int) -> None:
+    try:
+        if sys.platform == "win32":
+            # Windows would unlock a file some time after it is closed.
+            os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+    finally:
+        os.close(fd)
 
 
 def _link_exclusively(path: Path, target: Path) -> None:
     """Rename a file without replacing an existing one."""
     try:
-        os.link(path, target, follow_symlinks=False)
+        if WINDOWS:
+            # Unlike elsewhere, renaming replaces nothing.
+            path.rename(target)
+            return
+        # Where links cannot be linked to, the part is none all the same: it was opened without following one.
+        os.link(path, target, **({"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}))
     except FileExistsError:
         raise _target_exists(target) from None
     except OSError:

@@ -12,17 +12,26 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin
 
-from attrs import frozen
+from attrs import field, frozen
 
+from kkiai_sdk._downloads.content_coding import can_unpack, content_codings
+from kkiai_sdk._downloads.text_body import is_unready, named_url
+from kkiai_sdk._http.retry import backoff
 from kkiai_sdk._responses.raw_response import REDIRECTS, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently
 from kkiai_sdk.errors import DownloadError
+from kkiai_sdk.policies import RetryPolicy
 
 if TYPE_CHECKING:
     from kkiai_sdk._responses.raw_response import RawResponse
+    from kkiai_sdk.errors import NotAVideoError
 
 #: Failures in a row, without progress in between, after which a download gives up.
 MAX_FAILURES = 5
+#: Gaps between requests for a file that is not there yet: 1, 2, 4, 8, 10, 10 … seconds, varied at random.
+UNREADY_GAPS = RetryPolicy(initial_delay=1.0, max_delay=10.0)
+#: Responses in a row that the file is not there yet, after which the task is queried for another URL.
+REFRESH_AFTER = 3
 #: Maximum characters of a file name that is made from an id.
 MAX_NAME = 120
 #: Minimum seconds from Last-Modified to Date for a date to be a strong validator. A file that changes twice in one
@@ -65,6 +74,8 @@ class SaveBody:
     total: int | None
     #: The strong validator of the file, or None without one.
     validator: str | None
+    #: Whether the body has to be unpacked.
+    is_packed: bool = False
 
 
 @frozen
@@ -72,6 +83,8 @@ class FollowRedirect:
     """Send the request to this URL instead."""
 
     location: str
+    #: Whether JSON in the place of the file names the URL, instead of a redirect.
+    is_named: bool = False
 
 
 @frozen
@@ -80,8 +93,28 @@ class Restart:
 
 
 @frozen
+class NotReady:
+    """The file is not there, perhaps not yet: just after the end of a task, stores and caches may lag behind."""
+
+    reason: str
+    #: The server's Retry-After in seconds.
+    retry_after: float = 0.0
+    #: Whether the URL may have expired.
+    is_expired: bool = False
+    #: The error for a body that is no video, or None.
+    error: DownloadError | None = field(default=None, eq=False)
+
+
+@frozen
 class RefreshURL:
-    """Query the task for a new URL: this one has expired."""
+    """Query the task for a new URL: this one has expired for good."""
+
+
+@frozen
+class ReadRefusal:
+    """Read the body of the refusal, which may say that the file is not there yet."""
+
+    reason: str
 
 
 @frozen
@@ -94,16 +127,16 @@ class Failed:
     retry_after: float = 0.0
 
 
-NextStep: TypeAlias = SaveBody | FollowRedirect | Restart | RefreshURL | Failed
+NextStep: TypeAlias = SaveBody | FollowRedirect | Restart | NotReady | RefreshURL | ReadRefusal | Failed
 
 
-def file_name(task_id: str) -> str:
-    """Return a safe file name for a task's video, made from the id alone.
+def file_name(task_id: str, limit: int = MAX_NAME) -> str:
+    """Return a safe file name for a task's video, made from the id alone, of at most ``limit`` characters, at least 40.
 
     Consists of ASCII letters, digits and ``._-``. If it differs from the id, or if the id has capitals, a part of the
     id's hash keeps names distinct, also on file systems that ignore case.
     """
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: MAX_NAME - 20]
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: max(limit, 40) - 20]
     if _RESERVED_NAME.match(safe):
         safe = f"video-{safe}".rstrip("-")
     if safe != task_id or task_id != task_id.lower():
@@ -129,16 +162,69 @@ def next_step(
         location = _header(response, "location")
         missing = Failed("redirect without a Location header", transient=False)
         return FollowRedirect(_join(url, location)) if location else missing
-    if status in {401, 403, 404, 410}:
+    if status in {401, 410}:
         return RefreshURL()
     if status == 416:
         return Restart() if size else Failed("HTTP 416 for the whole file", transient=False)
     if status not in {200, 206}:
-        wait = parse_retry_after(response.headers, wall_clock) or 0.0
-        return Failed(f"HTTP {status}", transient=status >= 500 or status in {408, 425, 429}, retry_after=wait)
-    if _header(response, "content-encoding") not in {"", "identity"}:
-        return Failed("the server compressed the file although it was asked not to", transient=False)
+        return _refusal(status, retry_after(response, wall_clock), size)
+    if codings := content_codings(_header(response, "content-encoding")):
+        return _packed_file(status, codings, size)
     return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
+
+
+#: Statuses of a file that is not there yet: 404 and 403 (which object stores send for both) also when a URL expired.
+_UNREADY = frozenset({202, 204, 403, 404, 409, 425})
+
+
+def _refusal(status: int, wait: float, size: int) -> NextStep:
+    reason, is_expired = f"HTTP {status}", status in {403, 404}
+    # A file of which a part has arrived is not late.
+    if not size and status in _UNREADY:
+        return NotReady(reason, wait, is_expired=is_expired)
+    if not size and status in {400, 422}:
+        return ReadRefusal(reason)
+    transient = status >= 500 or status in {408, 425, 429}
+    return RefreshURL() if is_expired else Failed(reason, transient=transient, retry_after=wait)
+
+
+def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, url: str, may_follow: bool) -> NextStep:
+    """Return the step after a body that is text and no video. Raises ``problem``, the error for it.
+
+    ``may_follow`` is False for a body to which JSON has led; ``wait`` is the Retry-After in seconds.
+    """
+    if not size and (not text.strip() or is_unready(text)):
+        return NotReady(str(problem), wait, error=problem)
+    if may_follow and (location := named_url(text)):
+        return FollowRedirect(_join(url, location), is_named=True)
+    raise problem
+
+
+def retry_after(response: RawResponse, wall_clock: float) -> float:
+    """Return the Retry-After of a response in seconds, 0 without one."""
+    return parse_retry_after(response.headers, wall_clock) or 0.0
+
+
+def next_try(
+    step: NotReady, *, tries: int, now: float, end: float, max_retry_after: float, random: float
+) -> float | None:
+    """Return the time of the next request for a file that is not there yet, or None to give up.
+
+    ``tries`` is the number of responses in a row that it is not; ``end`` is the time of the last request, except that a
+    Retry-After is never shortened.
+    """
+    if now >= end or step.retry_after > max(max_retry_after, end - now):
+        return None
+    return max(min(now + backoff(tries - 1, UNREADY_GAPS, random), end), now + step.retry_after)
+
+
+def _packed_file(status: int, codings: list[str], size: int) -> NextStep:
+    if status == 206 and size:
+        return Restart()
+    if status == 206 or not can_unpack(codings):
+        return Failed("the server compressed the file although it was asked not to", transient=False)
+    # Lengths and validators are those of the packed file.
+    return SaveBody(0, None, None, is_packed=True)
 
 
 def has_framing(response: RawResponse) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import TYPE_CHECKING
+
+from attrs import field, frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk.errors import NotAVideoError
@@ -28,14 +31,44 @@ _VIDEO_SIGNATURES: Sequence[tuple[int, bytes]] = (
     (0, b"FLV\x01"),
     (0, b"\x00\x00\x01\xba"),
 )
-#: Signatures of files that servers send instead of a video: images, archives, documents.
+_ARCHIVE = "download it with another program, such as curl, and unpack it there"
+_PLAYLIST = "a playlist, which only names pieces of a stream: give its URL to a player or to ffmpeg (-i URL -c copy)"
+
+
+@frozen
+class _KnownFile:
+    """A kind of file that is no video, but may be meant as one."""
+
+    name: str
+    advice: str
+    beginning: re.Pattern[bytes]
+    media_types: frozenset[str]
+
+
+def _known(name: str, advice: str, beginning: bytes, media_types: str) -> _KnownFile:
+    return _KnownFile(name, advice, re.compile(beginning, re.DOTALL), frozenset(media_types.split()))
+
+
+_KNOWN_FILES = (
+    _known("image/gif", "an animated picture; ask for a video, or open the URL as a picture", b"GIF8", "image/gif"),
+    _known(
+        "m3u8 (HLS)",
+        _PLAYLIST,
+        rb"(?:\xef\xbb\xbf)?\s*#EXTM3U",
+        "application/vnd.apple.mpegurl application/x-mpegurl audio/mpegurl audio/x-mpegurl",
+    ),
+    _known("mpd (DASH)", _PLAYLIST, rb"(?:<\?[^>]*>|<!--.*?-->|\s|\xef\xbb\xbf)*+<MPD[\s>]", "application/dash+xml"),
+    _known("a zip archive", _ARCHIVE, rb"PK(?:\x03\x04|\x05\x06)", "application/zip application/x-zip-compressed"),
+    _known("a tar archive", _ARCHIVE, rb".{257}ustar", "application/x-tar"),
+    _known("a gzip archive", _ARCHIVE, rb"\x1f\x8b", "application/gzip application/x-gzip"),
+    _known("a 7z archive", _ARCHIVE, rb"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
+    _known("a rar archive", _ARCHIVE, rb"Rar!\x1a\x07", "application/vnd.rar"),
+)
+#: Signatures of other files that servers send instead of a video: images, documents.
 _OTHER_SIGNATURES: Sequence[tuple[int, bytes]] = (
     (0, b"\x89PNG"),
     (0, b"\xff\xd8\xff"),
-    (0, b"GIF8"),
     (8, b"WEBP"),
-    (0, b"PK\x03\x04"),
-    (0, b"\x1f\x8b"),
     (0, b"%PDF"),
     # Byte order marks of UTF-16.
     (0, b"\xff\xfe"),
@@ -51,19 +84,27 @@ def check_video(content_type: str, beginning: bytes, url: str) -> None:
     media_type = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not beginning:
         raise NotAVideoError("the server sent an empty file instead of a video", url=url)
-    if _matches(beginning, _VIDEO_SIGNATURES):
+    if is_video(beginning):
         return
+    for kind in _KNOWN_FILES:
+        if kind.beginning.match(beginning) or media_type in kind.media_types:
+            raise NotAVideoError(f"the server sent {kind.name} instead of a video: {kind.advice}", url=url)
     plausible = media_type.startswith("video/") or media_type in _BINARY_TYPES
-    if not plausible or _matches(beginning, _OTHER_SIGNATURES) or _is_text(beginning):
+    if not plausible or _matches(beginning, _OTHER_SIGNATURES) or is_text(beginning):
         content = _redaction.message(media_type, 60) or "something else"
         raise NotAVideoError(f"the server sent {content} instead of a video", url=url)
+
+
+def is_video(beginning: bytes) -> bool:
+    """Whether these are the first bytes of a known video format."""
+    return _matches(beginning, _VIDEO_SIGNATURES)
 
 
 def _matches(beginning: bytes, signatures: Sequence[tuple[int, bytes]]) -> bool:
     return any(beginning.startswith(magic, offset) for offset, magic in signatures)
 
 
-def _is_text(beginning: bytes) -> bool:
+def is_text(beginning: bytes) -> bool:
     """Whether this is UTF-8 text without NUL, the last character possibly incomplete."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(beginning)
@@ -93,3 +134,30 @@ def next_box(head: bytes, at: int, size: int) -> int:
     if length == 1:
         length = int.from_bytes(head[8:16], "big") if len(head) == BOX_HEAD else 0
     return at + length if length >= 8 else size + 1
+
+
+@frozen
+class Boxes:
+    """The top-level boxes of an MP4 file."""
+
+    #: Bytes of the file, and the end of its last box.
+    size: int
+    end: int
+    #: Their types; of a box that extends to the end of the file, whatever its length, none.
+    types: frozenset[bytes] = field(factory=frozenset)
+
+    def after(self, head: bytes) -> Boxes:
+        """Return these boxes and the next one, whose first bytes are ``head``."""
+        is_sized = head[:4] != bytes(4)
+        return Boxes(self.size, next_box(head, self.end, self.size), self.types | ({head[4:8]} if is_sized else set()))
+
+    @property
+    def fit(self) -> bool:
+        """Whether the last box ends within the file."""
+        return self.end <= self.size
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether the file is complete by its boxes: an index and the data, and of a file in fragments also its end."""
+        needed = {b"moov", b"mdat"} | ({b"mfra"} if b"moof" in self.types else set())
+        return self.end == self.size and self.types >= needed

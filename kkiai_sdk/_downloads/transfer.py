@@ -9,12 +9,11 @@ from kkiai_sdk._http.session import FileResponse
 from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kkiai_sdk._effects import Effect
     from kkiai_sdk._http.session import Session
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 
 class Transfer:
@@ -36,19 +35,22 @@ class Transfer:
 
     def _open(self, effect: OpenDownload) -> RawResponse | APIError:
         try:
-            self._response = FileResponse(self._session, effect.target, effect.headers)
+            self._response = FileResponse.open(self._session, effect.target, effect.headers)
         except APIError as error:
             return error
         return self._response.head
 
-    def _write(self, effect: WriteBody) -> KkiaiError | None:
+    def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
-        assert response is not None
+        chunks: Iterable[bytes] | None = effect.source
+        if chunks is None:
+            assert response is not None
+            chunks = response.chunks()
         effect.report()
-        for chunk in response.chunks():
+        for chunk in chunks:
             effect.write(chunk)
             effect.report()
-        return response.error
+        return response.error if response else None
 
     def close(self) -> None:
         """Close the response."""

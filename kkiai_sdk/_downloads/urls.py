@@ -1,23 +1,24 @@
 """Validates server-supplied URLs (SSRF) and decides whether the key is sent.
 
 The key is sent to the gateway's own origin only. A URL must be http(s), without credentials, and must not point into
-private address space unless it has the gateway's host.
+private address space unless it has the gateway's host or a host that the option ``allow_file_hosts`` permits.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import frozen
-
 from kkiai_sdk import _redaction, _validators
+from kkiai_sdk._effects import AllowedURL
 from kkiai_sdk.errors import UnsafeURLError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 
@@ -40,36 +41,38 @@ _IPV4_REFUSED = (
     ("224.0.0.0/4", "multicast"),
     ("240.0.0.0/4", "reserved, and broadcast"),
 )
-#: The only public part of IPv6 so far. Outside of it are loopback, unique local, link local, site local, multicast,
-#: discard-only, segment routing, and NAT64 and other forms that hold an IPv4 address.
+#: The only public part of IPv6 so far. Outside of it are, among others, site local, discard-only and segment routing.
 _IPV6_PUBLIC = ipaddress.IPv6Network("2000::/3")
 _IPV6_REFUSED = (
-    ("2001::/23", "protocol assignments: Teredo, benchmarks, ORCHID"),
+    ("::1/128", "loopback"),
+    ("64:ff9b:1::/48", "NAT64 of local use, whose place of the IPv4 address is not known"),
+    ("2001::/32", "Teredo, deprecated"),
+    ("2001::/23", "protocol assignments: benchmarks, ORCHID"),
     ("2001:db8::/32", "documentation"),
-    ("2002::/16", "6to4, which holds an IPv4 address"),
+    ("2002::/16", "6to4, deprecated"),
     ("3fff::/20", "documentation"),
+    ("fc00::/7", "unique local"),
+    ("fe80::/10", "link local"),
+    ("ff00::/8", "multicast"),
 )
-_REFUSED_NETWORKS = tuple(ipaddress.ip_network(network) for network, _ in _IPV4_REFUSED + _IPV6_REFUSED)
+_REFUSED_NETWORKS = tuple((ipaddress.ip_network(network), use) for network, use in _IPV4_REFUSED + _IPV6_REFUSED)
+#: RFC 6052: the last 32 bits are the IPv4 address that a translator connects to.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: Proxies that intercept all traffic of a machine answer DNS queries with addresses of this network, as placeholders.
+_PLACEHOLDERS = ipaddress.IPv4Network("198.18.0.0/15")
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
+#: Some resolvers take 127.1, 0x7f.1 and 0177.0.0.1 for addresses; no public name ends in a number.
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
-@frozen
-class AllowedURL:
-    """A URL that may be fetched."""
-
-    url: str
-    #: Whether to send the key: the URL has the gateway's origin.
-    with_key: bool
-
-
-def check_url(url: str, base_url: str, *, came_from: str | None = None) -> AllowedURL:
+def check_url(url: str, base_url: str, *, came_from: str | None = None, allowed: Sequence[str] = ()) -> AllowedURL:
     """Return a URL that may be fetched. Raises UnsafeURLError.
 
-    ``came_from`` is the URL that redirected to this one.
+    ``came_from`` is the URL that redirected to this one; ``allowed`` is the validated option ``allow_file_hosts``.
     """
     try:
         parts, gateway = urlsplit(url), urlsplit(base_url)
-        problem = _problem(url, parts, gateway, came_from)
+        problem = _problem(url, parts, gateway, came_from) or _host_problem(parts, gateway, allowed)
     except ValueError:
         problem = "is not a valid URL"
     if problem:
@@ -90,9 +93,17 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
         (parts.username is not None or parts.password is not None, "holds a user name or password"),
         (downgraded, "is a redirect from https to http"),
         (is_other_host and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
-        (is_other_host and is_private_host(host), "points into private address space"),
     )
     return next((text for applies, text in problems if applies), None)
+
+
+def _host_problem(parts: SplitResult, gateway: SplitResult, allowed: Sequence[str]) -> str | None:
+    host = parts.hostname or ""
+    reason = None if host == gateway.hostname else private_host_reason(host)
+    if reason is None or _is_allowed(host, _literal(host), allowed):
+        return None
+    problem = f"points into private address space: {_redaction.message(host, 200)} is {reason}"
+    return problem if _is_number(host) else problem + _advice(host)
 
 
 def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -100,37 +111,84 @@ def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
-def is_private_host(host: str) -> bool:
-    """Whether a host is not on the public internet, as far as its name tells without resolving it."""
-    name = host.rstrip(".").lower()
+def private_host_reason(host: str) -> str | None:
+    """Return why a host is not on the public internet, as far as its name tells without resolving it, or None."""
+    address, name = _literal(host), _normalized(host)
+    if address is not None:
+        return private_address_reason(address)
+    if _is_number(host):
+        return "a number, which resolvers may read as an address"
     if name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
-        return True
-    try:
-        address = ipaddress.ip_address(name.split("%")[0])
-    except ValueError:
-        # Some resolvers take 127.1, 0x7f.1 and 0177.0.0.1 for addresses; no public name ends in a number.
-        return bool(re.fullmatch(r"(?:\d+|0x[0-9a-f]*)", name.rsplit(".", 1)[-1]))
-    return is_private_address(address)
+        return "a name of a local network"
+    return None
 
 
-def is_private_address(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is not on the public internet."""
+def private_address_reason(address: Address) -> str | None:
+    """Return why an address is not on the public internet, or None. A mapped or NAT64 one is judged by its IPv4."""
+    ipv4 = _embedded(address)
+    if ipv4 != address:
+        reason = private_address_reason(ipv4)
+        return reason and f"{ipv4} in IPv6: {reason}"
+    use = next((use for network, use in _REFUSED_NETWORKS if address in network), None)
+    if use is None and address.version == 6 and address not in _IPV6_PUBLIC:
+        return "outside of 2000::/3, the public part of IPv6"
+    return use and f"reserved ({use})"
+
+
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address that a mapped or NAT64 address stands for; any other address is returned unchanged."""
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_private_address(address.ipv4_mapped)
-        if address not in _IPV6_PUBLIC:
-            return True
-    return any(address in network for network in _REFUSED_NETWORKS)
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.ipv4_mapped or address
+    return address
 
 
-def check_addresses(host: str, addresses: Iterable[str], base_url: str) -> None:
-    """Raise UnsafeURLError if any address of a file host is not on the public internet.
+def check_addresses(host: str, addresses: Iterable[str], base_url: str, allowed: Sequence[str] = ()) -> None:
+    """Raise UnsafeURLError if any address of a file host is neither on the public internet nor allowed.
 
-    All addresses are checked, because any of them may be connected to. The gateway's own host may have any address.
+    All addresses are checked, because any of them may be connected to. The gateway's own host may have any address. An
+    address of 198.18.0.0/15 to which a name resolves is accepted: a local proxy connects to the name in its place.
     """
     if host == urlsplit(base_url).hostname:
         return
-    private = next((text for text in addresses if is_private_address(ipaddress.ip_address(text))), None)
-    if private is not None:
-        name = _redaction.message(host, 200)
-        raise UnsafeURLError(f"nothing was fetched from {name!r}: it resolves to {private}, in private address space")
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        reason = private_address_reason(address)
+        is_placeholder = _literal(host) is None and _embedded(address) in _PLACEHOLDERS
+        if reason and not is_placeholder and not _is_allowed(host, address, allowed):
+            name = _redaction.message(host, 200)
+            problem = f"it resolves to {text}, in private address space: {reason}"
+            raise UnsafeURLError(f"nothing was fetched from {name!r}: {problem}{_advice(host)}")
+
+
+def _is_allowed(host: str, address: Address | None, allowed: Sequence[str]) -> bool:
+    """Whether an entry permits the host, or a network of the entries holds the address or the one embedded in it."""
+    name, found = _normalized(host), set() if address is None else {address, _embedded(address)}
+    networks = [ipaddress.ip_network(entry) for entry in allowed if "/" in entry]
+    return (
+        name in allowed
+        or any(entry.startswith("*.") and name.endswith(entry[1:]) for entry in allowed)
+        or any(each in network for each in found for network in networks)
+    )
+
+
+def _literal(host: str) -> Address | None:
+    """Return the address that a host is in standard notation, without the name of its network card, or None."""
+    try:
+        return ipaddress.ip_address(_normalized(host).split("%")[0])
+    except ValueError:
+        return None
+
+
+def _is_number(host: str) -> bool:
+    return _literal(host) is None and _NUMBER.fullmatch(_normalized(host).rsplit(".", 1)[-1]) is not None
+
+
+def _normalized(host: str) -> str:
+    return host.rstrip(".").lower()
+
+
+def _advice(host: str) -> str:
+    entry = _redaction.message(str(_literal(host) or _normalized(host)), 200)
+    return f"; allow_file_hosts=[{entry!r}] permits it"

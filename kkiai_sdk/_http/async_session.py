@@ -1,10 +1,9 @@
-"""The asynchronous session; see :mod:`kkiai_sdk._http.session`."""
+"""The asynchronous session: sends requests over httpx within their timeouts."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from contextlib import aclosing
 from functools import partial
 from inspect import isawaitable
@@ -15,28 +14,28 @@ import httpx
 from kkiai_sdk._effects import RequestOptions, Sleep, run_async
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
+    BaseFileResponse,
     NoResponse,
     ParsedResponse,
     Success,
     body_limit,
     file_request,
     finish_body,
-    merge_headers,
+    flatten,
+    hook_body,
+    request_arguments,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import aread_chunks
 from kkiai_sdk._http.network import request_scope
-from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 
 def _context() -> object:
@@ -58,36 +57,33 @@ TRANSPORT_TYPES = TransportTypes(httpx.AsyncClient, httpx.AsyncBaseTransport, As
 
 
 class AsyncSession(httpx.AsyncClient):
-    """An httpx client with the behaviour of :class:`kkiai_sdk._http.session.Session`."""
+    """An asynchronous httpx client that adds the key, limits each attempt, retries, and raises typed errors.
+
+    Each request returns the complete response of a success or raises APIError. The arguments of a request for
+    authentication, redirects, streaming and timeouts have no effect.
+    """
 
     def __init__(self, context: SessionContext) -> None:
-        headers = list(context.headers.values())
+        headers = flatten(context.headers)
         with configuration_errors():
             super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
         self.context = context
 
     async def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
         """Build a request and send it. Raises APIError, ConfigurationError."""
-        for name in ("auth", "follow_redirects"):
-            options.pop(name, None)
-        if isinstance(headers := options.get("headers"), Mapping):
-            options["headers"] = [*merge_headers({}, headers.items()).values()]
-        return await self.send(self.build_request(method, url, **options))
+        return await self.send(self.build_request(method, url, **request_arguments(options)))
 
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         await request.aread()
-        success = await self.exchange(self.context.spec_of(request), self.context.options)
+        success = await self.exchange(self.context.spec_of(request))
         return ParsedResponse.make(success, request)
 
-    async def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
+    async def exchange(self, spec: RequestSpec) -> Success:
         """Send a request with retries. Raises APIError, ConfigurationError."""
-        flow = self.context.request_flow(spec, options)
-        return await run_async(flow, partial(self._perform, spec, options))
+        return await run_async(self.context.request_flow(spec), partial(self._perform, spec))
 
-    async def _perform(
-        self, spec: RequestSpec, options: RequestOptions, step: SendRequest | Sleep
-    ) -> RawResponse | NoResponse | None:
+    async def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
             await self.context.clock.sleep_until_async(step.until)
             return None
@@ -99,13 +95,13 @@ class AsyncSession(httpx.AsyncClient):
                     asyncio.timeout(step.timeout),
                     aclosing(await self.send_once(spec.build_request(step, has_outer_limit=True))) as response,
                 ):
-                    body = await _read_body(response, body_limit(response.status_code, options))
+                    body = await _read_body(response, body_limit(response.status_code, spec.options))
             return to_raw_response(response, body)
         except Exception as exception:
-            error, sent = self.context.to_error(exception, step.url, step.timeout), was_sent(exception)
-        if isinstance(error, APIError):
-            return NoResponse(error, sent)
-        raise error
+            failure = self.context.failure(exception, step)
+        if isinstance(failure, NoResponse):
+            return failure
+        raise failure
 
     async def send_once(self, request: httpx.Request) -> httpx.Response:
         """Send a request once; the body of the response is not read yet."""
@@ -127,10 +123,8 @@ class AsyncSession(httpx.AsyncClient):
 
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
     """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
-    if response.is_stream_consumed:
-        # Read by an event hook, and thereby decoded.
-        response.headers.pop("content-encoding", None)
-        return response.content
+    if (read := hook_body(response)) is not None:
+        return read
     body = bytearray()
     async with aclosing(cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))) as chunks:
         async for chunk in chunks:
@@ -158,25 +152,18 @@ class AsyncRequestAdapter:
     async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
         """Send a request without a body, and store the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = await self._session.exchange(spec, self._options)
+        self.success = await self._session.exchange(spec)
         return self.success
 
 
-class AsyncFileResponse:
-    """The response to a request for a file, with a body that is read chunk by chunk."""
-
-    error: KkiaiError | None = None
-
-    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
-        self._context, self._url, self._response = context, url, response
-        self.head = to_raw_response(response)
+class AsyncFileResponse(BaseFileResponse):
+    """The response to a request for a file."""
 
     @classmethod
     async def open(cls, session: AsyncSession, target: AllowedURL, headers: Mapping[str, str]) -> Self:
         """Send the request. Raises APIError, UnsafeURLError, ConfigurationError."""
         context = session.context
-        client = session if target.with_key else context.pool.file_client()
-        error: KkiaiError | None = None
+        client = session if target.with_key else context.pool.file_client(context.config.allow_file_hosts)
         try:
             # The timeout applies to the head; the body is limited chunk by chunk.
             with request_scope():
@@ -185,21 +172,19 @@ class AsyncFileResponse:
                     response = await httpx.AsyncClient.send(
                         client, file_request(target, headers, context), stream=True, follow_redirects=False
                     )
+            return cls(context, target.url, response)
         except Exception as exception:
             error = context.to_error(exception, target.url, context.options.timeout)
-        if error is not None:
-            raise error
-        return cls(context, target.url, response)
+        raise error
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """Yield the body chunk by chunk; then ``error`` is the error that interrupted it, or None."""
-        timeout = self._context.options.timeout
+        """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
         try:
-            async with aclosing(aread_chunks(self._response, timeout)) as chunks:
+            async with aclosing(aread_chunks(self._response, self._timeout)) as chunks:
                 async for chunk in chunks:
                     yield chunk
         except Exception as exception:
-            self.error = self._context.to_error(exception, self._url, timeout)
+            self._interrupt(exception)
 
     async def aclose(self) -> None:
         """Close the body."""

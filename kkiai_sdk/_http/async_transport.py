@@ -1,4 +1,4 @@
-"""Asynchronous transport; see :mod:`kkiai_sdk._http.transport`."""
+"""Asynchronous transport: httpx's own, over a connection pool for each process and event loop."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from attrs import evolve, field, frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._effects import RequestOptions, Sleep
-from kkiai_sdk._http.exceptions import TRANSLATED, translate
+from kkiai_sdk._http.exceptions import TRANSLATED, translate, was_sent
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
 from kkiai_sdk._http.retry import RetryBudget, retry_time
 from kkiai_sdk._http.transport import CLOSED
@@ -26,15 +26,20 @@ from kkiai_sdk._responses.strict_json import parse_json
 from kkiai_sdk.errors import APIError, APIResponseError, APITimeoutError, Attempt, ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._config import Config, Secret
-    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
-    Headers: TypeAlias = dict[bytes, tuple[bytes, bytes]]
+    #: Pairs of name and value, by lower-case name.
+    Headers: TypeAlias = dict[bytes, list[tuple[bytes, bytes]]]
 
 #: Methods whose requests can be repeated, because they are safe (RFC 9110, section 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+#: Packages whose frames hold requests with the key; those of an event hook are the caller's own.
+HTTP_PACKAGES = frozenset({"kkiai_sdk", "kkiai_api", "httpx", "httpcore"})
 #: Extension of a response that holds its Location header.
 LOCATION = "kkiai_sdk_location"
 #: Maximum seconds for connecting, within the timeout of the attempt: after that a retry is more likely to succeed.
@@ -118,11 +123,12 @@ def _registered_status(status: int) -> int:
 
 
 class RequestSpec(NamedTuple):
-    """A request without the key."""
+    """A request without the key, and its limits."""
 
     method: str
     url: str
     headers: list[tuple[bytes, bytes]]
+    options: RequestOptions
     parser: ResponseParser = read_status
     content: bytes | None = None
 
@@ -165,6 +171,22 @@ def to_raw_response(response: httpx.Response, body: bytes = b"") -> RawResponse:
     return RawResponse(response.status_code, headers, body, http_version=response.http_version)
 
 
+def request_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of ``httpx.Client.build_request``, with headers of any type that a spec can declare."""
+    kept = {name: value for name, value in arguments.items() if name not in {"auth", "follow_redirects"}}
+    if isinstance(headers := kept.get("headers"), Mapping):
+        kept["headers"] = flatten(merge_headers({}, headers.items()))
+    return kept
+
+
+def hook_body(response: httpx.Response) -> bytes | None:
+    """Return the body if an event hook has read it, and httpx thereby decoded it."""
+    if not response.is_stream_consumed:
+        return None
+    response.headers.pop("content-encoding", None)
+    return response.content
+
+
 def finish_body(response: httpx.Response) -> None:
     """Make the connection compare the bytes received with the length of the body, before it is reused."""
     stream = response.extensions.get("network_stream")
@@ -172,7 +194,7 @@ def finish_body(response: httpx.Response) -> None:
         has_body = response.request.method != "HEAD" and response.status_code not in {204, 304}
         length = response.headers.get("content-length", "0") if has_body else "0"
         is_chunked = has_body and "transfer-encoding" in response.headers
-        stream.finish_response(None if is_chunked else int(length) if length.isdigit() else -1)
+        stream.finish_response(None if is_chunked else int(length) if length.isdecimal() else -1)
 
 
 def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
@@ -180,7 +202,22 @@ def file_request(target: AllowedURL, headers: Mapping[str, str], context: Sessio
     merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
     secret = context.config.secret.resolved() if target.with_key else None
     extensions = {"timeout": httpx_timeouts(context.options.timeout)}
-    return httpx.Request("GET", target.url, headers=_with_key([*merged.values()], secret), extensions=extensions)
+    return httpx.Request("GET", target.url, headers=_with_key(flatten(merged), secret), extensions=extensions)
+
+
+class BaseFileResponse:
+    """The response to a request for a file, with a body that is read chunk by chunk."""
+
+    #: The error that interrupted the body, or None.
+    error: Exception | None = None
+
+    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
+        self._context, self._url, self._response = context, url, response
+        self._timeout = context.options.timeout
+        self.head = to_raw_response(response)
+
+    def _interrupt(self, exception: Exception) -> None:
+        self.error = self._context.to_error(exception, self._url, self._timeout)
 
 
 Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
@@ -195,19 +232,22 @@ class SessionContext:
     pool: ClientPool
     budget: RetryBudget
     options: RequestOptions
-    #: Parsers of responses by path; :func:`read_status` for all other paths.
-    parsers: Mapping[str, ResponseParser] = field(factory=dict)
+    #: Parsers of responses by method and path; :func:`read_status` for all others.
+    parsers: Mapping[tuple[str, str], ResponseParser] = field(factory=dict)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
     #: The Accept header of the caller, which replaces that of a generated function.
     _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
+    @headers.default
+    def _all_headers(self) -> Headers:
         own = {"Accept": "*/*", "Accept-Encoding": "identity", "Connection": "keep-alive"}
         own |= {"User-Agent": self.config.user_agent, "Host": httpx.URL(self.config.base_url).netloc.decode()}
-        accept = tuple(each for each in self.config.headers if each[0].lower() == "accept")
-        object.__setattr__(self, "headers", merge_headers({}, own.items(), self.config.headers))
-        object.__setattr__(self, "_accept", accept)
+        return merge_headers({}, own.items(), self.config.headers)
+
+    @_accept.default
+    def _caller_accept(self) -> tuple[tuple[str, str], ...]:
+        return tuple(each for each in self.config.headers if each[0].lower() == "accept")
 
     def with_headers(self, headers: tuple[tuple[str, str], ...]) -> SessionContext:
         """Return a copy whose requests have these headers as well."""
@@ -217,34 +257,38 @@ class SessionContext:
         self, method: str, path: str, params: Mapping[str, Any], headers: Mapping[str, str], options: RequestOptions
     ) -> RequestSpec:
         """Return the spec of a request without a body to a path below the base URL."""
+        method = method.upper()
         url = f"{self.config.base_url}{path}{'?' if params else ''}{urlencode(params)}"
-        merged = self._merge(method.upper(), self.headers, headers.items(), options)
-        return RequestSpec(method.upper(), url, merged, self.parsers.get(path, read_status))
+        merged = self._merge(method, self.headers, headers.items(), options)
+        return RequestSpec(method, url, merged, options, self._parser(method, path))
 
     def spec_of(self, request: httpx.Request) -> RequestSpec:
         """Return the spec of a request built by httpx."""
         merged = self._merge(request.method, {}, request.headers.raw, self.options)
         path = str(request.url).removeprefix(self.config.base_url).partition("?")[0]
-        parser = self.parsers.get(path, read_status)
-        return RequestSpec(request.method, str(request.url), merged, parser, request.content or None)
+        parser = self._parser(request.method, path)
+        return RequestSpec(request.method, str(request.url), merged, self.options, parser, request.content or None)
+
+    def _parser(self, method: str, path: str) -> ResponseParser:
+        return self.parsers.get((method, path), read_status)
 
     def _merge(
         self, method: str, defaults: Headers, given: Iterable[tuple[Any, Any]], options: RequestOptions
     ) -> list[tuple[bytes, bytes]]:
         # The documentation of the gateway requires a Content-Type even without a body.
         own = (("Content-Type", "application/json"),) if method == "GET" else ()
-        return [*merge_headers(defaults, own, given, self._accept, options.headers).values()]
+        return flatten(merge_headers(defaults, own, given, self._accept, options.headers))
 
-    def request_flow(self, spec: RequestSpec, options: RequestOptions) -> Exchange:
+    def request_flow(self, spec: RequestSpec) -> Exchange:
         """Send a request until it succeeds; raise the last error if it is not to be repeated."""
-        is_safe = spec.method in SAFE_METHODS
+        options, is_safe = spec.options, spec.method in SAFE_METHODS
         attempts: list[Attempt] = []
         fault: APIError | None = None
         while True:
             # The first attempt has the full timeout; a retry at most the time until the deadline.
             started = self.clock.monotonic()
             left = options.deadline - started if attempts else options.timeout
-            outcome = yield from self._attempt(spec, options, min(options.timeout, left))
+            outcome = yield from self._attempt(spec, min(options.timeout, left))
             if isinstance(outcome, Success):
                 self.budget.refund()
                 self._log(spec.url, len(attempts), f"HTTP {outcome.raw.status}", started, "done")
@@ -261,9 +305,7 @@ class SessionContext:
             fault = fault if fault and isinstance(error, APITimeoutError) else error
             yield Sleep(time)
 
-    def _attempt(
-        self, spec: RequestSpec, options: RequestOptions, timeout: float
-    ) -> Generator[SendRequest, Any, Success | NoResponse]:
+    def _attempt(self, spec: RequestSpec, timeout: float) -> Generator[SendRequest, Any, Success | NoResponse]:
         """Make one attempt, following redirects on the gateway's own origin."""
         started, url = self.clock.monotonic(), spec.url
         for hop in range(MAX_REDIRECTS + 1):
@@ -276,15 +318,13 @@ class SessionContext:
                 return response
             target = self._redirect(response, url) if spec.method in SAFE_METHODS and hop < MAX_REDIRECTS else None
             if target is None:
-                return self._parse(response, options, spec.parser, secret)
+                return self._parse(response, spec, secret)
             url = target
         raise AssertionError("unreachable: the last hop has no target")  # pragma: no cover
 
-    def _parse(
-        self, response: RawResponse, options: RequestOptions, parser: ResponseParser, secret: Secret | None
-    ) -> Success | NoResponse:
-        response = response.decoded(body_limit(response.status, options))
-        parsed = parser(response, secret.known if secret else None, self.clock.wall_clock())
+    def _parse(self, response: RawResponse, spec: RequestSpec, secret: Secret | None) -> Success | NoResponse:
+        response = response.decoded(body_limit(response.status, spec.options))
+        parsed = spec.parser(response, secret.known if secret else None, self.clock.wall_clock())
         return NoResponse(parsed, was_sent=True) if isinstance(parsed, APIError) else Success(response, parsed)
 
     def _retry_time(self, error: APIError, retries_left: int, retry: int, options: RequestOptions) -> float | None:
@@ -299,8 +339,13 @@ class SessionContext:
         )
         return time if time is not None and self.budget.spend() else None
 
-    def to_error(self, exception: Exception, url: str, timeout: float) -> KkiaiError:
-        """Return the error for an exception of httpx; re-raise any other exception, which is a bug.
+    def failure(self, exception: Exception, step: SendRequest) -> NoResponse | Exception:
+        """Return the outcome of an attempt that raised an exception; see :meth:`to_error`."""
+        error = self.to_error(exception, step.url, step.timeout)
+        return NoResponse(error, was_sent(exception)) if isinstance(error, APIError) else error
+
+    def to_error(self, exception: Exception, url: str, timeout: float) -> Exception:
+        """Return the error for an exception of httpx; any other one, such as that of an event hook, unchanged.
 
         The caller must raise it outside of the handler: the frames of the exception hold the request, and so the key.
         """
@@ -308,7 +353,7 @@ class SessionContext:
             exception.__cause__ = exception.__context__ = None
             return exception.with_traceback(None)
         if not (isinstance(exception, TRANSLATED) or self.pool.has_custom_transports):
-            raise exception
+            return exception.with_traceback(_foreign_frames(exception.__traceback__))
         # The request may have failed because another thread closed the client.
         closed = self.pool.closed.is_set()
         return ConfigurationError(CLOSED) if closed else translate(exception, url, timeout)
@@ -336,12 +381,20 @@ class SessionContext:
 
 
 def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Headers:
-    """Return headers by lower-case name; later ones replace earlier ones of the same name."""
+    """Return headers by lower-case name; those of a group replace those of the groups before it."""
     merged = dict(defaults)
-    for name, value in chain.from_iterable(groups):
-        name, value = header_bytes(name), header_bytes(value)  # noqa: PLW2901
-        merged[name.lower()] = name, value
+    for group in groups:
+        added: Headers = {}
+        for name, value in group:
+            pair = header_bytes(name), header_bytes(value)
+            added.setdefault(pair[0].lower(), []).append(pair)
+        merged |= added
     return merged
+
+
+def flatten(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return headers as pairs of name and value."""
+    return [*chain.from_iterable(headers.values())]
 
 
 def header_bytes(value: object) -> bytes:
@@ -352,6 +405,13 @@ def header_bytes(value: object) -> bytes:
         # As in JSON.
         value = str(value).lower()
     return str(value.isoformat() if isinstance(value, date) else value).encode()
+
+
+def _foreign_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from its first frame outside of the packages whose frames hold requests with the key."""
+    while traceback and traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] in HTTP_PACKAGES:
+        traceback = traceback.tb_next
+    return traceback
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import ssl
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
-from ipaddress import ip_address
 from itertools import chain
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.request import getproxies
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import httpx
 
+from kkiai_sdk._http import environment
 from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
 from kkiai_sdk._http.transport import CLOSED, PoolOptions
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._config import Config
     from kkiai_sdk._http.network import AddressPolicy
+
+    #: Called with the validated option ``allow_file_hosts``, a host and all its addresses.
+    FilePolicy: TypeAlias = Callable[[Sequence[str], str, Sequence[str]], None]
 
 
 class TransportTypes(NamedTuple):
@@ -54,35 +56,38 @@ def configuration_errors() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in FD_LIMIT_ERRNOS:
             raise fd_limit_error(error) from error
         reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, FileNotFoundError):
-            reason += " (a file of certificates: of verify, cert, SSL_CERT_FILE or SSL_CERT_DIR)"
         raise ConfigurationError(f"httpx does not accept httpx_args: {reason}") from None
 
 
 class ClientPool:
     """The transports behind a client and its copies; closing it closes all of them."""
 
-    def __init__(self, config: Config, types: TransportTypes, file_policy: AddressPolicy) -> None:
+    def __init__(self, config: Config, types: TransportTypes, file_policy: FilePolicy) -> None:
         self._args, self._types, self._file_policy = config.httpx_args, types, file_policy
         self._is_plain_http = config.base_url.startswith("http:")
         self._check_arguments()
         self._transports: list[Any] = []
-        self._file_client: Any = None
+        #: By the hosts that are allowed: a connection that one copy of the client may open is not used by another.
+        self._file_clients: dict[tuple[str, ...], Any] = {}
         #: Set once the client is closed.
         self.closed = Event()
         #: Whether the caller passed a transport, which is then tied to the context in which it is first used.
         self.has_custom_transports = bool(self._args.keys() & {"transport", "mounts"})
         self._context: object = None
         #: Arguments of httpx clients for the gateway.
-        self.gateway_arguments = self._arguments(files=False)
+        self.gateway_arguments = self._arguments(_permit_all, files=False)
 
-    def file_client(self) -> Any:
-        """Return the httpx client for files on other hosts, without credentials and event hooks."""
+    def file_client(self, allowed: tuple[str, ...]) -> Any:
+        """Return the httpx client for files on other hosts, without credentials and event hooks.
+
+        ``allowed`` is the validated option ``allow_file_hosts``.
+        """
         self.check_open()
-        if self._file_client is None:
+        if allowed not in self._file_clients:
             with configuration_errors():
-                self._file_client = self._types.client(**self._arguments(files=True))
-        return self._file_client
+                arguments = self._arguments(partial(self._file_policy, allowed), files=True)
+                self._file_clients[allowed] = self._types.client(**arguments)
+        return self._file_clients[allowed]
 
     def check_open(self) -> None:
         """Raise ConfigurationError if the pool is closed, or its transports are tied to another context."""
@@ -112,17 +117,16 @@ class ClientPool:
         if self._types.base_transport is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
             raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
 
-    def _arguments(self, *, files: bool) -> dict[str, Any]:
+    def _arguments(self, policy: AddressPolicy, *, files: bool) -> dict[str, Any]:
         """Return the arguments of an httpx client without cookies and settings from the environment."""
         given, hooks = self._args.get("transport"), {} if files else self._args.get("event_hooks", {})
         mounts: dict[str, Any] = {}
         with configuration_errors():
-            for pattern, proxy in self._proxies().items():
+            for pattern, proxy in self._proxies.items():
                 # A proxy may have any address, and resolves host names itself: only URLs can be checked.
-                mounts[pattern] = self._create(_permit_all, files=files, proxy=httpx.Proxy(proxy)) if proxy else None
+                mounts[pattern] = self._create(_permit_all, files=files, proxy=proxy) if proxy else None
             for pattern, transport in self._args.get("mounts", {}).items():
                 mounts[pattern] = None if transport is None else self._register(transport)
-            policy = self._file_policy if files else _permit_all
             return {
                 "transport": self._create(policy, files=files) if given is None else self._register(given),
                 "mounts": mounts,
@@ -135,18 +139,21 @@ class ClientPool:
                 "trust_env": False,
             }
 
-    def _proxies(self) -> Mapping[str, Any]:
-        """Return proxies by URL pattern; None stands for a direct connection."""
+    @cached_property
+    def _proxies(self) -> Mapping[str, httpx.Proxy | None]:
+        """Proxies by URL pattern; None stands for a direct connection."""
         proxy = self._args.get("proxy")
         if proxy is not None:
-            return {"all://": proxy}
-        trusted = self._args.get("trust_env", True) and self._args.get("transport") is None
-        return environment_proxies(getproxies()) if trusted else {}
+            return {"all://": environment.to_proxy("proxy in httpx_args", proxy)}
+        trusted = self._trust_env and self._args.get("transport") is None
+        return environment.proxies_by_pattern() if trusted else {}
+
+    @property
+    def _trust_env(self) -> bool:
+        return bool(self._args.get("trust_env", True))
 
     def _create(self, policy: AddressPolicy, *, files: bool, proxy: httpx.Proxy | None = None) -> Any:
         """Create a transport and register it for closing."""
-        if proxy is not None and proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
-            raise ImportError('a SOCKS proxy needs the package socksio (pip install "httpx[socks]")')
         http1, http2 = self._args.get("http1", True), self._args.get("http2", False)
         if http2 and find_spec("h2") is None:
             raise ImportError('http2=True needs the package h2 (pip install "httpx[http2]")')
@@ -162,39 +169,14 @@ class ClientPool:
         # Loading the certificate store is the most expensive part of creating a client, and needless for a gateway over
         # http: its redirects are followed on its own origin only. A context without certificates rejects every server.
         if not files and self._is_plain_http and not self._args.keys() & {"verify", "cert"}:
+            environment.check_tls_files(verify=True, cert=None, trust_env=self._trust_env)
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return self._full_tls_context
 
     @cached_property
     def _full_tls_context(self) -> ssl.SSLContext:
         verify, cert = self._args.get("verify", True), self._args.get("cert")
-        return httpx.create_ssl_context(verify, cert, trust_env=self._args.get("trust_env", True))
-
-
-def environment_proxies(variables: Mapping[str, str]) -> dict[str, str | None]:
-    """Return proxies by URL pattern, as httpx reads them from the environment; None stands for a direct connection.
-
-    ``variables`` is the result of ``urllib.request.getproxies``.
-    """
-    proxies: dict[str, str | None] = {}
-    for scheme in ("http", "https", "all"):
-        if proxy := variables.get(scheme):
-            proxies[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}"
-    exceptions = [entry.strip() for entry in variables.get("no", "").split(",")]
-    if "*" in exceptions:
-        return {}
-    return proxies | {_exception_pattern(entry): None for entry in exceptions if entry}
-
-
-def _exception_pattern(entry: str) -> str:
-    if "://" in entry:
-        return entry
-    try:
-        address = ip_address(entry.split("/", maxsplit=1)[0])
-    except ValueError:
-        # "example.com" includes its subdomains.
-        return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
-    return f"all://[{entry}]" if address.version == 6 else f"all://{entry}"
+        return environment.tls_context(verify, cert, trust_env=self._trust_env)
 
 
 def _permit_all(_host: str, _addresses: Sequence[str]) -> None:

@@ -47,8 +47,11 @@ def _check_chunk(chunk: bytes, left: int) -> bytes:
 def read_chunks(response: httpx.Response, timeout: float) -> Generator[bytes]:
     """Yield the body chunk by chunk, each within ``timeout`` seconds."""
     stream, left = _direct_stream(response)
+    if response.is_stream_consumed:
+        yield response.content
+        return
     # Kept until the end: httpcore closes the connection when the iterator is garbage-collected.
-    parts = iter([response.content] if response.is_stream_consumed else cast("httpx.SyncByteStream", response.stream))
+    parts = iter(cast("httpx.SyncByteStream", response.stream))
     for part in parts:
         yield part
         left -= len(part)

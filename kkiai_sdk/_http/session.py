@@ -1,9 +1,8 @@
-"""The synchronous session."""
+"""The synchronous session: sends requests over httpx within their timeouts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -12,29 +11,29 @@ import httpx
 
 from kkiai_sdk._effects import RequestOptions, Sleep, run
 from kkiai_sdk._http.base_session import (
+    BaseFileResponse,
     NoResponse,
     ParsedResponse,
     Success,
     body_limit,
     file_request,
     finish_body,
-    merge_headers,
+    flatten,
+    hook_body,
+    request_arguments,
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.exceptions import was_sent
 from kkiai_sdk._http.file_body import read_chunks
 from kkiai_sdk._http.network import request_scope
 from kkiai_sdk._http.transport import Transport
-from kkiai_sdk.errors import APIError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
-    from kkiai_sdk._downloads.urls import AllowedURL
+    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
-    from kkiai_sdk.errors import KkiaiError
 
 TRANSPORT_TYPES = TransportTypes(httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook)
 
@@ -47,32 +46,25 @@ class Session(httpx.Client):
     """
 
     def __init__(self, context: SessionContext) -> None:
-        headers = list(context.headers.values())
+        headers = flatten(context.headers)
         with configuration_errors():
             super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
         self.context = context
 
     def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
         """Build a request and send it. Raises APIError, ConfigurationError."""
-        for name in ("auth", "follow_redirects"):
-            options.pop(name, None)
-        if isinstance(headers := options.get("headers"), Mapping):
-            options["headers"] = [*merge_headers({}, headers.items()).values()]
-        return self.send(self.build_request(method, url, **options))
+        return self.send(self.build_request(method, url, **request_arguments(options)))
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         request.read()
-        return ParsedResponse.make(self.exchange(self.context.spec_of(request), self.context.options), request)
+        return ParsedResponse.make(self.exchange(self.context.spec_of(request)), request)
 
-    def exchange(self, spec: RequestSpec, options: RequestOptions) -> Success:
+    def exchange(self, spec: RequestSpec) -> Success:
         """Send a request with retries. Raises APIError, ConfigurationError."""
-        flow = self.context.request_flow(spec, options)
-        return run(flow, partial(self._perform, spec, options))
+        return run(self.context.request_flow(spec), partial(self._perform, spec))
 
-    def _perform(
-        self, spec: RequestSpec, options: RequestOptions, step: SendRequest | Sleep
-    ) -> RawResponse | NoResponse | None:
+    def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
             self.context.clock.sleep_until(step.until)
             return None
@@ -80,12 +72,12 @@ class Session(httpx.Client):
             self.context.pool.check_open()
         try:
             with request_scope(step.timeout), closing(self.send_once(spec.build_request(step))) as response:
-                return to_raw_response(response, _read_body(response, body_limit(response.status_code, options)))
+                return to_raw_response(response, _read_body(response, body_limit(response.status_code, spec.options)))
         except Exception as exception:
-            error, sent = self.context.to_error(exception, step.url, step.timeout), was_sent(exception)
-        if isinstance(error, APIError):
-            return NoResponse(error, sent)
-        raise error
+            failure = self.context.failure(exception, step)
+        if isinstance(failure, NoResponse):
+            return failure
+        raise failure
 
     def send_once(self, request: httpx.Request) -> httpx.Response:
         """Send a request once; the body of the response is not read yet."""
@@ -107,10 +99,8 @@ class Session(httpx.Client):
 
 def _read_body(response: httpx.Response, limit: int) -> bytes:
     """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
-    if response.is_stream_consumed:
-        # Read by an event hook, and thereby decoded.
-        response.headers.pop("content-encoding", None)
-        return response.content
+    if (read := hook_body(response)) is not None:
+        return read
     body = bytearray()
     for chunk in cast("httpx.SyncByteStream", response.stream):
         body += chunk
@@ -137,42 +127,37 @@ class RequestAdapter:
     def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
         """Send a request without a body, and store the response in ``success``."""
         spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = self._session.exchange(spec, self._options)
+        self.success = self._session.exchange(spec)
         return self.success
 
 
-class FileResponse:
-    """The response to a request for a file, with a body that is read chunk by chunk."""
+class FileResponse(BaseFileResponse):
+    """The response to a request for a file."""
 
-    error: KkiaiError | None = None
-
-    def __init__(self, session: Session, target: AllowedURL, headers: Mapping[str, str]) -> None:
-        self._context, self._url = session.context, target.url
-        client = session if target.with_key else self._context.pool.file_client()
-        error: KkiaiError | None = None
+    @classmethod
+    def open(cls, session: Session, target: AllowedURL, headers: Mapping[str, str]) -> Self:
+        """Send the request. Raises APIError, UnsafeURLError, ConfigurationError."""
+        context = session.context
+        client = session if target.with_key else context.pool.file_client(context.config.allow_file_hosts)
         try:
             # The timeout applies to the head; the body is limited chunk by chunk.
-            with request_scope(self._context.options.timeout):
+            with request_scope(context.options.timeout):
                 # The request is not in a variable: it holds the key.
-                self._response = httpx.Client.send(
-                    client, file_request(target, headers, self._context), stream=True, follow_redirects=False
+                response = httpx.Client.send(
+                    client, file_request(target, headers, context), stream=True, follow_redirects=False
                 )
+            return cls(context, target.url, response)
         except Exception as exception:
-            error = self._to_error(exception)
-        if error is not None:
-            raise error
-        self.head = to_raw_response(self._response)
+            error = context.to_error(exception, target.url, context.options.timeout)
+        raise error
 
     def chunks(self) -> Generator[bytes]:
-        """Yield the body chunk by chunk; then ``error`` is the error that interrupted it, or None."""
+        """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
         try:
-            yield from read_chunks(self._response, self._context.options.timeout)
+            yield from read_chunks(self._response, self._timeout)
         except Exception as exception:
-            self.error = self._to_error(exception)
+            self._interrupt(exception)
 
     def close(self) -> None:
         """Close the body."""
         self._response.close()
-
-    def _to_error(self, exception: Exception) -> KkiaiError:
-        return self._context.to_error(exception, self._url, self._context.options.timeout)

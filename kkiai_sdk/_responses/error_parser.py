@@ -21,7 +21,6 @@ from kkiai_sdk import _redaction, errors
 from kkiai_sdk._responses.layers import (
     SUCCESS_CODES,
     has_success_code,
-    has_word,
     holds_task,
     is_about_task,
     is_failed_task,
@@ -234,17 +233,26 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     if parsed.get("success") is False:
         return not is_failed_task(parsed)
     layers = layers_of(parsed)
-    is_task = any(map(is_about_task, layers)) or holds_task(parsed)
+    is_task = any(map(is_about_task, layers))
+    if not is_task and holds_task(parsed):
+        return False
     if not is_task and not has_success_code(parsed):
         return True
     texts = [parsed.get(key) for key in ("error", "message", "msg", "detail")]
     if not is_task and "data" not in parsed and any(text and not says_success(text) for text in texts):
         return True
     # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
-    if is_task and any(map(has_word, layers)):
+    if any(_is_status(*member) for layer in layers for member in layer.items()):
         return False
     fields = read_fields(parsed)
     return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
+
+
+def _is_status(name: str, value: object) -> bool:
+    """Whether a member says how far a task is: a text under any name for a status, or a boolean for its end."""
+    if isinstance(value, str):
+        return "stat" in name.lower() or "状态" in name
+    return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:

@@ -165,11 +165,6 @@ def has_error_code(layer: Members) -> bool:
     return not has_success_code(layer) and (not code.isdigit() or 400 <= int(code[:9]) < 600)
 
 
-def has_word(layer: Members) -> bool:
-    """Whether a layer has a status that is a text."""
-    return any(isinstance(value, str) and _is_status_name(name) for name, value in layer.items())
-
-
 def says_success(text: object) -> bool:
     """Whether a text is a word of success."""
     is_word = isinstance(text, str) and (text.strip().lower() in SUCCESS_CODES)

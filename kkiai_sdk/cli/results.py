@@ -113,10 +113,16 @@ def outcome_of(event: VideoTask | WaitResult | Saved) -> Outcome:
         case WaitResult(task=VideoTask() as task) | (VideoTask() as task):
             title, detail = (str(task.state) if task.is_done else status_of(task)), status_of(task)
             if task.is_done:
-                detail = str(task.failure or "no reason given") if task.is_failed else task.video_url or "no URL yet"
+                detail = str(task.failure or "no reason given") if task.is_failed else _shown_url(task.video_url)
             code = ExitCode.TASK_FAILED if task.is_failed else ExitCode.SUCCESS
             return Outcome(task.id, str(task.state), title, visible(detail), code, task.to_dict())
     raise TypeError(event)
+
+
+def _shown_url(url: str | None) -> str:
+    """Return a URL for people; the body of a data URL is a whole file."""
+    head, comma, _ = url.partition(",") if url and url[:5].lower() == "data:" else (url or "no URL yet", "", "")
+    return head + (comma and ",…")
 
 
 def error_data(error: KkiaiError, task_id: str | None = None, task: VideoTask | None = None) -> dict[str, Any]:

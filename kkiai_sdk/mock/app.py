@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from kkiai_sdk.mock.catalog import BEARER, script_of
-from kkiai_sdk.mock.files import EPOCH, send_file, send_from_folder
+from kkiai_sdk.mock.files import EPOCH, FOLDERS, send_file, send_from_folder
 from kkiai_sdk.mock.messages import ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock.tasks import TaskQuery
 from kkiai_sdk.mock.wire_faults import FAULTS
@@ -18,7 +18,7 @@ from kkiai_sdk.mock.wire_faults import FAULTS
 QUERY_PATH = "/v1/video/query"
 MAX_ID = 256
 
-_FILE = re.compile(rf"/files/(?:(?P<folder>expired|html|signed|{'|'.join(FAULTS)})/)?[^/]+\.mp4")
+_FILE = re.compile(rf"/files/(?:(?P<folder>expired|html|signed|{'|'.join([*FOLDERS, *FAULTS])})/)?[^/]+\.mp4")
 _OWN_FILE = re.compile(r"/v1/videos/(?P<name>[A-Za-z0-9._-]+)/(?P<kind>content|redirect)")
 _BEARER = re.compile(r"bearer +(?P<key>\S.*)", re.IGNORECASE)
 
@@ -85,7 +85,9 @@ class GatewayApp:
         started = self._started.setdefault(task_id, now)
         self._queries[task_id] += 1
         number, elapsed = self._queries[task_id], now - started
-        query = TaskQuery(task_id, number, elapsed, EPOCH + started, self.url, self.files_url, request_id)
+        query = TaskQuery(
+            task_id, number, elapsed, EPOCH + started, self.url, self.files_url, request_id, video=self.video
+        )
         return script_of(task_id)(query)
 
     def _file(self, request: ReceivedRequest, folder: str, request_id: str) -> Reply:

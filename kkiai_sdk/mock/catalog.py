@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from kkiai_sdk.mock.files import signed_query
+from kkiai_sdk.mock.files import FOLDERS, signed_query
 from kkiai_sdk.mock.messages import Headers, Json, Reply, json_reply, nested_error
 from kkiai_sdk.mock.tasks import ENDS_AT, NORMAL, RUNS_AT, Phase, TaskQuery, Timeline
 from kkiai_sdk.mock.wire_faults import FAULTS
@@ -192,7 +192,7 @@ def _with_picture(size: int) -> Callable[[str, str, str | None], Json]:
     }  # fmt: skip
 
 
-_FORMS: dict[str, Row] = {
+_ROWS_OF_FORMS: dict[str, Row] = {
     "list": ("the URL in a list", _simple("output", lambda url: [url])),
     "object": ("the URL in an object under video_url", _simple("video_url", lambda url: {"url": url})),
     "camel-case": ("the URL under videoUrl", _simple("videoUrl", str)),
@@ -232,6 +232,7 @@ _FORMS: dict[str, Row] = {
 }  # fmt: skip
 
 
+_FORMS: dict[str, Row] = {f"forms-{name}": row for name, row in _ROWS_OF_FORMS.items()}
 _REFUSED = {"message": "the prompt was refused by the filter", "code": "content_refused"}
 _QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is used up")
 _SATURATED = '{"error":{"message":"the upstream is saturated","type":"upstream_load_saturated"}}'
@@ -303,6 +304,16 @@ _URLS: dict[str, Row] = {
     },
 }
 
+
+def _in_folder(folder: str) -> Script:
+    return _url(lambda query: query.file_url(folder))
+
+
+_FILES: dict[str, Row] = {
+    **{f"file-{folder}": (f"the file {summary}", _in_folder(folder)) for folder, summary in FOLDERS.items()},
+    "file-data-url": ("the URL holds the video itself", _url(lambda query: query.data_url)),
+}
+
 _ERRORS: dict[str, Row] = {
     "not-found-first": ("404 task not found for the first 4 s, then normal", _early(_NOT_FOUND)),
     "not-exist-first": ("400 task_not_exist for the first 4 s, then normal", _early(_NOT_EXIST)),
@@ -357,9 +368,7 @@ _HICCUPS: dict[str, Row] = {
     for script in [_after_first(_FAULTS_OF_HICCUPS[name][1])]
 }
 
-SCENARIOS: dict[str, Row] = (
-    _TASKS | _FIELDS | _URLS | _ERRORS | _HICCUPS | {f"forms-{name}": row for name, row in _FORMS.items()}
-)
+SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS | _FORMS
 
 
 def scenarios() -> dict[str, str]:

@@ -2,23 +2,75 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
 from dataclasses import replace
 from email.utils import formatdate
 from functools import cache
+from typing import TYPE_CHECKING
 
-from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, nested_error
+from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, json_reply, nested_error
 from kkiai_sdk.mock.wire_faults import FAULTS
 
 #: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that its times are the same in every run.
 EPOCH = 1_767_225_600
 LAST_MODIFIED = formatdate(EPOCH, usegmt=True)
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # 18 digits hold every offset; the bound keeps absurd numbers away from int().
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.ASCII | re.IGNORECASE)
 _EXPIRES = f"Expires={EPOCH + 86_400}"
+_PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npiece-1.ts\n#EXT-X-ENDLIST\n"
+_GIF = b"GIF89a\x01\0\x01\0\0\0\0;"
 _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in to see this file.</body></html>"
+_COOKIE = "visit=2f81"
+#: The GETs of a file that comes late which are answered in another way.
+LATE_GETS = 4
+_UNREADY = json_reply(200, {"status": "processing", "message": "the video is not completed yet"})
+#: The answers about a file that comes late, by the folder that it is in.
+_LATE: dict[str, Reply] = {
+    "late": json_reply(404, {"message": "no such file"}),
+    "late-403": json_reply(403, {"message": "access denied"}),
+    "late-409": json_reply(409, {"message": "the upload has not ended"}),
+    "late-202": Reply(202, b"", "text/plain", (("retry-after", "2"),)),
+    "late-400": json_reply(400, {"error": {"message": "the task is not completed yet, current status: running"}}),
+    "late-empty": Reply(200, b"", "video/mp4"),
+    "late-json": replace(_UNREADY, content_type="video/mp4"),
+}
+
+
+def _packed(reply: Reply, _: ReceivedRequest) -> Reply:
+    headers = (("content-encoding", "gzip"), *(field for field in reply.headers if field[0] == "etag"))
+    return replace(reply, body=gzip.compress(reply.body, mtime=0), headers=headers)
+
+
+def _unpacked(reply: Reply, _: ReceivedRequest) -> Reply:
+    return replace(reply, headers=(*reply.headers, ("content-encoding", "aws-chunked")))
+
+
+def _by_json(_: Reply, request: ReceivedRequest) -> Reply:
+    return json_reply(200, {"code": 0, "data": {"url": request.path.replace("/by-json/", "/")}})
+
+
+#: Files that come by a detour, or as something else: one line, and the answer instead of the file.
+DETOURS: dict[str, tuple[str, Callable[[Reply, ReceivedRequest], Reply]]] = {
+    "by-json": ("serves JSON that names the URL of the file", _by_json),
+    "cookie": ("needs the cookie that is set by a redirect on the way", lambda reply, _: reply),
+    "unsized": ("has neither a length nor chunks", lambda reply, _: replace(reply, fault="unframed")),
+    "gzip": ("is packed although nobody asked for that", _packed),
+    "aws-chunked": ("has a Content-Encoding that is none", _unpacked),
+    "playlist": ("is a playlist of a stream", lambda *_: Reply(200, _PLAYLIST, "application/vnd.apple.mpegurl")),
+    "gif": ("is an animated picture", lambda *_: Reply(200, _GIF, "image/gif")),
+    "zip": ("is an archive", lambda *_: Reply(200, b"PK\x03\x04" + bytes(26), "application/zip")),
+}
+#: The folders of files whose answers differ, and one line on each.
+FOLDERS: dict[str, str] = {
+    **{name: f"answers {reply.status} to the first {LATE_GETS} downloads" for name, reply in _LATE.items()},
+    **{name: summary for name, (summary, _) in DETOURS.items()},
+}
 
 
 @cache
@@ -66,11 +118,18 @@ def signed_query(path: str) -> str:
 
 
 def send_from_folder(folder: str, video: bytes, request: ReceivedRequest, number: int, request_id: str) -> Reply:
-    """Reply to the ``number``-th GET (from 1) of a file; ``folder`` is "", expired, signed, html or a fault."""
+    """Reply to the ``number``-th GET (from 1) of a file.
+
+    ``folder`` is "", expired, signed, html, one of FOLDERS, or a fault.
+    """
     if folder == "expired" or (folder == "signed" and request.query != signed_query(request.path)):
         text = "this URL has expired" if folder == "expired" else "the signature does not fit this URL"
         return nested_error(403, text, request_id, kind="access_denied")
     if folder == "html":
         return Reply(200, _PAGE, "text/html; charset=utf-8")
-    reply = send_file(video, request)
+    if folder in _LATE and number <= LATE_GETS:
+        return _LATE[folder]
+    if folder == "cookie" and request.header("cookie") != _COOKIE:
+        return Reply(302, b"", "text/plain", (("location", request.target), ("set-cookie", f"{_COOKIE}; Path=/files")))
+    reply = DETOURS[folder][1](send_file(video, request), request) if folder in DETOURS else send_file(video, request)
     return replace(reply, fault=folder) if folder in FAULTS and number == 1 else reply

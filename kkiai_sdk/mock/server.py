@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import sys
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,8 +155,8 @@ class Server:
             while await reader.read(CHUNK):
                 pass
         elif end is End.RST:
-            # A socket that does not linger is closed with a reset.
-            linger = struct.pack("ii", 1, 0)
+            # A socket that does not linger is closed with a reset. Windows has shorter numbers.
+            linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         else:
             writer.close()

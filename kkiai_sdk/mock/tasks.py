@@ -5,8 +5,9 @@ A task starts with its first query. Its times are gateway seconds: seconds of th
 
 from __future__ import annotations
 
+import base64
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -46,6 +47,8 @@ class TaskQuery:
     files: str
     request_id: str
     timeline: Timeline = NORMAL
+    #: The bytes of the task's file.
+    video: bytes = field(default=b"", repr=False)
 
     @property
     def phase(self) -> Phase:
@@ -87,6 +90,11 @@ class TaskQuery:
     def file_url(self, folder: str = "") -> str:
         """Make the URL of the task's file, or of the one in a folder whose files fail."""
         return f"{self.files}/files/{f'{folder}/' if folder else ''}{self.file_name}.mp4"
+
+    @property
+    def data_url(self) -> str:
+        """A URL that holds the task's file itself."""
+        return f"data:video/mp4;base64,{base64.b64encode(self.video).decode()}"
 
     @property
     def escaped_path(self) -> str:

@@ -166,6 +166,10 @@ _BODIES: dict[str, Row] = {
         "sends no length and closes after half of the body",
         lambda r: (_cut(r, ("connection", "close")), End.FIN),
     ),
+    "unframed": (
+        "sends no length and closes after the body",
+        lambda r: (r.head(("connection", "close")) + r.body, End.FIN),
+    ),
     "huge-body": (f"sends {FLOOD} MB of JSON", _flood),
     "gzip-corrupt": ("gzips the body, with a wrong byte", _corrupt),
     "gzip-truncated": ("gzips the body and cuts it in half", lambda r: _packed(r, _half(_gzip(r.body)))),

@@ -28,6 +28,7 @@ from tests.support.canary import KEY
 from tests.support.disk import write_limited_to
 from tests.support.effort import examples
 from tests.support.rawserver import End, RawReply, RawServer
+from tests.support.systems import needs_posix
 from tests.support.wire import completed, completed_task, error_reply, http, pattern
 
 if TYPE_CHECKING:
@@ -272,6 +273,7 @@ class Downloads(RuleBasedStateMachine):
         assert self.complaints == []
 
 
+@needs_posix
 @pytest.mark.fault("D-01", "D-02", "D-03", "D-04", "D-05", "D-07", "D-10", "D-11", "D-12", "D-15", "F-01", "F-02")
 @pytest.mark.hypothesis
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,6 +17,7 @@ import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
 from tests.support.canary import KEY
 from tests.support.leaks import open_sockets
+from tests.support.systems import needs_posix
 from tests.support.wire import HANG, FileHost, completed, completed_task, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
@@ -225,6 +226,7 @@ def test_eight_threads_of_one_client_get_their_own_responses(serve: Serve) -> No
     assert len({each.task_id for each in server.requests}) == 200
 
 
+@needs_posix
 @pytest.mark.parametrize("use", ["query", "wait", "wait_many", "watch"])
 @pytest.mark.fault("C-01")
 def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(

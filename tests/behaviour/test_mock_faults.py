@@ -31,6 +31,7 @@ HARMLESS = {
     "json-twice",
     "json-types",
     "long-body",
+    "unframed",
 }
 SLOW = {"stall", "drip-headers", "endless-103", "stall-mid-body", "drip-body"}
 BROKEN = {
@@ -45,8 +46,8 @@ QUERIES: dict[str, type[k.APIError] | None] = {
     **dict.fromkeys(BROKEN, k.APIConnectionError),
     **dict.fromkeys(faults().keys() - HARMLESS - SLOW - BROKEN, k.APIResponseError),
 }
-#: Content codings of a video: neither requested nor decoded.
-PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-members", "gzip-chain", "gzip-bomb"}
+#: Content codings of a video that are not undone.
+PACKED = {"gzip-corrupt", "gzip-truncated", "gzip-chain"}
 #: The outcome of a download whose first attempt has the fault. A dripping one would rightly take hours.
 VIDEOS: dict[str, type[k.DownloadError] | None] = {
     **dict.fromkeys(faults().keys() - {"drip-body"}),

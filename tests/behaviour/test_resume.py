@@ -13,6 +13,7 @@ import pytest
 import kkiai_sdk as k
 from tests.support.disk import write_limited_to
 from tests.support.rawserver import End
+from tests.support.systems import needs_posix
 from tests.support.wire import CLOSE, RESET, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def test_expired_url_is_queried_again_and_the_part_resumed(video: VideoDownload,
 @pytest.mark.fault("D-15")
 def test_second_expired_url_ends_the_download(video: VideoDownload) -> None:
     """If the fresh URL is refused too, the download ends with an error that says so."""
-    video.start(each=lambda _: error_reply(403), named=("/fresh", "/fresher"))
+    video.start(each=lambda _: error_reply(410), named=("/fresh", "/fresher"))
     with pytest.raises(k.DownloadError, match="fresh URL"):
         video.download(path="/old")
     assert (len(video.gateway.requests), len(video.host.requests)) == (1, 2)
@@ -264,6 +265,7 @@ def test_metadata_unreadable_for_want_of_descriptors_keeps_the_part(
     assert video.ranges == [(f"bytes={CUT}-", '"one"')]
 
 
+@needs_posix
 def test_valid_metadata_is_not_rewritten_when_resuming(
     video: VideoDownload, left_over: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import kkiai_sdk as k
 from tests.support.rawserver import End, RawReply
+from tests.support.systems import needs_posix
 from tests.support.wire import CLOSE, FileHost, error_reply, http, pattern
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def test_mp4_with_incomplete_boxes_is_saved_with_a_warning(
     assert all("cut short" in text for text in said)
 
 
+@needs_posix
 @pytest.mark.fault("C-01")
 def test_interrupt_while_the_server_is_silent_keeps_the_part_and_the_client(video: VideoDownload) -> None:
     """Ctrl-C while the server is silent is raised at once; the part stays, no lock is held, and the client works."""

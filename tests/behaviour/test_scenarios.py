@@ -22,6 +22,8 @@ PLACES = (
     "detail-upsample-video-url detail-video-url detail-url detail-draft-info-downloadable-url output-url "
     "output-video-url url result-url metadata-url data-0-url video-url"
 )
+#: Files that come late or by a detour, and arrive.
+FILES = "late late-400 late-403 late-409 late-202 late-empty late-json by-json cookie unsized gzip aws-chunked data-url"
 HICCUPS = (
     "400 401 402 403 404 404-router not-exist upstream challenge maintenance empty-200 code-429 code-500 code-502 "
     "rate-limit server-error overloaded busy busy-chinese"
@@ -62,6 +64,8 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "truncated-video": VIDEO,
     "other-url": VIDEO,
     **{f"other-url-{place}": VIDEO for place in PLACES.split()},
+    **{f"file-{name}": VIDEO for name in FILES.split()},
+    **{f"file-{name}": k.NotAVideoError for name in ("playlist", "gif", "zip")},
     "not-found-first": VIDEO,
     "not-exist-first": VIDEO,
     "never-found": k.TaskNotFoundError,

@@ -144,6 +144,21 @@ def test_white_space_around_a_key_is_dropped(make: Maker, serve: Serve, around: 
 
 
 @pytest.mark.fault("K-07")
+@pytest.mark.parametrize("event", ["request", "response"])
+def test_error_of_an_event_hook_reaches_the_caller_without_the_key(make: Maker, serve: Serve, event: str) -> None:
+    """The exception of a caller's event hook is raised unchanged, and none of its frames but the hook's is kept."""
+
+    def hook(_: object) -> None:
+        raise ZeroDivisionError("of the caller")
+
+    client = make(serve(task()).url, httpx_args={"event_hooks": {event: [hook]}})
+    with pytest.raises(ZeroDivisionError, match="of the caller") as caught:
+        client.query("t")
+    assert leaks_in(caught.value) == []
+    assert caught.traceback[-1].name == "hook"
+
+
+@pytest.mark.fault("K-07")
 @pytest.mark.parametrize("options", [{"timeout": -1}, {"base_url": "nonsense"}, {"retry": 5}, {"httpx_args": {"x": 1}}])
 def test_error_about_another_option_does_not_show_the_key(make: Maker, options: dict[str, Any]) -> None:
     """If another option is wrong, no variable of ours in the traceback holds the key."""

@@ -100,6 +100,8 @@ TRACES: dict[str, list[str]] = {
     "truncated-video": HAPPY,
     "other-url": HAPPY,
     **{name: HAPPY for name in scenarios() if name.startswith("other-url-")},
+    **{name: HAPPY for name in scenarios() if name.startswith("file-")},
+    "file-data-url": ended("completed"),
     "not-found-first": fault("404 task not found", times=2),
     "not-exist-first": fault("400 task_not_exist", times=2),
     "never-found": fault("404 task not found"),

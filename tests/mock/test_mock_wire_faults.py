@@ -69,14 +69,18 @@ SERVED: dict[str, tuple[str, ...]] = {
     "D-15": ("expired-url",),
     "D-16": ("html-video",),
     "D-20": ("cut-unframed",),
+    "D-32": ("unframed", "file-unsized"),
 }
 #: The other rows of these families, and why no name of the mock stands for them.
 UNSERVED: dict[str, str] = {
-    **dict.fromkeys(("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19"), "happens at the client's end"),
+    **dict.fromkeys(
+        ("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19", "N-22", "N-23"), "happens at the client's end"
+    ),
     **dict.fromkeys(("N-03", "N-04"), "the mock speaks no TLS"),
     **dict.fromkeys(("N-20", "N-21"), "not held, so there is nothing to try"),
     **dict.fromkeys(("J-18", "J-19"), "a matter of many answers, not of one"),
     "H-04": "the mock sends statuses that gateways send",
+    **dict.fromkeys(("H-12", "H-13"), "a matter of many answers, not of one: scenario-hiccup-…"),
     **dict.fromkeys(("H-05", "H-07", "H-08", "H-09", "H-10"), "needs a second server, or none, to lead to"),
 }
 

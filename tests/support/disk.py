@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+if sys.platform == "darwin":
+    import fcntl
 
 
 def raise_enospc(*_: object, **__: object) -> Any:
@@ -16,12 +20,19 @@ def raise_enospc(*_: object, **__: object) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _path_of(descriptor: int) -> Path:
+    """Return the path of an open file; on macOS, which has no /proc, by a request to its descriptor."""
+    if sys.platform == "darwin":
+        return Path(os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")))
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
 def write_limited_to(size: int, suffix: str = ".part") -> Callable[[int, bytes], int]:
     """Return an ``os.write`` that fails after ``size`` bytes to files with this suffix."""
     write, left = os.write, [size]
 
     def limited(descriptor: int, data: bytes) -> int:
-        if Path(f"/proc/self/fd/{descriptor}").readlink().suffix != suffix:
+        if _path_of(descriptor).suffix != suffix:
             return write(descriptor, data)
         if left[0] == 0:
             raise_enospc()

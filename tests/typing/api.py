@@ -48,9 +48,10 @@ def clients(key: str) -> None:
         default_headers={"X-Forwarded-Host": "x"},
         httpx_args={"http2": True},
         user_agent_suffix="app/1",
+        allow_file_hosts=["minio.internal", "10.0.0.0/8"],
         allow_http=True,
     )
-    AsyncKkiai(lambda: key, base_url="https://gateway.example", timeout=2.5, max_retries=1)
+    AsyncKkiai(lambda: key, base_url="https://gateway.example", timeout=2.5, max_retries=1, allow_file_hosts={"a"})
     assert_type(__version__, str)
 
 
@@ -68,6 +69,7 @@ def mistakes(key: bytes) -> None:
     AsyncKkiai("k", tiemout=5)  # type: ignore[arg-type]
     AsyncKkiai(lambda: key)  # type: ignore[arg-type, return-value]
     Kkiai("k").with_options(base_url="https://gateway.example")  # type: ignore[call-arg]
+    Kkiai("k", allow_file_hosts=5)  # type: ignore[arg-type]
     Kkiai("k").with_options(timeout="5")  # type: ignore[arg-type]
     Kkiai("k").with_options(RetryPolicy())  # type: ignore[arg-type, call-arg]
     AsyncKkiai("k").with_options(max_retry=5)  # type: ignore[call-arg]
@@ -80,7 +82,7 @@ def sync_calls(client: Kkiai, task: VideoTask) -> None:
     with client as entered:
         assert_type(entered, Kkiai)
     assert_type(client.with_options(timeout=5, max_retries=0, api_key="k", poll=None, retry=RetryPolicy()), Kkiai)
-    assert_type(client.with_options(default_headers=None, user_agent_suffix="x"), Kkiai)
+    assert_type(client.with_options(default_headers=None, user_agent_suffix="x", allow_file_hosts=("a",)), Kkiai)
     assert_type(client.query("id"), VideoTask)
     assert_type(client.query("id", timeout=5, max_retries=0, extra_headers={"X-Forwarded-Host": "x"}), VideoTask)
     assert_type(client.wait("id"), VideoTask)

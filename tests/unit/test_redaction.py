@@ -128,3 +128,27 @@ def test_redaction_of_long_text_takes_linear_time(text: str) -> None:
     assert len(_text.message(_text.redact(text))) <= 500
     assert len(_text.snippet(text)) <= 200
     assert len(_text.without_query(text)) == len(text)
+
+
+@pytest.mark.fault("D-33")
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("data:video/mp4;base64,AAAA,B?x#y", "data:video/mp4;base64,…"),
+        ("DATA:,AAAA", "DATA:,…"),
+        ("data:,", "data:,…"),
+        ("data:AAAA", "data:,…"),
+        (f"data:{'x' * 194},A", f"data:{'x' * 194},…"),
+        (f"data:{'x' * 195},A", "data:,…"),
+        ("database,x?y", "database,x"),
+    ],
+)
+def test_data_url_is_shown_by_its_head(url: str, shown: str) -> None:
+    """Of a data URL the text up to its first comma is shown, unless that is long."""
+    assert _text.without_query(url) == shown
+
+
+@pytest.mark.fault("D-33")
+def test_data_url_in_a_message_is_shown_by_its_head() -> None:
+    """The body of a data URL is cut from a text, whose other words stay."""
+    assert _text.message('see "data:video/mp4;base64,AA+/=", DATA:,A b') == 'see "data:video/mp4;base64,…", DATA:,… b'

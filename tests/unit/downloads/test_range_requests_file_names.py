@@ -79,3 +79,9 @@ def test_different_ids_have_different_file_names(one: str, other: str) -> None:
 def test_similar_ids_have_different_file_names(one: str, other: str) -> None:
     """Ids that differ in case, in what is replaced, or in how an accent is written have different names."""
     assert file_name(one).lower() != file_name(other).lower()
+
+
+@pytest.mark.parametrize(("limit", "length"), [(41, 21), (40, 20), (39, 20), (1, 20), (120, 100)])
+def test_name_made_of_a_long_id_is_cut_to_the_limit(limit: int, length: int) -> None:
+    """A long id is cut so that its hash and suffix fit, but never to less than twenty characters."""
+    assert re.fullmatch(rf"x{{{length}}}-[0-9a-f]{{8}}\.mp4", file_name("x" * 300, limit))

@@ -1,0 +1,106 @@
+"""Writes the body of a response to the part file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kkiai_sdk._downloads import sniffing
+from kkiai_sdk._downloads.content_coding import Unpacker
+from kkiai_sdk._downloads.range_requests import check_size
+from kkiai_sdk._downloads.text_body import MAX_TEXT
+from kkiai_sdk.errors import DownloadError
+
+if TYPE_CHECKING:
+    from kkiai_sdk._downloads.part_file import PartFile
+    from kkiai_sdk._downloads.range_requests import SaveBody
+
+
+class BodyWriter:
+    """Writes a body to the part once its beginning has been recognized as a video."""
+
+    def __init__(self, part: PartFile, save: SaveBody, content_type: str, max_bytes: int | None, url: str) -> None:
+        self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
+        # A resumed file has been recognized before.
+        self._beginning: bytes | None = None if save.offset else b""
+        self._unpacker = Unpacker(url) if save.is_packed else None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file on disk, without those that the body will replace."""
+        return self._part.size if self._beginning is None else 0
+
+    @property
+    def text(self) -> str | None:
+        """The beginning of a body that was refused, if it is text, or None."""
+        beginning = self._beginning
+        return None if beginning is None or not sniffing.is_text(beginning) else beginning.decode(errors="replace")
+
+    def start(self) -> None:
+        """Prepare the part for a body that resumes it."""
+        if self._save.offset:
+            self._part.start_body(self._save)
+
+    def write(self, chunk: bytes) -> None:
+        """Write a chunk, or buffer it until the beginning is long enough to be recognized."""
+        if self._unpacker and self._beginning == b"" and sniffing.is_video(chunk):
+            # A coding that is named but not applied.
+            self._unpacker = None
+        for piece in self._unpacker.unpack(chunk) if self._unpacker else (chunk,):
+            self._take(piece)
+
+    def finish(self) -> None:
+        """Check the buffered beginning and write it. Raises NotAVideoError."""
+        if self._unpacker:
+            self._unpacker.check_end()
+        self._recognize()
+
+    def _take(self, piece: bytes) -> None:
+        if self._beginning is None:
+            self._append(piece)
+            return
+        self._beginning += piece
+        if len(self._beginning) >= (MAX_TEXT if self._is_text() else sniffing.SNIFF_SIZE):
+            self._recognize()
+
+    def _is_text(self) -> bool:
+        """Whether the body looks like a text, which is read further for its reason."""
+        first = (self._beginning or b"")[: sniffing.SNIFF_SIZE]
+        return sniffing.is_text(first) and not sniffing.is_video(first)
+
+    def _recognize(self) -> None:
+        if self._beginning is not None:
+            sniffing.check_video(self._type, self._beginning, self._url)
+            self._part.start_body(self._save)
+            beginning, self._beginning = self._beginning, None
+            self._append(beginning)
+
+    def _append(self, chunk: bytes) -> None:
+        size = self._part.size + len(chunk)
+        check_size(size, self._max_bytes, self._url)
+        if self._save.total is not None and size > self._save.total:
+            # It is unknown which of the bytes belong to the file.
+            self._part.restart()
+            raise DownloadError(f"{self._url}: the server sent more bytes than its declared length", url=self._url)
+        self._part.write(chunk)
+
+
+class TextTooLongError(Exception):
+    """A text that is too long to be read, and may have no end."""
+
+
+class TextReader:
+    """Reads a body as text."""
+
+    def __init__(self) -> None:
+        self._body = b""
+
+    def write(self, chunk: bytes) -> None:
+        """Add a chunk. Raises TextTooLongError."""
+        self._body += chunk
+        if len(self._body) > MAX_TEXT:
+            raise TextTooLongError
+
+    @property
+    def text(self) -> str:
+        """The text, with what is not UTF-8 replaced."""
+        return self._body.decode(errors="replace")

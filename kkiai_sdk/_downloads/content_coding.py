@@ -1,0 +1,82 @@
+"""Content codings of files: names that stand for none, and unpacking of gzip and deflate that nobody requested."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+from kkiai_sdk._responses.raw_response import MAX_MEMBERS
+from kkiai_sdk.errors import DownloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Maximum bytes that are unpacked at once, which bounds memory use.
+PIECE_SIZE = 1 << 20
+#: Maximum size of a file relative to its packed size. Videos hardly shrink, and deflate packs at most 1032 to 1.
+MAX_RATIO = 20
+#: Names in Content-Encoding that are no coding: the S3 upload framing, encodings of transfer and of text, media types.
+_NO_CODING = re.compile(
+    r"|identity|none|null|binary|[78]bit|aws-chunked|chunked|utf-?\d+|(?:us-)?ascii|iso-8859-\d+|latin-?1"
+    r"|windows-\d+|gbk|gb2312|gb18030|big5|video/.*|application/.*",
+    re.IGNORECASE,
+)
+_UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+def content_codings(header: str) -> list[str]:
+    """Return the codings in a Content-Encoding header, in lower case, without the names that stand for none."""
+    names = (name.strip().lower() for name in header.split(","))
+    return [name for name in names if not _NO_CODING.fullmatch(name)]
+
+
+def can_unpack(codings: list[str]) -> bool:
+    """Whether a body with these codings can be unpacked: a single gzip or deflate."""
+    return len(codings) == 1 and codings[0] in _UNPACKED
+
+
+class Unpacker:
+    """Unpacks a gzip or deflate body piece by piece."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._inflater = _inflater()
+        self._packed = self._unpacked = 0
+        self._members = 1
+
+    def unpack(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the contents of a chunk in pieces. Raises DownloadError for data that is damaged or grows too much."""
+        self._packed += len(chunk)
+        while chunk:
+            if self._inflater.eof:
+                self._begin_member()
+            try:
+                piece = self._inflater.decompress(chunk, PIECE_SIZE)
+            except zlib.error:
+                raise self._error("a packed body that cannot be unpacked") from None
+            self._unpacked += len(piece)
+            if self._unpacked > PIECE_SIZE + MAX_RATIO * self._packed:
+                raise self._error(f"a packed body of more than {MAX_RATIO} times its size")
+            yield piece
+            chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+
+    def check_end(self) -> None:
+        """Raise DownloadError if the body has been cut short."""
+        if not self._inflater.eof:
+            raise self._error("a packed body that is cut short")
+
+    def _begin_member(self) -> None:
+        # A gzip file may have several members (RFC 1952, section 2.2).
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise self._error(f"a packed body of more than {MAX_MEMBERS} members")
+        self._inflater = _inflater()
+
+    def _error(self, reason: str) -> DownloadError:
+        return DownloadError(f"{self._url}: the server sent {reason}", url=self._url)
+
+
+def _inflater() -> zlib._Decompress:
+    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)

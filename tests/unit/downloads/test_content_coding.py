@@ -1,0 +1,87 @@
+"""Codings of files: what is none, and unpacking in bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import DownloadError
+from kkiai_sdk._downloads import content_coding
+from kkiai_sdk._downloads.content_coding import Unpacker
+from tests.unit.support import FIXED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+URL = "https://cdn.example/a.mp4"
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zlib": zlib.compress}
+
+
+def unpacked(packed: bytes, step: int = 7) -> bytes:
+    """The contents of a body that comes in pieces of so many bytes."""
+    unpacker = Unpacker(URL)
+    body = b"".join(piece for at in range(0, len(packed), step) for piece in unpacker.unpack(packed[at : at + step]))
+    unpacker.check_end()
+    return body
+
+
+@pytest.mark.fault("D-31")
+@given(st.binary(max_size=300), st.integers(1, 400), st.sampled_from(sorted(PACKERS)))
+@FIXED
+def test_packed_body_comes_out_whole(body: bytes, step: int, packer: str) -> None:
+    """A body is unpacked to what was packed, however it is cut into pieces."""
+    assert unpacked(PACKERS[packer](body), step) == body
+
+
+@pytest.mark.fault("D-31")
+def test_members_of_gzip_are_unpacked_one_after_the_other() -> None:
+    """A gzip body of several members is the sum of them; more than 16 are refused."""
+    assert unpacked(gzip.compress(b"one") + gzip.compress(b"two")) == b"onetwo"
+    assert unpacked(gzip.compress(b"x") * 16) == b"x" * 16
+    with pytest.raises(DownloadError, match="more than 16 members"):
+        unpacked(gzip.compress(b"x") * 17)
+
+
+@pytest.mark.fault("D-31")
+@pytest.mark.parametrize(
+    ("packed", "problem"),
+    [
+        (gzip.compress(b"moo" * 99)[:-9], "a packed body that is cut short"),
+        (b"\x1f\x8b\x08\0\xff damaged", "a packed body that cannot be unpacked"),
+        (b"moo", "a packed body that cannot be unpacked"),
+        (b"", "a packed body that is cut short"),
+    ],
+    ids=["cut", "damaged", "not packed", "empty"],
+)
+def test_damaged_packed_body_is_an_error(packed: bytes, problem: str) -> None:
+    """What is damaged or cut raises DownloadError, which names the URL and the problem."""
+    with pytest.raises(DownloadError, match=f"{URL}: the server sent {problem}$") as caught:
+        unpacked(packed)
+    assert caught.value.url == URL
+
+
+@pytest.mark.fault("D-31")
+def test_growth_is_bounded_by_the_packed_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body may grow by one piece and a multiple of its packed size, and not by a byte more; pieces stay small."""
+    monkeypatch.setattr(content_coding, "PIECE_SIZE", 64)
+    monkeypatch.setattr(content_coding, "MAX_RATIO", 2)
+    most = next(size for size in range(64, 999) if size == 64 + 2 * len(zlib.compress(bytes(size))))
+    assert unpacked(zlib.compress(bytes(most)), 1000) == bytes(most)
+    with pytest.raises(DownloadError, match="the server sent a packed body of more than 2 times its size"):
+        unpacked(zlib.compress(bytes(most + 1)), 1000)
+    assert max(map(len, Unpacker(URL).unpack(zlib.compress(bytes(80))))) == 64
+    noise = random.Random(7).randbytes(500)
+    assert unpacked(zlib.compress(noise), 50) == noise
+
+
+def test_codings_are_read_in_any_case() -> None:
+    """Codings come in lower case, without what is none."""
+    assert content_coding.content_codings(" GZip , Binary,, video/mp4") == ["gzip"]
+    assert content_coding.can_unpack(["gzip"])
+    assert not content_coding.can_unpack(["gzip", "br"])

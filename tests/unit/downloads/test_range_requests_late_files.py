@@ -1,0 +1,167 @@
+"""Decisions about a file that is not there yet: which responses say so, when it is requested again, when that ends."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kkiai_sdk import NotAVideoError
+from kkiai_sdk._downloads.range_requests import (
+    Failed,
+    FollowRedirect,
+    NextStep,
+    NotReady,
+    ReadRefusal,
+    RefreshURL,
+    Restart,
+    SaveBody,
+    after_text,
+    next_step,
+    next_try,
+)
+from kkiai_sdk._responses.raw_response import RawResponse
+from tests.unit.support import FIXED, START
+
+URL = "https://cdn.example/videos/a.mp4?sig=1"
+WAIT = ("retry-after", "7")
+
+
+def judged(status: int, *headers: tuple[str, str], size: int = 0) -> NextStep:
+    """The step after a response, given a part of so many bytes."""
+    return next_step(RawResponse(status, headers), size=size, metadata=None, url=URL)
+
+
+@pytest.mark.fault("D-26", "D-27")
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [
+        (202, NotReady("HTTP 202", 7.0)),
+        (204, NotReady("HTTP 204", 7.0)),
+        (403, NotReady("HTTP 403", 7.0, is_expired=True)),
+        (404, NotReady("HTTP 404", 7.0, is_expired=True)),
+        (409, NotReady("HTTP 409", 7.0)),
+        (425, NotReady("HTTP 425", 7.0)),
+        (400, ReadRefusal("HTTP 400")),
+        (422, ReadRefusal("HTTP 422")),
+        (401, RefreshURL()),
+        (410, RefreshURL()),
+        (402, Failed("HTTP 402", transient=False, retry_after=7.0)),
+        (429, Failed("HTTP 429", transient=True, retry_after=7.0)),
+        (503, Failed("HTTP 503", transient=True, retry_after=7.0)),
+    ],
+)
+def test_refusal_of_file_tells_late_from_gone(status: int, step: NextStep) -> None:
+    """Statuses that stores send before a file appears are "not ready", with the Retry-After; others are as ever."""
+    assert judged(status, WAIT) == step
+
+
+@pytest.mark.fault("D-26")
+@pytest.mark.parametrize(
+    ("status", "step"),
+    [
+        (202, Failed("HTTP 202", transient=False)),
+        (403, RefreshURL()),
+        (404, RefreshURL()),
+        (409, Failed("HTTP 409", transient=False)),
+        (425, Failed("HTTP 425", transient=True)),
+        (400, Failed("HTTP 400", transient=False)),
+    ],
+)
+def test_refusal_of_file_of_which_part_arrived_is_not_late(status: int, step: NextStep) -> None:
+    """A file of which a part is on disk was there already, so nothing is waited for."""
+    assert judged(status, size=5) == step
+
+
+@pytest.mark.parametrize(
+    ("coding", "step"),
+    [
+        *(
+            (name, SaveBody(0, None, None))
+            for name in ("aws-chunked", "binary", "none", "UTF-8", "identity", "utf-8, ")
+        ),
+        *(
+            (name, SaveBody(0, None, None, is_packed=True))
+            for name in ("gzip", "X-GZip", "deflate", "aws-chunked,gzip")
+        ),
+        *(
+            (name, Failed("the server compressed the file although it was asked not to", transient=False))
+            for name in ("br", "zstd", "gzip, gzip", "compress")
+        ),
+    ],
+)
+@pytest.mark.fault("D-18", "D-30", "D-31")
+def test_content_coding_is_passed_over_unpacked_or_refused(coding: str, step: NextStep) -> None:
+    """Names that are no coding are passed over, gzip and deflate are unpacked, any other coding is refused."""
+    assert judged(200, ("content-encoding", coding)) == step
+
+
+@pytest.mark.fault("D-31")
+def test_range_of_packed_file_is_not_used() -> None:
+    """A range of a packed body belongs to other bytes: the part is discarded, or the response refused."""
+    fields = ("content-encoding", "gzip"), ("content-range", "bytes 5-9/10")
+    assert judged(206, *fields, size=5) == Restart()
+    assert isinstance(judged(206, *fields), Failed)
+
+
+@pytest.mark.fault("D-26", "D-27")
+@pytest.mark.parametrize(
+    ("tries", "now", "retry_after", "at"),
+    [
+        (1, START, 0.0, START + 1),
+        (2, START + 1, 0.0, START + 3),
+        (4, START + 7, 0.0, START + 15),
+        (9, START + 60, 0.0, START + 70),
+        (9, START + 115, 0.0, START + 120),
+        (1, START, 30.0, START + 30),
+        (1, START, 120.0, START + 120),
+        (9, START + 100, 60.0, START + 160),
+        (9, START + 100, 61.0, None),
+        (1, START, 121.0, None),
+        (9, START + 120, 0.0, None),
+        (9, START + 121, 5.0, None),
+    ],
+)
+def test_late_file_is_requested_with_growing_gaps_until_the_end(
+    tries: int, now: float, retry_after: float, at: float | None
+) -> None:
+    """Gaps grow to ten seconds, the last one ends with the grace; a Retry-After is kept whole or ends the tries."""
+    step = NotReady("HTTP 404", retry_after)
+    assert next_try(step, tries=tries, now=now, end=START + 120, max_retry_after=60, random=0.5) == at
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1), st.floats(0, 119.9))
+@FIXED
+def test_next_try_is_later_and_within_the_grace(tries: int, random: float, elapsed: float) -> None:
+    """Whatever the count and the chance: the next request is later than now, and not after the end."""
+    at = next_try(NotReady("x"), tries=tries, now=START + elapsed, end=START + 120, max_retry_after=60, random=random)
+    assert at is not None
+    assert START + elapsed < at <= START + 120
+
+
+PROBLEM = NotAVideoError("the server sent text/plain instead of a video")
+
+
+@pytest.mark.fault("D-26", "D-28")
+def test_text_in_place_of_file_is_waited_for_followed_or_refused() -> None:
+    """Nothing, or "not yet", is waited for; a named URL is followed, once; anything else is the error."""
+
+    def step(text: str, *, size: int = 0, may_follow: bool = True) -> NextStep:
+        return after_text(PROBLEM, text, wait=3.0, size=size, url=URL, may_follow=may_follow)
+
+    waiting = step("not ready")
+    assert isinstance(waiting, NotReady)
+    assert waiting.error is PROBLEM
+    assert step(" \n") == step("not ready") == NotReady(str(PROBLEM), 3.0)
+    assert (
+        step('{"url": "/b"}') == step('{"url": "/b"}', size=5) == FollowRedirect("https://cdn.example/b", is_named=True)
+    )
+    for text, size, may_follow in [
+        ("", 5, True),
+        ("not ready", 5, True),
+        ("sorry", 0, True),
+        ('{"url": "/b"}', 0, False),
+    ]:
+        with pytest.raises(NotAVideoError) as caught:
+            step(text, size=size, may_follow=may_follow)
+        assert caught.value is PROBLEM
