@@ -57,6 +57,9 @@ OTHER_SUFFIXES = frozenset(_OTHER_SUFFIXES.split())
 
 #: As gateways decorate URLs: in Markdown links, quotes, brackets.
 _MARKDOWN = re.compile(r"!?\[[^\[\]]{0,300}\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)>?(?:\s+\"[^\"]*\")?\s*\)")
+_NEXT_URL = re.compile(r"[,;\s]+(?=https?://)")
+#: In longer texts no link is searched, and no space is replaced.
+MAX_TEXT = 10_000
 _DECORATION = " \t\r\n`'\"<>"
 _PLAIN = re.compile(r"https?://[^\s&`'\"<>]+", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?!\d{1,5}(?:/|$))")
@@ -89,7 +92,7 @@ def read_url(text: str, base_url: str, *, is_link: bool = True) -> str | None:
         return text
     if _DATA_VIDEO.match(text[:64].lstrip(_DECORATION)):
         return text.strip(_DECORATION)
-    link = _MARKDOWN.fullmatch(text.strip(_DECORATION)) if len(text) < 10_000 else None
+    link = _MARKDOWN.search(text) if "](" in text[:MAX_TEXT] and len(text) <= MAX_TEXT else None
     url = (link[1] if link else text).strip(_DECORATION).replace("&amp;", "&")
     if _SCHEME.match(url):
         return _without_spaces(url)
@@ -97,7 +100,9 @@ def read_url(text: str, base_url: str, *, is_link: bool = True) -> str | None:
 
 
 def _without_spaces(url: str) -> str | None:
-    if _WEB.match(url):
+    if _WEB.match(url) and len(url) <= MAX_TEXT:
+        # Of several URLs in one text, the first.
+        url = _NEXT_URL.split(url, maxsplit=1)[0]
         return re.sub(r" ", "%20", re.sub(r"[\r\n\t]+", "", url))
     return None if re.search(r"\s", url) else url
 
@@ -168,8 +173,8 @@ def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
 def rank_of(url: str, names: list[str]) -> tuple[bool, int, bool] | None:
     """Return how sure it is that a URL under these names is the video; None if it is not.
 
-    The surest names are those of a video, then of a result, then of a URL. After a name with an unknown word, one of
-    the first two is needed.
+    The surest names are those of a video, then of a result, then of a URL, then such as ``files`` if the URL has the
+    suffix of a video. After a name with an unknown word, one of the first two is needed.
     """
     words = frozenset[str]().union(*map(words_of, names))
     last = words_of(names[-1]) if names else frozenset[str]()
@@ -179,7 +184,7 @@ def rank_of(url: str, names: list[str]) -> tuple[bool, int, bool] | None:
     is_main = DEMOTED.isdisjoint(words) or "no" in words or "without" in words
     is_video = suffix_of(url) in VIDEO_SUFFIXES or bool(_DATA_VIDEO.match(url))
     by_name = 3 if VIDEO & words else 2 if RESULT & words else 1 if LINK & words or _DATA_VIDEO.match(url) else 0
-    if by_name and words <= _KNOWN:
+    if words <= _KNOWN and (by_name or (words and is_video)):
         return is_main, by_name, is_video
     is_named = (VIDEO | RESULT) & _words_after_unknown(names) or VIDEO & last
     return (is_main, 0, is_video) if is_named or (is_video and by_name > 1 and LINK & last) else None

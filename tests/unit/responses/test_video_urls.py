@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kkiai_sdk._responses.video_urls import find_videos, read_url
-from tests.unit.support import GATEWAY
+from tests.unit.support import GATEWAY, brief
 
 URL = "https://files.example/a%2Fb.mp4?sig=x%2By&t=1"
 DATA = "data:video/mp4;base64,AAAA"
@@ -22,6 +22,8 @@ DATA = "data:video/mp4;base64,AAAA"
         (f"[watch]({URL})", URL),
         (f"![video](<{URL}>)", URL),
         (f'[watch]({URL} "the title")', URL),
+        (f"Done: ![video]({URL}), or [save]({URL}&save)", URL),
+        (f"https://files.example/1.mp4, {URL}", "https://files.example/1.mp4"),
         ("[a](https://x.example/a(1).mp4)", "https://x.example/a(1).mp4"),
         (URL.replace("&", "&amp;"), URL),
         ("https://files.example/my cow.mp4", "https://files.example/my%20cow.mp4"),
@@ -47,7 +49,14 @@ DATA = "data:video/mp4;base64,AAAA"
         ("moo", None),
         ("", None),
         ("[" * 20_000, None),
+        ("[a](" * 200_000, None),
+        ("https://x.example/" + " " * 500_000 + "b", None),
+        ("https://x.example/" + "a" * 20_000, "https://x.example/" + "a" * 20_000),
+        ("a/" * 200_000 + " ", None),
+        ("../" * 200_000 + "<", None),
+        ("a." * 200_000, None),
     ],
+    ids=brief,
 )
 def test_url_is_read_from_text(text: str, expected: str | None) -> None:
     """Decoration is removed and what is missing is completed; a plain URL is not touched."""
@@ -73,6 +82,7 @@ FOUND: dict[str, tuple[object, list[str]]] = {
     "a strange name of a video": ({"upscaled_zeta_video": BARE}, [BARE]),
     "a strange link in a result": ({"result": {"zeta_url": ONE, "eta_url": BARE}}, [ONE]),
     "data": ({"zeta": 1, "data": [DATA]}, [DATA]),
+    "files": ({"files": [ONE, BARE], "content": f"Done: [here]({TWO})"}, [TWO, ONE]),
     "not a site": ({"site": {"url": ONE}, "zeta": {"url": ONE}, "homepage_url": ONE}, []),
     "not a picture": ({"url": PICTURE, "video": {"url": PICTURE}}, []),
     "not a cover": ({"video": {"cover": ONE, "thumbnail": ONE, "poster_url": ONE, "image": ONE}}, []),
