@@ -71,7 +71,7 @@ def test_final_status_is_raised_at_once(make: Maker, serve: Serve, clock: FakeTi
         (http(200, b"\xff\xfe{}"), k.APIResponseError),
         (http(200, b"<html>"), k.APIResponseError),
         (http(200, b"{" * 100_000), k.APIResponseError),
-        (http(200, b" " * (2 << 20) + b"{}"), k.APIResponseError),
+        (http(200, b" " * (33 << 20) + b"{}"), k.APIResponseError),
         (json_reply({"code": 400, "message": "fail_to_fetch_task", "data": None}), k.APIResponseError),
     ],
 )

@@ -98,7 +98,6 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "forms-negation": k.TaskTimeoutError,
     "forms-fails": k.TaskFailedError,
     "forms-fails-inside": k.TaskFailedError,
-    "forms-too-large": k.APIResponseError,
     "hiccup-401-stays": k.AuthenticationError,
     "hiccup-402-stays": k.QuotaExceededError,
     "hiccup-not-exist-stays": k.TaskNotFoundError,

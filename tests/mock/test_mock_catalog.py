@@ -46,7 +46,7 @@ def ended(word: str) -> list[str]:
 
 
 #: Forms in which the status of the mock stands under its name.
-PLAIN_FORMS = "list object camel-case markdown quoted entity json-text several decoys large too-large"
+PLAIN_FORMS = "list object camel-case markdown quoted entity json-text several decoys large"
 _ENVELOPE = "['code', 'message', 'data']"
 #: The answer of each hiccup to the second query and the three after it.
 HICCUPS = {

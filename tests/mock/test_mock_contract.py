@@ -29,6 +29,7 @@ DEVIANT = {
     *(f"hiccup-{name}" for name in ("404", "challenge", "maintenance", "empty-200", "empty-200-stays")),
     *(f"hiccup-{name}" for name in ("code-429", "code-500", "code-502", "rate-limit", "server-error", "overloaded")),
     *(f"hiccup-{name}" for name in ("busy", "busy-chinese")),
+    *(name for name in scenarios() if name.startswith("forms-")),
 }
 
 
