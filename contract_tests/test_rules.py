@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract_tests.wire import TASK_ID, VIDEO_URL, Canned, answer, done, task
-from kkiai_sdk._responses import task_parser as _reading
+from kkiai_sdk._responses.status_words import STATES
 from kkiai_sdk.contract import Severity
 from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._rules import FAILURE, KNOWN, RULES, SUCCESS, judge
@@ -157,7 +157,7 @@ def test_task_in_an_envelope_breaks_the_schema(spec: Spec) -> None:
 
 def test_known_statuses_are_those_of_the_sdk(spec: Spec) -> None:
     """The check and the SDK know the same statuses with the same meanings."""
-    states = {word: _reading.STATES[word] for word in _reading.STATES}
+    states = dict(STATES)
     assert {word for word, state in states.items() if state is TaskState.SUCCEEDED} == SUCCESS
     assert {word for word, state in states.items() if state is TaskState.FAILED} == FAILURE
     assert states.keys() == KNOWN

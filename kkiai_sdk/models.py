@@ -58,6 +58,8 @@ class VideoTask:
     state: TaskState = TaskState.UNKNOWN
     #: The absolute URL of the video, or None. It expires: download soon.
     video_url: str | None = None
+    #: URLs of the other videos, see :attr:`video_urls`.
+    _more_urls: tuple[str, ...] = field(default=(), repr=False)
     #: The prompt as the model rewrote it, or None.
     enhanced_prompt: str | None = None
     #: Time of the last change, unchanged from the gateway: epoch milliseconds or seconds; see :attr:`updated_at`.
@@ -76,6 +78,11 @@ class VideoTask:
     def extra(self) -> Mapping[str, Any]:
         """The members of the response beside the five documented fields, read-only."""
         return MappingProxyType(self._extra)
+
+    @property
+    def video_urls(self) -> tuple[str, ...]:
+        """The absolute URLs of all videos, ``video_url`` first; empty if there is none."""
+        return () if self.video_url is None else (self.video_url, *self._more_urls)
 
     @property
     def is_succeeded(self) -> bool:
@@ -103,10 +110,22 @@ class VideoTask:
         except (ValueError, OverflowError, OSError):
             return None
 
+    def explain(self) -> str:
+        """Return where in the response each field was found and by which rule, for a report of an unknown form.
+
+        A few lines of text: names, types and words of the response, without prompts. Keys and signatures are redacted.
+        The places are missing if ``raw`` is empty.
+        """
+        from kkiai_sdk._responses.explanation import explain  # noqa: PLC0415 (the parsers import this module)
+
+        return explain(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values, and ``updated_at`` in ISO 8601; the inverse of :meth:`from_dict`."""
         values = asdict(self, recurse=False)
         values["extra"] = values.pop("_extra")
+        del values["_more_urls"]
+        values["video_urls"] = [*self.video_urls]
         values["failure"] = asdict(self.failure) if self.failure else None
         values["state"] = str(self.state)
         values["updated_at"] = self.updated_at.isoformat() if self.updated_at else None
@@ -123,6 +142,7 @@ class VideoTask:
             values: dict[str, Any] = {name: data[name] for name in _TYPES if name in data}
             if not all(isinstance(value, _TYPES[name]) for name, value in values.items()):
                 raise ConfigurationError(_NOT_A_TASK)
+            values["more_urls"] = _texts([*data["video_urls"]] if "video_urls" in data else [])[1:]
             values["state"] = TaskState(values.get("state", TaskState.UNKNOWN))
             if values.get("failure") is not None:
                 values["failure"] = TaskFailure(**values["failure"])
@@ -131,9 +151,15 @@ class VideoTask:
             raise ConfigurationError(_NOT_A_TASK) from None
 
 
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise ConfigurationError(_NOT_A_TASK)
+    return tuple(values)
+
+
 #: Types of the members of :meth:`VideoTask.to_dict` that :meth:`VideoTask.from_dict` reads.
 _TYPES: Mapping[str, Any] = {
-    **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask)},
+    **{attribute.alias or attribute.name: str | None for attribute in fields(VideoTask) if attribute.repr},
     "id": str,
     "state": str,
     "status_update_time": int | None,

@@ -17,6 +17,7 @@ class Mistake:
 
 SESSION, RETRY = "kkiai_sdk/_http/base_session.py", "kkiai_sdk/_http/retry.py"
 READING, REFUSALS = "kkiai_sdk/_responses/task_parser.py", "kkiai_sdk/_responses/error_parser.py"
+WORDS, URLS = "kkiai_sdk/_responses/status_words.py", "kkiai_sdk/_responses/video_urls.py"
 RESPONSE = "kkiai_sdk/_responses/raw_response.py"
 ENDPOINT = "generated/kkiai_api/api/video/query_video_task.py"
 
@@ -77,11 +78,21 @@ MISTAKES: tuple[Mistake, ...] = (
         "Rule(errors.ServerError, False, words",
         "Rule(errors.ServerError, True, words",
     ),
-    Mistake("completed is not an end", READING, '"completed": SUCCEEDED', '"completed": RUNNING'),
-    Mistake("failed is a success", READING, '"failed": FAILED', '"failed": SUCCEEDED'),
-    Mistake("pending is running", READING, '"pending": PENDING', '"pending": RUNNING'),
-    Mistake("the URL is looked for elsewhere", READING, '    ("video_url",),\n', ""),
-    Mistake("the URL is changed", READING, 'text = value.strip(" \\t\\r\\n`")', 'text = value.partition("?")[0]'),
+    Mistake("completed is not an end", WORDS, '"completed": SUCCEEDED', '"completed": RUNNING'),
+    Mistake("failed is a success", WORDS, '"failed": FAILED', '"failed": SUCCEEDED'),
+    Mistake("pending is running", WORDS, '"pending": PENDING', '"pending": RUNNING'),
+    Mistake(
+        "the URL is looked for elsewhere",
+        READING,
+        "video_url=urls[0].url if urls else None",
+        "video_url=urls[1].url if urls[1:] else None",
+    ),
+    Mistake(
+        "the URL is changed",
+        URLS,
+        "if _PLAIN.fullmatch(text):\n        return text",
+        'if _PLAIN.fullmatch(text):\n        return text.partition("?")[0]',
+    ),
     Mistake(
         "the time is lost",
         READING,
@@ -91,7 +102,7 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake("the prompt is lost", READING, '(("enhanced_prompt",), ("detail"', '(("prompt",), ("detail"'),
     Mistake("the answer itself is lost", READING, "raw=raw,", "raw={},"),
     Mistake("other fields are lost", READING, "extra=_undocumented(layers)", "extra={}"),
-    Mistake("any type is text", READING, "return isinstance(value, str)\n\n\ndef _url", "return True\n\n\ndef _url"),
+    Mistake("any type is text", READING, "return isinstance(value, str)\n\n\ndef _pro", "return True\n\n\ndef _pro"),
     Mistake(
         "any type is a time",
         READING,

@@ -18,15 +18,24 @@ from urllib.parse import urlsplit
 from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction, errors
+from kkiai_sdk._responses.layers import (
+    SUCCESS_CODES,
+    has_success_code,
+    holds_task,
+    is_about_task,
+    is_failed_task,
+    layers_of,
+    says_success,
+)
 from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
-from kkiai_sdk._responses.task_parser import SUCCESS_CODES, has_success_code, is_about_task, layers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: Bytes of a query's answer at most; real ones have a few thousand.
-MAX_BODY = 1 << 20
+#: Maximum bytes of the response to a query. Real ones have a few thousand, but pictures and videos inside of one
+#: (``data:`` URLs) have megabytes.
+MAX_BODY = 1 << 25
 #: Bytes of an error body that are read.
 MAX_ERROR_BODY = 1 << 20
 #: Maximum characters of a body other than JSON that an error keeps.
@@ -222,12 +231,15 @@ def read_query(
 def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
-        return True
+        return not is_failed_task(parsed)
     layers = layers_of(parsed)
     is_task = any(map(is_about_task, layers))
+    if not is_task and holds_task(parsed):
+        return False
     if not is_task and not has_success_code(parsed):
         return True
-    if not is_task and "data" not in parsed and any(parsed.get(key) for key in ("error", "message", "msg", "detail")):
+    texts = [parsed.get(key) for key in ("error", "message", "msg", "detail")]
+    if not is_task and "data" not in parsed and any(text and not says_success(text) for text in texts):
         return True
     # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
     if any(_is_status(*member) for layer in layers for member in layer.items()):
@@ -338,7 +350,7 @@ class ErrorResponse:
     """An error response: its fields, and its text with keys redacted."""
 
     def __init__(self, response: RawResponse, secret: str | None, wall_clock: float) -> None:
-        self.status = response.status
+        self.status, self.is_too_large = response.status, response.is_too_large
         text = response.body[:MAX_ERROR_BODY].decode("utf-8-sig", errors="replace")
         self.is_html = "html" in (response.header("content-type") or "").lower() or bool(re.match(_HTML, text))
         # "502 Bad Gateway" is text, although it begins with a number.
@@ -400,7 +412,9 @@ def _failed_query(response: ErrorResponse) -> errors.APIError:
 def _unreadable(response: ErrorResponse, problem: str) -> errors.APIResponseError:
     if response.is_html:
         problem = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
-    return _response_error(response, f"with {problem}", transient=not response.is_html)
+    # A retry would read as much again.
+    is_final = response.is_html or response.is_too_large
+    return _response_error(response, f"with {problem}", transient=not is_final)
 
 
 def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -> errors.APIResponseError:

@@ -20,6 +20,8 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Maximum members of a compressed body, for each of which the rest is copied; real bodies have one.
 MAX_MEMBERS = 16
+#: Bytes that are unpacked at a time, and that are kept of a body over the limit.
+MAX_PIECE, MAX_BEGINNING = 1 << 20, 1 << 20
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
 # ASCII digits with at most one decimal point: str.isdigit() and float() accept more than HTTP permits.
 _SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
@@ -35,6 +37,8 @@ class RawResponse:
     body: bytes = field(default=b"", repr=False)
     #: The reason why the body is incomplete or cannot be decoded, or None.
     problem: str | None = None
+    #: Whether the problem is the size of the body, of which only the beginning is kept.
+    is_too_large: bool = False
     http_version: str = "HTTP/1.1"
 
     @property
@@ -52,15 +56,13 @@ class RawResponse:
     def decoded(self, limit: int) -> RawResponse:
         """Return the response with a decoded body. ``problem`` is set if this fails or exceeds ``limit`` bytes."""
         coding = self.header("content-encoding")
-        if not coding and len(self.body) <= limit:
-            return self
         try:
-            body, problem = decode_body(self.body, coding or "", limit), None
+            body = decode_body(self.body, coding or "", limit)
+            return self if body is self.body else evolve(self, body=body)
+        except BodyTooLargeError as error:
+            return evolve(self, body=error.beginning, problem=str(error), is_too_large=True)
         except ValueError as error:
-            body, problem = b"", str(error)
-        if len(body) > limit:
-            body, problem = body[:limit], f"a body of more than {limit} bytes"
-        return evolve(self, body=body, problem=problem)
+            return evolve(self, body=b"", problem=str(error))
 
     @property
     def request_id(self) -> str | None:
@@ -99,30 +101,49 @@ def _epoch(value: str) -> float | None:
         return None
 
 
+class BodyTooLargeError(ValueError):
+    """Raised for a body over the limit."""
+
+    def __init__(self, beginning: bytes | bytearray, limit: int) -> None:
+        super().__init__(f"a body of more than {limit} bytes")
+        self.beginning = bytes(beginning[:MAX_BEGINNING])
+
+
 def decode_body(body: bytes, coding: str, limit: int) -> bytes:
-    """Return a body without its content coding, decompressing not much more than ``limit`` bytes.
+    """Return a body without its content coding, which takes the memory of ``limit`` bytes at most.
 
     Supports one gzip or deflate coding, although none was requested, but no chain of codings. Raises ValueError.
     """
     coding = coding.strip().lower()
     if coding in {"", "identity"}:
+        if len(body) > limit:
+            raise BodyTooLargeError(body, limit)
         return body
     if coding not in {"gzip", "x-gzip", "deflate"}:
         raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not asked for")
-    plain = b""
+    plain = bytearray()
     # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
     for _ in range(MAX_MEMBERS):
-        # 32 is added to the window size to detect the format, gzip or zlib, from the header.
-        inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
+        body = _inflate(body, plain, limit)
+        if not body:
+            return bytes(plain)
+    raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")
+
+
+def _inflate(body: bytes, plain: bytearray, limit: int) -> bytes:
+    """Append one member of a packed body to ``plain``, piece by piece, and return the bytes after it."""
+    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
+    inflater, rest = zlib.decompressobj(zlib.MAX_WBITS | 32), body
+    while True:
         try:
-            plain += inflater.decompress(body, limit + 1 - len(plain))
+            piece = inflater.decompress(rest, MAX_PIECE)
         except zlib.error:
             raise ValueError("a body that cannot be unpacked") from None
+        plain += piece
         if len(plain) > limit:
-            return plain
-        if not inflater.eof:
+            raise BodyTooLargeError(plain, limit)
+        if inflater.eof:
+            return inflater.unused_data
+        rest = inflater.unconsumed_tail
+        if not piece:
             raise ValueError("a packed body that is cut short")
-        body = inflater.unused_data
-        if not body:
-            return plain
-    raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")

@@ -1,17 +1,18 @@
-"""From an answer to a task: what bodies look like in practice, and what each form means.
+"""Reads a task from a response: the documented fields and the known places first, then a search.
 
-The documentation shows one flat object with five fields. Dozens of gateways speak this format and stray from it, so
-reading is a set of tables. To teach the SDK a new gateway's habit, add a row:
+The documentation shows one flat object with five fields. Dozens of gateways speak this format and stray from it. To
+add a gateway's habit that the rules do not cover, add a row:
 
-* a status word                 -> :data:`STATES`
+* a status word                 -> ``STATES`` in :mod:`kkiai_sdk._responses.status_words`
 * another place for the URL     -> :data:`URL_PLACES`
 * another place for the reason  -> :data:`REASON_PLACES`
 
-Three rules hold everywhere. A word that is not in the table is never an end. Error text means nothing unless the
-status is a failure: finished tasks carry messages from retries inside the gateway. What has the wrong type is absent.
+Three rules hold everywhere. A word without a known meaning is never an end. Error text means nothing unless the
+status is a failure: finished tasks carry messages from retries inside the gateway. A value of the wrong type is absent.
 
-Some gateways wrap the object: ``{"code": "success", "data": {…, "data": {…}}}``. Each ``data`` that is an object is a
-layer; the innermost is nearest to the task and is read first, and the outer ones fill in what it lacks.
+Some gateways wrap the object: ``{"code": "success", "data": {…, "data": {…}}}``. Each object inside is a layer; the
+innermost is nearest to the task and is read first, and the outer ones fill in its gaps. Only if the layers leave the
+state or the URL open, the whole response is searched; see :mod:`kkiai_sdk._responses.json_search`.
 
 Errors, and errors dressed as answers, are read in :mod:`kkiai_sdk._responses.error_parser`.
 """
@@ -19,53 +20,31 @@ Errors, and errors dressed as answers, are read in :mod:`kkiai_sdk._responses.er
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from kkiai_sdk import _redaction
-from kkiai_sdk.models import TaskFailure, TaskState, VideoTask
+from kkiai_sdk._responses import video_urls
+from kkiai_sdk._responses.json_search import Path, opened, walk, words_of
+from kkiai_sdk._responses.layers import (
+    SUCCESS_CODES,
+    Found,
+    Layer,
+    Status,
+    find_layers,
+    has_error,
+    has_error_code,
+    is_open,
+    says_success,
+    search_layer,
+    task_status,
+)
+from kkiai_sdk._responses.status_words import FAILED, SUCCEEDED, state_of
+from kkiai_sdk.models import TaskFailure, VideoTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    Layer: TypeAlias = Mapping[str, Any]
-    Path: TypeAlias = Sequence[str | int]
-
-PENDING, RUNNING, SUCCEEDED, FAILED = TaskState.PENDING, TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED
-
-#: Status words in lower case, words joined by underscores.
-STATES: Mapping[str, TaskState] = {
-    "completed": SUCCEEDED,
-    "success": SUCCEEDED,
-    "succeeded": SUCCEEDED,
-    "done": SUCCEEDED,
-    "ready": SUCCEEDED,
-    "failed": FAILED,
-    "failure": FAILED,
-    "error": FAILED,
-    "cancelled": FAILED,
-    "canceled": FAILED,
-    "expired": FAILED,
-    "rejected": FAILED,
-    "video_generation_failed": FAILED,
-    "video_upsampling_failed": FAILED,
-    "processing": RUNNING,
-    "in_progress": RUNNING,
-    "running": RUNNING,
-    "generating": RUNNING,
-    "image_downloading": RUNNING,
-    "video_generating": RUNNING,
-    "video_generation_completed": RUNNING,
-    "video_upsampling": RUNNING,
-    # Gateways disagree about this one: see DONE_WITH_URL.
-    "video_upsampling_completed": RUNNING,
-    "pending": PENDING,
-    "queued": PENDING,
-    "submitted": PENDING,
-    "not_start": PENDING,
-}
-#: Words that mean success when a URL came along, and work in progress without one.
-DONE_WITH_URL = frozenset({"video_upsampling_completed"})
+    Members: TypeAlias = Mapping[str, Any]
 
 #: Where the video's URL stands, first come first served. A name steps into an object, a number into a list.
 URL_PLACES: Sequence[Path] = (
@@ -92,120 +71,240 @@ REASON_PLACES: Sequence[Path] = (
     ("detail", "pending_info", "failure_reason"),
 )
 CODE_PLACES: Sequence[Path] = (("error", "code"),)
-ID_PLACES: Sequence[Path] = (("id",), ("task_id",))
+ID_PLACES: Sequence[Path] = (("id",), ("task_id",), ("taskId",))
 PROMPT_PLACES: Sequence[Path] = (("enhanced_prompt",), ("detail", "enhanced_prompt"))
 TIME_PLACES: Sequence[Path] = (("status_update_time",),)
 PROGRESS_PLACES: Sequence[Path] = (("progress",),)
 
 DOCUMENTED = frozenset({"id", "status", "video_url", "enhanced_prompt", "status_update_time"})
-#: What an envelope adds around a task; it says how the query went, not the task.
-ENVELOPE = frozenset({"code", "message", "success", "data"})
-#: Words with which an envelope says that the query, not the task, went well.
-SUCCESS_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
-#: Status words that envelopes use, too, to say how the query went.
-ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
-#: A layer with one of these is about a task, whatever else it says.
-TASK_MARKS = frozenset(
-    {"id", "task_id", "video_url", "status_update_time", "progress", "fail_reason", "object", "output", "url"}
+#: Members that an envelope adds around a task; they say how the query went, not the task.
+ENVELOPE = frozenset({"code", "message", "success"})
+#: Words of names that mean a reason, the surest first.
+_REASON_WORDS = ("reason", "failure", "message", "msg", "detail", "error", "err", "cause", "exception", "原因")
+_NO_REASON_WORDS = frozenset(
+    {"code", "type", "id", "time", "url", "count", "at", "num", "stack", "trace", "level", "retry"}
 )
-#: The deepest nesting seen is an envelope around an envelope.
-MAX_LAYERS = 3
+_CODE_WORDS = frozenset({"code", "error", "err", "fail", "failure", "errcode"})
+#: Words of names under which no reason stands.
+_OTHER_TEXT_WORDS = frozenset(
+    {"input", "prompt", "request", "req", "param", "parameter", "reference", "image", "log", "history", "step", "user"}
+)
+#: Levels below the failure's layer at which a reason may stand.
+_REASON_DEPTH = 4
 
-_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.\-]*:|/)\S*")
-_FETCHABLE = re.compile(r"https?://|/", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)\s*(%?)\s*")
 _WHOLE = re.compile(r"\s*(\d{1,18})\s*", re.ASCII)
+
+
+class URL(NamedTuple):
+    """A URL of the video, and where it stands."""
+
+    url: str
+    path: Path
+    rule: str
+
+
+class Reading(NamedTuple):
+    """The fields of a response that need judgement."""
+
+    layers: list[Layer]
+    status: Status
+    urls: list[URL]
 
 
 def read_task(
     raw: dict[str, Any], task_id: str, *, base_url: str, request_id: str | None = None, secret: str | None = None
 ) -> VideoTask:
-    """The task that a JSON object describes, whatever the object holds.
+    """Return the task that a JSON object describes, whatever the object holds.
 
-    ``task_id`` is the id that was asked; ``base_url`` completes a URL that is relative to the gateway; ``secret`` is
-    blotted out of texts that are shown.
+    ``task_id`` is the id of the query; ``base_url`` completes a relative URL; ``secret`` is redacted in texts that are
+    shown.
     """
-    layers = layers_of(raw)
-    urls = [url for url in map(_url, _everything_at(layers, URL_PLACES)) if url]
-    url = next(filter(_FETCHABLE.match, urls), urls[0] if urls else None)
-    status, state = _status(layers, has_url=url is not None)
+    layers, status, urls = read_fields(raw, task_id, base_url)
     return VideoTask(
         id=task_id,
         answered_id=_first_text(layers, ID_PLACES) or None,
-        # It is told in messages and logs.
-        status=_redaction.redact(status, secret) if status else status,
-        state=state,
-        video_url=_absolute(url, base_url) if url else None,
+        # Shown in messages and logs.
+        status=_redaction.redact(status.text, secret) if status.text else status.text,
+        state=status.state,
+        video_url=urls[0].url if urls else None,
+        more_urls=tuple(url.url for url in urls[1:]),
         enhanced_prompt=_first_text(layers, PROMPT_PLACES),
         status_update_time=_first(map(_integer, _everything_at(layers, TIME_PLACES))),
-        progress=_first(map(_fraction, _everything_at(layers, PROGRESS_PLACES))),
-        failure=_failure(layers, status, secret) if state is FAILED else None,
+        progress=_progress(layers),
+        failure=_failure(layers, status, secret) if status.state is FAILED else None,
         request_id=_redaction.redact(request_id, secret) if request_id else None,
         extra=_undocumented(layers),
         raw=raw,
     )
 
 
-def layers_of(raw: Layer) -> list[Layer]:
-    """The objects that describe the task, the innermost first."""
-    layers = [raw]
-    while len(layers) < MAX_LAYERS and isinstance(inner := layers[0].get("data"), dict):
-        layers.insert(0, inner)
-    return layers
+def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
+    layers = find_layers(raw)
+    known = _known_url(layers, base_url)
+    status = task_status(layers, has_url=known is not None)
+    found = search_layer(raw, task_id, base_url) if is_open(status) else Found(None, is_ambiguous=False)
+    if found.layer is not None:
+        layers = [found.layer, *layers]
+        known = _known_url(layers, base_url)
+        status = task_status(layers, has_url=known is not None)
+    if status.state is SUCCEEDED:
+        return Reading(layers, status, _videos(raw, layers, known, base_url))
+    if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
+        urls = _videos(raw, layers, known, base_url)
+        if urls and _is_sure(urls[0]):
+            return Reading(
+                layers, Status(status.text, SUCCEEDED, urls[0].path, "no readable status, and a video"), urls
+            )
+    return Reading(layers, status, [known] if known else [])
 
 
-def is_about_task(layer: Layer) -> bool:
-    """Whether a layer describes a task: a bare status word beside data or an error code can be the envelope's."""
-    # As a text, `detail` is how some frameworks word an error.
-    if TASK_MARKS & layer.keys() or isinstance(layer.get("detail"), dict):
-        return True
-    word = _word(layer.get("status"))
-    wraps = "data" in layer and isinstance(layer["data"], dict | None)
-    # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
-    is_excused = layer.get("message") or layer.get("detail")
-    excuses = bool(is_excused) and not layer.get("error") and STATES.get(word) is not SUCCEEDED
-    is_envelope = word in ENVELOPE_WORDS and (wraps or excuses or not has_success_code(layer))
-    return "status" in layer and not is_envelope
+# The video
 
 
-def has_success_code(layer: Layer) -> bool:
-    """Whether a layer's code, if it has one, says that all is well."""
-    return str(layer.get("code")).strip().lower() in SUCCESS_CODES
+def _known_url(layers: Sequence[Layer], base_url: str) -> URL | None:
+    """Return the first URL at a known place that can be downloaded, else the first of any kind."""
+    first = None
+    for place in URL_PLACES:
+        for path, members in layers:
+            value = value_at(members, place) if place[0] in members else None
+            url = None if value is None else _url_in(value, (*path, *place), base_url)
+            if url and video_urls.is_web_url(url.url):
+                return url
+            first = first or url
+    return first
 
 
-def state_of(status: str, *, has_url: bool) -> TaskState:
-    """What a status word means; UNKNOWN for one that is not in the table."""
-    word = _word(status)
-    if word in DONE_WITH_URL and has_url:
-        return SUCCEEDED
-    return STATES.get(word, TaskState.UNKNOWN)
+def _url_in(value: Any, path: Path, base_url: str) -> URL | None:
+    value = opened(value)
+    if isinstance(value, str):
+        url = video_urls.read_url(value, base_url)
+        return URL(url, path, "a known place") if url else None
+    found = video_urls.find_videos(value, base_url, path) if isinstance(value, dict | list) else ()
+    return next((URL(each.url, each.path, "inside of a known place") for each in found), None)
 
 
-def _word(status: object) -> str:
-    return re.sub(r"[\s\-]+", "_", status.strip().lower()) if isinstance(status, str) else ""
+def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: str) -> list[URL]:
+    """Return the videos of a task that succeeded, the best first. The search runs only if it can find more."""
+    is_video = known is not None and not video_urls.is_other_file(known.url)
+    if known and is_video and _is_flat(layers):
+        return [known]
+    found = video_urls.find_videos(raw, base_url)
+    if not (known and is_video):
+        urls = [URL(each.url, each.path, "a search by names") for each in found if each.rank[:2] == found[0].rank[:2]]
+        return urls or ([known] if known else _url_as_reason(layers))
+    rank = video_urls.rank_of(known.url, _names(known.path)) or (True, 1, False)
+    others = [URL(each.url, each.path, "a search by names") for each in found if each.rank[:2] >= rank[:2]]
+    return [known, *(url for url in others if url.url != known.url)]
 
 
-def _status(layers: Sequence[Layer], *, has_url: bool) -> tuple[str | None, TaskState]:
-    """The word that counts: a failure unless a layer nearer the task succeeded, then the nearest known word, then any.
-
-    An outer failure is the gateway's last word where the inner task was left at work. An outer success beside an inner
-    task at work is believed when the URL is there.
-    """
-    words = _everything_at([layer for layer in layers if is_about_task(layer)], (("status",),))
-    found = [(word, state_of(word, has_url=has_url)) for word in words if _is_text(word)]
-    ends = {FAILED, SUCCEEDED} if has_url else {FAILED}
-    known = [pair for pair in found if pair[1] is not TaskState.UNKNOWN]
-    if known and known[0][1] is SUCCEEDED:
-        return known[0]
-    ended = (pair for pair in known if pair[1] in ends)
-    return next(ended, None) or next(iter(known or found), (None, TaskState.UNKNOWN))
+def _is_flat(layers: Sequence[Layer]) -> bool:
+    """Whether the layers hold nothing but plain values and each other."""
+    containers = [value for _, members in layers for value in members.values() if value and type(value) in {dict, list}]
+    return all(any(value is members for _, members in layers) for value in containers)
 
 
-def _failure(layers: Sequence[Layer], status: str | None, secret: str | None) -> TaskFailure:
-    texts = (_shown(value, secret) for value in _everything_at(layers, REASON_PLACES) if _is_text(value))
-    codes = (_shown(_code(value), secret) for value in _everything_at(layers, CODE_PLACES))
-    nothing = f"the gateway gave no reason (status {_shown(status, secret)!r})"
+def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:
+    """Return the URL of the video in ``fail_reason``, where some gateways put it when nothing failed."""
+    for path, members in layers:
+        text = members.get("fail_reason")
+        url = video_urls.read_url(text, "", is_link=False) if isinstance(text, str) else None
+        if url and video_urls.is_web_url(url) and not video_urls.is_other_file(url):
+            return [URL(url, (*path, "fail_reason"), "a URL in the place of a reason")]
+    return []
+
+
+def _may_have_succeeded(layers: Sequence[Layer]) -> bool:
+    """Whether nothing in the layers says that the query or the task failed, or that the task is at work."""
+    progress = _progress(layers)
+    return (progress is None or progress == 1) and not any(
+        has_error(layer.members) or has_error_code(layer.members) or _has_failure_word(layer.members)
+        for layer in layers
+    )
+
+
+def _has_failure_word(members: Members) -> bool:
+    """Whether a status is a word for a failure, or neither a text nor a number."""
+    words = (members.get(name) for name in ("status", "state", "success"))
+    return any(
+        word is False
+        or isinstance(word, dict | list)
+        or (isinstance(word, str) and state_of(word, has_url=True) is FAILED)
+        for word in words
+    )
+
+
+def _is_sure(url: URL) -> bool:
+    """Whether a URL is that of the result even if no status says that there is one."""
+    rank = video_urls.rank_of(url.url, _names(url.path))
+    return video_urls.is_web_url(url.url) and rank is not None and rank[0] and (rank[1] > 1 or rank[2])
+
+
+def _names(path: Path) -> list[str]:
+    return [step for step in path if isinstance(step, str)]
+
+
+# The reason of a failure
+
+
+def _failure(layers: Sequence[Layer], status: Status, secret: str | None) -> TaskFailure:
+    texts = (_shown(value, secret) for value, _ in reasons(layers, status))
+    codes = (_shown(_code(value), secret) for value in _codes(layers, status))
+    nothing = f"the gateway gave no reason (status {_shown(status.text, secret)!r})"
     return TaskFailure(next(filter(None, texts), nothing), next(filter(None, codes), None))
+
+
+def reasons(layers: Sequence[Layer], status: Status) -> Iterator[tuple[str, Path]]:
+    """Yield the texts that may be the reason, and where they stand: known places, then the failure's own layer."""
+    for place in REASON_PLACES:
+        for path, members in layers:
+            if isinstance(value := value_at(members, place), str):
+                yield value, (*path, *place)
+    for layer in _nearest(layers, status):
+        yield from sorted(_texts_in(layer), key=lambda found: (len(found[1]), _reason_rank(found[1])))
+
+
+def _nearest(layers: Sequence[Layer], status: Status) -> list[Layer]:
+    return sorted(layers, key=lambda layer: layer.path != status.path[:-1])
+
+
+def _texts_in(layer: Layer) -> Iterator[tuple[str, Path]]:
+    for path, value in walk(layer.members, layer.path, skips=_is_no_reason):
+        depth = len(path) - len(layer.path)
+        if (
+            isinstance(value, str)
+            and 0 < depth <= _REASON_DEPTH
+            and _reason_rank(path) is not None
+            and _says_more(value)
+        ):
+            yield value, path
+
+
+def _is_no_reason(name: str) -> bool:
+    return not words_of(name).isdisjoint(_OTHER_TEXT_WORDS)
+
+
+def _reason_rank(path: Path) -> int | None:
+    """Return how surely the last name of a path means a reason, 0 for the surest; None if it does not."""
+    words = words_of(_names(path)[-1])
+    ranks = (rank for rank, word in enumerate(_REASON_WORDS) if word in words)
+    return next(ranks, None) if words.isdisjoint(_NO_REASON_WORDS) else None
+
+
+def _says_more(text: str) -> bool:
+    return not says_success(text) and not video_urls.is_web_url(text.strip())
+
+
+def _codes(layers: Sequence[Layer], status: Status) -> Iterator[Any]:
+    yield from _everything_at(layers, CODE_PLACES)
+    for layer in _nearest(layers, status):
+        named = (value for name, value in layer.members.items() if _is_code_name(name))
+        yield from (value for value in named if str(value).strip().lower() not in SUCCESS_CODES)
+
+
+def _is_code_name(name: str) -> bool:
+    words = words_of(name)
+    return not words.isdisjoint({"code", "errcode"}) and words <= _CODE_WORDS
 
 
 def _shown(text: str | None, secret: str | None) -> str:
@@ -213,24 +312,35 @@ def _shown(text: str | None, secret: str | None) -> str:
 
 
 def _code(value: object) -> str | None:
-    """An error code as text; numbers are codes too."""
+    """Return an error code as text; numbers are codes too."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else None
 
 
+# Values at places
+
+
 def _undocumented(layers: Sequence[Layer]) -> dict[str, Any]:
-    hidden = DOCUMENTED if len(layers) == 1 else DOCUMENTED | ENVELOPE
-    merged = {key: value for layer in reversed(layers) for key, value in layer.items()}
+    """Return the members of all layers that are not documented, without those that only wrap another layer."""
+    hidden = (
+        DOCUMENTED if len(layers) == 1 else DOCUMENTED | ENVELOPE | {step for each in layers for step in each.path[-2:]}
+    )
+    merged = {key: value for layer in reversed(layers) for key, value in layer.members.items()}
     return {key: value for key, value in merged.items() if key not in hidden}
 
 
 def _everything_at(layers: Sequence[Layer], places: Sequence[Path]) -> Iterator[Any]:
-    """The values at the places, place by place, each in the innermost layer first."""
-    return (value for place in places for layer in layers if (value := _at(layer, place)) is not None)
+    """Yield the values at the places, place by place, each in the innermost layer first."""
+    return (
+        value
+        for place in places
+        for _, members in layers
+        if place[0] in members and (value := value_at(members, place)) is not None
+    )
 
 
-def _at(value: Any, place: Path) -> Any:
+def value_at(value: Any, place: Path) -> Any:
     for step in place:
         if isinstance(step, str):
             value = value.get(step) if isinstance(value, dict) else None
@@ -239,12 +349,12 @@ def _at(value: Any, place: Path) -> Any:
     return value
 
 
-def _first(values: Iterator[Any]) -> Any:
+def _first(values: Iterable[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
 def _first_text(layers: Sequence[Layer], places: Sequence[Path]) -> str | None:
-    """The first text that is not empty, else the empty one if there was one."""
+    """Return the first text that is not empty, else the empty one if there was one."""
     texts = [value for value in _everything_at(layers, places) if _is_text(value)]
     return next((text for text in texts if text), texts[0] if texts else None)
 
@@ -253,23 +363,9 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _url(value: object) -> str | None:
-    """A URL without the spaces and back-ticks that some gateways leave around it; None for other text.
-
-    What kind of URL it is, and whether it may be fetched, is judged when it is fetched.
-    """
-    if not isinstance(value, str):
-        return None
-    text = value.strip(" \t\r\n`")
-    return text if _URL.fullmatch(text) else None
-
-
-def _absolute(url: str, base_url: str) -> str:
-    """The URL itself, byte for byte, unless it is a path on the gateway. (``//host/path`` is left for the vetting.)"""
-    if not url.startswith("/") or url.startswith("//"):
-        return url
-    parts = urlsplit(base_url)
-    return f"{parts.scheme}://{parts.netloc}{url}"
+def _progress(layers: Sequence[Layer]) -> float | None:
+    progress: float | None = _first(map(_fraction, _everything_at(layers, PROGRESS_PLACES)))
+    return progress
 
 
 def _integer(value: object) -> int | None:

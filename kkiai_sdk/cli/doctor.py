@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import click
 from attrs import evolve, frozen
 from rich.text import Text
 
-from kkiai_sdk import KkiaiError, TaskNotFoundError, __version__
+from kkiai_sdk import ConfigurationError, KkiaiError, TaskNotFoundError, TaskState, __version__
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
-from kkiai_sdk.cli.options import CONNECTION_OPTIONS, JSON, Connection, command, request_timeout
+from kkiai_sdk.cli.options import CONNECTION_OPTIONS, JSON, Connection, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, in_background, make_console
 from kkiai_sdk.cli.results import error_message, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from kkiai_sdk import VideoTask
 
 #: An id that no task has: it lacks the form of the gateways' ids.
 NO_TASK = "kkiai-doctor:no-such-task"
@@ -49,18 +52,30 @@ PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 @command(
     "kkiai doctor",
     "kkiai doctor --json --base-url http://127.0.0.1:8000",
-    params=[request_timeout("10s", "each step"), *CONNECTION_OPTIONS, JSON],
+    "kkiai doctor grok:eee6faa8-9dee-455c-aa82-02ac623adf3a --explain",
+    params=[
+        click.Argument(["task_id"], metavar="[ID]", required=False),
+        option("--explain", help="Show where each field of the task with this ID was found."),
+        request_timeout("10s", "each step"),
+        *CONNECTION_OPTIONS,
+        JSON,
+    ],
 )
-def doctor(request_timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
+def doctor(
+    task_id: str | None, *, explain: bool, request_timeout: float, connection: Connection, output: OutputOptions
+) -> ExitCode:
     """Diagnose the connection to the gateway, step by step.
 
-    Checks versions, key, address and network, and makes one query if there is a key: for a task that cannot exist,
-    which costs nothing. Every line begins with ok, warn or fail.
+    Checks versions, key, address and network, and makes one query if there is a key: for the task with this ID, else
+    for one that cannot exist. Neither costs anything. Every line begins with ok, warn or fail. The lines of --explain
+    hold no key and no signature: paste them to report a response that is misread.
     """
+    if explain and task_id is None:
+        raise ConfigurationError("--explain needs the ID of a task")
     out, codes = make_console(sys.stdout), [ExitCode.SUCCESS]
 
     def work(emit: Callable[[Check], None]) -> None:
-        for check in checks(connection, request_timeout):
+        for check in checks(connection, request_timeout, task_id, explain=explain):
             emit(check)
 
     for check in filter(None, in_background(work)):
@@ -87,7 +102,9 @@ class Check:
     exit_code: ExitCode = ExitCode.SUCCESS
 
 
-def checks(connection: Connection, timeout: float) -> Iterator[Check]:
+def checks(
+    connection: Connection, timeout: float, task_id: str | None = None, *, explain: bool = False
+) -> Iterator[Check]:
     """Yield all checks in order, except those that depend on a failed one. ``timeout``: seconds for each step."""
     packages = f"kkiai-sdk {__version__}, Python {platform.python_version()}, httpx {version('httpx')}"
     yield Check("ok", "versions", packages)
@@ -115,7 +132,7 @@ def checks(connection: Connection, timeout: float) -> Iterator[Check]:
         if check.result == "fail":
             return
     if key.result == "ok":
-        yield from _query(connection, timeout)
+        yield from _query(connection, timeout, task_id, explain=explain)
 
 
 def _key(connection: Connection) -> Check:
@@ -172,23 +189,35 @@ def _since(start: float) -> str:
     return f"{(time.monotonic() - start) * 1000:.0f} ms"
 
 
-def _query(connection: Connection, timeout: float) -> Iterator[Check]:
-    # The error "task not found" proves that address, key and gateway work.
+def _query(connection: Connection, timeout: float, task_id: str | None, *, explain: bool) -> Iterator[Check]:
+    # Without an id, the error "task not found" proves that address, key and gateway work.
     dates: list[str] = []
     hooks = {"response": [lambda response: dates.append(response.headers.get("date", ""))]}
     start = time.monotonic()
     try:
         with connection.client(timeout=timeout, max_retries=0, httpx_args={"event_hooks": hooks}) as client:
-            task = client.query(NO_TASK)
-    except TaskNotFoundError:
-        yield Check("ok", "query", f"the gateway answers and accepts the key, {_since(start)}")
+            task = client.query(task_id or NO_TASK)
     except KkiaiError as error:
-        yield Check("fail", "query", error_message(error), "see the message", exit_code_of(error))
+        if task_id is None and isinstance(error, TaskNotFoundError):
+            yield Check("ok", "query", f"the gateway answers and accepts the key, {_since(start)}")
+        else:
+            yield Check("fail", "query", error_message(error), "see the message", exit_code_of(error))
     else:
-        status = visible(task.status or "no status")
-        yield Check("warn", "query", f"the gateway reports a task that does not exist: {status}")
+        yield from _task_checks(task, _since(start), is_known=task_id is not None, explain=explain)
     with suppress(IndexError, ValueError, OverflowError):
         skew = time.time() - parsedate_to_datetime(dates[-1]).timestamp()
         is_large, direction = abs(skew) > MAX_CLOCK_SKEW, "ahead of" if skew >= 0 else "behind"
         advice = "set this machine's clock" if is_large else ""
         yield Check("warn" if is_large else "ok", "clock", f"{abs(skew):.0f} s {direction} the gateway's", advice)
+
+
+def _task_checks(task: VideoTask, elapsed: str, *, is_known: bool, explain: bool) -> Iterator[Check]:
+    status = visible(task.status or "no status")
+    if not is_known:
+        yield Check("warn", "query", f"the gateway reports a task that does not exist: {status}")
+        return
+    is_unclear = task.state is TaskState.UNKNOWN or (task.is_succeeded and task.video_url is None)
+    advice = "if this is wrong, report it with the lines of --explain" if is_unclear else ""
+    yield Check("warn" if is_unclear else "ok", "query", f"the task is {task.state} ({status}), {elapsed}", advice)
+    for line in task.explain().splitlines() if explain else ():
+        yield Check("ok", "explain", line)

@@ -5,6 +5,7 @@ To add the behaviour of some gateway, add a row.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -149,6 +150,89 @@ def _url_at(place: str) -> Script:
     return script
 
 
+#: Statuses of a vendor for those of the mock.
+_VENDOR_WORDS = {"pending": "Queueing", "processing": "Generating", "completed": "Finished", "failed": "Aborted"}
+_PICTURE = "https://pictures.example/cover.jpg"
+
+
+def _form(make: Callable[[str, str, str | None], Json], words: dict[str, str] | None = None, end: str = "") -> Script:
+    """Make a script whose answers have a form of their own, made from the id, the status and the URL at the end."""
+
+    def script(query: TaskQuery) -> Reply:
+        query = query.ending(end) if end else query
+        status = (words or {}).get(query.phase.status, query.phase.status)
+        return json_reply(200, make(query.task_id, status, query.file_url() if query.is_completed else None))
+
+    return script
+
+
+def _simple(name: str, value: Callable[[str], object]) -> Script:
+    """Make a script with the URL in a form of its own under one name."""
+    return _form(lambda id_, status, url: {"id": id_, "status": status, name: value(url) if url else None})
+
+
+def _operation(id_: str, status: str, url: str | None) -> Json:
+    done = {"response": {"generatedVideos": [{"video": {"uri": url, "mimeType": "video/mp4"}}]}} if url else {}
+    return {"name": f"operations/{id_}", "done": status == "completed", **done}
+
+
+def _decoys(id_: str, status: str, url: str | None) -> Json:
+    inputs = {"input": {"video_url": "https://inputs.example/a.mp4"}, "webhook": "https://me.example/v.mp4"}
+    return {"id": id_, "status": status, "url": _PICTURE, **inputs, "result": {"video": url, "cover": _PICTURE}}
+
+
+def _five_envelopes(id_: str, status: str, url: str | None) -> Json:
+    task: Json = {"task_id": id_, "state": status, "result_url": url}
+    return {"code": 0, "data": {"code": "success", "result": [{"task": {"success": True, "data": json.dumps(task)}}]}}
+
+
+def _with_picture(size: int) -> Callable[[str, str, str | None], Json]:
+    return lambda id_, status, url: {
+        "id": id_, "status": status, "video_url": url, "preview": f"data:image/png;base64,{'A' * size}"
+    }  # fmt: skip
+
+
+_ROWS_OF_FORMS: dict[str, Row] = {
+    "list": ("the URL in a list", _simple("output", lambda url: [url])),
+    "object": ("the URL in an object under video_url", _simple("video_url", lambda url: {"url": url})),
+    "camel-case": ("the URL under videoUrl", _simple("videoUrl", str)),
+    "markdown": ("the URL as a Markdown link", _simple("video_url", "[watch]({})".format)),
+    "quoted": ("the URL in quotes", _simple("video_url", ' "{}" '.format)),
+    "entity": ("the URL with &amp; in its query", _simple("video_url", "{}?a=1&amp;b=2".format)),
+    "no-scheme": ("the URL without its scheme", _simple("video_url", lambda url: url.partition("://")[2])),
+    "json-text": ("the result as JSON in a text", _simple("result", lambda url: json.dumps({"videos": [url]}))),
+    "several": (
+        "two videos instead of one",
+        _simple("videos", lambda url: [{"url": url, "cover_url": _PICTURE}, {"url": f"{url}?2"}]),
+    ),
+    "state": ("other words for every status, under task_status", _form(
+        lambda id_, status, url: {"id": id_, "task_status": status, "assets": {"video": url}}, _VENDOR_WORDS
+    )),
+    "chinese": ("Chinese words for every status", _form(
+        lambda id_, status, url: {"id": id_, "status": status, "video_url": url},
+        {"pending": "排队中", "processing": "生成中", "completed": "已完成"},
+    )),
+    "number": ("a number for every status", _form(
+        lambda id_, status, url: {"id": id_, "status": len(status), "video_url": url}
+    )),
+    "operation": ("an operation with a boolean for its end", _form(_operation)),
+    "envelopes": ("the task in five envelopes, a list and a text", _form(_five_envelopes)),
+    "decoys": ("an input, a picture and a callback beside the video", _form(_decoys)),
+    "negation": ("a status with a negation for ever", _form(
+        lambda id_, status, url: {"id": id_, "status": f"not_{status}", "video_url": url}
+    )),
+    "fails": ("fails with another word, the reason in failure_reason", _form(
+        lambda id_, status, _: {"id": id_, "status": status, "failure_reason": "no cows"}, _VENDOR_WORDS, "failed"
+    )),
+    "fails-inside": ("a failed task inside of success: false", _form(
+        lambda id_, status, _: {"success": status != "failed", "data": {"task_id": id_, "status": status}}, end="failed"
+    )),
+    "large": ("a picture of 2 MiB in every answer", _form(_with_picture(2 << 20))),
+    "too-large": ("a picture of 33 MiB in every answer", _form(_with_picture(33 << 20))),
+}  # fmt: skip
+
+
+_FORMS: dict[str, Row] = {f"forms-{name}": row for name, row in _ROWS_OF_FORMS.items()}
 _REFUSED = {"message": "the prompt was refused by the filter", "code": "content_refused"}
 _QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is used up")
 _SATURATED = '{"error":{"message":"the upstream is saturated","type":"upstream_load_saturated"}}'
@@ -284,7 +368,7 @@ _HICCUPS: dict[str, Row] = {
     for script in [_after_first(_FAULTS_OF_HICCUPS[name][1])]
 }
 
-SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS
+SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS | _FORMS
 
 
 def scenarios() -> dict[str, str]:

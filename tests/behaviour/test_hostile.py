@@ -26,13 +26,13 @@ GZIP = ("Content-Encoding", "gzip")
 
 @pytest.mark.fault("B-10")
 def test_gzip_bomb_is_refused_before_it_fills_the_memory(make: Maker, serve: Serve) -> None:
-    """A small body that decompresses to 100 MB is an error, and is never decompressed whole."""
+    """A small body that decompresses to 100 MB is an error, and takes little more memory than the limit of 32 MiB."""
     client = make(serve(http(200, gzip.compress(b" " * 100_000_000), GZIP)).url, max_retries=0)
     tracemalloc.start()
     try:
         with pytest.raises(k.APIResponseError, match="more than"):
             client.query("t")
-        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
 

@@ -28,6 +28,10 @@ HICCUPS = (
     "400 401 402 403 404 404-router not-exist upstream challenge maintenance empty-200 code-429 code-500 code-502 "
     "rate-limit server-error overloaded busy busy-chinese"
 )
+FORMS = (
+    "list object camel-case markdown quoted entity no-scheme json-text several state chinese number operation "
+    "envelopes decoys large"
+)
 #: The outcome of each scenario: the whole video on disk, or the error.
 ENDS: dict[str, str | type[k.KkiaiError]] = {
     "normal": VIDEO,
@@ -90,6 +94,11 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "not-json-200": k.APIResponseError,
     "error-200": VIDEO,
     **{f"hiccup-{name}": VIDEO for name in HICCUPS.split()},
+    **{f"forms-{name}": VIDEO for name in FORMS.split()},
+    "forms-negation": k.TaskTimeoutError,
+    "forms-fails": k.TaskFailedError,
+    "forms-fails-inside": k.TaskFailedError,
+    "forms-too-large": k.APIResponseError,
     "hiccup-401-stays": k.AuthenticationError,
     "hiccup-402-stays": k.QuotaExceededError,
     "hiccup-not-exist-stays": k.TaskNotFoundError,

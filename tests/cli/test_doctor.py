@@ -116,3 +116,33 @@ def test_missing_certificate_file_is_a_warning(kkiai: Run, monkeypatch: pytest.M
     ended = kkiai("doctor", "--json", "--base-url", f"http://127.0.0.1:{free_port()}")
     assert found_by(ended, "certificates")["result"] == "warn"
     assert "SSL_CERT_FILE" in found_by(ended, "certificates")["advice"]
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]], ids=["text", "json"])
+def test_explain_shows_where_each_field_was_found(kkiai: Run, gateway: MockGateway, flags: list[str]) -> None:
+    """With an ID and --explain the places and rules of the task's fields are shown, without the key."""
+    ended = kkiai("doctor", f"grok:scenario-forms-operation~{len(flags)}", "--explain", *flags)
+    assert ended.code == 0
+    assert "state: running at done, a boolean for the end" in ended.out
+    assert gateway.api_key not in ended.out
+
+
+def test_id_is_queried_without_explanation(kkiai: Run) -> None:
+    """With an ID alone the state of the task is shown; an unknown id fails with the exit code of its error."""
+    ended = kkiai("doctor", "--json", "grok:scenario-normal")
+    assert found_by(ended, "query")["detail"].startswith("the task is pending (pending), ")
+    assert "explain" not in results(ended)
+    ended = kkiai("doctor", "--json", "grok:nobody")
+    assert (ended.code, results(ended)["query"]) == (5, "fail")
+
+
+def test_task_of_unknown_state_is_a_warning(kkiai: Run) -> None:
+    """A task whose state cannot be read is a warning that asks for a report."""
+    assert results(kkiai("doctor", "--json", "grok:scenario-unknown-status"))["query"] == "warn"
+
+
+def test_explain_needs_an_id(kkiai: Run) -> None:
+    """--explain without an ID is a usage error that says so."""
+    ended = kkiai("doctor", "--explain")
+    assert ended.code == 2
+    assert "--explain needs the ID of a task" in ended.err

@@ -45,6 +45,8 @@ def ended(word: str) -> list[str]:
     return [*HAPPY[:3], word, word]
 
 
+#: Forms in which the status of the mock stands under its name.
+PLAIN_FORMS = "list object camel-case markdown quoted entity json-text several decoys large too-large"
 _ENVELOPE = "['code', 'message', 'data']"
 #: The answer of each hiccup to the second query and the three after it.
 HICCUPS = {
@@ -116,6 +118,16 @@ TRACES: dict[str, list[str]] = {
     "not-json-200": fault("200 unreadable"),
     "error-200": fault("['code', 'message', 'data']", times=2),
     **{f"http-{n}": fault(f"{n} {code or text.partition(' (')[0]}") for n, (_, code, text) in STATUS_ERRORS.items()},
+    **{f"forms-{name}": HAPPY for name in PLAIN_FORMS.split()},
+    "forms-no-scheme": ended("completed"),
+    "forms-state": [f"['id', 'task_status', 'assets']{url}" for url in ("", "", "", "+url", "+url")],
+    "forms-chinese": ["排队中", "生成中", "生成中", "已完成+url", "已完成+url"],
+    "forms-number": ["7", "10", "10", "9+url", "9+url"],
+    "forms-operation": [*["['name', 'done']"] * 3, *["['name', 'done', 'response']+url"] * 2],
+    "forms-envelopes": [f"['code', 'data']{url}" for url in ("", "", "", "+url", "+url")],
+    "forms-negation": [f"not_{word}" for word in HAPPY],
+    "forms-fails": ["Queueing", "Generating", "Generating", "Aborted", "Aborted"],
+    "forms-fails-inside": ["['success', 'data']"] * 5,
     **{f"hiccup-{name}": ["pending", *[answer] * 4] for name, answer in HICCUPS.items()},
     **{f"hiccup-{name}-stays": ["pending", *[HICCUPS[name]] * 4] for name in ("401", "402", "not-exist", "empty-200")},
 }

@@ -146,6 +146,7 @@ def test_to_dict_gives_plain_json_values() -> None:
         "status": "failed",
         "state": "failed",
         "video_url": None,
+        "video_urls": [],
         "enhanced_prompt": None,
         "status_update_time": 1750323167003,
         "updated_at": "2025-06-19T08:52:47.003000+00:00",
@@ -167,6 +168,14 @@ def test_task_round_trips_through_dict_and_json(task: VideoTask) -> None:
     assert VideoTask.from_dict(json.loads(text)) == task
     assert text.isascii()
     assert "\n" not in text
+
+
+def test_several_videos_round_trip() -> None:
+    """All URLs of a task are restored from its dict, the first one as its video."""
+    task = VideoTask(id="x", video_url="https://a.example/1", more_urls=("https://a.example/2",))
+    assert task.video_urls == ("https://a.example/1", "https://a.example/2")
+    assert VideoTask.from_dict(json.loads(task.to_json())) == task
+    assert VideoTask(id="x").video_urls == ()
 
 
 def test_non_json_number_is_not_serialized() -> None:
@@ -200,6 +209,8 @@ def test_from_dict_uses_defaults_and_ignores_unknown_fields() -> None:
         {"id": "x", "failure": {"message": "m", "why": "c"}},
         {"id": "x", "extra": None},
         {"id": "x", "raw": []},
+        {"id": "x", "video_urls": [None]},
+        {"id": "x", "video_urls": 5},
         [],
         "id",
         None,

@@ -54,7 +54,10 @@ NO_ANSWERS: dict[str, tuple[bytes, str]] = {
     "bare decimal point": (b'{"progress": 1.}', "not JSON"),
     "name without quotes": (b'{id: "x"}', "not JSON"),
     "number as a name": (b'{1: "x"}', "not JSON"),
-    "megabytes": (b'{"id": "' + b"x" * MAX_BODY + b'"}', "more than 1048576 bytes"),
+    "list of two tasks": (b'[{"status": "queued"}, {"status": "queued"}]', "a list where an object"),
+    "list of an object without a status": (b'[{"id": "x"}]', "a list where an object"),
+    "JSON of a text": (b'"[1]"', "a text where an object"),
+    "brackets without end": (b'{"a": [' + b"[]," * (1 << 18) + b"[]]}", "more than 262144 lists and objects"),
 }
 
 
@@ -94,6 +97,8 @@ def test_invalid_error_body_is_classified_by_status(case: str) -> None:
         b'{"id": "x", "status": "queued", "n": [' + b"[]," * 5000 + b"[]]}",
         b'{"id": "x", "status": "queued", "n": [' + b'["a"],' * 5000 + b"[]]}",
         b'{"id": "' + b"x" * (MAX_BODY - 30) + b'", "status": "queued"}',
+        b'[{"id": "x", "status": "queued"}]',
+        b'"{\\"id\\": \\"x\\", \\"status\\": \\"queued\\"}"',
     ],
     ids=[
         "mark",
@@ -107,10 +112,12 @@ def test_invalid_error_body_is_classified_by_status(case: str) -> None:
         "escaped-quotes",
         "wide",
         "texts",
-        "megabyte",
+        "megabytes",
+        "list-of-one",
+        "text",
     ],
 )
-@pytest.mark.fault("J-07", "J-09", "J-11")
+@pytest.mark.fault("J-07", "J-09", "J-11", "J-26")
 def test_unusual_but_valid_json_is_accepted(body: bytes) -> None:
     """A byte order mark, lone surrogates, long numbers, brackets in strings and duplicate keys are accepted."""
     assert read(body).state is TaskState.PENDING

@@ -10,13 +10,13 @@ from tests.unit.support import ASKED, GATEWAY, read
 URL = "https://cdn.example/videos/cow%2Fwings.mp4?sign=a%2Bb"
 
 WORDS = {
-    TaskState.SUCCEEDED: "completed success succeeded SUCCESS done Ready",
+    TaskState.SUCCEEDED: "completed success succeeded SUCCESS done Ready Completed! 完成 complete",
     TaskState.FAILED: "failed FAILURE failure error cancelled canceled expired EXPIRED rejected "
     "video_generation_failed video_upsampling_failed",
     TaskState.RUNNING: "processing in_progress IN_PROGRESS running generating image_downloading video_generating "
     "video_generation_completed video_upsampling",
     TaskState.PENDING: "pending queued QUEUED SUBMITTED NOT_START",
-    TaskState.UNKNOWN: "unknown paused Completed! 完成 complete failed_over",
+    TaskState.UNKNOWN: "unknown paused failed_over",
 }
 STATUSES = [(word, state) for state, words in WORDS.items() for word in words.split()]
 
@@ -160,7 +160,7 @@ def test_first_url_in_the_order_of_places_counts(first: int) -> None:
     assert read(body).video_url == f"https://cdn.example/{first}.mp4"
 
 
-@pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"url": URL}, "not ready yet", "``"])
+@pytest.mark.parametrize("nothing", [None, "", "   ", 5, [], {"id": URL}, "not ready yet", "``"])
 @pytest.mark.fault("J-16")
 def test_invalid_url_is_skipped(nothing: object) -> None:
     """Null, an empty text, another type or plain words are no URL, and the next place is tried."""
@@ -168,7 +168,7 @@ def test_invalid_url_is_skipped(nothing: object) -> None:
     assert read({"status": "completed", "video_url": nothing, "result_url": URL}).video_url == URL
 
 
-@pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [URL]}])
+@pytest.mark.parametrize("body", [{"data": []}, {"data": ["text"]}, {"data": {}}, {"data": 5}, {"video": [5]}])
 @pytest.mark.fault("J-13")
 def test_unexpected_shape_of_a_url_place_is_skipped(body: dict[str, object]) -> None:
     """A list in place of an object, an empty list, an object in place of a list: no URL is found."""
@@ -183,11 +183,14 @@ def test_spaces_and_backticks_around_a_url_are_removed(sent: str) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "expected"),
-    [("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"), ("//host/x", "//host/x")],
+    [
+        ("/v1/videos/x%2Fy/content?a=b%20c", f"{GATEWAY}/v1/videos/x%2Fy/content?a=b%20c"),
+        ("//host/x", "https://host/x"),
+    ],
 )
 @pytest.mark.fault("J-16")
 def test_path_is_resolved_against_the_gateway(sent: str, expected: str) -> None:
-    """A path is resolved against the gateway; a URL without a scheme stays as it is, to be rejected later."""
+    """A path is resolved against the gateway, and a URL without a scheme has the scheme of the gateway."""
     assert read({"status": "completed", "video_url": sent}).video_url == expected
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from kkiai_sdk import APIError, TaskState
 from kkiai_sdk._responses.error_parser import read_query
+from kkiai_sdk._responses.layers import has_success_code
 from kkiai_sdk._responses.raw_response import RawResponse
-from kkiai_sdk._responses.task_parser import has_success_code, read_task
+from kkiai_sdk._responses.task_parser import read_task
 
 GATEWAY = "https://gateway.example"
 URL = "https://cdn.example/v.mp4"

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from kkiai_sdk import TaskFailure, TaskState
-from kkiai_sdk._responses.task_parser import STATES, read_task
+from kkiai_sdk._responses.status_words import STATES
+from kkiai_sdk._responses.task_parser import read_task
 from tests.unit.support import ASKED, GATEWAY, read
 
 URL = "https://cdn.example/a.mp4"
@@ -57,10 +58,12 @@ def test_known_status_word_takes_precedence_over_an_unknown_one() -> None:
 
 
 def test_envelopes_are_opened_to_a_limit() -> None:
-    """An envelope within an envelope is opened; a third one is not."""
-    task = {"status": "completed"}
-    assert read({"data": {"data": task}}).state is TaskState.SUCCEEDED
-    assert read({"data": {"data": {"data": task}}}).state is TaskState.UNKNOWN
+    """Thirty envelopes are opened; of more than that nothing is read."""
+    body: dict[str, object] = {"status": "completed"}
+    for _ in range(30):
+        body = {"data": body}
+    assert read(body).state is TaskState.SUCCEEDED
+    assert read({"data": {"data": body}}).state is TaskState.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from kkiai_sdk import APIError, VideoTask
 from kkiai_sdk._responses.error_parser import CODE_RULES, read_query
 from kkiai_sdk._responses.raw_response import RawResponse
+from kkiai_sdk._responses.status_words import STATES
 from kkiai_sdk._responses.task_parser import (
     CODE_PLACES,
     ID_PLACES,
     PROGRESS_PLACES,
     PROMPT_PLACES,
     REASON_PLACES,
-    STATES,
     TIME_PLACES,
     URL_PLACES,
     read_task,

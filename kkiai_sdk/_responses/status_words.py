@@ -1,0 +1,135 @@
+"""The meaning of status words: a table of known words, and stems for the others.
+
+A word in :data:`STATES` has that meaning. For any other the stems of :data:`STEMS` decide, if all that occur mean the
+same state and nothing restricts them, such as a negation. Everything else is UNKNOWN, which never ends a task.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from kkiai_sdk.models import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PENDING, RUNNING, SUCCEEDED, FAILED = TaskState.PENDING, TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED
+UNKNOWN = TaskState.UNKNOWN
+
+#: Status words in lower case, words joined by underscores.
+STATES: Mapping[str, TaskState] = {
+    "completed": SUCCEEDED,
+    "success": SUCCEEDED,
+    "succeeded": SUCCEEDED,
+    "done": SUCCEEDED,
+    "ready": SUCCEEDED,
+    "failed": FAILED,
+    "failure": FAILED,
+    "error": FAILED,
+    "cancelled": FAILED,
+    "canceled": FAILED,
+    "expired": FAILED,
+    "rejected": FAILED,
+    "video_generation_failed": FAILED,
+    "video_upsampling_failed": FAILED,
+    "processing": RUNNING,
+    "in_progress": RUNNING,
+    "running": RUNNING,
+    "generating": RUNNING,
+    "image_downloading": RUNNING,
+    "video_generating": RUNNING,
+    "video_generation_completed": RUNNING,
+    "video_upsampling": RUNNING,
+    # Gateways disagree about this one: see DONE_WITH_URL.
+    "video_upsampling_completed": RUNNING,
+    "pending": PENDING,
+    "queued": PENDING,
+    "submitted": PENDING,
+    "not_start": PENDING,
+}
+#: Words that mean success when a URL came along, and work in progress without one.
+DONE_WITH_URL = frozenset({"video_upsampling_completed"})
+
+#: Beginnings of words, and parts of Chinese ones. Acts that are not over, as in ``cancelling``, are no ends.
+STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
+    (
+        SUCCEEDED,
+        re.compile(r"\b(?:succe(?:ss|ed)\w*|complet(?!ing|ion)\w*|finish(?!ing)\w*|done\b|ready\b)|成功|完成"),
+    ),
+    (
+        FAILED,
+        re.compile(
+            r"\b(?:fail(?!ing|over|back|safe)|error|cancel(?!l?ing)|expir(?!ing)|reject(?!ing)|block(?!ing)"
+            r"|moderat(?!ing|ion\b)|time ?(?:d ?)?out|abort(?!ing))"
+            r"|失败|失敗|错误|出错|取消|过期|拒绝|超时|违规|中止|终止"
+        ),
+    ),
+    (
+        PENDING,
+        re.compile(
+            r"\b(?:queu|pending|a?wait|submit|created\b|prepar|schedul|accepted\b)"
+            r"|(?:排队|排隊|等待|待处理)中?|提交|创建"
+        ),
+    ),
+    (
+        RUNNING,
+        re.compile(
+            r"\b(?:process|preprocess|running|generat|progress|start|render|execut|working\b|upload|download|encod|transcod"
+            r"|upscal)"
+            r"|(?<!排队)(?<!排隊)(?<!等待)(?<!待处理)中$|正在|上传|下载|审核"
+        ),
+    ),
+)
+_RESTRICTING_WORDS = """
+    again almost are audio be before can check draft frame free half if image is may nearly never next no non none not
+    notdone notready null of or over part payment phase pre preview prompt recover recovered recovering request
+    requested retry retrying review script semi stage step storyboard thumbnail to un until validation will without zero
+"""
+#: Words that reverse or restrict those beside them: ``not_ready``, ``partially_completed``, ``preview_ready``.
+_RESTRICTED = re.compile(
+    rf"\b(?:{'|'.join(_RESTRICTING_WORDS.split())})s?\b|\bpartial|\bin\b(?! (?:progress|queue))|\b(?!100\b)\d+\b"
+    r"|\b(?:un(?:succe|complet|finish|done|ready|process|expire|block)|incomplet)|[未不没沒无無非]|部分|即将|将要|如果"
+)
+_NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
+#: Longer texts are sentences.
+_MAX_LENGTH = 60
+
+
+def normalized(status: object) -> str:
+    """Return a status in the form of the table: in lower case, words joined by underscores; empty for no text."""
+    return re.sub(r"[\s\-]+", "_", status.strip().lower()) if isinstance(status, str) else ""
+
+
+def is_readable(status: object) -> bool:
+    """Whether a status is a word or a percentage; a number is not, even as text."""
+    return isinstance(status, str) and any(char.isalpha() or char == "%" for char in status)
+
+
+def state_of(status: str, *, has_url: bool) -> TaskState:
+    """Return the meaning of a status word. Some words mean success only if there is a URL."""
+    word = status if status in STATES else normalized(status)
+    if word in DONE_WITH_URL and has_url:
+        return SUCCEEDED
+    return STATES.get(word) or _state_by_stem(status[: _MAX_LENGTH + 1])
+
+
+def rule_of(status: str) -> str:
+    """Return which rule gives a status word its meaning, for an explanation."""
+    if normalized(status) in STATES:
+        return "a known status word"
+    is_unknown = state_of(status, has_url=True) is UNKNOWN
+    return "an unknown status word, never an end" if is_unknown else "the stem of a status word"
+
+
+@lru_cache(maxsize=256)
+def _state_by_stem(status: str) -> TaskState:
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status.strip())
+    text = re.sub(r"[\W_]+", " ", spaced.replace("'", "")).lower().strip()
+    if _NOT_STARTED.fullmatch(text):
+        return PENDING
+    if len(status) > _MAX_LENGTH or _RESTRICTED.search(text):
+        return UNKNOWN
+    found = {state for state, pattern in STEMS if pattern.search(text)}
+    return found.pop() if len(found) == 1 else UNKNOWN
