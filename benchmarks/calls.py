@@ -81,7 +81,9 @@ def run(bench: Bench) -> Group:
     ]
     reached = {
         "call_sync": sync.ratio("kkiai", "cpu 1"),
+        "call_sync_8": sync.ratio("kkiai", "cpu 8"),
         "call_async": asynchronous.ratio("kkiai", "cpu 1"),
+        "call_async_8": asynchronous.ratio("kkiai", "cpu 8"),
         "call_aiohttp": asynchronous.ratio("kkiai over aiohttp", "cpu 1"),
     }
     return Group("Calls", tables, reached)

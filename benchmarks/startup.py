@@ -74,7 +74,6 @@ def run(bench: Bench) -> Group:
             figures |= {f"{name} over bare": figures[name] - bare[name] for name in ("wall", "cpu")}
     reached = {
         "import_package": imports.median("`import kkiai_sdk`", "wall over bare"),
-        "import_client": imports.ratio("`from kkiai_sdk import Kkiai`", "wall", "`import httpx`"),
         "import_help": imports.ratio("`kkiai --help`", "wall", "`import click`"),
         "first": first.ratio("kkiai", "wall"),
     }

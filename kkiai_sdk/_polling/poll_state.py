@@ -181,11 +181,10 @@ def after_error(
     """
     early = isinstance(error, TaskNotFoundError) and now - state.started < policy.not_found_grace
     refused = state.task is not None and is_refusal(error)
-    tolerated = early and not refused
     after = evolve(
         state,
         polls=state.polls + 1,
-        errors_in_row=state.errors_in_row + (error.transient and not tolerated),
+        errors_in_row=state.errors_in_row + error.transient,
         refusals=state.refusals + refused,
         refused_since=now if refused and state.refused_since is None else state.refused_since,
         last_error=_telling_error(state, error, now),
@@ -204,7 +203,7 @@ def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPol
     """Whether a wait goes on after an error, which the state counts already."""
     if error.transient and state.errors_in_row < policy.max_consecutive_errors * tries:
         return True
-    if state.task is None or state.refused_since is None or not is_refusal(error):
+    if state.refused_since is None or not is_refusal(error):
         return False
     return state.refusals < policy.max_refusals or now < state.refused_since + policy.refusal_grace
 

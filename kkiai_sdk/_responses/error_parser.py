@@ -343,8 +343,7 @@ def _first_code(members: Mapping[str, Any], names: Sequence[str]) -> str | None:
 
 def _http_status(value: object) -> int | None:
     """Return a number from 400 to 599, also from text, or None."""
-    text = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
-    return int(text) if re.fullmatch(r"[45][0-9]{2}", text) else None
+    return int(value) if isinstance(value, int | str) and re.fullmatch(r"\s*[45][0-9]{2}\s*", str(value)) else None
 
 
 class ErrorResponse:

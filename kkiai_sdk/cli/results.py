@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
@@ -136,7 +137,7 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it"
-    return error.message
+    return re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
 
 
 def _state_and_reason(error: KkiaiError) -> tuple[str, str]:

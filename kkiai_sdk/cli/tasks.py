@@ -100,6 +100,9 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
         option("--overwrite", help="Replace existing files."),
         option("--max-bytes", metavar="SIZE", help="Refuse larger videos, for example 200MB."),
+        option(
+            "--allow-file-host", metavar="HOST", multiple=True, help="Allow videos on this host, address or network."
+        ),
         *WAIT_OPTIONS,
         *COMMON_OPTIONS,
     ],
@@ -110,6 +113,7 @@ def download(
     target: str,
     overwrite: bool,
     max_bytes: str | None,
+    allow_file_host: tuple[str, ...],
     timeout: float,
     connection: Connection,
     output: OutputOptions,
@@ -123,7 +127,8 @@ def download(
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
     work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, overwrite=overwrite, max_bytes=limit)
     resume_command = f"kkiai download {{}} -o {shlex.quote(target)}"
-    return run(work, connection.client(), ids, "download", output, resume_command=resume_command)
+    client = connection.client(allow_file_hosts=allow_file_host)
+    return run(work, client, ids, "download", output, resume_command=resume_command)
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:

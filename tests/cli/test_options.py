@@ -150,6 +150,7 @@ def test_no_command_takes_key_as_argument(kkiai: Run) -> None:
         ["query", "x", "--api-key-file", "-"],
         ["download", "x", "-o", "-"],
         ["download", "x", "-o", "/nonexistent/folder/x.mp4"],
+        ["download", "x", "--allow-file-host", "http://cdn.example/"],
         ["download", "x", "--max-bytes", "0"],
         ["download", "x", "--max-bytes", "many"],
     ],

@@ -14,10 +14,11 @@ from kkiai_sdk import (
     TaskFailure,
     TaskState,
     TaskTimeoutError,
+    UnsafeURLError,
     VideoTask,
     WaitResult,
 )
-from kkiai_sdk.cli.results import Saved, clock, outcome_of, status_of, visible
+from kkiai_sdk.cli.results import Saved, clock, error_message, outcome_of, status_of, visible
 from tests.cli.conftest import HOSTILE
 
 ID = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
@@ -36,6 +37,12 @@ def printed(event: VideoTask | WaitResult | Saved, encoding: str = "utf-8") -> l
     with console.capture() as captured:
         console.print(outcome_of(event).as_text(83.0, console), crop=False)
     return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", captured.get()).splitlines()]
+
+
+def test_option_named_by_an_error_is_that_of_the_command_line() -> None:
+    """An error that names an option of the clients names that of the command line instead."""
+    error = UnsafeURLError("http://minio.lan/v.mp4: a local name; allow_file_hosts=['minio.lan'] permits it")
+    assert error_message(error) == "http://minio.lan/v.mp4: a local name; --allow-file-host minio.lan permits it"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ def test_outage_begins_when_enough_tasks_are_refused() -> None:
 def test_snapshot_of_any_task_ends_the_outage() -> None:
     """After its end nothing of it is left: the next refusal is the first."""
     outage = Outage(PollPolicy(max_refusals=1, refusal_grace=5))
-    outage.on_refusal("a", FATAL, START, waiting=1)
+    outage.on_refusal("a", FATAL, START, waiting=2)
+    assert outage.last_error() is None
+    outage.on_refusal("b", FATAL, START, waiting=2)
+    assert outage.last_error() is not None
     outage.end()
     assert (outage.is_on, outage.last_error(), outage.has_lasted(START + 99)) == (False, None, False)
     outage.on_refusal("b", FATAL, START + 99, waiting=2)

@@ -157,6 +157,7 @@ def in_outage(policy: PollPolicy, *, timeout: float = 1800.0) -> Scheduler:
 def test_probes_of_fewer_tasks_are_min_interval_apart() -> None:
     """Of three tasks that are all refused one is polled at a time, and the next three seconds after it."""
     made = in_outage(PollPolicy())
+    assert made.step(START + 4) == Sleep(START + 6.06)
     assert made.step(START + 6.5) == PollTask("t0", 1793.5)
     assert made.step(START + 6.5) == WaitForResponse(math.inf)
     made.failed("t0", FATAL, START + 7, 0.0)
@@ -186,6 +187,20 @@ def test_task_that_times_out_when_an_outage_has_lasted_is_a_timeout() -> None:
     step = made.step(START + 5)
     assert isinstance(step, TaskExpired)
     assert step.state.end is End.BROKEN
+
+
+def test_one_refused_task_is_no_outage_while_ids_can_be_admitted() -> None:
+    """While there is room for more ids, a few tasks are not all of them."""
+    made = Scheduler(SchedulerLimits(2, waiting=2), PollPolicy(), RetryBudget(100), now=START, timeout=1800.0)
+    for task_id in ("a", "b"):
+        made.admit(task_id)
+        made.step(START)
+    for task_id in ("a", "b"):
+        made.answered(task_id, RUNNING, START, 0.0)
+    assert [made.step(START + 3), made.step(START + 3)] == [PollTask("a", 1797.0), PollTask("b", 1797.0)]
+    made.answered("b", DONE, START + 3, 0.0)
+    made.failed("a", FATAL, START + 3, 0.0)
+    assert made.step(START + 3) == AdmitTask()
 
 
 def test_outage_of_few_tasks_counts_all_that_wait() -> None:

@@ -33,6 +33,8 @@ TRANSIENT: dict[str, tuple[object, type[APIError]]] = {
     "number beside an error object": ({"code": 504, "error": {"message": "m", "type": "x"}}, ServerError),
     "number beside an error text": ({"code": 529, "error": "m"}, ServerError),
     "number two levels down": ({"detail": {"error": {"code": 429}}}, RateLimitError),
+    "number three levels down": ({"error": {"error": {"error": {"code": 429}}}}, RateLimitError),
+    "code with other separators": ({"code": "too-many requests"}, RateLimitError),
     "number in data": ({"code": "fail", "data": {"code": 429}}, RateLimitError),
     "number in a list of errors": ({"errors": [{"code": 500, "title": "m"}]}, ServerError),
     "number in a message object": ({"code": "error", "message": {"code": 429}}, RateLimitError),
@@ -105,6 +107,13 @@ FINAL: dict[str, tuple[int, object, type[APIError]]] = {
     "400 without quota": (400, {"message": "quota not enough, try again later"}, BadRequestError),
     "404 with an id of five digits": (404, {"code": 50429, "message": "no such path"}, NotFoundError),
     "404 about the task": (404, {"message": "task not found", "type": "server_error"}, TaskNotFoundError),
+    "403 about the task": (403, {"code": 404, "message": "task not found"}, PermissionDeniedError),
+    "300 about the task": (300, {"code": 404, "message": "task not found"}, APIStatusError),
+    "400 without quota, in text in text": (
+        400,
+        {"message": json.dumps({"message": json.dumps({"code": "quota_not_enough", "message": "m"})})},
+        QuotaExceededError,
+    ),
     "429 without quota": (429, {"code": "insufficient_quota", "message": "too many requests"}, QuotaExceededError),
     "200 with 401": (200, {"code": 401, "message": "busy"}, APIResponseError),
     "200 with 400": (200, {"code": 400, "message": "id is required"}, APIResponseError),
@@ -130,6 +139,7 @@ def test_final_error_stays_final_beside_words_of_a_transient_one(row: str) -> No
 def test_rate_limit_under_a_server_status_is_a_rate_limit(status: int) -> None:
     """A rate limit under 5xx is a RateLimitError, so that many waits slow down; a server error under 429 is one too."""
     assert type(refused(status, {"code": 429})) is RateLimitError
+    assert type(refused(status, "too many requests")) is ServerError
     assert type(refused(429, {"code": 500, "type": "server_error"})) is RateLimitError
 
 
@@ -167,6 +177,7 @@ def test_task_with_words_of_a_transient_error_is_a_task(body: object) -> None:
         ("404 page not found\n", "404 page not found"),
         ('"no such thing"', "no such thing"),
         ("-1 is no id", "-1 is no id"),
+        (' \n{"message": "in JSON"}', "in JSON"),
         ("nothing\nfound", "nothing found"),
     ],
 )
@@ -183,6 +194,12 @@ def test_plain_text_is_classified_like_a_message(text: str) -> None:
     assert refused(400, text).transient
     assert not refused(400, f"<html><body>{text}").transient
     assert type(refused(404, "task not found")) is TaskNotFoundError
+
+
+def test_code_of_an_envelope_that_means_success_is_no_code() -> None:
+    """A code for the success of the query, in any case, is not the code of an error inside."""
+    error = refused(418, {"code": "Success", "error": {"message": "m"}})
+    assert (str(error), getattr(error, "code", None)) == ("HTTP 418: m", None)
 
 
 def test_text_of_the_error_object_comes_before_that_around_it() -> None:
