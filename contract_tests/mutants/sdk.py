@@ -90,8 +90,8 @@ MISTAKES: tuple[Mistake, ...] = (
     Mistake(
         "the URL is changed",
         URLS,
-        "if _PLAIN.fullmatch(text):\n        return text",
-        'if _PLAIN.fullmatch(text):\n        return text.partition("?")[0]',
+        'and "&amp;" not in text:\n        return text',
+        'and "&amp;" not in text:\n        return text.partition("?")[0]',
     ),
     Mistake(
         "the time is lost",

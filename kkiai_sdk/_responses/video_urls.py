@@ -61,7 +61,7 @@ _NEXT_URL = re.compile(r"[,;\s]+(?=https?://)")
 #: In longer texts no link is searched, and no space is replaced.
 MAX_TEXT = 10_000
 _DECORATION = " \t\r\n`'\"<>"
-_PLAIN = re.compile(r"https?://[^\s&`'\"<>]+", re.IGNORECASE)
+_PLAIN = re.compile(r"https?://[^\s`'\"<>]+", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:(?!\d{1,5}(?:/|$))")
 _WEB = re.compile(r"https?://[^/]", re.IGNORECASE)
 _DATA_VIDEO = re.compile(r"data:video/", re.IGNORECASE)
@@ -88,7 +88,7 @@ def read_url(text: str, base_url: str, *, is_link: bool = True) -> str | None:
     Decoration is removed: Markdown, quotes, ``&amp;``, spaces. With ``is_link``, which says that the name of the text
     means a URL, one without a scheme or a host is completed from ``base_url``. A plain URL is returned byte for byte.
     """
-    if _PLAIN.fullmatch(text):
+    if _PLAIN.fullmatch(text) and "&amp;" not in text:
         return text
     if _DATA_VIDEO.match(text[:64].lstrip(_DECORATION)):
         return text.strip(_DECORATION)
