@@ -33,7 +33,8 @@ def _refuse(text: str) -> object:
 
 
 def _classify(text: str) -> object:
-    return [error_parser.classify(status, error_parser.ErrorFields(text, text, text)) for status in (400, 401)]
+    fields = error_parser.read_fields({"message": text, "code": text, "type": text})
+    return [error_parser.classify(status, fields) for status in (400, 401)]
 
 
 #: Everything that holds a text against a pattern.
