@@ -46,7 +46,7 @@ class Place:
 
     def at(self, key: str | int) -> Place:
         """Return the place of a member or item."""
-        return Place(self.value[key], f"{self.pointer}/{_step(key)}")
+        return Place(self.value[key], f"{self.pointer}/{escape(key)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,15 +215,15 @@ def _record_lines(node: Node, pointer: str, lines: dict[str, int], parents: tupl
         return
     if isinstance(node, MappingNode):
         for key, child in node.value:
-            lines.setdefault(f"{pointer}/{_step(key.value)}", key.start_mark.line + 1)
-            _record_lines(child, f"{pointer}/{_step(key.value)}", lines, (*parents, id(node)))
+            lines.setdefault(f"{pointer}/{escape(key.value)}", key.start_mark.line + 1)
+            _record_lines(child, f"{pointer}/{escape(key.value)}", lines, (*parents, id(node)))
     elif isinstance(node, SequenceNode):
         for index, child in enumerate(node.value):
             _record_lines(child, f"{pointer}/{index}", lines, (*parents, id(node)))
 
 
-def _step(key: object) -> str:
-    """Escape a key as a step of a JSON pointer."""
+def escape(key: object) -> str:
+    """Return a key as a step of a JSON pointer."""
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
