@@ -16,9 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
     sys.path.insert(0, str(ROOT))
 
-from codegen.operation_view import Finding, operations, opaque_types, prepare_operations  # noqa: E402 - as above
+from codegen.operation_view import Finding, opaque_types, operations, prepare_operations  # noqa: E402 - as above
 from codegen.reader_view import reader_view  # noqa: E402
 from codegen.spec_document import Document, SpecError, escape, read  # noqa: E402
 from codegen.templates import TemplateError, reserve_names, write_templates  # noqa: E402
@@ -87,7 +85,8 @@ def generate(spec: Path, folder: Path) -> Path:
         raise GenerationError("\n".join(dict.fromkeys(errors)))
     (package / "py.typed").touch()  # not written by the generator without metadata
     for command in LAYOUT:
-        subprocess.run([sys.executable, "-m", "ruff", *command, "--isolated", "--no-cache", "--quiet", str(package)], check=True)
+        options = ["--isolated", "--no-cache", "--quiet", str(package)]
+        subprocess.run([sys.executable, "-m", "ruff", *command, *options], check=True)
     return package
 
 
@@ -123,37 +122,61 @@ def _run_generator(view: dict[str, Any], opaque: Iterable[str], folder: Path) ->
     source.write_text(json.dumps(view), encoding="utf-8")
     settings = ConfigFile.load_from_path(CONFIG)
     settings.content_type_overrides = dict.fromkeys(opaque, "application/octet-stream")
-    config = Config.from_sources(settings, MetaType.NONE, source, "utf-8", overwrite=False, output_path=folder / TARGET.name)
+    target = folder / TARGET.name
+    config = Config.from_sources(settings, MetaType.NONE, source, "utf-8", overwrite=False, output_path=target)
     reserve_names()
     try:
         templates = write_templates(folder / "templates")
     except TemplateError as error:
         raise GenerationError(str(error)) from None
-    with contextlib.redirect_stdout(io.StringIO()):
-        return [_finding(error, view) for error in run(config=config, custom_template_path=templates)]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            complaints = run(config=config, custom_template_path=templates)
+    except Exception as error:  # noqa: BLE001 - it raises whatever, for documents that it has not foreseen
+        return [Finding("", _plain(f"openapi-python-client cannot generate this: {error}"), is_error=True)]
+    return [_finding(complaint, view) for complaint in complaints]
 
 
 def _finding(error: GeneratorError, view: dict[str, Any]) -> Finding:
     """Return a complaint of the generator in one line, at the operation or schema that it names."""
     text = f"{error.header} {error.detail or ''}"
+    if found := re.search(r"validation errors? for OpenAPI\n(?P<place>.+)\n\s*(?P<what>.+?) \[type=", text):
+        name = found["place"].rpartition(".")[2]
+        return Finding(_pointer(found["place"], view), f"{name}: {found['what']}", is_error=True)
     if found := re.search(r"parsing ([A-Z]+) (\S+) within", text):
         return Finding(f"/paths/{escape(found[2])}/{found[1].lower()}", _plain(error.detail or ""), is_error=True)
-    found = re.search(r"schema (\S+?):|/components/(?:schemas|parameters)/(\S+)", text)
-    names = [name for name in (found.groups() if found else ()) if name]
-    pointer = f"/components/schemas/{escape(names[0])}" if names else ""
-    return Finding(pointer, _plain(text), is_error=True)
+    pointer = re.search(r"/components/\w+/[^\s:]+", text)
+    return Finding(pointer[0] if pointer else "", _plain(text), is_error=True)
+
+
+def _pointer(place: str, view: Any) -> str:
+    """Return the JSON pointer of a place that the generator writes with dots, as far as it is in the document."""
+    node, pointer, rest = view, "", f"{place}."
+    while True:
+        keys = node if isinstance(node, dict) else map(str, range(len(node))) if isinstance(node, list) else ()
+        key = max((key for key in keys if rest.startswith(f"{key}.")), key=len, default=None)
+        if key is None:
+            return pointer
+        node, pointer, rest = (
+            node[int(key) if isinstance(node, list) else key],
+            f"{pointer}/{escape(key)}",
+            rest[len(key) + 1 :],
+        )
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    """Return a text of the generator in one line, without the values that it writes as objects of Python."""
+    text = re.sub(r"( for status code| named)? <[\w.]+ object at 0x\w+>", "", text)
+    return " ".join(text.replace("Unable to parse this part of your OpenAPI document: :", "").split())
 
 
 def _missing_operations(view: dict[str, Any], package: Path) -> Iterator[Finding]:
     """Find operations without a function, such as two whose functions have one name."""
     modules = [file.read_text("utf-8") for file in package.glob("api/*/*.py")]
-    made = Counter((found["method"], _shape(found["path"])) for module in modules for found in _REQUEST.finditer(module))
+    requests = [found for module in modules for found in _REQUEST.finditer(module)]
+    made = {(found["method"], _shape(found["path"])) for found in requests}
     for path, method, operation in operations(view):
-        if not made[method, _shape(path)]:
+        if (method, _shape(path)) not in made:
             name = operation.get("operationId", "no operationId")
             text = f"no function is generated for this operation ({name}): another has the same name"
             yield Finding(f"/paths/{escape(path)}/{method}", text, is_error=True)

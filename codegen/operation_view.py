@@ -1,13 +1,14 @@
 """The operations of an OpenAPI document as the generator can take them, and findings where it cannot.
 
-The generator is silent about much that it does not do, and some of its code is wrong. Here a document is changed so that
-the generated code is right, or a finding says at which place it is not: an error where nothing usable would be
+The generator is silent about much that it does not do, and some of its code is wrong. Here a document is changed so
+that the generated code is right, or a finding says at which place it is not: an error where nothing usable would be
 generated, a warning where the rest is of use.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+# Members of a path item that have a meaning here.
+_ITEM = {*METHODS, "$ref", "summary", "description", "parameters", "servers"}
 _IGNORED_HEADERS = {"accept", "content-type", "authorization"}
 _SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|"}
 # Variables of generated functions, which a parameter of the same name would replace.
@@ -49,8 +52,12 @@ def media_types(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def prepare_operations(view: dict[str, Any]) -> list[Finding]:
     """Change the operations of a document in place, and return the findings."""
-    findings = [*_path_items(view), *_servers(view), *_security(view)]
     shared = view.get("components", {})
+    for section in ("parameters", "requestBodies", "responses"):
+        for name, component in shared.get(section, {}).items():
+            shared[section][name] = resolved(view, component)
+    findings = [*_path_items(view), *_servers(view), *_security(view)]
+    _write_out(view, view, ())
     for pointer, owner in _parameter_owners(view):
         owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(view, each)]
         findings += [found for each in owner["parameters"] for found in _parameter(view, each, pointer, owner)]
@@ -88,6 +95,11 @@ def resolved(spec: Mapping[str, Any], node: Any) -> Any:
     return {}
 
 
+def entries(node: Any) -> list[tuple[Any, Any]]:
+    """Return the keys and members of an object, or the indices and items of a list; else nothing."""
+    return [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
+
+
 def _path_items(view: dict[str, Any]) -> Iterator[Finding]:
     """Write path items that are references in full."""
     paths = view.get("paths", {})
@@ -99,6 +111,21 @@ def _path_items(view: dict[str, Any]) -> Iterator[Finding]:
             paths[path] = {**target, **{key: part for key, part in item.items() if key != "$ref"}}
             if not target:
                 yield Finding(f"/paths/{escape(path)}", f"{item['$ref']} leads to no path item", is_error=True)
+        unknown = [key for key in paths[path] if key not in _ITEM and not key.startswith("x-")]
+        yield from (Finding(f"/paths/{escape(path)}/{escape(key)}", f"{key} is not generated") for key in unknown)
+
+
+def _write_out(view: Mapping[str, Any], node: Any, via: tuple[str, ...]) -> None:
+    """Write references that lead elsewhere than to components in full, in place: the generator knows no others."""
+    for key, part in (
+        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
+    ):
+        reference = part.get("$ref") if isinstance(part, dict) else None
+        if not isinstance(reference, str) or reference in via or not reference.startswith("#/"):
+            _write_out(view, part, via)
+        elif not reference.startswith("#/components/"):
+            node[key] = deepcopy(resolved(view, part))
+            _write_out(view, node[key], (*via, reference))
 
 
 def _servers(view: Mapping[str, Any]) -> Iterator[Finding]:
@@ -174,7 +201,7 @@ def _branches(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def _make_text(parameter: dict[str, Any], note: str) -> None:
-    """Make a parameter text that the caller writes; the generator writes lists and JSON in one style, or leaves it out."""
+    """Make a parameter text that the caller writes: the generator writes lists in one style, and JSON in none."""
     schema = {"type": "string", "description": f"{parameter.get('description', '')} {note}".strip()}
     parameter.update(schema=schema)
     for key in ("style", "explode"):

@@ -22,7 +22,7 @@ from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from codegen.operation_view import media_types, operations, resolved
+from codegen.operation_view import entries, media_types, operations, prepare_operations, resolved
 from codegen.union_view import mark_unions
 
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ _BRANCHES = ("allOf", "anyOf", "oneOf")
 def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the reader view of an OpenAPI 3 document, which is not changed itself."""
     view = deepcopy(dict(spec))
+    prepare_operations(view)  # which leaves a prepared document as it is
     schemas: dict[str, Any] = view.get("components", {}).get("schemas", {})
     _drop_repeated_titles(schemas)
+    for _, _, operation in operations(view):
+        _drop_title_of_body(operation)
     for schema in [*schemas.values(), *_media_schemas(view)]:
         _merge_all_of(view, schema)
     read = _reachable(schemas, list(media_types(view)))
@@ -61,12 +64,23 @@ def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _drop_repeated_titles(schemas: Mapping[str, Any]) -> None:
     """Drop titles that would name a class like another schema: then its own name does."""
-    named = [schema for schema in schemas.values() if isinstance(schema, dict) and "title" in schema]
-    taken = Counter(_plain(schema["title"]) for schema in named)
-    taken.update(_plain(name) for name, schema in schemas.items() if schema not in named)
-    for schema in named:
-        if taken[_plain(schema["title"])] > 1:
+    view = {"components": {"schemas": schemas}}
+    taken = Counter(_plain(_class_name(name, resolved(view, schema))) for name, schema in schemas.items())
+    for schema in schemas.values():
+        if isinstance(schema, dict) and taken[_plain(schema.get("title", ""))] > 1:
             del schema["title"]
+
+
+def _drop_title_of_body(operation: Mapping[str, Any]) -> None:
+    """Drop the titles that responses share with the body of their request, if both are written in the operation."""
+    schemas, sent = (
+        [each["schema"] for response in responses for each in response.get("content", {}).values() if "schema" in each]
+        for responses in (operation.get("responses", {}).values(), [operation.get("requestBody", {})])
+    )
+    titles = {schema.get("title") for schema in sent}
+    for schema in schemas:
+        if schema.get("title") in titles:
+            schema.pop("title", None)
 
 
 def _changes(schemas: Mapping[str, Any], name: str) -> bool:
@@ -165,13 +179,15 @@ def _refs(node: object) -> Iterator[str]:
         ref = node.get("$ref")
         if isinstance(ref, str) and ref.startswith(SCHEMA_REF):
             yield ref.removeprefix(SCHEMA_REF)
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for _, child in entries(node):
         yield from _refs(child)
 
 
 def _accept_copies(node: Any, copies: Mapping[str, str]) -> None:
     """Let requests take what was read: a body or a field may be of the loosened copy of its schema, too."""
-    for key, part in [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []:
+    for key, part in (
+        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
+    ):
         if key == "schema":
             node[key] = _or_copy(part, copies)
         elif key == "properties" and isinstance(part, dict):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _HEADERS = '{% if endpoint.header_parameters or endpoint.bodies | length > 0 %}\n    _kwargs["headers"] = headers\n'
+_PARSED = '{% set parsed_responses = (endpoint.responses | length > 0) and return_string != PythonCode("Any") %}'
+_SOURCES = 'endpoint.responses | map(attribute="source") | map(attribute="attribute")'
 _MODULE = "{% set module_name = model.class_info.module_name %}\n"
 _FIELDS = '(model.required_properties + model.optional_properties) | map(attribute="python_name")'
 _CHECK = 'inner_template.check_type_for_construct(inner_property, "data")'
@@ -16,8 +18,12 @@ _JSON = (
     '"_kwargs[\\"json\\"]", skip_unset=True, declare_type=False) }}\n'
 )
 # By template: texts, each with what stands in its place.
-_CHANGES: dict[str, list[tuple[str, str]]] = {
-    "endpoint_module.py.jinja": [(_HEADERS, (_HERE / "accept_header.jinja").read_text("utf-8") + _HEADERS)],
+CHANGES: dict[str, list[tuple[str, str]]] = {
+    "endpoint_module.py.jinja": [
+        (_HEADERS, (_HERE / "accept_header.jinja").read_text("utf-8") + _HEADERS),
+        # A body of any form would not be given at all.
+        (_PARSED, f'{{% set parsed_responses = {_SOURCES} | reject("equalto", "None") | list | length > 0 %}}'),
+    ],
     "endpoint_macros.py.jinja": [
         # The generator forgets, from one body to the next, that all are required.
         ("{% if not body_required %} | Unset", "{% if not endpoint.bodies[0].prop.required %} | Unset"),
@@ -56,7 +62,7 @@ class TemplateError(Exception):
 
 def write_templates(folder: Path) -> Path:
     """Write the templates that change to a folder, which is made, and return it. Raises ``TemplateError``."""
-    for name, changes in _CHANGES.items():
+    for name, changes in CHANGES.items():
         text = (files("openapi_python_client") / "templates" / name).read_text("utf-8")
         for old, new in changes:
             if old not in text:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from codegen.operation_view import resolved
+from codegen.operation_view import entries, resolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -103,7 +103,7 @@ def _tagged(objects: list[_Branch]) -> list[Tag]:
 
 
 def _unions(node: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    for child in [*node.values()] if isinstance(node, dict) else node if isinstance(node, list) else ():
+    for _, child in entries(node):
         yield from _unions(child)
     if isinstance(node, dict):
         yield from ((node, key) for key in _UNIONS if isinstance(node.get(key), list))

@@ -13,6 +13,7 @@ from codegen.generate import SPEC as SPEC_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SPEC: dict[str, Any] = YAML(typ="safe").load(SPEC_FILE)
 OPERATION = SPEC["paths"]["/v1/video/query"]["get"]
@@ -249,3 +250,19 @@ def test_response_headers_are_optional_strings(header: dict[str, Any]) -> None:
     assert header["required"] is False
     assert header["schema"] == {"type": "string"}
     assert isinstance(header["example"], str)
+
+
+@pytest.mark.deep
+def test_the_validator_reads_yaml_as_the_generator_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that only YAML 1.1 takes for a boolean is text, and an error is one line with its place."""
+    from codegen.validate import main  # noqa: PLC0415 - as above
+
+    spec = tmp_path / "spec.yaml"
+    text = "openapi: 3.1.0\ninfo: {title: on, version: '1'}\npaths:\n  /a:\n    get:\n      operationId: no\n"
+    spec.write_text(text, "utf-8")
+    assert main([str(spec)]) == 0
+    spec.write_text(text.replace("no", "7"), "utf-8")
+    assert main([str(spec)]) == 1
+    line = f'error: 7 is not of type "string" at /paths/~1a/get/operationId ({spec}:6)\n'
+    assert capsys.readouterr().err == line
+    assert main([str(tmp_path / "none.yaml")]) == 2
