@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
     sys.path.insert(0, str(ROOT))
 
-from codegen.operation_view import Finding, opaque_types, operations, prepare_operations  # noqa: E402 - as above
+from codegen.examples import examples  # noqa: E402 - needs the line above
+from codegen.operation_view import Finding, opaque_types, operations, prepare_operations  # noqa: E402
 from codegen.reader_view import reader_view  # noqa: E402
 from codegen.spec_document import Document, SpecError, escape, read  # noqa: E402
 from codegen.templates import TemplateError, reserve_names, write_templates  # noqa: E402
@@ -84,6 +85,7 @@ def generate(spec: Path, folder: Path) -> Path:
     if errors:
         raise GenerationError("\n".join(dict.fromkeys(errors)))
     (package / "py.typed").touch()  # not written by the generator without metadata
+    (package / "examples.json").write_text(json.dumps(examples(document.root.value), indent=1) + "\n", encoding="utf-8")
     for command in LAYOUT:
         options = ["--isolated", "--no-cache", "--quiet", str(package)]
         subprocess.run([sys.executable, "-m", "ruff", *command, *options], check=True)
