@@ -68,7 +68,7 @@ check: $(DEV_STAMP) ## lint, types, spec, generated code, documents (FIX=1: form
 	@$(BIN)/ruff check --quiet $(if $(FIX),--fix)
 	@$(BIN)/ruff format --quiet $(if $(FIX),,--check)
 	@$(BIN)/mypy
-	@$(BIN)/python -m openapi_spec_validator openapi.yaml
+	@$(BIN)/python codegen/validate.py openapi.yaml
 	@$(BIN)/python codegen/generate.py --check
 	@$(BIN)/python tools/make_cli_docs.py --check
 	@$(BIN)/zizmor --offline --persona=pedantic --no-progress --quiet .github/workflows action.yml

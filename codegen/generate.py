@@ -1,48 +1,49 @@
 """Generate ``generated/kkiai_api`` from ``openapi.yaml``.
 
 ``python codegen/generate.py`` replaces the folder; with ``--check`` it compares without writing. Exit codes: 0 done or
-equal, 1 different or failed, 2 usage. The generator runs in a temporary folder, so stale files never remain and a
-failed run changes nothing.
+equal, 1 different or failed, 2 usage. The generator writes to a temporary folder, so stale files never remain and a
+failed run changes nothing. Each thing that is not generated as the document says is one line on stderr.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 ROOT = Path(__file__).resolve().parent.parent
 if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
     sys.path.insert(0, str(ROOT))
 
-from codegen.reader_view import reader_view  # noqa: E402 - needs the line above
+from codegen.examples import examples  # noqa: E402 - needs the line above
+from codegen.operation_view import Finding, opaque_types, operations, prepare_operations  # noqa: E402
+from codegen.reader_view import reader_view  # noqa: E402
+from codegen.spec_document import Document, SpecError, escape, read  # noqa: E402
+from codegen.templates import TemplateError, reserve_names, write_templates  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from openapi_python_client.parser.errors import GeneratorError
 
 SPEC = ROOT / "openapi.yaml"
 CONFIG = ROOT / "codegen" / "config.yml"
-ACCEPT = ROOT / "codegen" / "accept_header.jinja"
 TARGET = ROOT / "generated" / "kkiai_api"
 PINNED = {"openapi-python-client": "0.29.1", "ruff": "0.17.6"}
-_ENDPOINT = "endpoint_module.py.jinja"
-# Lines of the generator's template before which the Accept header is inserted.
-ANCHOR = """\
-{% if endpoint.header_parameters or endpoint.bodies | length > 0 %}
-    _kwargs["headers"] = headers
-"""
+# Import order and layout only: ruff's other fixes rewrite the code so that it no longer type-checks. --isolated keeps
+# the project's own ruff settings out, --no-cache leaves nothing behind.
+LAYOUT = (("check", "--select", "I", "--fix"), ("format",))
+# The request of a generated function.
+_REQUEST = re.compile(r'"method": "(?P<method>\w+)",\s+"url": "(?P<path>[^"]*)"')
 
 
 class GenerationError(Exception):
@@ -64,27 +65,38 @@ def main(arguments: Sequence[str] | None = None, *, spec: Path = SPEC, target: P
 
 
 def generate(spec: Path, folder: Path) -> Path:
-    """Generate the package inside ``folder``, which must be empty, and return its path.
+    """Generate the package inside ``folder``, which must be empty, and return its path. Warnings go to stderr.
 
-    Raises ``GenerationError`` if a tool is not the pinned one, or if the generator fails or warns.
+    Raises ``GenerationError`` if a tool is not the pinned one, or if anything of the document would be lost.
     """
     _require_pinned()
-    view = folder / "openapi.json"
-    view.write_text(json.dumps(_view_of(spec)), encoding="utf-8")
-    command = [sys.executable, "-m", "openapi_python_client", "generate", "--path", str(view)]
-    command += ["--config", str(CONFIG), "--custom-template-path", str(_templates(folder))]
-    command += ["--meta", "none", "--fail-on-warning"]
-    # Hooks find ruff by name: the interpreter's own scripts come first.
-    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
-    # No output path: the folder's name comes from the config file.
-    run = subprocess.run(
-        command, cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
-    )
-    if run.returncode != 0:
-        raise GenerationError(f"openapi-python-client failed or warned:\n{run.stdout}{run.stderr}")
+    document = _read(spec)
+    view: dict[str, Any] = json.loads(json.dumps(document.root.value))
+    findings = prepare_operations(view)
     package = folder / TARGET.name
-    (package / "py.typed").touch()  # not written by the generator with --meta none
+    if not any(finding.is_error for finding in findings):
+        findings += _run_generator(reader_view(view), opaque_types(view), folder)
+    if not any(finding.is_error for finding in findings):
+        findings += _missing_operations(view, package)
+    errors = [_line(document, finding) for finding in findings if finding.is_error]
+    for finding in findings:
+        if not finding.is_error:
+            print(_line(document, finding), file=sys.stderr)
+    if errors:
+        raise GenerationError("\n".join(dict.fromkeys(errors)))
+    (package / "py.typed").touch()  # not written by the generator without metadata
+    (package / "examples.json").write_text(json.dumps(examples(document.root.value), indent=1) + "\n", encoding="utf-8")
+    for command in LAYOUT:
+        options = ["--isolated", "--no-cache", "--quiet", str(package)]
+        subprocess.run([sys.executable, "-m", "ruff", *command, *options], check=True)
     return package
+
+
+def _read(spec: Path) -> Document:
+    try:
+        return read(str(spec), ROOT)
+    except SpecError as error:
+        raise GenerationError(f"cannot use {spec.name}: {' '.join(str(error).split())}") from error
 
 
 def _require_pinned() -> None:
@@ -97,23 +109,83 @@ def _require_pinned() -> None:
             raise GenerationError(f"{tool} {pinned} is needed, found {found}: install the development requirements")
 
 
-def _templates(folder: Path) -> Path:
-    """Write the generator's own endpoint template with the Accept header inserted; no copy of it is kept here."""
-    packaged = files("openapi_python_client") / "templates" / _ENDPOINT
-    before, anchor, after = packaged.read_text("utf-8").partition(ANCHOR)
-    if not anchor:
-        raise GenerationError(f"{_ENDPOINT} no longer sets headers as expected: revise codegen/{ACCEPT.name}")
-    templates = folder / "templates"
-    templates.mkdir()
-    (templates / _ENDPOINT).write_text(before + ACCEPT.read_text("utf-8") + anchor + after, encoding="utf-8")
-    return templates
+def _line(document: Document, finding: Finding) -> str:
+    level = "error" if finding.is_error else "warning"
+    pointer = finding.pointer or "/"
+    return f"{level}: {finding.text} at {pointer} ({Path(document.label).name}:{document.line_of(finding.pointer)})"
 
 
-def _view_of(spec: Path) -> dict[str, Any]:
+def _run_generator(view: dict[str, Any], opaque: Iterable[str], folder: Path) -> list[Finding]:
+    """Run the generator, and return its complaints as findings."""
+    from openapi_python_client import generate as run  # noqa: PLC0415 - its absence is reported by _require_pinned()
+    from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
+
+    source = folder / "openapi.json"
+    source.write_text(json.dumps(view), encoding="utf-8")
+    settings = ConfigFile.load_from_path(CONFIG)
+    settings.content_type_overrides = dict.fromkeys(opaque, "application/octet-stream")
+    target = folder / TARGET.name
+    config = Config.from_sources(settings, MetaType.NONE, source, "utf-8", overwrite=False, output_path=target)
+    reserve_names()
     try:
-        return reader_view(YAML(typ="safe").load(spec))
-    except (OSError, YAMLError, ValueError) as error:
-        raise GenerationError(f"cannot use {spec.name}: {error}") from error
+        templates = write_templates(folder / "templates")
+    except TemplateError as error:
+        raise GenerationError(str(error)) from None
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            complaints = run(config=config, custom_template_path=templates)
+    except Exception as error:  # noqa: BLE001 - it raises whatever, for documents that it has not foreseen
+        return [Finding("", _plain(f"openapi-python-client cannot generate this: {error}"), is_error=True)]
+    return [_finding(complaint, view) for complaint in complaints]
+
+
+def _finding(error: GeneratorError, view: dict[str, Any]) -> Finding:
+    """Return a complaint of the generator in one line, at the operation or schema that it names."""
+    text = f"{error.header} {error.detail or ''}"
+    if found := re.search(r"validation errors? for OpenAPI\n(?P<place>.+)\n\s*(?P<what>.+?) \[type=", text):
+        name = found["place"].rpartition(".")[2]
+        return Finding(_pointer(found["place"], view), f"{name}: {found['what']}", is_error=True)
+    if found := re.search(r"parsing ([A-Z]+) (\S+) within", text):
+        return Finding(f"/paths/{escape(found[2])}/{found[1].lower()}", _plain(error.detail or ""), is_error=True)
+    pointer = re.search(r"/components/\w+/[^\s:]+", text)
+    return Finding(pointer[0] if pointer else "", _plain(text), is_error=True)
+
+
+def _pointer(place: str, view: Any) -> str:
+    """Return the JSON pointer of a place that the generator writes with dots, as far as it is in the document."""
+    node, pointer, rest = view, "", f"{place}."
+    while True:
+        keys = node if isinstance(node, dict) else map(str, range(len(node))) if isinstance(node, list) else ()
+        key = max((key for key in keys if rest.startswith(f"{key}.")), key=len, default=None)
+        if key is None:
+            return pointer
+        node, pointer, rest = (
+            node[int(key) if isinstance(node, list) else key],
+            f"{pointer}/{escape(key)}",
+            rest[len(key) + 1 :],
+        )
+
+
+def _plain(text: str) -> str:
+    """Return a text of the generator in one line, without the values that it writes as objects of Python."""
+    text = re.sub(r"( for status code| named)? <[\w.]+ object at 0x\w+>", "", text)
+    return " ".join(text.replace("Unable to parse this part of your OpenAPI document: :", "").split())
+
+
+def _missing_operations(view: dict[str, Any], package: Path) -> Iterator[Finding]:
+    """Find operations without a function, such as two whose functions have one name."""
+    modules = [file.read_text("utf-8") for file in package.glob("api/*/*.py")]
+    requests = [found for module in modules for found in _REQUEST.finditer(module)]
+    made = {(found["method"], _shape(found["path"])) for found in requests}
+    for path, method, operation in operations(view):
+        if (method, _shape(path)) not in made:
+            name = operation.get("operationId", "no operationId")
+            text = f"no function is generated for this operation ({name}): another has the same name"
+            yield Finding(f"/paths/{escape(path)}/{method}", text, is_error=True)
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
 
 
 def differences(fresh: Path, present: Path) -> list[str]:

@@ -9,22 +9,26 @@ Rules for a schema under ``components``:
 
 * used by responses only: loosened under its own name;
 * used by requests only (parameters, request bodies, callbacks), or unused: unchanged;
-* used by both: unchanged for requests, with a loosened copy ``<name>Read`` for responses.
+* used by both: unchanged for requests, with a loosened copy ``<name>Read`` for responses, which requests take too.
 
-Header parameters that OpenAPI says to ignore are left out, since the generator does not ignore them.
+``allOf`` of objects is written as one object, since the generator cannot combine loosened fields of one name. Objects
+that are alternatives in a response keep the condition by which a parser tells them apart (``codegen.union_view``).
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
+
+from codegen.operation_view import entries, media_types, operations, prepare_operations, resolved
+from codegen.union_view import mark_unions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SCHEMA_REF, _PARAMETER_REF = "#/components/schemas/", "#/components/parameters/"
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-_IGNORED_HEADERS = {"accept", "content-type", "authorization"}
+SCHEMA_REF = "#/components/schemas/"
 
 # Keywords that hold schemas. Values become nullable; branches describe one value, which becomes nullable as a whole.
 _VALUES_BY_NAME = ("properties", "patternProperties")
@@ -33,67 +37,128 @@ _BRANCHES = ("allOf", "anyOf", "oneOf")
 
 
 def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the reader view of an OpenAPI 3.1 document, which is not changed itself.
-
-    Raises ``ValueError`` if the document already has a schema with the name of a needed copy, ``<name>Read``.
-    """
+    """Return the reader view of an OpenAPI 3 document, which is not changed itself."""
     view = deepcopy(dict(spec))
-    _drop_ignored_headers(view)
+    prepare_operations(view)  # which leaves a prepared document as it is
     schemas: dict[str, Any] = view.get("components", {}).get("schemas", {})
-    read = _reachable(schemas, list(_media_types(view)))
-    copies = {name: _copy_name(name, schemas) for name in read & _reachable(schemas, list(_request_parts(view)))}
+    _drop_repeated_titles(schemas)
+    for _, _, operation in operations(view):
+        _drop_title_of_body(operation)
+    for schema in [*schemas.values(), *_media_schemas(view)]:
+        _merge_all_of(view, schema)
+    read = _reachable(schemas, list(media_types(view)))
+    mark_unions(view, [*(schemas[name] for name in schemas if name in read), *media_types(view)])
+    shared = read & _reachable(schemas, list(_request_parts(view)))
+    copies = _copies(schemas, {name for name in shared if _changes(schemas, name)})
     loosened = {copies.get(name, name): _loosen(schemas[name], copies) for name in schemas if name in read}
-    for media_type in _media_types(view):
+    for name in copies:
+        loosened[copies[name]] = {key: part for key, part in loosened[copies[name]].items() if key != "title"}
+    for part in [*_request_parts(view), *(schemas[name] for name in schemas if name not in read or name in copies)]:
+        _accept_copies(part, copies)
+    for media_type in media_types(view):
         if "schema" in media_type:
             media_type["schema"] = _loosen(media_type["schema"], copies)
     schemas.update(loosened)
     return view
 
 
-def _copy_name(name: str, taken: Mapping[str, Any]) -> str:
-    copy = f"{name}Read"
-    if copy in taken:
-        raise ValueError(f"schema {name} of requests and responses needs a copy {copy}: rename the schema {copy}")
-    return copy
+def _drop_repeated_titles(schemas: Mapping[str, Any]) -> None:
+    """Drop titles that would name a class like another schema: then its own name does."""
+    view = {"components": {"schemas": schemas}}
+    taken = Counter(_plain(_class_name(name, resolved(view, schema))) for name, schema in schemas.items())
+    for schema in schemas.values():
+        if isinstance(schema, dict) and taken[_plain(schema.get("title", ""))] > 1:
+            del schema["title"]
 
 
-def _drop_ignored_headers(view: Mapping[str, Any]) -> None:
-    shared = view.get("components", {}).get("parameters", {})
-    for owner in [*view.get("paths", {}).values(), *_operations(view)]:
-        if "parameters" in owner:
-            owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(each, shared)]
-            for parameter in owner["parameters"]:
-                _drop_date_format(parameter)
+def _drop_title_of_body(operation: Mapping[str, Any]) -> None:
+    """Drop the titles that responses share with the body of their request, if both are written in the operation."""
+    schemas, sent = (
+        [each["schema"] for response in responses for each in response.get("content", {}).values() if "schema" in each]
+        for responses in (operation.get("responses", {}).values(), [operation.get("requestBody", {})])
+    )
+    titles = {schema.get("title") for schema in sent}
+    for schema in schemas:
+        if schema.get("title") in titles:
+            schema.pop("title", None)
 
 
-def _is_ignored(parameter: Mapping[str, Any], shared: Mapping[str, Any]) -> bool:
-    resolved = shared.get(parameter.get("$ref", "").removeprefix(_PARAMETER_REF), parameter)
-    return resolved.get("in") == "header" and resolved["name"].lower() in _IGNORED_HEADERS
+def _changes(schemas: Mapping[str, Any], name: str) -> bool:
+    """Return whether the loosened form of a schema, or of one that it uses, differs: that of an enum does not."""
+    return any(_loosen(schemas[each], {}) != schemas[each] for each in {name, *_reachable(schemas, [schemas[name]])})
 
 
-def _drop_date_format(parameter: dict[str, Any]) -> None:
-    """Make a date in a header or cookie plain text: the generator leaves such operations out."""
-    schema = parameter.get("schema", {})
-    if parameter.get("in") in {"header", "cookie"} and schema.get("format") in {"date", "date-time"}:
-        parameter["schema"] = {key: value for key, value in schema.items() if key != "format"}
+def _copies(schemas: Mapping[str, Any], shared: set[str]) -> dict[str, str]:
+    """Return free names for the copies of schemas."""
+    taken = {_plain(each) for name, schema in schemas.items() for each in (name, _class_name(name, schema))}
+    # Classes of schemas that are written inside others are named after both.
+    taken |= {_plain(name + inner) for name in schemas for inner in resolved({}, schemas[name]).get("properties", {})}
+    copies: dict[str, str] = {}
+    for name in sorted(shared):
+        stem = re.sub(r"\W", "", _class_name(name, schemas[name])) + "Read"
+        copies[name] = next(each for each in (stem, *(f"{stem}{n}" for n in range(2, 99))) if _plain(each) not in taken)
+        taken.add(_plain(copies[name]))
+    return copies
 
 
-def _operations(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in spec.get("paths", {}).values():
-        yield from (item[method] for method in _METHODS if method in item)
+def _class_name(name: str, schema: Any) -> str:
+    return str(schema.get("title", name)) if isinstance(schema, dict) else name
 
 
-def _media_types(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield each media type object of each response, in place."""
-    for owner in [*_operations(spec), spec.get("components", {})]:
-        for response in owner.get("responses", {}).values():
-            yield from response.get("content", {}).values()
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _media_schemas(view: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (each["schema"] for each in media_types(view) if "schema" in each)
+
+
+def _merge_all_of(view: Mapping[str, Any], schema: Any) -> None:
+    """Write ``allOf`` of objects as one object, in place, through all levels."""
+    if not isinstance(schema, dict):
+        return
+    for key in schema.keys() & {*_VALUES_BY_NAME}:
+        for part in schema[key].values():
+            _merge_all_of(view, part)
+    for part in [*(schema.get(key) for key in _VALUE), *(each for key in _BRANCHES for each in schema.get(key, []))]:
+        _merge_all_of(view, part)
+    merged = merged_object(view, schema)
+    if "allOf" in schema and merged is not None and (len(schema["allOf"]) > 1 or "properties" in schema):
+        del schema["allOf"]
+        schema.update({"type": "object", **merged})
+
+
+def merged_object(view: Mapping[str, Any], schema: Any, depth: int = 0) -> dict[str, Any] | None:
+    """Return the fields of an object with those of its ``allOf``, or None if it is not an object with known fields."""
+    found = resolved(view, schema)
+    if not isinstance(found, dict) or depth > 20 or found.keys() & {"anyOf", "oneOf", "enum", "const"}:
+        return None
+    if found.get("type", "object") != "object" or not found.keys() & {"properties", "allOf", "type", "required"}:
+        return None
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    own = {key: found[key] for key in ("properties", "required") if key in found}
+    parts = [merged_object(view, each, depth + 1) for each in found.get("allOf", [])]
+    for part in [*parts, own]:
+        if part is None:
+            return None
+        for name, field in part.get("properties", {}).items():
+            properties[name] = _refined(properties[name], field) if name in properties else field
+        required += [name for name in part.get("required", []) if name not in required]
+    return {key: part for key, part in (("properties", properties), ("required", required)) if part}
+
+
+def _refined(base: Any, field: Any) -> Any:
+    """Return a field that is written twice: the later one with the keywords that only the base has."""
+    if not isinstance(base, dict) or not isinstance(field, dict) or {"$ref", *_BRANCHES} & (base.keys() | field.keys()):
+        return field if field != {} else base
+    return {**base, **field}
 
 
 def _request_parts(spec: Mapping[str, Any]) -> Iterator[object]:
     """Yield everything outside responses that may refer to a schema."""
     yield from (item.get("parameters") for item in spec.get("paths", {}).values())
-    yield from ({key: part for key, part in each.items() if key != "responses"} for each in _operations(spec))
+    yield from ({key: part for key, part in each.items() if key != "responses"} for _, _, each in operations(spec))
     yield {key: part for key, part in spec.get("components", {}).items() if key not in {"schemas", "responses"}}
 
 
@@ -112,10 +177,34 @@ def _reachable(schemas: Mapping[str, Any], roots: list[Any]) -> set[str]:
 def _refs(node: object) -> Iterator[str]:
     if isinstance(node, dict):
         ref = node.get("$ref")
-        if isinstance(ref, str) and ref.startswith(_SCHEMA_REF):
-            yield ref.removeprefix(_SCHEMA_REF)
-    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        if isinstance(ref, str) and ref.startswith(SCHEMA_REF):
+            yield ref.removeprefix(SCHEMA_REF)
+    for _, child in entries(node):
         yield from _refs(child)
+
+
+def _accept_copies(node: Any, copies: Mapping[str, str]) -> None:
+    """Let requests take what was read: a body or a field may be of the loosened copy of its schema, too."""
+    for key, part in (
+        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
+    ):
+        if key == "schema":
+            node[key] = _or_copy(part, copies)
+        elif key == "properties" and isinstance(part, dict):
+            node[key] = {name: _or_copy(field, copies) for name, field in part.items()}
+        elif key not in {*_BRANCHES, "multipart/form-data"}:  # parts are written by the class itself
+            _accept_copies(part, copies)
+
+
+def _or_copy(schema: Any, copies: Mapping[str, str]) -> Any:
+    """Return a union of a reference, or of a list of them, and its loosened copy, if there is one."""
+    inner = schema.get("items", schema) if isinstance(schema, dict) and schema.get("type") == "array" else schema
+    if not isinstance(inner, dict) or not {*_refs({"$ref": inner.get("$ref")})} & copies.keys():
+        _accept_copies(schema, copies)
+        return schema
+    notes = {key: schema[key] for key in ("description", "example") if key in schema}
+    untitled = {key: part for key, part in schema.items() if key != "title"}  # else both get one name
+    return {**notes, "anyOf": [untitled, _loosen(untitled, copies)]}
 
 
 def _loosen(schema: Any, copies: Mapping[str, str]) -> Any:
@@ -125,8 +214,8 @@ def _loosen(schema: Any, copies: Mapping[str, str]) -> Any:
     # Generated parsers raise on another value than a constant, even where null or other types are allowed.
     loose = {key: part for key, part in schema.items() if key not in {"required", "const"}}
     if "$ref" in loose:
-        name = loose["$ref"].removeprefix(_SCHEMA_REF)
-        loose["$ref"] = _SCHEMA_REF + copies[name] if name in copies else loose["$ref"]
+        name = loose["$ref"].removeprefix(SCHEMA_REF)
+        loose["$ref"] = SCHEMA_REF + copies[name] if name in copies else loose["$ref"]
     for key in loose.keys() & _VALUES_BY_NAME:
         loose[key] = {name: _nullable(_loosen(part, copies)) for name, part in loose[key].items()}
     for key in loose.keys() & _VALUE:

@@ -1,17 +1,20 @@
 """Comparison of two OpenAPI documents: the handlers of each member of each kind of object.
 
-A member without a handler is reported as unclassified, which is breaking: a false alarm is better than silence. This
-covers callbacks, webhooks, links, discriminators and members of later versions of OpenAPI.
+A member without a handler is reported as unclassified, which is breaking: a false alarm is better than silence. So are
+changes inside callbacks, webhooks, links and discriminators, and members of later versions of OpenAPI.
 """
 
 from __future__ import annotations
+
+import re
 
 from codegen.spec_document import Document, Members, Place, SpecError, items
 from codegen.spec_operations import compare_parameters, document_security, operation_security
 from codegen.spec_rules import ANY, REQUEST, RESPONSE, REWRITTEN, UNCLASSIFIED
 from codegen.spec_schemas import NOTES, SCHEMA, subschema
-from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on
+from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on, opaque
 
+_PARAMETER = re.compile(r"\{([^}]*)\}")
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
@@ -38,36 +41,63 @@ def _elsewhere(_walk: Walk, _side: str, _key: str, _old: Members, _new: Members)
     """Skip a member that another handler compares."""
 
 
+def _openapi(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
+    before, after = (str(each.value(key)).split(".")[:2] for each in (old, new))
+    walk.report_if_different(REWRITTEN if before == after else "openapi-changed", old.get(key), new.get(key))
+
+
 def _servers(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
     before, after = _by_url(walk.base, old.get(key)), _by_url(walk.head, new.get(key))
     if before is None or after is None:
         walk.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
+        return
+    if [*before, *after] == [""]:  # without servers, the URL is /
+        walk.report(REWRITTEN, old.get(key), new.get(key))
         return
     for url in sorted(before.keys() | after.keys()):
         places = before.get(url), after.get(url)
         walk.compare_if_both("server", ANY, ("server-added", "server-removed"), places)
     if next(iter(before), None) != next(iter(after), None):
         walk.report("default-server-changed", old.get(key), new.get(key))
-    elif list(before) != list(after) and before.keys() == after.keys():
-        walk.report(REWRITTEN, old.get(key), new.get(key))
+    elif before.keys() == after.keys():
+        urls = [[str(place.value.get("url")) for place in each.values()] for each in (before, after)]
+        if urls[0] != urls[1]:
+            walk.report(REWRITTEN, old.get(key), new.get(key))
 
 
 def _by_url(document: Document, servers: Place | None) -> dict[str, Place] | None:
     found: dict[str, Place] = {}
     for place in items(servers):
         server = document.open(place)
-        if server is None or not isinstance(server.value("url"), str) or server.value("url") in found:
+        url = None if server is None else server.value("url")
+        if not isinstance(url, str) or url.rstrip("/") in found:
             return None
-        found[server.value("url")] = place
+        found[url.rstrip("/")] = place
     return found if servers is None or isinstance(servers.value, list) else None
 
 
 def _paths(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    for name, places in walk.pair_members(key, old, new, "path-renamed"):
+    same = _same_paths(old.value(key), new.value(key))
+    for before, after in same.items():
+        walk.report("path-parameter-renamed", old.of[key].at(before), new.of[key].at(after))
+        names = [_PARAMETER.findall(path) for path in (after, before)]
+        walk.renamed = dict(zip(*names, strict=True))
+        walk.compare("path-item", side, old.of[key].at(before), new.of[key].at(after))
+        walk.renamed = {}
+    for name, places in walk.pair_members(key, old, new, "path-renamed", ignored={*same, *same.values()}):
         if name.startswith("x-"):
             walk.report_if_different("extension-changed", *places)
         else:
             walk.compare_if_both("path-item", side, ("path-added", "path-removed"), places)
+
+
+def _same_paths(before: object, after: object) -> dict[str, str]:
+    """Map old paths to new ones in which only parameters have other names."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return {}
+    added = {_PARAMETER.sub("{}", path): path for path in after if path not in before}
+    shapes = {path: _PARAMETER.sub("{}", path) for path in before if path not in after}
+    return {path: added[shape] for path, shape in shapes.items() if shape in added}
 
 
 def _operation(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
@@ -75,6 +105,29 @@ def _operation(walk: Walk, side: str, key: str, old: Members, new: Members) -> N
     walk.compare_if_both("operation", side, ("method-added", "method-removed"), (before, after))
     if before is not None and after is not None:
         compare_parameters(walk, (old, new), (walk.base.open(before), walk.head.open(after)))
+
+
+def _statuses(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
+    """Compare a response with that of its status or, if there is none, of the statuses with the same first digit."""
+    before, after = old.get(key), new.get(key)
+    wider = new.get(f"{key[0]}XX") if key[0] in "45" else None
+    if before is not None and after is None and wider is not None:
+        walk.report("status-widened", before, wider)
+        walk.compare("response", side, before, wider)
+    else:
+        walk.compare_if_both("response", side, ("status-added", "status-removed"), (before, after))
+
+
+def _style(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
+    """Compare how a value is written; what is missing has its default."""
+    before, after = (_styles(each) for each in (old, new))
+    rule = REWRITTEN if before[key] == after[key] else "serialisation-changed"
+    walk.report_if_different(rule, old.get(key), new.get(key))
+
+
+def _styles(members: Members) -> dict[str, object]:
+    style = members.value("style", "form" if members.value("in") in {"query", "cookie"} else "simple")
+    return {"style": style, "explode": members.value("explode", style == "form")}
 
 
 def _tags(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
@@ -102,19 +155,21 @@ def _schemas(walk: Walk, _side: str, key: str, old: Members, new: Members) -> No
 _NOTES: dict[str, Handler] = dict.fromkeys(NOTES, leaf("note-changed"))
 _VALUE: dict[str, Handler] = {
     **_NOTES,
-    **dict.fromkeys(("style", "explode", "allowReserved", "allowEmptyValue"), leaf("serialisation-changed")),
+    **dict.fromkeys(("style", "explode"), _style),
+    **dict.fromkeys(("allowReserved", "allowEmptyValue"), flag("serialisation-changed", "serialisation-changed")),
     "schema": subschema,
     "content": named("media-type", "{side}-media-type-added", "{side}-media-type-removed"),
     "deprecated": leaf("deprecation-changed"),
 }
 _GRAMMAR: Grammar = {
     "document": {
-        "openapi": leaf("openapi-changed"),
+        "openapi": _openapi,
         "info": member("info", UNCLASSIFIED, UNCLASSIFIED),
         "servers": _servers,
         "paths": _paths,
         "components": _elsewhere,
         "security": document_security,
+        "webhooks": opaque("webhooks-added", "webhooks-removed"),
         **dict.fromkeys(("tags", "externalDocs"), leaf("note-changed")),
     },
     "info": {
@@ -138,6 +193,7 @@ _GRAMMAR: Grammar = {
         "requestBody": _request_body,
         "responses": on(RESPONSE, member("responses", UNCLASSIFIED, UNCLASSIFIED)),
         "security": operation_security,
+        "callbacks": opaque("callbacks-added", "callbacks-removed"),
         "servers": leaf("local-servers-changed"),
         "deprecated": leaf("deprecation-changed"),
     },
@@ -154,11 +210,12 @@ _GRAMMAR: Grammar = {
     },
     "responses": {
         "default": member("response", "default-response-added", "default-response-removed"),
-        EVERY_OTHER: member("response", "status-added", "status-removed"),
+        EVERY_OTHER: _statuses,
     },
     "response": {
         **_NOTES,
         "headers": named("header", "response-header-added", "response-header-removed"),
+        "links": opaque("links-added", "links-removed"),
         "content": _VALUE["content"],
     },
     "media-type": {**_NOTES, "schema": subschema},
@@ -171,6 +228,8 @@ _GRAMMAR: Grammar = {
         "schemas": _schemas,
         "securitySchemes": named("security-scheme", "security-scheme-added", "security-scheme-removed"),
         "examples": leaf("note-changed"),
+        **dict.fromkeys(("links", "callbacks"), opaque("component-added", "component-removed")),
+        "pathItems": named("path-item", "component-added", "component-removed"),
         "parameters": on(REQUEST, named("parameter", "component-added", "component-removed")),
         "requestBodies": on(REQUEST, named("request-body", "component-added", "component-removed")),
         "headers": on(RESPONSE, named("header", "component-added", "component-removed")),

@@ -65,6 +65,17 @@ def version_allows_breaking(before: str, after: str) -> bool:
     return new_major > old_major or (new_major == old_major == 0 and new_minor > old_minor)
 
 
+def next_version(before: str, worst: Level) -> str | None:
+    """Return the version that changes of a level ask for (semver.org, rules 4 and 6 to 8): below 1.0 a breaking change
+    raises the minor number, any other the patch. Text that is not three numbers has none.
+    """
+    if not re.fullmatch(r"\d+\.\d+\.\d+", before):
+        return None
+    numbers = [int(each) for each in before.split(".")]
+    raised = min(worst + (numbers[0] == 0), 2)
+    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, 0, 0][:3]))
+
+
 def as_line(change: Change) -> str:
     """Format a change as one line of ASCII: level, description, JSON pointer, file and line, values, rule."""
     rule = change.rule
@@ -96,11 +107,12 @@ def _summary(changes: Sequence[Change], before: str, after: str) -> str:
     levels = Counter(change.rule.level for change in changes)
     counts = ", ".join(f"{levels[level]} {level.name.lower()}" for level in Level)
     text = f"{len(changes)} change{'s' * (len(changes) > 1)}: {counts}"
-    if not _is_breaking(changes):
-        return text
-    if version_allows_breaking(before, after):
-        return _ascii(f"{text}; version {before} -> {after} allows it")
-    return _ascii(f"{text}; undo it, or raise info.version: the major, or the minor below 1.0 ({before} -> {after})")
+    if _is_breaking(changes) and version_allows_breaking(before, after):
+        text += f"; version {before} -> {after} allows it"
+    elif _is_breaking(changes):
+        text += f"; undo it, or raise info.version: the major, or the minor below 1.0 ({before} -> {after})"
+    version = next_version(before, min(levels))
+    return _ascii(f"{text}; by SemVer {before} is followed by {version}" if version else text)
 
 
 def _version(document: Document) -> str:

@@ -46,7 +46,18 @@ class Place:
 
     def at(self, key: str | int) -> Place:
         """Return the place of a member or item."""
-        return Place(self.value[key], f"{self.pointer}/{_step(key)}")
+        return Place(self.value[key], f"{self.pointer}/{escape(key)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Place):
+    """An object made of the members of several, each of which stays at its own place."""
+
+    parts: tuple[Place, ...]
+
+    def at(self, key: str | int) -> Place:
+        """Return the place of a member in the first part that has it."""
+        return next(part for part in self.parts if key in part.value).at(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,28 @@ class Document:
         if (branch.of.keys() & beside.keys()) - ANNOTATIONS or branch.of.keys() & _NOT_WIDENED_BY_TYPE:
             return members
         return Members((*members.sources, *branch.sources), {**branch.of, **_with_null(branch), **beside})
+
+    def without_all_of(self, members: Members) -> Members:
+        """Rewrite a schema with the members of the branches of its ``allOf``, if that says the same: it has one
+        branch and nothing besides, or all are open objects without a field in common. Else it is returned unchanged.
+        """
+        opened = [self.open(place) for place in items(members.get("allOf"))]
+        branches = [self.without_all_of(each) for each in opened if each is not None]
+        own = Members(members.sources, {key: place for key, place in members.of.items() if key != "allOf"})
+        parts = [*branches, own]
+        fields = [name for part in parts for name in part.value("properties", {})]
+        are_objects = len(set(fields)) == len(fields) and all(_is_open_object(part) for part in parts)
+        is_one = len(branches) == 1 and not own.of.keys() - ANNOTATIONS
+        if len(branches) != len(opened) or not (is_one or are_objects):
+            return members
+        of = {key: place for part in parts for key, place in part.of.items()}
+        if are_objects and fields:
+            places = tuple(part.of["properties"] for part in parts if "properties" in part.of)
+            of["properties"] = Joined(dict.fromkeys(fields), places[0].pointer, places)
+        required = [name for part in parts for name in part.value("required", [])]
+        if "required" in of:
+            of["required"] = Place(required, of["required"].pointer)
+        return Members(tuple(source for part in parts for source in part.sources), of)
 
     def _find(self, reference: Place) -> Place:
         found = self.root
@@ -215,16 +248,21 @@ def _record_lines(node: Node, pointer: str, lines: dict[str, int], parents: tupl
         return
     if isinstance(node, MappingNode):
         for key, child in node.value:
-            lines.setdefault(f"{pointer}/{_step(key.value)}", key.start_mark.line + 1)
-            _record_lines(child, f"{pointer}/{_step(key.value)}", lines, (*parents, id(node)))
+            lines.setdefault(f"{pointer}/{escape(key.value)}", key.start_mark.line + 1)
+            _record_lines(child, f"{pointer}/{escape(key.value)}", lines, (*parents, id(node)))
     elif isinstance(node, SequenceNode):
         for index, child in enumerate(node.value):
             _record_lines(child, f"{pointer}/{index}", lines, (*parents, id(node)))
 
 
-def _step(key: object) -> str:
-    """Escape a key as a step of a JSON pointer."""
+def escape(key: object) -> str:
+    """Return a key as a step of a JSON pointer."""
     return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def _is_open_object(schema: Members) -> bool:
+    keys = schema.of.keys() - ANNOTATIONS
+    return keys <= {"type", "properties", "required"} and schema.value("type", "object") == "object"
 
 
 def _is_local(reference: object) -> bool:

@@ -26,7 +26,7 @@ def compare_parameters(
         (path.get("parameters"), None if operation is None else operation.get("parameters"))
         for path, operation in zip(paths, operations, strict=True)
     ]
-    before, after = _by_key(walk.base, lists[0]), _by_key(walk.head, lists[1])
+    before, after = _by_key(walk.base, lists[0], {}), _by_key(walk.head, lists[1], walk.renamed)
     if before is None or after is None:
         for old, new in zip(*lists, strict=True):
             walk.report_if_different(UNCLASSIFIED, old, new)
@@ -47,13 +47,15 @@ def compare_parameters(
         walk.report(REWRITTEN, lists[0][1] or lists[0][0], lists[1][1] or lists[1][0])
 
 
-def _by_key(document: Document, lists: tuple[Place | None, Place | None]) -> dict[Key, Place] | None:
+def _by_key(
+    document: Document, lists: tuple[Place | None, Place | None], renamed: Mapping[str, str]
+) -> dict[Key, Place] | None:
     """Map keys to parameters of a path and its operation, which overrides; None if any is invalid or repeated."""
     if not all(place is None or isinstance(place.value, list) for place in lists):
         return None
     found: dict[Key, Place] = {}
     for listed in lists:
-        keyed = [(_key(document, place), place) for place in items(listed)]
+        keyed = [(_key(document, place, renamed), place) for place in items(listed)]
         own = {key: place for key, place in keyed if key is not None}
         if len(own) != len(keyed):
             return None
@@ -61,10 +63,12 @@ def _by_key(document: Document, lists: tuple[Place | None, Place | None]) -> dic
     return found
 
 
-def _key(document: Document, place: Place) -> Key | None:
+def _key(document: Document, place: Place, renamed: Mapping[str, str]) -> Key | None:
     opened = document.open(place)
     location, name = (None, None) if opened is None else (opened.value("in"), opened.value("name"))
-    return (location, name) if isinstance(location, str) and isinstance(name, str) else None
+    if not isinstance(location, str) or not isinstance(name, str):
+        return None
+    return location, renamed.get(name, name) if location == "path" else name
 
 
 def _report_pairs(walk: Walk, rule: str, removed: dict[Key, Place], added: dict[Key, Place], ignored: str) -> None:

@@ -113,6 +113,11 @@ def _switch(before: object, after: object) -> str | None:
     return None if old is new else NARROWED if new else WIDENED
 
 
+def _flag(before: object, after: object) -> str | None:
+    """Compare booleans that are false by default, either of which gives another meaning."""
+    return None if _switch(before, after) is None else CHANGED
+
+
 def _opaque(before: object, after: object) -> str | None:
     """Compare values that have no order."""
     return None if text_of(before) == text_of(after) else CHANGED
@@ -147,6 +152,7 @@ KEYWORDS: dict[str, Comparison] = {
     "maxProperties": _at_most,
     "minProperties": _count_at_least,
     **dict.fromkeys(OPAQUE, _opaque),
+    **dict.fromkeys(("readOnly", "writeOnly"), _flag),
 }
 # Keywords whose value is a schema; a missing one means `true`.
 SUBSCHEMAS = ("items", "additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties")
@@ -171,9 +177,18 @@ _ROWS = (
     ("local-servers-changed", ANY, BREAKING, "requests for this path go elsewhere"),
     ("path-added", ANY, ADDITIVE, "its use is optional"),
     ("path-removed", ANY, BREAKING, "its users lose it"),
+    ("path-parameter-renamed", ANY, HARMLESS, "the name of a path parameter is not sent"),
     ("path-renamed", ANY, BREAKING, "requests go to the old path"),
     ("method-added", ANY, ADDITIVE, "its use is optional"),
     ("method-removed", ANY, BREAKING, "its users lose it"),
+    ("webhooks-added", ANY, ADDITIVE, "their use is optional"),
+    ("webhooks-removed", ANY, BREAKING, "receivers no longer hear"),
+    ("callbacks-added", ANY, ADDITIVE, "their use is optional"),
+    ("callbacks-removed", ANY, BREAKING, "receivers no longer hear"),
+    ("links-added", ANY, ADDITIVE, "their use is optional"),
+    ("links-removed", ANY, BREAKING, "callers follow them"),
+    ("discriminator-added", ANY, ADDITIVE, "the alternatives are the same, and told apart"),
+    ("discriminator-removed", ANY, BREAKING, "readers tell the alternatives apart by it"),
     ("operation-id-changed", ANY, BREAKING, "it names the generated function"),
     ("operation-tag-changed", ANY, BREAKING, "the first tag names the generated module"),
     ("further-tags-changed", ANY, HARMLESS, "tags after the first only group documentation"),
@@ -206,6 +221,7 @@ _ROWS = (
     ("response-media-type-removed", RESPONSE, BREAKING, "callers read it"),
     ("status-added", RESPONSE, ADDITIVE, "clients classify an unlisted status by its first digit"),
     ("status-removed", RESPONSE, BREAKING, "the form of this response is no longer promised"),
+    ("status-widened", RESPONSE, HARMLESS, "the statuses with the same first digit include it"),
     ("default-response-added", RESPONSE, BREAKING, "it documents every status, so none can be undocumented"),
     ("default-response-removed", RESPONSE, BREAKING, "the form of all other responses is no longer promised"),
     ("response-header-added", RESPONSE, ADDITIVE, "reading it is optional"),
@@ -218,6 +234,7 @@ _ROWS = (
     ("schema-removed", ANY, BREAKING, "importers lose the generated class"),
     ("schema-renamed", ANY, BREAKING, "it names the generated class"),
     ("title-changed", ANY, BREAKING, "a title names the generated class"),
+    ("unused-field-changed", ANY, HARMLESS, "readOnly fields are not sent, writeOnly fields are not read"),
     ("request-field-added", REQUEST, ADDITIVE, "it is optional"),
     ("request-required-field-added", REQUEST, BREAKING, "callers do not send it yet"),
     ("request-field-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),

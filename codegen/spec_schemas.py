@@ -18,8 +18,10 @@ from codegen.spec_rules import (
     slug,
     type_set,
 )
-from codegen.spec_walk import Handler, Places, Walk, differ, leaf, places_in
+from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, places_in
 
+# Types without a class of their own.
+_PLAIN = frozenset({"array", "boolean", "integer", "null", "number", "string"})
 # How many values a schema allows.
 _NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
 
@@ -129,13 +131,37 @@ def _fields(walk: Walk, side: str, _key: str, old: Members, new: Members) -> Non
         walk.report_if_different(UNCLASSIFIED, old.get("properties"), new.get("properties"))
         walk.report_if_different(UNCLASSIFIED, *required)
         return
+    for name in (unused := _unused(walk, side, before, after)):
+        walk.report_if_different("unused-field-changed", before.pop(name, None), after.pop(name, None))
     for name in before.keys() & after.keys():
         walk.compare("schema", side, before[name], after[name])
     for name in before.keys() - after.keys():
         walk.report(f"{side}-field-removed", before[name], None)
     for name in after.keys() - before.keys():
         walk.report(_added_field_rule(side, old, name in new.value("required", [])), None, after[name])
-    _required(walk, side, required, ignored=before.keys() ^ after.keys())
+    _required(walk, side, required, ignored=unused | (before.keys() ^ after.keys()))
+
+
+def _unused(walk: Walk, side: str, *fields: dict[str, Place]) -> set[str]:
+    """Return the names of fields that are not sent, or not read, wherever they are."""
+    word = "readOnly" if side == REQUEST else "writeOnly"
+    found: set[str] = set()
+    for name in fields[0].keys() | fields[1].keys():
+        opened = [
+            document.open(each[name])
+            for document, each in zip((walk.base, walk.head), fields, strict=True)
+            if name in each
+        ]
+        if all(members is not None and members.value(word) is True for members in opened):
+            found.add(name)
+    return found
+
+
+def _title(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
+    """Compare titles: those of objects and enums name a class."""
+    types = [each.value("type", []) for each in (old, new) if "enum" not in each.of]
+    plain = [each for each in types if _PLAIN.issuperset([each] if isinstance(each, str) else each or ["object"])]
+    walk.report_if_different("note-changed" if len(plain) == 2 else "title-changed", old.get(key), new.get(key))
 
 
 def _added_field_rule(side: str, old: Members, required: bool) -> str:  # noqa: FBT001 - private, with one caller
@@ -184,6 +210,8 @@ SCHEMA: dict[str, Handler] = {
     "properties": _fields,
     "required": _fields,
     "patternProperties": _patterns,
-    "title": leaf("title-changed"),
+    "title": _title,
+    "discriminator": opaque("discriminator-added", "discriminator-removed"),
     "deprecated": leaf("deprecation-changed"),
+    "nullable": flag(UNCLASSIFIED, UNCLASSIFIED),
 }

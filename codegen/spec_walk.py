@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from codegen.spec_document import ABSENT, Document, Members, Place, text_of
+from codegen.spec_document import ABSENT, ANNOTATIONS, Document, Members, Place, text_of
 from codegen.spec_rules import REWRITTEN, RULES, UNCLASSIFIED, Rule
 
 Handler = Callable[["Walk", str, str, Members, Members], None]
@@ -37,6 +37,8 @@ class Walk:
     base: Document
     head: Document
     grammar: Grammar
+    #: Path parameters of the head that have another name in the base.
+    renamed: Mapping[str, str] = field(default_factory=dict)
     _changes: dict[tuple[str, ...], Change] = field(default_factory=dict)
     _compared: set[tuple[object, ...]] = field(default_factory=set)
     _sides: dict[str, set[str]] = field(default_factory=dict)
@@ -48,7 +50,8 @@ class Walk:
             self.report_if_different(UNCLASSIFIED, before, after)
             return
         self._compare_references(before, after)
-        old, new = self._unify_null(kind, old, new)
+        if kind == "schema":
+            old, new = self._unify(old, new)
         pair = (kind, side, old.sources, new.sources)
         if pair in self._compared:
             return
@@ -68,7 +71,9 @@ class Walk:
         elif before is not after:
             self.report(rules[0] if before is None else rules[1], before, after)
 
-    def pair_members(self, key: str, old: Members, new: Members, renamed: str = "") -> Iterator[tuple[str, Places]]:
+    def pair_members(
+        self, key: str, old: Members, new: Members, renamed: str = "", ignored: Iterable[str] = ()
+    ) -> Iterator[tuple[str, Places]]:
         """Yield the members of two mappings in pairs, sorted by name. Report values that are not mappings and, if there
         is a rule for them, renamed members.
         """
@@ -76,6 +81,7 @@ class Walk:
         if before is None or after is None:
             self.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
             return
+        before, after = ({name: each[name] for name in each if name not in ignored} for each in (before, after))
         pairs = renamings(before, after) if renamed else {}
         for name, new_name in pairs.items():
             self.report(renamed, before[name], after[new_name])
@@ -125,12 +131,15 @@ class Walk:
         if differ(old, new):
             self.report("reference-changed", old or before, new or after)
 
-    def _unify_null(self, kind: str, old: Members, new: Members) -> tuple[Members, Members]:
-        """Write "or null" as a type in both schemas, if only one writes it as a branch."""
+    def _unify(self, old: Members, new: Members) -> tuple[Members, Members]:
+        """Write "or null" as a type if only one has it as a branch, and ``allOf`` as one schema if both can be."""
         for keyword in ("anyOf", "oneOf"):
-            if kind == "schema" and (keyword in old.of) != (keyword in new.of):
+            if (keyword in old.of) != (keyword in new.of):
                 old = self.base.without_null_branch(old, keyword)
                 new = self.head.without_null_branch(new, keyword)
+        if "allOf" in old.of | new.of and all(each.of.keys() - ANNOTATIONS for each in (old, new)):
+            plain = self.base.without_all_of(old), self.head.without_all_of(new)
+            return (old, new) if "allOf" in plain[0].of | plain[1].of else plain
         return old, new
 
 
@@ -146,6 +155,17 @@ def leaf(rule: str) -> Handler:
 
     def handle(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
         walk.report_if_different(rule, old.get(key), new.get(key))
+
+    return handle
+
+
+def opaque(added: str, removed: str) -> Handler:
+    """Make a handler of a member that is compared as a whole, once it is there."""
+
+    def handle(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
+        before, after = old.get(key), new.get(key)
+        rule = added if before is None else removed if after is None else UNCLASSIFIED
+        walk.report_if_different(rule, before, after)
 
     return handle
 

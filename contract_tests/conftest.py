@@ -11,15 +11,14 @@ import pytest
 from contract_tests.wire import BASE_URL, Wire
 from kkiai_sdk import Kkiai
 from kkiai_sdk import _clock as _runtime
-from kkiai_sdk.contract import _spec
+from kkiai_sdk.contract._spec import Spec
 from tests.support import effort  # noqa: F401 (its profile must be known before it is asked for)
 from tests.support.adapter import KINDS, Maker
 from tests.support.clock import FakeTime
+from tests.support.query_spec import query_spec, use_query_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from kkiai_sdk.contract._spec import Spec
 
 LIVE_URL = os.environ.get("KKIAI_CONTRACT_URL", "")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
@@ -40,10 +39,18 @@ def _no_strangers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _query_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Gateways that these tests make play the query alone, so they are held to nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_query_spec(patch, tmp_path_factory.mktemp("query"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def spec() -> Spec:
-    """The contract."""
-    return _spec.load()
+    """The contract of the query."""
+    return Spec(query_spec())
 
 
 @pytest.fixture

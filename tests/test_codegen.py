@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,8 @@ from openapi_python_client.config import ConfigFile
 from ruamel.yaml import YAML
 
 import kkiai_api.models
-from codegen import generate
+from codegen import generate, templates
+from codegen.operation_view import media_types, operations
 from codegen.reader_view import reader_view
 from tests.support.effort import examples
 
@@ -116,12 +119,16 @@ def test_what_only_requests_use_stays_strict() -> None:
 
 
 def test_what_requests_and_responses_share_is_split() -> None:
-    """A schema used both ways stays strict for requests, and responses use a loosened copy, through all levels."""
+    """A schema used both ways stays strict for requests, and responses use a loosened copy, through all levels.
+    Requests take the copy too, so that what was read can be written back.
+    """
     order = {"type": "object", "required": ["size"], "properties": {"size": ref("Size")}}
     answer = {"type": "object", "required": ["order"], "properties": {"order": ref("Order")}}
     view = reader_view(document({"Order": order, "Size": STRICT, "It": answer}, order=ref("Order"), answer=ref("It")))
+    (post,) = (operation for _, _, operation in operations(view))
+    assert post["requestBody"] == content({"anyOf": [ref("Order"), ref("OrderRead")]})
     assert view["components"]["schemas"] == {
-        "Order": order,
+        "Order": order | {"properties": {"size": {"anyOf": [ref("Size"), ref("SizeRead")]}}},
         "Size": STRICT,
         "It": {"type": "object", "properties": {"order": nullable(ref("OrderRead"))}},
         "OrderRead": {"type": "object", "properties": {"size": nullable(ref("SizeRead"))}},
@@ -129,10 +136,35 @@ def test_what_requests_and_responses_share_is_split() -> None:
     }
 
 
-def test_a_taken_name_for_a_copy_is_refused() -> None:
-    """If the name of a needed copy is taken, the message names both schemas and says what to do."""
-    with pytest.raises(ValueError, match=r"Order .* rename the schema OrderRead"):
-        reader_view(document({"Order": STRICT, "OrderRead": TEXT}, order=ref("Order"), answer=ref("Order")))
+def test_a_taken_name_for_a_copy_is_left_alone() -> None:
+    """If the name of a needed copy is taken, as a name or as a title, the copy gets another one."""
+    taken = {"OrderRead": TEXT, "Order_read2": TEXT, "Bill": {"type": "object", "title": "Order Read 3"}}
+    view = reader_view(document({"Order": STRICT, **taken}, order=ref("Order"), answer=ref("Order")))
+    assert view["components"]["schemas"] == {"Order": STRICT, **taken, "OrderRead4": LOOSE}
+
+
+@pytest.mark.parametrize(
+    ("titles", "kept"),
+    [
+        ({"Order": "Order"}, ["Order"]),
+        ({"Order-Input": "Order", "Order-Output": "Order"}, [None, None]),
+        ({"Bill": "Order", "Order": None}, [None, None]),
+    ],
+)
+def test_a_title_names_no_class_of_another_schema(titles: dict[str, str | None], kept: list[str | None]) -> None:
+    """A title that two schemas share, or that is another's name, is dropped; the copy of a schema has none."""
+    schemas = {name: STRICT | ({"title": title} if title else {}) for name, title in titles.items()}
+    answer = {"type": "object", "properties": {name: ref(name) for name in titles}}
+    view = reader_view(document(deepcopy(schemas), order=answer, answer=answer))["components"]["schemas"]
+    assert [view[name].get("title") for name in titles] == kept
+    assert [view[name].get("title") for name in view.keys() - titles.keys()] == [None] * len(titles)
+
+
+def test_a_schema_that_loosening_leaves_alone_is_not_copied() -> None:
+    """An enum of requests and responses stays one class."""
+    schemas = {"Size": {"type": "string", "enum": ["s", "l"]}}
+    view = reader_view(document(schemas, order=ref("Size"), answer=ref("Size")))
+    assert view["components"]["schemas"] == schemas
 
 
 def test_schemas_in_a_cycle_are_loosened_once() -> None:
@@ -177,7 +209,7 @@ CONFIG: dict[str, Any] = YAML(typ="safe").load(generate.CONFIG)
 
 def test_every_setting_of_the_generator_counts() -> None:
     """Every key is one that the generator knows, as it ignores others silently, and the name is the folder's."""
-    assert CONFIG.keys() == {"package_name_override", "content_type_overrides", "post_hooks"}
+    assert CONFIG.keys() == {"package_name_override", "post_hooks"}
     assert CONFIG.keys() <= ConfigFile.model_fields.keys()
     assert CONFIG["package_name_override"] == generate.TARGET.name == "kkiai_api"
 
@@ -189,7 +221,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.deep
-def test_the_post_hooks_have_run(fresh: Path) -> None:
+def test_the_code_is_laid_out(fresh: Path) -> None:
     """The output has sorted imports and ruff's layout, which the generator alone does not give it."""
     for hook in (["check", "--select", "I"], ["format", "--check"]):
         command = [sys.executable, "-m", "ruff", *hook, "--isolated", "--no-cache", str(fresh)]
@@ -234,27 +266,80 @@ def test_the_check_finds_what_was_changed_by_hand(
     assert lines == ["stray: api/video/old_endpoint.py", "changed: client.py", "missing: py.typed"]
 
 
-ODD_ANSWER = """
-openapi: 3.1.0
-info: {title: Odd, version: "1"}
-paths: {/odd: {get: {responses: {"200": {description: Odd., content: {image/odd: {schema: {type: string}}}}}}}}
-"""
+RunGenerator = Callable[[str], tuple[int, list[str], list[str]]]
 
 
-@pytest.mark.deep
-@pytest.mark.parametrize(("text", "reason"), [(ODD_ANSWER, "image/odd"), ("a: b: c", "cannot use openapi.yaml")])
-def test_a_failed_run_changes_nothing(
-    text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def run_generator(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> RunGenerator:
+    """Generates from a text over old code, and gives the exit code, lines of stderr, and files that are there."""
+
+    def run(text: str) -> tuple[int, list[str], list[str]]:
+        spec, target = tmp_path / "openapi.yaml", tmp_path / "kkiai_api"
+        target.mkdir()
+        (target / "old.py").touch()
+        spec.write_text(text, encoding="utf-8")
+        code = generate.main([], spec=spec, target=target)
+        said = capfd.readouterr()
+        assert said.out == ""
+        return code, said.err.splitlines(), [file.name for file in target.iterdir()]
+
+    return run
+
+
+def get(**members: Any) -> dict[str, Any]:
+    """A path item with one operation."""
+    return {"get": {"operationId": "read", "responses": {"204": {"description": "Done."}}, **members}}
+
+
+def asking(name: str, **members: Any) -> dict[str, Any]:
+    """A path item whose operation has one parameter in the query."""
+    return get(parameters=[{"name": name, "in": "query", "schema": TEXT, **members}])
+
+
+def answering(schema: Any) -> dict[str, Any]:
+    """A path item whose operation answers with a schema."""
+    return get(responses={"200": {"description": "The answer.", **content(schema)}})
+
+
+#: Paths and schemas, and the pointer and the words of what is said.
+LOST: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
+    ({"/a": {"$ref": "#/components/pathItems/A"}}, {}, "/paths/~1a", "leads to no path item"),
+    ({"/a": {"$ref": "other.yaml#/A"}}, {}, "/paths/~1a", "leads to no path item"),
+    ({"/a": get(operationId="readIt"), "/b": get(operationId="read_it")}, {}, "/paths/~1a/get", "has the same name"),
+    ({"/a/{id}": get()}, {}, "/paths/~1a~1{id}/get", "Path parameters do not match"),
+    ({"/a": asking("headers")}, {}, "/paths/~1a/get/parameters", "a variable of its own called headers"),
+    (
+        {"/a": asking("f", style="deepObject", schema={"type": "object"})},
+        {},
+        "/paths/~1a/get/parameters",
+        "an object in the style of parameter f",
+    ),
+    ({"/a": asking("n", schema={"type": "integer", "default": "x"})}, {}, "/paths/~1a/get", "Invalid int value: x"),
+    ({"/a": get(parameters=[{"in": "query", "schema": TEXT}])}, {}, "/paths/~1a/get/parameters/0", "name: Field req"),
+    ({"/a": get(responses={"2xx": {"description": "x"}})}, {}, "/paths/~1a/get", "status code pattern: 2xx"),
+    ({"/a": get(responses={"200": {"$ref": "#/components/responses/No"}})}, {}, "/paths/~1a/get", "Could not find"),
+    ({"/a": answering(ref("A"))}, {"A": {"enum": ["a", 1]}}, "/components/schemas/A", "must all be the same type"),
+    ({"/a": answering(ref("A"))}, {"A": ref("B"), "B": ref("A")}, "/", "cannot generate this"),
+]
+
+
+@pytest.mark.parametrize(("paths", "schemas", "pointer", "words"), LOST)
+def test_a_failed_run_says_where_and_changes_nothing(
+    paths: dict[str, Any], schemas: dict[str, Any], pointer: str, words: str, run_generator: RunGenerator
 ) -> None:
-    """If the generator would leave something out, or the spec is no YAML, the reason is said and the old code stays."""
-    spec = tmp_path / "openapi.yaml"
-    spec.write_text(text, encoding="utf-8")
-    target = tmp_path / "kkiai_api"
-    target.mkdir()
-    (target / "old.py").touch()
-    assert generate.main([], spec=spec, target=target) == 1
-    assert reason in capsys.readouterr().err
-    assert [file.name for file in target.iterdir()] == ["old.py"]
+    """If anything would be left out, the old code stays, and each line says why and where, in words of ours alone."""
+    code, lines, left = run_generator(json.dumps({**document(schemas), "paths": paths}, indent=1))
+    assert code == 1
+    assert any(words in line and f" at {pointer} (openapi.yaml:" in line for line in lines)
+    assert all(line.startswith("error: ") and line.isascii() and "object at 0x" not in line for line in lines)
+    assert left == ["old.py"]
+
+
+def test_a_spec_that_is_no_yaml_is_refused(run_generator: RunGenerator) -> None:
+    """Text that is no YAML is refused in one line with the file's name."""
+    code, (line,), left = run_generator("a: b: c")
+    assert (code, left) == (1, ["old.py"])
+    assert line.startswith("cannot use openapi.yaml: ")
 
 
 @pytest.mark.parametrize("tool", ["openapi-python-client", "ruff"])
@@ -267,13 +352,14 @@ def test_another_version_of_a_tool_is_refused(
     assert f"{tool} 0.0.7 is needed, found 0." in capsys.readouterr().err
 
 
-def test_a_template_without_the_anchor_is_refused(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", sorted(templates.CHANGES))
+def test_a_template_without_its_anchors_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A generator whose template sets headers elsewhere fails, instead of leaving Accept out."""
-    monkeypatch.setattr(generate, "ANCHOR", "a line that no template has")
+    """A generator whose templates are others fails, instead of leaving out what is changed in them."""
+    monkeypatch.setitem(templates.CHANGES, name, [("a line that no template has", "")])
     assert generate.main(["--check"]) == 1
-    assert "endpoint_module.py.jinja no longer sets headers as expected" in capsys.readouterr().err
+    assert f"{name} of the generator has changed" in capsys.readouterr().err
 
 
 def imported_modules(tree: Path) -> set[str]:
@@ -297,7 +383,18 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("name", kkiai_api.models.__all__)
+def read_models() -> list[str]:
+    """The names of the classes that responses of the spec are read as, directly or inside others."""
+    view = reader_view(YAML(typ="safe").load(generate.SPEC))
+    schemas, pending, found = view["components"]["schemas"], [json.dumps([*media_types(view)])], set[str]()
+    while pending:
+        names = {*re.findall(r"#/components/schemas/(\w+)", pending.pop())} - found
+        found |= names
+        pending += [json.dumps(schemas[name]) for name in names]
+    return sorted(found & {*kkiai_api.models.__all__})
+
+
+@pytest.mark.parametrize("name", read_models())
 @settings(max_examples=examples(100), deadline=None, derandomize=True, database=None)
 @given(answer=st.dictionaries(st.sampled_from(FIELDS) | st.text(), JSON))
 def test_reading_any_object_loses_nothing(name: str, answer: dict[str, Any]) -> None:

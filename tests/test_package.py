@@ -40,11 +40,12 @@ SOURCES = (
 
 CODE = r"(kkiai_sdk|{}kkiai_api)/([\w/]+\.py|py\.typed)|kkiai_sdk/mock/sample\.mp4|kkiai_sdk/contract/\w+\.(html|css)"
 IN_WHEEL = re.compile(
-    CODE.format("") + r"|kkiai_sdk/openapi\.yaml"
+    CODE.format("") + r"|kkiai_sdk/openapi\.yaml|kkiai_api/examples\.json"
     r"|kkiai_sdk-[\d.]+\.dist-info/(METADATA|WHEEL|RECORD|entry_points\.txt|licenses/LICENSE)"
 )
 IN_SDIST = re.compile(
-    rf"kkiai_sdk-{re.escape(__version__)}/(" + CODE.format("generated/") + r"|openapi\.yaml|pyproject\.toml|PKG-INFO"
+    rf"kkiai_sdk-{re.escape(__version__)}/(" + CODE.format("generated/") + r"|openapi\.yaml"
+    r"|generated/kkiai_api/examples\.json|pyproject\.toml|PKG-INFO"
     r"|README\.md|CHANGELOG\.md|LICENSE|\.gitignore|generated/[\w.-]*\.(toml|md))"
 )
 
@@ -173,6 +174,7 @@ def test_wheel_has_the_expected_files_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert [name for name in names if not IN_WHEEL.fullmatch(name)] == []
     needed = {"kkiai_sdk/py.typed", "kkiai_api/py.typed", "kkiai_sdk/openapi.yaml", "kkiai_sdk/mock/sample.mp4"}
+    needed |= {"kkiai_api/examples.json"}
     assert needed <= set(names)
     code = {path.relative_to(ROOT).as_posix() for path in (ROOT / "kkiai_sdk").rglob("*.py")}
     assert {name for name in names if name.startswith("kkiai_sdk/") and name.endswith(".py")} == code

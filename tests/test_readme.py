@@ -14,6 +14,7 @@ from kkiai_sdk import _clock as _runtime
 from kkiai_sdk import mock
 from kkiai_sdk.cli.main import main
 from tests.support.clock import FakeTime
+from tests.support.query_spec import use_query_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +28,11 @@ COMMANDS = [line for line in SHELL if line.startswith("kkiai ")]
 
 
 @pytest.fixture
-def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[mock.MockGateway]:
+def gateway(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[mock.MockGateway]:
     """A gateway on the clients' own clock, named by the environment; the working directory is empty."""
+    use_query_spec(monkeypatch, tmp_path_factory.mktemp("query"))
     time = FakeTime()
     monkeypatch.setattr(_runtime, "SYSTEM", time.as_clock())
     monkeypatch.chdir(tmp_path)

@@ -10,12 +10,14 @@ from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 from codegen.generate import SPEC as SPEC_FILE
+from codegen.operation_view import operations, resolved
 from kkiai_sdk import _base_client
 from kkiai_sdk.contract import _spec
 from kkiai_sdk.mock import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SPEC: dict[str, Any] = YAML(typ="safe").load(SPEC_FILE)
 OPERATION = SPEC["paths"]["/v1/video/query"]["get"]
@@ -58,10 +60,10 @@ def test_spec_is_valid_openapi_3_1() -> None:
     validate(SPEC)
 
 
-def test_spec_has_the_documented_operation_only() -> None:
-    """The spec describes exactly one operation, GET /v1/video/query at the documented server, named Query Task."""
+def test_spec_has_the_documented_operation() -> None:
+    """The spec describes GET /v1/video/query at the documented server, with no other method, named Query Task."""
     assert [server["url"] for server in SPEC["servers"]] == ["https://www.kkiai.com"]
-    assert {path: list(item) for path, item in SPEC["paths"].items()} == {"/v1/video/query": ["get"]}
+    assert list(SPEC["paths"]["/v1/video/query"]) == ["get"]
     assert OPERATION["summary"] == "Query Task"
     assert OPERATION["operationId"] == "queryVideoTask"
 
@@ -258,3 +260,49 @@ def test_response_headers_are_optional_strings(header: dict[str, Any]) -> None:
     assert header["required"] is False
     assert header["schema"] == {"type": "string"}
     assert isinstance(header["example"], str)
+
+
+@pytest.mark.deep
+def test_the_validator_reads_yaml_as_the_generator_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that only YAML 1.1 takes for a boolean is text, and an error is one line with its place."""
+    from codegen.validate import main  # noqa: PLC0415 - as above
+
+    spec = tmp_path / "spec.yaml"
+    text = "openapi: 3.1.0\ninfo: {title: on, version: '1'}\npaths:\n  /a:\n    get:\n      operationId: no\n"
+    spec.write_text(text, "utf-8")
+    assert main([str(spec)]) == 0
+    spec.write_text(text.replace("no", "7"), "utf-8")
+    assert main([str(spec)]) == 1
+    line = f'error: 7 is not of type "string" at /paths/~1a/get/operationId ({spec}:6)\n'
+    assert capsys.readouterr().err == line
+    assert main([str(tmp_path / "none.yaml")]) == 2
+
+
+OPERATIONS = [(method, path, each) for path, method, each in operations(SPEC)]
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=[f"{row[0]} {row[1]}" for row in OPERATIONS])
+def test_every_operation_can_be_found_and_called(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Every operation has a name, words, a tag, the security that code generators read there, and a success."""
+    assert operation["operationId"]
+    assert operation["summary"]
+    assert operation["tags"]
+    assert "security" in operation
+    assert any(str(status).startswith("2") for status in operation["responses"])
+
+
+def media_types() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each media type with a schema of each operation."""
+    for method, path, operation in OPERATIONS:
+        holders = [operation.get("requestBody", {}), *operation["responses"].values()]
+        for holder in holders:
+            content = resolved(SPEC, holder).get("content", {})
+            yield from ((f"{method} {path}", each) for name, each in content.items() if "json" in name)
+
+
+@pytest.mark.parametrize(("name", "media_type"), list(media_types()))
+def test_every_example_of_every_operation_conforms(name: str, media_type: dict[str, Any]) -> None:
+    """An example that stands beside a schema keeps to it, in every operation."""
+    shown = [each["value"] for each in media_type.get("examples", {}).values()]
+    shown += [media_type["example"]] if "example" in media_type else []
+    assert [value for value in shown if not conforms(value, media_type["schema"])] == []

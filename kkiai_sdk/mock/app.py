@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from kkiai_sdk.mock.catalog import BEARER, script_of
 from kkiai_sdk.mock.files import EPOCH, FOLDERS, send_file, send_from_folder
 from kkiai_sdk.mock.messages import ReceivedRequest, Reply, nested_error
+from kkiai_sdk.mock.spec_examples import SpecOperation, operations_at
 from kkiai_sdk.mock.tasks import TaskQuery
 from kkiai_sdk.mock.wire_faults import FAULTS
 
@@ -45,6 +46,8 @@ class GatewayApp:
         self._received += 1
         request_id = f"mock-{self._received:08d}"
         reply = self._route(request, now, request_id)
+        if any(name == "warning" for name, _ in reply.headers):
+            return reply  # the spec says which headers its example has
         return replace(reply, headers=(*reply.headers, ("x-oneapi-request-id", request_id)))
 
     def _route(self, request: ReceivedRequest, now: float, request_id: str) -> Reply:
@@ -58,8 +61,15 @@ class GatewayApp:
         if request.server == "gateway" and (own := _OWN_FILE.fullmatch(request.path)):
             refusal = self._refusal(request, request_id, "GET", "HEAD")
             return refusal or self._own_file(request, own["name"], own["kind"])
+        if request.server == "gateway" and (known := operations_at(request.path)):
+            return self._example(request, known, request_id)
         text = f"Invalid URL ({request.method} {request.path[:200]})"
         return nested_error(404, text, request_id, kind="invalid_request_error")
+
+    def _example(self, request: ReceivedRequest, known: dict[str, SpecOperation], request_id: str) -> Reply:
+        found = known.get(request.method)
+        refusal = None if found and found.is_public else self._refusal(request, request_id, *known)
+        return refusal or known[request.method].reply(request_id)
 
     def _refusal(self, request: ReceivedRequest, request_id: str, *methods: str) -> Reply | None:
         if request.method not in methods:

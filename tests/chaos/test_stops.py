@@ -51,7 +51,7 @@ def test_wait_suspended_beyond_its_deadline_polls_once_more(play: Play, kind: st
         try:
             assert asked.wait(20)
             time.sleep(GAP / 3)  # the answer is read by then, and the next question not yet asked
-            process.send_signal(signal.SIGSTOP)
+            suspend(process)
             time.sleep(PAUSE)
             woken.set()
             process.send_signal(signal.SIGCONT)
@@ -68,6 +68,12 @@ with MockGateway() as gateway:
     print(gateway.base_url, gateway.api_key, flush=True)
     sys.stdin.read()
 """
+
+
+def suspend(process: subprocess.Popen[str]) -> None:
+    """Suspend a process and return once it is: the signal alone may arrive later."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
 
 
 @contextmanager
@@ -91,7 +97,7 @@ def test_query_of_a_suspended_gateway_times_out_and_works_after_it_resumes(kind:
     with gateway() as (process, url, key):
         client = make(url, api_key=key, timeout=0.5, max_retries=0)
         assert client.query("grok:scenario-minimal").state == "pending"
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         for _ in range(3):
             with pytest.raises(APITimeoutError):
                 client.query("grok:scenario-minimal")
@@ -104,7 +110,7 @@ def test_wait_outlasts_a_gateway_that_is_suspended() -> None:
     """A wait outlasts a gateway that is suspended for a while."""
     with gateway() as (process, url, key), Kkiai(key, base_url=url, timeout=0.3, max_retries=0) as client:
         timer = threading.Timer(1.5, os.kill, (process.pid, signal.SIGCONT))
-        process.send_signal(signal.SIGSTOP)
+        suspend(process)
         timer.start()
         poll = PollPolicy(min_interval=0.2, max_interval=0.2)
         results = client.wait_many(["grok:scenario-expired-url", "grok:scenario-fails"], timeout=60, poll=poll)

@@ -12,9 +12,10 @@ from contract_tests.mutants.gateways import IDS, serve
 from kkiai_sdk.cli.main import main
 from kkiai_sdk.contract import Report, check
 from tests.support.canary import KEY
+from tests.support.query_spec import use_query_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from contract_tests.faulty_gateway import Mutation
 
@@ -27,6 +28,14 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KKIAI_BASE_URL", "GITHUB_ACTIONS", "HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KKIAI_API_KEY", GATEWAY_KEY)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _query_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Gateways that these tests make play the query alone, so they are held to nothing else."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_query_spec(patch, tmp_path_factory.mktemp("query"))
+        yield
 
 
 def gentle_check(mutation: Mutation, **options: Any) -> Report:

@@ -78,6 +78,7 @@ def ways(one: str, other: str) -> tuple[list[str], list[str]]:
     return [one], [other]
 
 
+EVENTS: dict[str, Any] = {"done": {}}
 V, G, P = "/paths/~1video", "/paths/~1video/get", "/paths/~1video/post"
 OTHER = {"name": "other", "in": "query", "schema": {"type": "boolean"}}
 HERE, THERE = {"url": "https://a.example.com"}, {"url": "https://b.example.com"}
@@ -86,6 +87,7 @@ BOTH_KEYS = {"key": KEY, "spare": KEY}
 # Pointer, value before, value after, what is said, what is said of the reverse.
 STRUCTURE: list[tuple[str, object, object, tuple[list[str], list[str]]]] = [
     ("/openapi", "3.1.0", "3.0.3", both("breaking openapi-changed")),
+    ("/openapi", "3.1.0", "3.1.1", both("harmless rewritten")),
     ("/info/version", "1.0.0", "1.1.0", both("harmless version-changed")),
     ("/info/title", "Videos", "Films", both("harmless note-changed")),
     ("/tags", NOTHING, [{"name": "video"}], both("harmless note-changed")),
@@ -96,13 +98,20 @@ STRUCTURE: list[tuple[str, object, object, tuple[list[str], list[str]]]] = [
     ("/paths/x-owner", "us", "them", both("harmless extension-changed")),
     (f"{G}/deprecated", NOTHING, True, both("harmless deprecation-changed")),
     (f"{G}/parameters/0/deprecated", NOTHING, True, both("harmless deprecation-changed")),
-    (f"{G}/callbacks", NOTHING, {"done": {}}, both("breaking unclassified-change")),
-    ("/webhooks", NOTHING, {"done": {}}, both("breaking unclassified-change")),
-    (f"{G}/responses/200/links", NOTHING, {"next": {}}, both("breaking unclassified-change")),
-    ("/components/links", NOTHING, {"next": {}}, both("breaking unclassified-change")),
+    (f"{G}/callbacks", NOTHING, EVENTS, ways("additive callbacks-added", "breaking callbacks-removed")),
+    (f"{G}/callbacks", EVENTS, {"done": {"a": 1}}, both("breaking unclassified-change")),
+    ("/webhooks", NOTHING, EVENTS, ways("additive webhooks-added", "breaking webhooks-removed")),
+    ("/webhooks", EVENTS, {}, both("breaking unclassified-change")),
+    (f"{G}/responses/200/links", NOTHING, EVENTS, ways("additive links-added", "breaking links-removed")),
+    (f"{G}/responses/200/links", EVENTS, {"done": {"a": 1}}, both("breaking unclassified-change")),
+    ("/components/links", NOTHING, EVENTS, ways("harmless component-added", "harmless component-removed")),
+    ("/components/callbacks", EVENTS, {"done": {"a": 1}}, both("breaking unclassified-change")),
+    ("/components/pathItems", NOTHING, {"It": {}}, ways("harmless component-added", "harmless component-removed")),
     ("/servers", [HERE], [HERE, THERE], ways("additive server-added", "breaking server-removed")),
     ("/servers", [HERE, THERE], [THERE, HERE], both("breaking default-server-changed")),
     ("/servers", [HERE, THERE, {"url": "/"}], [HERE, {"url": "/"}, THERE], both("harmless rewritten")),
+    ("/servers", [HERE], [{"url": "https://a.example.com/"}], both("harmless rewritten")),
+    ("/servers", NOTHING, [{"url": "/"}], both("harmless rewritten")),
     ("/servers/0/description", "One.", "Two.", both("harmless note-changed")),
     (f"{G}/servers", NOTHING, [THERE], both("breaking local-servers-changed")),
     ("/paths/~1film", NOTHING, {"get": POST}, ways("additive path-added", "breaking path-removed")),
@@ -161,6 +170,12 @@ STRUCTURE: list[tuple[str, object, object, tuple[list[str], list[str]]]] = [
     ),
     (f"{G}/parameters/0/required", NOTHING, False, both("harmless rewritten")),
     (f"{G}/parameters/0/explode", NOTHING, False, both("breaking serialisation-changed")),
+    (f"{G}/parameters/0/explode", NOTHING, True, both("harmless rewritten")),
+    (f"{G}/parameters/0/style", NOTHING, "form", both("harmless rewritten")),
+    (f"{G}/responses/200/headers/Trace/style", NOTHING, "simple", both("harmless rewritten")),
+    (f"{G}/responses/200/headers/Trace/explode", NOTHING, False, both("harmless rewritten")),
+    (f"{G}/parameters/0/allowReserved", NOTHING, False, both("harmless rewritten")),
+    (f"{G}/parameters/0/allowReserved", NOTHING, True, both("breaking serialisation-changed")),
     (f"{G}/parameters", [], "none", both("breaking unclassified-change")),
     (f"{G}/parameters", [ID], [ID, ID], both("breaking unclassified-change")),
     ("/servers", [HERE], "none", both("breaking unclassified-change")),
@@ -201,6 +216,27 @@ STRUCTURE: list[tuple[str, object, object, tuple[list[str], list[str]]]] = [
         ways("additive response-media-type-added", "breaking response-media-type-removed"),
     ),
     (f"{G}/responses/404", NOTHING, {"description": "No."}, ways("additive status-added", "breaking status-removed")),
+    (
+        f"{G}/responses",
+        {"404": {"description": "No."}},
+        {"4XX": {"description": "No."}},
+        (["additive status-added", "harmless status-widened"], ["breaking status-removed", "additive status-added"]),
+    ),
+    (
+        f"{G}/responses",
+        {"200": {"description": "Yes."}},
+        {"2XX": {"description": "Yes."}},
+        (["breaking status-removed", "additive status-added"], ["breaking status-removed", "additive status-added"]),
+    ),
+    (
+        f"{G}/responses",
+        {"404": {"description": "No.", "content": JSON}},
+        {"4XX": {"description": "No."}},
+        (
+            ["breaking response-media-type-removed", "additive status-added", "harmless status-widened"],
+            ["breaking status-removed", "additive status-added"],
+        ),
+    ),
     (f"{G}/responses/x-more", "one", "two", both("harmless extension-changed")),
     (
         f"{G}/responses/default",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from codegen.spec_diff import main, version_allows_breaking
+from codegen.spec_diff import main, next_version, version_allows_breaking
+from codegen.spec_rules import Level
 from tests.spec_diff.cases import ROOT
 
 if TYPE_CHECKING:
@@ -89,6 +90,33 @@ def test_a_breaking_change_needs_a_raised_version(
 def test_higher_major_version_allows_breaking_changes(before: str, after: str, allowed: bool) -> None:  # noqa: FBT001 - a table's column
     """A higher major version allows breaking changes, below 1.0 a higher minor one; nothing else does."""
     assert version_allows_breaking(before, after) is allowed
+
+
+@pytest.mark.parametrize(
+    ("before", "worst", "after"),
+    [
+        ("1.2.3", Level.BREAKING, "2.0.0"),
+        ("1.2.3", Level.ADDITIVE, "1.3.0"),
+        ("1.2.3", Level.HARMLESS, "1.2.4"),
+        ("0.2.3", Level.BREAKING, "0.3.0"),
+        ("0.2.3", Level.ADDITIVE, "0.2.4"),
+        ("0.2.3", Level.HARMLESS, "0.2.4"),
+        ("next", Level.BREAKING, None),
+    ],
+)
+def test_next_version_follows_from_the_worst_change(before: str, worst: Level, after: str | None) -> None:
+    """A breaking change asks for a higher major number, an additive one for a minor, as SemVer has it below 1.0 too."""
+    assert next_version(before, worst) == after
+
+
+def test_grown_spec_is_compatible_and_named_by_its_next_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """A spec that grew in all the ways that break nobody is compatible, and its version is the next; not so back."""
+    grown = ROOT / "contract_tests" / "grown"
+    assert main([str(grown / "videos.yaml"), str(grown / "videos.next.yaml")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "19 changes: 0 breaking, 8 additive, 11 harmless; by SemVer 1.0.0 is followed by 1.1.0"
+    assert main([str(grown / "videos.next.yaml"), str(grown / "videos.yaml")]) == 1
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; by SemVer 1.1.0 is followed by 2.0.0")
 
 
 def test_output_line_has_all_parts_in_ascii(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,8 @@ SCHEMAS: list[tuple[str, Any, Any, str]] = [
 ]
 
 A, A_NEEDED = {"properties": {"a": TEXT}}, {"properties": {"a": TEXT}, "required": ["a"]}
+HIDDEN, WRITTEN = {"type": "string", "readOnly": True}, {"type": "string", "writeOnly": True}
+A_HIDDEN, UNUSED = {"properties": {"a": HIDDEN}}, ways("harmless unused-field-changed", "harmless unused-field-changed")
 OPEN, HALF_OPEN, CLOSED = ({"additionalProperties": value} for value in (True, TEXT, False))
 
 # Side, schema before and after, what is said, what is said of the reverse.
@@ -171,6 +173,25 @@ FIELDS: list[tuple[str, Any, Any, tuple[list[str], list[str]]]] = [
         {"type": []},
         ways("breaking response-type-changed", "breaking response-nullability-widened"),
     ),
+    *(
+        (
+            side,
+            {},
+            {"discriminator": {"propertyName": "a"}},
+            ways("additive discriminator-added", "breaking discriminator-removed"),
+        )
+        for side in ("request", "response")
+    ),
+    ("request", {"properties": {"a": HIDDEN}}, {"properties": {"a": HIDDEN | {"maxLength": 3}}}, UNUSED),
+    ("request", A_HIDDEN, A_HIDDEN | {"required": ["a"]}, ways("harmless rewritten", "harmless rewritten")),
+    ("request", {"properties": {}}, A_HIDDEN, UNUSED),
+    (
+        "response",
+        {"properties": {"a": HIDDEN}},
+        {"properties": {"a": HIDDEN | {"maxLength": 3}}},
+        ways("additive response-max-length-narrowed", "breaking response-max-length-widened"),
+    ),
+    ("response", {"properties": {"a": WRITTEN}}, {"properties": {"a": WRITTEN | {"maxLength": 3}}}, UNUSED),
     ("request", NOTHING, TEXT, ways("breaking request-schema-narrowed", "additive request-schema-widened")),
     ("response", NOTHING, TEXT, ways("additive response-schema-narrowed", "breaking response-schema-widened")),
 ]
@@ -194,11 +215,11 @@ UNKNOWN = [
     "dependentRequired",
     "prefixItems",
     "contains",
-    "discriminator",
     "$defs",
     "nonsense",
 ]
 
+B, B_NEEDED = {"type": "object", "properties": {"b": NUMBER}}, {"properties": {"b": NUMBER}, "required": ["b"]}
 SAME: list[tuple[Any, Any]] = [
     ({"type": ["string", "null"]}, {"type": ["null", "string"]}),
     ({"type": "string"}, {"type": ["string"]}),
@@ -210,6 +231,12 @@ SAME: list[tuple[Any, Any]] = [
     ({}, {"uniqueItems": False}),
     ({}, {"additionalProperties": True}),
     ({"items": {}}, {"items": True}),
+    ({}, {"readOnly": False}),
+    ({}, {"nullable": False}),
+    ({"allOf": [TEXT]}, {"type": "string"}),
+    ({"allOf": [A, B]}, {"type": "object", "properties": {"a": TEXT, "b": NUMBER}}),
+    ({"allOf": [A, B_NEEDED]}, {"properties": {"a": TEXT, "b": NUMBER}, "required": ["b"]}),
+    ({"allOf": [A, {"allOf": [B]}]}, {"allOf": [B], "properties": {"a": TEXT}}),
     ({"anyOf": [TEXT, NUMBER]}, {"anyOf": [NUMBER, TEXT]}),
     ({"maxLength": 3, "type": ["string", "null"]}, {"anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]}),
     (
@@ -257,9 +284,12 @@ def test_change_of_descriptions_is_harmless(place: str, word: str, rule: str) ->
 
 @pytest.mark.parametrize("place", PLACES.values())
 def test_changed_title_breaks_importers(place: str) -> None:
-    """A title names a generated class, so changing it breaks importers."""
-    old, new = document((place, {**TEXT, "title": "A"})), document((place, {**TEXT, "title": "B"}))
-    assert found(old, new) == found(new, old) == ["breaking title-changed"]
+    """A title of an object or an enum names a generated class, so changing it breaks importers; others are words."""
+    for schema in ({"type": "object"}, {"type": "string", "enum": ["a"]}, {"properties": {"a": TEXT}}):
+        old, new = document((place, {**schema, "title": "A"})), document((place, {**schema, "title": "B"}))
+        assert found(old, new) == found(new, old) == ["breaking title-changed"]
+    for plain in (TEXT, {"type": ["integer", "null"]}, {"type": "array", "items": TEXT}):
+        assert found(document((place, plain)), document((place, {**plain, "title": "B"}))) == ["harmless note-changed"]
 
 
 @pytest.mark.parametrize("place", PLACES.values())
@@ -292,10 +322,64 @@ def test_every_rule_has_a_test_case() -> None:
     named |= {
         f"{side}-{stem}-{way}" for stem, *_, there in SCHEMAS for side in PLACES for way in (there, REVERSE[there])
     }
-    elsewhere = {"title-changed", "reference-changed", "path-renamed"}
+    elsewhere = {"title-changed", "reference-changed", "path-renamed", "path-parameter-renamed"}
     assert named | elsewhere == set(RULES)
 
 
 def test_equal_documents_have_no_changes() -> None:
     """A document compared with itself has no changes."""
     assert found(document(), document()) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("/video/{id}", "/video/{video_id}", ["harmless path-parameter-renamed"]),
+        ("/video/{id}", "/film/{id}", ["breaking path-renamed"]),
+        ("/video/{id}", "/video/{id}/film", ["breaking path-renamed"]),
+    ],
+)
+def test_a_path_parameter_may_have_another_name(before: str, after: str, said: list[str]) -> None:
+    """The name of a path parameter is not sent, but the path around it is."""
+    old, new = (
+        document((f"/paths/{path.replace('/', '~1')}", path_item(path.partition("{")[2].partition("}")[0])))
+        for path in (before, after)
+    )
+    assert found(old, new) == said
+
+
+def path_item(name: str, **schema: Any) -> dict[str, Any]:
+    """A path item with one parameter in the path."""
+    parameter = {"name": name, "in": "path", "required": True, "schema": TEXT | schema}
+    return {"parameters": [parameter], "delete": {"responses": {"204": {"description": "Gone."}}}}
+
+
+def test_a_change_beside_a_renamed_path_parameter_is_found() -> None:
+    """Where a path parameter has another name, everything else is compared."""
+    old = document(("/paths/~1video~1{id}", path_item("id")))
+    new = document(("/paths/~1video~1{name}", path_item("name", maxLength=3)))
+    assert found(old, new) == ["breaking request-max-length-narrowed", "harmless path-parameter-renamed"]
+
+
+CLOSED_BASE = [
+    "breaking response-field-removed",
+    "breaking response-field-removed",
+    "additive response-all-of-narrowed",
+]
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ({"properties": {"a": TEXT}}, []),
+        ({"properties": {"a": NUMBER}}, ["breaking response-type-changed"]),
+        ({"properties": {}}, ["breaking response-field-removed"]),
+        ({"properties": {"a": TEXT}, "maxProperties": 1}, CLOSED_BASE),
+    ],
+)
+def test_fields_may_move_to_a_base(base: dict[str, Any], said: list[str]) -> None:
+    """Fields are compared wherever they are written; a base that says more is compared as a branch."""
+    flat, shared = {"properties": {"a": TEXT, "b": TEXT}}, ("/components/schemas/Base", base)
+    split = {"allOf": [{"$ref": "#/components/schemas/Base"}, {"properties": {"b": TEXT}}]}
+    lines = found(document((READ, flat), shared), document((READ, split), shared))
+    assert [line for line in lines if "response-" in line] == said
