@@ -25,6 +25,7 @@ Tag = tuple[str, list[Any]]
 
 def mark_unions(view: Mapping[str, Any], roots: Iterable[Any]) -> None:
     """Give each object among alternatives its condition, in place, below the given parts of a document."""
+    _drop_conditions(view)
     unions = [union for root in roots for union in _unions(root)]
     for union, keyword in unions:
         branches = [_Branch(view, each) for each in union[keyword]]
@@ -35,6 +36,14 @@ def mark_unions(view: Mapping[str, Any], roots: Iterable[Any]) -> None:
         rest = [each for each in branches if not each.is_object and each not in (lists if len(lists) > 1 else [])]
         if len(lists) > 1 or len([each for each in branches if each.is_object]) > 1:
             union[keyword] = [*(each.written for each in [*objects, *rest]), {}]
+
+
+def _drop_conditions(node: Any) -> None:
+    """Drop conditions that a document brings along: they would become code."""
+    for _, child in entries(node):
+        _drop_conditions(child)
+    if isinstance(node, dict):
+        node.pop(CONDITION, None)
 
 
 class _Branch:

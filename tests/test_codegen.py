@@ -179,6 +179,22 @@ def test_schemas_in_a_cycle_are_loosened_once() -> None:
     }
 
 
+def test_alternatives_have_conditions_of_ours_alone() -> None:
+    """An object among alternatives gets the condition that tells it apart; what a document brings along is dropped,
+    since conditions become code, and its text is quoted.
+    """
+    evil = {"x-condition": " or evil()"}
+    cat, dog = ({"type": "object", "properties": {"kind": {"const": kind}}, **evil} for kind in ("cat'", "dog"))
+    view = read({"properties": {"pet": {"oneOf": [cat, dog]}, "one": {"anyOf": [STRICT | evil, TEXT]}}})
+    pets, one = (view["properties"][name]["anyOf"][0] for name in ("pet", "one"))
+    assert [each.get("x-condition") for each in pets["oneOf"]] == [
+        """ and data.get('kind') in ["cat'"]""",
+        " and data.get('kind') in ['dog']",
+        None,
+    ]
+    assert "evil" not in json.dumps(one)
+
+
 def test_the_document_is_not_changed() -> None:
     """The function is pure: its argument is the same afterwards."""
     spec = document({"It": deepcopy(STRICT)}, answer=ref("It"), order=ref("It"))
