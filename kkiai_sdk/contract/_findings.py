@@ -68,7 +68,7 @@ class Finding:
 
     @property
     def curl_lines(self) -> list[str]:
-        """The command on lines that fit a screen. Nothing may stand before them: a long word goes on in the next one."""
+        """The command on lines that fit a screen; nothing may stand before them, as a long word goes on in the next."""
         return _lines(self.curl)
 
     @property

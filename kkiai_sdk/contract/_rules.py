@@ -120,13 +120,16 @@ def judge(spec: Spec, exchange: Exchange) -> list[Violation]:
     checks = (_values, _times, _urls, _identity, _fields, _refusals, _encoding, _header_fields)
     found = [each for check in checks for each in check(observed)]
     own = (Violation(_BY_ID[rule], exchange, *details) for rule, *details in found)
-    return [_placed(observed, each) for each in (*_conformance.conformance(observed), *own)]
+    return [placed(spec, each) for each in (*_conformance.conformance(observed), *own)]
 
 
-def _placed(observed: ObservedExchange, violation: Violation) -> Violation:
+def placed(spec: Spec, violation: Violation) -> Violation:
     """The violation at its operation: rules name the places of the query."""
-    address = violation.address.replace(QUERY, observed.operation.address, 1)
-    return violation if observed.operation.is_query else evolve(violation, address=address)
+    request = violation.exchange.request
+    operation = spec.operation(request.method, request.path)
+    if operation is None or operation.is_query:
+        return violation
+    return evolve(violation, address=violation.address.replace(QUERY, operation.address, 1))
 
 
 def status_word(status: object) -> str:

@@ -17,7 +17,7 @@ from kkiai_sdk.contract._conformance import STATUS
 from kkiai_sdk.contract._history import task_reports
 from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
 from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
-from kkiai_sdk.contract._rules import judge
+from kkiai_sdk.contract._rules import judge, placed
 from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import Violation, class_of_text
 
@@ -175,7 +175,8 @@ class Run:
         reason = inconclusive_reason(exchange.response)
         if reason is None:
             self._answered.add(probe)
-            self.violations += map(self.scrubber.violation, _probes.verdict(probe, exchange))
+            found = [placed(self.spec, each) for each in _probes.verdict(probe, exchange)]
+            self.violations += map(self.scrubber.violation, found)
         else:
             self._inconclusive.append(reason)
             self._skip(probe, reason)
