@@ -143,7 +143,7 @@ FAULTY: dict[str, tuple[Mutation, set[str]]] = {
     ),
     "any method": (
         lambda _, reply: reply.but(status=200, value=task()) if reply.status == 405 else reply,
-        {"unsupported-method"},
+        {"method-open"},
     ),
     "no Allow": (lambda _, reply: evolve(reply, headers={}) if reply.status == 405 else reply, {"unsupported-method"}),
     "a wrong Allow": (
