@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections import Counter
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,23 +13,19 @@ from attrs import evolve
 
 from kkiai_sdk import ConfigurationError, __version__
 from kkiai_sdk.contract import _fuzz, _history, _operations, _probes
-from kkiai_sdk.contract._findings import fingerprint, fold
+from kkiai_sdk.contract._findings import fold
 from kkiai_sdk.contract._http_runner import interval_of
 from kkiai_sdk.contract._report import CheckedOperation, Report, coverage, load_baseline, stale_entries
 from kkiai_sdk.contract._rules import RULES
 from kkiai_sdk.contract._run import Run, Target
 from kkiai_sdk.contract._spec import load
 from kkiai_sdk.contract._spec_precheck import precheck, translated_errors
-from kkiai_sdk.contract._violations import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from kkiai_sdk.contract._messages import Exchange
-    from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
-    from kkiai_sdk.contract._violations import Violation
     from kkiai_sdk.mock import MockGateway
 
 #: Rate for a gateway that is not on this machine.
@@ -91,7 +86,8 @@ def check(
         with translated_errors(document) if spec else nullcontext():
             writes = _operations.write_probes(document, scope) if allow_writes else []
             if writes and announce is not None:
-                announce(_announcement(writes))
+                words = "may create, change or delete something, and one more for each that is answered 5XX"
+                announce(f"{len(writes)} requests {words}")
             until = time.monotonic() + time_limit
             run = Run(document, found, seed, progress or (lambda _: None), until, scope, writes)
             report = _report(run, known)
@@ -152,36 +148,21 @@ def _follow(run: Run) -> str | None:
     return cut
 
 
-def _announcement(writes: Sequence[Probe]) -> str:
-    counts = Counter(probe.again.method for probe in writes if probe.again)
-    words = ", ".join(f"{count} {method}" for method, count in counts.items())
-    return f"{len(writes)} requests may create, change or delete something ({words}), and one more for each 5XX"
-
-
-def _operations_of(run: Run, violations: Sequence[Violation], known: Container[str]) -> Iterator[CheckedOperation]:
-    """Every operation, and why it was not checked. A success counts if no rule is broken but those in the baseline."""
-    broken = {
-        id(each.exchange)
-        for each in violations
-        if each.rule.severity is Severity.BREAKING and fingerprint(each.rule.id, each.address, each.key) not in known
-    }
-    by_label: dict[str, list[Exchange]] = {}
+def _operations_of(run: Run) -> Iterator[CheckedOperation]:
+    """Every operation, and why it was not checked. A success that breaks a rule is a finding, and counts as one."""
+    statuses: dict[str, list[int]] = {}
     for exchange in tuple(run.exchanges):
         operation = run.spec.operation(exchange.request.method, exchange.request.path)
-        by_label.setdefault(operation.label if operation else "", []).append(exchange)
+        statuses.setdefault(operation.label if operation else "", []).append(exchange.response.status)
     for each in run.spec.operations:
-        made = by_label.get(each.label, [])
-        good = [one for one in made if 200 <= one.response.status < 300 and id(one) not in broken]
-        reason = run.scope.reasons.get(each.label)
+        seen, reason = statuses.get(each.label, []), run.scope.reasons.get(each.label)
+        successes, line = sum(200 <= status < 300 for status in seen), run.spec.line_of(each.address)
         if reason is None and each.is_query and not run.target.are_ids_given:
             reason = _operations.NO_TASK_ID
-        elif reason is None and not any(200 <= one.response.status < 300 for one in made):
-            # A success that breaks a rule is a finding.
-            reason = _operations.reason_without_success(each, [one.response.status for one in made])
+        elif reason is None and not successes:
+            reason = _operations.reason_without_success(each, seen)
         is_in_scope = not run.scope.is_outside(each.label)
-        yield CheckedOperation(
-            each.label, run.spec.line_of(each.address), len(made), len(good), reason, is_in_scope=is_in_scope
-        )
+        yield CheckedOperation(each.label, line, len(seen), successes, reason, is_in_scope=is_in_scope)
 
 
 def _report(run: Run, known: dict[str, str]) -> Report:
@@ -192,7 +173,7 @@ def _report(run: Run, known: dict[str, str]) -> Report:
     violations = [*run.violations, *map(run.scrubber.violation, history)]
     problem = run.problem if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
     info = spec.document.get("info")
-    operations = tuple(_operations_of(run, violations, known))
+    operations = tuple(_operations_of(run))
     unasked = {each.name: each.reason for each in operations if each.reason and each.is_in_scope}
     full_rules = () if run.target.is_gentle else (*_probes.FULL_RULES, *_fuzz.RULES)
     write_rules = (_probes.BAD_BODY,) if run.writes else ()

@@ -214,7 +214,7 @@ def _html_operations(report: Report) -> Iterator[str]:
     yield "<h2>Operations</h2><section><table><tbody>"
     for each in report.operations:
         row = '<tr class="missing">' if each.reason else "<tr>"
-        requests = f"{each.requests} requests, {each.successes} conforming successes" if each.requests else "not asked"
+        requests = f"{each.requests} requests, {each.successes} answered 2XX" if each.requests else "not asked"
         state = _text(f"{requests}; {each.reason}" if each.reason else requests)
         yield f'{row}<th scope=row><code>{_text(each.name)}</code></th><td class="wide">{state}</td></tr>'
     yield "</tbody></table></section>"

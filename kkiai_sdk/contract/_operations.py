@@ -138,7 +138,12 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
     modes, part = need("schemathesis").GenerationMode, spec.api[operation.path][operation.method]
     if bad:
         drawn = _drawn(part.as_strategy(generation_mode=modes.NEGATIVE), MAX_DRAWN)
-        return [_request(spec, operation, case) for case in drawn if _is_bad_body(case)][:MAX_SAMPLES]
+        # Bad in no other part.
+        places = [
+            [place.value for place, part in case.meta.components.items() if part.mode.is_negative] for case in drawn
+        ]
+        bodies = [case for case, bad_in in zip(drawn, places, strict=True) if bad_in == ["body"]]
+        return [_request(spec, operation, case) for case in bodies[:MAX_SAMPLES]]
     strategies = part.get_strategies_from_examples() or [part.as_strategy(generation_mode=modes.POSITIVE)]
     cases = [case for each in strategies for case in _drawn(each)]
     takers = [(location, name) for location, name in spec.parameters(operation) if _AN_ID.fullmatch(name)]
@@ -156,22 +161,14 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
 def _drawn(strategy: Any, limit: int = 1) -> list[Any]:
     """Cases that a strategy generates, the same in every run; none if it cannot."""
     hypothesis, found = need("hypothesis"), list[Any]()
-
-    def keep(case: Any) -> None:
-        found.append(case)
-
     options = {"max_examples": limit, "database": None, "deadline": None, "phases": [hypothesis.Phase.generate]}
     options["suppress_health_check"] = list(hypothesis.HealthCheck)
+    keep = hypothesis.given(strategy)(lambda case: found.append(case))  # noqa: PLW0108 (it needs a function)
     try:
-        hypothesis.seed(1)(hypothesis.settings(**options)(hypothesis.given(strategy)(keep)))()
+        hypothesis.seed(1)(hypothesis.settings(**options)(keep))()
     except hypothesis.errors.HypothesisException:
         return []
     return found
-
-
-def _is_bad_body(case: Any) -> bool:
-    """Whether the body of a case breaks the document, and no other part does."""
-    return [str(place.value) for place, part in case.meta.components.items() if part.mode.is_negative] == ["body"]
 
 
 def _request(spec: Spec, operation: Operation, case: Any) -> Request:

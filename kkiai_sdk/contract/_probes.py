@@ -110,6 +110,11 @@ def known(task_id: str, *, sure: bool) -> Probe:
     return Probe(KNOWN_TASK, task_id, ("200",) if sure else ("200", *_NOT_FOUND))
 
 
+def odd_id(task_id: str) -> Probe:
+    """A query for an id that no task has, whose response is judged as any other."""
+    return Probe(UNKNOWN_TASK, task_id, ANY)
+
+
 def task_probes(task_ids: Sequence[str], *, gentle: bool, sure: bool, others: int = 0) -> list[Probe]:
     """One query for each task; a gentle check leaves out those beyond its limit. ``others``: requests to be left."""
     limit = GENTLE_LIMIT - len(basic_probes(NO_TASK, sure=True)) - others
@@ -150,12 +155,14 @@ def full_probes(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
 
 def crash_probes(exchanges: Iterable[Exchange], *, writes: bool) -> list[Probe]:
     """Requests that were answered with 5XX, to be repeated: trouble passes, a defect stays."""
-    crashed = [each.request for each in exchanges if each.response.status >= 500]
-    safe = [each for each in crashed if writes or each.method in SAFE or not values_of(each.headers, "authorization")]
-    alike = {
-        (each.method, each.path, each.query, values_of(each.headers, "authorization") == []): each for each in safe
-    }
-    return [Probe(CRASH, None, ANY_BUT_5XX, again=each) for each in list(alike.values())[:MAX_CRASHES]]
+    found = {}
+    for request in (each.request for each in exchanges if each.response.status >= 500):
+        has_key = bool(values_of(request.headers, "authorization"))
+        # Some fields can be sent by schemathesis alone.
+        can_be_sent = all(value.strip() == value and value.isprintable() for _, value in request.headers)
+        if can_be_sent and (writes or request.method in SAFE or not has_key):
+            found[request.method, request.path, request.query, has_key] = request
+    return [Probe(CRASH, None, ANY_BUT_5XX, again=request) for request in list(found.values())[:MAX_CRASHES]]
 
 
 def verdict(probe: Probe, exchange: Exchange) -> list[Violation]:

@@ -127,6 +127,7 @@ class Run:
     def _in_full(self, runner: HttpRunner, tasks: Sequence[Probe], *, sure: bool) -> None:
         if self.scope.has_query:
             self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=self.target.is_local))
+            self._probe(runner, [_probes.odd_id(task_id) for task_id in _fuzz.NASTY_IDS])
         self._probe(runner, _operations.method_probes(self.spec, self.scope, keyless=True))
         if not self.stopped.is_set():
             self._fuzz()
