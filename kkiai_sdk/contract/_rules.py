@@ -129,7 +129,8 @@ def placed(spec: Spec, violation: Violation) -> Violation:
     operation = spec.operation(request.method, request.path)
     if operation is None or operation.is_query:
         return violation
-    return evolve(violation, address=violation.address.replace(QUERY, operation.address, 1))
+    address = violation.address.replace(QUERY, operation.address, 1)
+    return evolve(violation, address=address if spec.has(address) else operation.address)
 
 
 def status_word(status: object) -> str:

@@ -104,6 +104,10 @@ class Spec:
             address = address.rpartition("/")[0]
         return self._lines[address]
 
+    def has(self, address: str) -> bool:
+        """Whether the document has a part at a pointer."""
+        return self._written(self.exact(address)) is not _NOTHING
+
     def exact(self, address: str) -> str:
         """The pointer with a list item that is addressed by name (``/parameters/name=id``) addressed by index."""
         owner, is_named, rest = address.partition("/name=")
