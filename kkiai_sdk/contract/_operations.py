@@ -138,12 +138,9 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
     modes, part = need("schemathesis").GenerationMode, spec.api[operation.path][operation.method]
     if bad:
         drawn = _drawn(part.as_strategy(generation_mode=modes.NEGATIVE), MAX_DRAWN)
-        # Bad in no other part.
-        places = [
-            [place.value for place, part in case.meta.components.items() if part.mode.is_negative] for case in drawn
-        ]
-        bodies = [case for case, bad_in in zip(drawn, places, strict=True) if bad_in == ["body"]]
-        return [_request(spec, operation, case) for case in bodies[:MAX_SAMPLES]]
+        # Bad in no other part; short objects are the best to read, and nearest to what a caller gets wrong.
+        found = [_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"]]
+        return sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))[:MAX_SAMPLES]
     strategies = part.get_strategies_from_examples() or [part.as_strategy(generation_mode=modes.POSITIVE)]
     cases = [case for each in strategies for case in _drawn(each)]
     takers = [(location, name) for location, name in spec.parameters(operation) if _AN_ID.fullmatch(name)]
@@ -169,6 +166,10 @@ def _drawn(strategy: Any, limit: int = 1) -> list[Any]:
     except hypothesis.errors.HypothesisException:
         return []
     return found
+
+
+def _bad_parts(case: Any) -> list[str]:
+    return [place.value for place, part in case.meta.components.items() if part.mode.is_negative]
 
 
 def _request(spec: Spec, operation: Operation, case: Any) -> Request:
