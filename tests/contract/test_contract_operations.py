@@ -105,8 +105,14 @@ def clips(request: Request, _: Reply) -> Reply:
 Check = Callable[..., tuple[Report, Counter[str]]]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all tests: a document of the same name and text is read once."""
+    return tmp_path_factory.mktemp("documents")
+
+
 @pytest.fixture
-def checked(tmp_path: Path) -> Check:
+def checked(folder: Path) -> Check:
     """Checks a gateway against the document: the report, and the requests that arrived, by method."""
 
     def run(change: Mutation = lambda _, reply: reply, media: str = "application/json", **options: Any) -> Any:
@@ -116,7 +122,7 @@ def checked(tmp_path: Path) -> Check:
             seen[request.method] += 1
             return change(request, clips(request, reply))
 
-        file = tmp_path / "clips.yaml"
+        file = folder / "clips.yaml"
         file.write_text(options.pop("text", SPEC).replace("CLIPS", media), "utf-8")
         with gateway(answer) as base_url:
             return check(base_url, KEY, spec=file, **{"fuzz": False} | options), seen
@@ -203,11 +209,11 @@ def test_junit_and_html_list_operations_that_were_not_asked(checked: Check) -> N
 
 
 def test_text_lists_operations_that_were_not_asked(
-    kkiai: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kkiai: Callable[..., Ended], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command says which operations were not asked, and why; with --allow-writes, how many requests may write."""
     monkeypatch.setenv("KKIAI_API_KEY", KEY)
-    file = tmp_path / "clips.yaml"
+    file = folder / "clips.yaml"
     file.write_text(SPEC.replace("CLIPS", "application/json"), "utf-8")
     with gateway(clips) as base_url:
         words = ("--base-url", base_url, "--spec", str(file), "--no-fuzz")
