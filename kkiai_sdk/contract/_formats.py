@@ -158,8 +158,11 @@ def html(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
 
 def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
     kind = "gentle" if report.is_gentle else "full"
+    # The reasons may be many: they stand below the heading.
+    head, _, rest = report.verdict(fail_on).partition(". " if result == "broken" else ": ")
     yield (
-        f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(report.verdict(fail_on))}</h1>'
+        f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(head.rstrip("."))}.</h1>'
+        f"<p>{_text(rest)}</p>"
         f"<p><code>{_text(report.base_url)}</code> against {_text(report.spec)}, {kind} check</p></header>"
     )
     counts = report.counts()
