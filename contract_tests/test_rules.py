@@ -169,7 +169,7 @@ def test_violation_names_rule_place_and_both_sides(spec: Spec) -> None:
     """A violation names its rule, its place, and the expected and the actual value, without the key."""
     (violation,) = judge(spec, ask(answer(task(status="polishing"))))
     assert (violation.rule.id, violation.rule.severity) == ("status-unknown", Severity.DRIFT)
-    assert (violation.expected, violation.got) == ("a known word", "'polishing'")
+    assert (violation.expected, violation.got) == ("a known word", '"polishing"')
     assert violation.address == "/components/schemas/VideoTask/properties/status"
     assert "Bearer" not in repr(violation)
 
@@ -200,5 +200,5 @@ paths:
     assert found == [
         ("integer-fraction", "b.c written as an integer", "2.0"),
         ("integer-fraction", "e[1] written as an integer", "2.0"),
-        ("field-undeclared", "documented fields", "'b.x'"),
+        ("field-undeclared", "documented fields", '"b.x"'),
     ]

@@ -124,11 +124,11 @@ def test_inputs_of_the_action_become_arguments_as_they_are(tmp_path: Path) -> No
     """Each input is one argument, whatever it contains; the key is none, and ids are split at white space."""
     nasty = 'x\'; $(touch hacked) `touch hacked` "$HOME" && touch hacked'
     code, recorded, _ = check(
-        tmp_path, BASE_URL=nasty, KKIAI_API_KEY="k e y", TASK_IDS=" a:1\n *\t--help ", FUZZ="true"
+        tmp_path, BASE_URL=nasty, KKIAI_API_KEY="k e y", TASK_IDS=" a:1\n *\t--help ", FUZZ="true", ONLY="a /b"
     )
-    ids = ["--task-id=a:1", "--task-id=*", "--task-id=--help"]
+    names = ["--task-id=a:1", "--task-id=*", "--task-id=--help", "--only=a", "--only=/b"]
     assert (code, recorded[0]) == (0, "k e y")
-    assert recorded[1:] == ["contract", "--fail-on=breaking", f"--base-url={nasty}", *ids, "--fuzz"]
+    assert recorded[1:] == ["contract", "--fail-on=breaking", f"--base-url={nasty}", *names, "--fuzz"]
     assert not (tmp_path / "hacked").exists()
 
 

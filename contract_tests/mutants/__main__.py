@@ -24,7 +24,7 @@ _HEAD = """\
 
 Tests of the check itself: gateways with one defect each are given to `kkiai contract`, and copies of the SDK with one
 mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests, and then in full
-if these find nothing, which the table says. Written by `make mutants`; do not edit.
+if these find nothing, with `--allow-writes` at last, which the table says. Written by `make mutants`; do not edit.
 
 | what | tried | caught |
 |---|---|---|

@@ -129,6 +129,17 @@ def _on_quotes(request: Request, reply: Reply) -> Reply:
     return reply.but(status=200, value=task()) if is_injected and reply.status == 400 else reply
 
 
+def _on_empty_id(request: Request, reply: Reply) -> Reply:
+    return reply.but(status=500, value={"error": "oops"}) if request.query == "id=" else reply
+
+
+def _post_with_key(request: Request, reply: Reply) -> Reply:
+    if request.method != "POST":
+        return reply
+    is_known = _credential(request) == f"Bearer {KEY}"
+    return reply.but(status=200, value=task()) if is_known else Reply(401, {"error": "no token"}, BEARER)
+
+
 def _on_method(method: str, **facts: Any) -> Mutation:
     return lambda request, reply: reply.but(**facts) if request.method == method else reply
 
@@ -244,6 +255,7 @@ _TABLE: dict[str, dict[str, Mutation]] = {
         "no id needed": _bad_id(status=200, value=task()),
         "no limit for ids": _bad_id(status=200, value=task(id="a")),
         "crashes without an id": _bad_id(status=500, value={"error": "oops"}),
+        "crashes on an empty id": _on_empty_id,
         "invents unknown tasks": _unknown(status=200, value=task()),
         "forgets known tasks": _on(200, status=400, value=NO_TASK),
     },
@@ -309,6 +321,8 @@ _TABLE: dict[str, dict[str, Mutation]] = {
         "410 for unknown tasks": _unknown(status=410),
         "another code for unknown tasks": _unknown(value={"code": "bad", "message": "no"}),
         "422 for a missing id": _bad_id(status=422),
+        "404 for the path": lambda _, r: Reply(404, {"message": "no such path"}) if r.status < 401 else r,
+        "200 and an empty object for everything": _value(lambda _: {}),
         "500 for every second known task": lambda q, r: (
             r.but(status=500, value={"error": "busy"}) if r.status == 200 and "%3A2" in q.query else r
         ),
@@ -332,6 +346,8 @@ _TABLE: dict[str, dict[str, Mutation]] = {
     },
     "methods": {
         "POST does the same": _on_method("POST", status=200, value=task()),
+        "every method does the same without a key": _on(405, status=200, value=task()),
+        "POST does the same with a key": _post_with_key,
         "DELETE answers 204": _on_method("DELETE", status=204, value=b"", media_type=""),
         "HEAD is a page": _on_method("HEAD", status=200, value=HTML, media_type="text/html"),
         "HEAD crashes": _on_method("HEAD", status=500, value={"error": "oops"}),

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -53,11 +53,12 @@ def correct_gateway(seed: int) -> Report:
 
 
 def gateways(defects: tuple[Defect, ...] = DEFECTS) -> Iterator[Tried]:
-    """Every defect of a gateway, tried: with a dozen requests and, if they do not show it, in full."""
+    """Every defect of a gateway, tried: with a dozen requests and, if they do not show it, in full and with writes."""
     for defect in defects:
-        for note in ("", "full check"):
+        for note in ("", "full check", "full check with --allow-writes"):
+            options: dict[str, Any] = {"fuzz": bool(note), "allow_writes": note.endswith("writes")}
             with gateway(serve(defect.mutation), defect.prefix) as base_url:
-                findings = check(base_url, KEY, task_ids=IDS, fuzz=bool(note)).findings
+                findings = check(base_url, KEY, task_ids=IDS, **options).findings
             if findings:
                 break
         rules = dict.fromkeys(f"{each.rule} ({each.severity})" for each in findings)

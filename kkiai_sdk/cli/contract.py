@@ -29,12 +29,15 @@ Exit codes of this command:
   0  the contract is kept
   1  it is broken
   2  invalid usage
-  3  not checked, or not in full: no key or no credit, unreachable, failing, too busy to
+  3  not checked, or not in full: no key or no credit, no --task-id, an operation of the
+     contract that was not asked or never succeeded, unreachable, failing, too busy to
      answer a query (429), or ended by --time-limit or Ctrl-C before a violation was found
   6  checked, but the report could not be printed
 
 """
 FUZZ_HELP = "Send many generated requests, or a handful. [default: many to a gateway on this machine]"
+ONLY_HELP = "Check this operation alone: its operationId, or as 'GET /path'; repeatable. [default: all of the contract]"
+WRITES_HELP = "Also send requests that may create, change or delete something, or cost money."
 TIME_LIMIT_HELP = "Report the findings so far, as an incomplete check; none for no limit."
 SEVERITIES = click.Choice(["breaking", "drift"])
 COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"}
@@ -47,6 +50,8 @@ COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"
         option("--base-url", metavar="URL", help="Gateway URL. [default: a mock gateway]"),
         option("--task-id", "task_ids", metavar="ID", multiple=True, help="A task that the gateway knows; repeatable."),
         option("--fuzz/--no-fuzz", default=None, help=FUZZ_HELP),
+        option("--only", metavar="OPERATION", multiple=True, help=ONLY_HELP),
+        option("--allow-writes", help=WRITES_HELP),
         option("--spec", metavar="FILE", type=Path, help="The contract. [default: the openapi.yaml of the SDK]"),
         option("--junit", metavar="FILE", type=Path, help="Write a JUnit report."),
         option("--sarif", metavar="FILE", type=Path, help="Write a SARIF report."),
@@ -67,9 +72,9 @@ def contract(
 ) -> ExitCode:
     """Check a gateway against the contract, openapi.yaml.
 
-    Sends queries only: nothing is created or changed there. Without --base-url it checks a mock gateway of its own;
-    KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A gateway that is not on this machine
-    gets at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
+    Only reads: nothing is created, changed or deleted there, unless --allow-writes is given. Without --base-url it
+    checks a mock gateway of its own; KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A
+    gateway that is not on this machine gets at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
     """
     from kkiai_sdk import contract as checker  # noqa: PLC0415 (needs the extra)
 
@@ -86,6 +91,7 @@ def contract(
             raise ConfigurationError(f"{str(path)!a} cannot be written: name a file in an existing directory")
     options["time_limit"] = duration("--time-limit", time_limit, unlimited=True)
     with make_console(sys.stderr).status("Checking …") as status, _hypothesis_storage():
+        options["announce"] = lambda sentence: status.console.print(Text(f"kkiai: {sentence}"), soft_wrap=True)
         options["progress"] = lambda count: status.update(f"Checking: {count} answers")
         report = checker.check(connection.base_url, connection.api_key, **options)
     for name, path in targets.items():
@@ -129,9 +135,15 @@ def _print(report: Report, severity: Severity, annotations: Iterable[str], *, as
 def _lines(report: Report, severity: Severity) -> Iterator[Text]:
     kind = "gentle" if report.is_gentle else "full"
     yield Text.assemble((report.base_url, "bold"), f" against {report.spec}, {kind} check")
+    if report.findings:
+        yield Text.assemble(("- what the gateway sent", "red"), "  ", ("+ what the contract asks for", "green"))
     for finding in report.findings:
         yield from _finding_lines(finding)
     yield Text()
+    for each in report.operations:
+        if each.reason:
+            extent = f"{each.requests} requests" if each.requests else "not asked"
+            yield Text(visible(f"{each.name}: {extent}; {each.reason}"), "yellow" if each.is_in_scope else "dim")
     if report.exchanges:
         exercised = ", ".join(f"{name} {seen}/{total}" for name, (seen, total) in report.exercised().items())
         yield Text(f"Exercised: {exercised}")
@@ -150,9 +162,9 @@ def _finding_lines(finding: Finding) -> Iterator[Text]:
     head = f" {finding.rule}  {visible(finding.place)}{times}{known}"
     yield Text.assemble("\n", (f"{finding.severity}", COLOURS[finding.severity]), head)
     yield Text(f"  {visible(finding.title)}")
-    yield Text(f"  - {visible(finding.expected)}", "red")
-    yield Text(f"  + {visible(finding.got)}", "green")
+    yield Text(f"  - {visible(finding.got)}", "red")
+    yield Text(f"  + {visible(finding.expected)}", "green")
     yield Text(f"  The SDK {visible(finding.sdk)}.", "" if finding.survives else "bold red")
     if finding.curl:
-        # Not wrapped, so that it is copied in one piece.
-        yield Text(f"  {visible(finding.curl)}", "dim", no_wrap=True)
+        # At the begin of the line: a long word goes on there.
+        yield from (Text(visible(line), "dim", no_wrap=True) for line in finding.curl_lines)

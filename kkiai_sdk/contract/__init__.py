@@ -14,10 +14,11 @@ from __future__ import annotations
 from kkiai_sdk.contract._check import check
 from kkiai_sdk.contract._findings import Finding
 from kkiai_sdk.contract._formats import html, junit, sarif, workflow_commands
-from kkiai_sdk.contract._report import Covered, Report, baseline_text
+from kkiai_sdk.contract._report import CheckedOperation, Covered, Report, baseline_text
 from kkiai_sdk.contract._violations import Severity
 
 __all__ = [
+    "CheckedOperation",
     "Covered",
     "Finding",
     "Report",

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from attrs import evolve
 
 from kkiai_sdk import ConfigurationError, __version__
-from kkiai_sdk.contract import _fuzz, _history, _probes
+from kkiai_sdk.contract import _fuzz, _history, _operations, _probes
 from kkiai_sdk.contract._findings import fold
 from kkiai_sdk.contract._http_runner import interval_of
-from kkiai_sdk.contract._report import Report, coverage, load_baseline, stale_entries
+from kkiai_sdk.contract._report import CheckedOperation, Report, coverage, load_baseline, stale_entries
 from kkiai_sdk.contract._rules import RULES
 from kkiai_sdk.contract._run import Run, Target
 from kkiai_sdk.contract._spec import load
@@ -46,36 +46,50 @@ def check(
     *,
     task_ids: Sequence[str] = (),
     fuzz: bool | None = None,
+    only: Sequence[str] = (),
+    allow_writes: bool = False,
     spec: Path | None = None,
     rate: str | None = None,
     time_limit: float = 60.0,
     baseline: Path | None = None,
     seed: int = 1,
     progress: Callable[[int], object] | None = None,
+    announce: Callable[[str], object] | None = None,
 ) -> Report:
-    """Check a gateway against ``openapi.yaml``. Only reads: nothing is created, changed or downloaded there.
+    """Check a gateway against ``openapi.yaml``. Only reads, unless ``allow_writes`` is given: nothing is created there.
 
     :param base_url: the gateway; None checks the built-in mock gateway.
     :param api_key: its key; None takes it from KKIAI_API_KEY.
-    :param task_ids: ids of tasks that it knows, best in several states. By default, the example id of the document.
+    :param task_ids: ids of tasks that it knows, best in several states. Without one, the check is not made in full.
     :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.
+    :param only: the operations to check, each by its operationId, its path, or method and path such as
+        ``GET /v1/video/query``. None by default: all must be checked, or the check is not made in full.
+    :param allow_writes: True also sends requests that may create, change or delete something, or cost money.
     :param spec: the document; None takes the one that came with the package.
     :param rate: requests per s, m or h, such as ``5/s``; None means 5/s for hosts that are not loopback.
     :param time_limit: seconds; what is known by then is reported, as not checked in full. Ctrl-C does the same.
     :param baseline: a file of findings that are known and fail nothing.
     :param seed: decides what is generated.
     :param progress: called with the number of responses so far, from another thread.
+    :param announce: called before anything is sent, with a sentence that says how many requests may change something.
     :raises ConfigurationError: an option is wrong, or the extra ``contract`` is missing.
     """
     if not time_limit > 0:
         raise ConfigurationError(f"time_limit must be a number of seconds above 0, not {time_limit!r:.40}")
-    if progress is not None and not callable(progress):
-        raise ConfigurationError(f"progress must be a function or None, not {type(progress).__name__}")
+    for name, function in (("progress", progress), ("announce", announce)):
+        if function is not None and not callable(function):
+            raise ConfigurationError(f"{name} must be a function or None, not {type(function).__name__}")
     document = precheck(load(spec))
     known = {} if baseline is None else load_baseline(baseline)
     with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
-        run = Run(document, found, seed, progress or (lambda _: None), time.monotonic() + time_limit)
+        scope = _operations.scope_of(document, only, writes=allow_writes, gentle=found.is_gentle)
         with translated_errors(document) if spec else nullcontext():
+            writes = _operations.write_probes(document, scope) if allow_writes else []
+            if writes and announce is not None:
+                words = "may create, change or delete something, and one more for each that is answered 5XX"
+                announce(f"{len(writes)} requests {words}")
+            until = time.monotonic() + time_limit
+            run = Run(document, found, seed, progress or (lambda _: None), until, scope, writes)
             report = _report(run, known)
     is_full = report.is_made and not found.is_gentle
     stale = stale_entries(baseline, known, report.findings) if baseline and is_full else ()
@@ -102,7 +116,7 @@ def target(
         if not 1 <= len(task_id) <= 256 or not task_id.isprintable() or any(map(str.isspace, task_id)):
             raise ConfigurationError(f"a task id has 1 to 256 visible characters, no spaces, unlike {task_id[:40]!a}")
     # Gateways for tests know the example id.
-    node = spec.parameters(spec.query).get(("query", "id"))
+    node = spec.parameters(spec.query).get(("query", "id")) if spec.query else None
     example = str(node.value.get("example", "")) if node else ""
     is_local = _history.privacy_of(urlsplit(url).hostname or "") == "loopback"
     is_gentle, pace = not is_local if fuzz is None else not fuzz, rate or (None if is_local else GENTLE_RATE)
@@ -134,6 +148,23 @@ def _follow(run: Run) -> str | None:
     return cut
 
 
+def _operations_of(run: Run) -> Iterator[CheckedOperation]:
+    """Every operation, and why it was not checked. A success that breaks a rule is a finding, and counts as one."""
+    statuses: dict[str, list[int]] = {}
+    for exchange in tuple(run.exchanges):
+        operation = run.spec.operation(exchange.request.method, exchange.request.path)
+        statuses.setdefault(operation.label if operation else "", []).append(exchange.response.status)
+    for each in run.spec.operations:
+        seen, reason = statuses.get(each.label, []), run.scope.reasons.get(each.label)
+        successes, line = sum(200 <= status < 300 for status in seen), run.spec.line_of(each.address)
+        if reason is None and each.is_query and not run.target.are_ids_given:
+            reason = _operations.NO_TASK_ID
+        elif reason is None and not successes:
+            reason = _operations.reason_without_success(each, seen)
+        is_in_scope = not run.scope.is_outside(each.label)
+        yield CheckedOperation(each.label, line, len(seen), successes, reason, is_in_scope=is_in_scope)
+
+
 def _report(run: Run, known: dict[str, str]) -> Report:
     cut = _follow(run) if run.target.api_key else None
     # Copies: an abandoned request may still come back.
@@ -142,20 +173,24 @@ def _report(run: Run, known: dict[str, str]) -> Report:
     violations = [*run.violations, *map(run.scrubber.violation, history)]
     problem = run.problem if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
     info = spec.document.get("info")
+    operations = tuple(_operations_of(run))
+    unasked = {each.name: each.reason for each in operations if each.reason and each.is_in_scope}
     full_rules = () if run.target.is_gentle else (*_probes.FULL_RULES, *_fuzz.RULES)
+    write_rules = (_probes.BAD_BODY,) if run.writes else ()
     return Report(
         base_url=base_url,
         is_gentle=run.target.is_gentle,
         findings=fold(spec, base_url, violations, known),
         exchanges=exchanges,
-        coverage=coverage(spec, exchanges),
+        coverage=coverage(spec, exchanges, run.scope.asked),
         notes=(*([f"{cut}; this is what was known by then"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
-        rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules),
+        rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules, *write_rules),
         problem=problem,
         is_basic_done=run.is_basic_done,
         elapsed=time.monotonic() - run.started,
         cut=cut,
-        unchecked={} if problem or cut else dict(run.unchecked),
+        operations=operations,
+        unchecked={} if problem or cut else unasked | run.unchecked,
         spec=f"{spec.name} {info.get('version', '') if isinstance(info, dict) else ''}".strip(),
         sdk_version=__version__,
     )
@@ -171,7 +206,5 @@ def _notes(run: Run) -> Iterator[str]:
     if left_out:
         yield f"gentle checks ask for few ids; left out: {', '.join(left_out)}"
     last = {each.asked: each for each in _history.task_reports(run.exchanges)}
-    if not last:
-        yield "no answer about a known task was seen: name ids of yours with --task-id"
-    elif not any(each.end for each in last.values()):
+    if last and not any(each.end for each in last.values()):
         yield "no task had ended: answers about finished tasks were not checked"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk.contract._messages import media_type, pairs, values_of
 from kkiai_sdk.contract._spec import need, pointer
-from kkiai_sdk.contract._violations import RESPONSES, Rule, Severity, Violation, class_of_text, class_of_value
+from kkiai_sdk.contract._violations import RESPONSES, Rule, Severity, Violation, class_of_text, class_of_value, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,8 @@ def conformance(observed: ObservedExchange) -> Iterator[Violation]:
     found = [(_rule_of(failure), failure) for failure in _failures(observed)]
     is_json = media_type(observed.exchange.response.headers).endswith("json")
     is_opaque = any(rule is MEDIA_TYPE for rule, _ in found)
-    if observed.declared is not None and observed.fault and is_json and not is_opaque:
+    has_body = bool(observed.exchange.response.body or "content" in (observed.declared or observed.operation).value)
+    if observed.declared is not None and observed.fault and is_json and has_body and not is_opaque:
         is_opaque = True
         yield Violation(BODY, observed.exchange, *_unreadable(observed, observed.declared, observed.fault))
     for rule, failure in found:
@@ -62,7 +63,9 @@ def _failures(observed: ObservedExchange) -> list[Any]:
     headers = {name.lower(): observed.headers(name) for name, _ in response.headers}
     received = schemathesis.Response(response.status, headers, response.body, request, elapsed=0.0, verify=True)
     try:
-        observed.spec.api[asked.path][asked.method].Case().validate_response(received)
+        operation = observed.spec.api[observed.operation.path][asked.method]
+        values = dict.fromkeys(re.findall(r"{([^{}]*)}", observed.operation.path), "x")
+        operation.Case(path_parameters=values).validate_response(received)
     except schemathesis.errors.FailureGroup as group:
         return sorted(group.exceptions, key=lambda failure: (failure.code, str(failure.message)))
     return []
@@ -93,7 +96,12 @@ def _unreadable(observed: ObservedExchange, declared: Node, reason: str) -> _Det
     begin = body.lstrip()[:1].decode("ascii", "replace")
     kind = "nothing" if not begin else "a word" if begin.isalpha() else "a number" if begin.isdecimal() else begin
     key = f"{class_of_text(reason)} {kind}"
-    return "one JSON document", f"{body[:40]!r}: {reason}", key, f"{declared.address}/content"
+    return (
+        "one JSON document",
+        f"{short(body[:40].decode(errors='backslashreplace'))}: {reason}",
+        key,
+        f"{declared.address}/content",
+    )
 
 
 def _schema_details(observed: ObservedExchange, declared: Node, failure: Any) -> Iterator[_Details]:
@@ -130,7 +138,7 @@ def request_problems(spec: Spec, request: Request) -> list[str]:
         values = [value for key, value in sent if key == name]
         values = values if location == "query" else values_of(request.headers, name)
         if location in {"query", "header"}:
-            parameter = spec.api[request.path][request.method].get_parameter(node.value["name"], location)
+            parameter = spec.api[operation.path][request.method].get_parameter(node.value["name"], location)
             reasons = ["missing"] if parameter.is_required and not values else ["repeated"] * (len(values) > 1)
             reasons += ["invalid" for value in values if not _is_valid(parameter, value)]
             found += [f"{location} parameter {name} {reason}" for reason in reasons]

@@ -11,6 +11,7 @@ from attrs import asdict, field, frozen
 
 from kkiai_sdk import KkiaiError
 from kkiai_sdk.contract._messages import PLACEHOLDER
+from kkiai_sdk.contract._spec import QUERY_PATH
 from kkiai_sdk.contract._violations import Severity
 
 if TYPE_CHECKING:
@@ -62,8 +63,13 @@ class Finding:
 
     @property
     def diff(self) -> str:
-        """Expected against got, as two lines."""
-        return f"- {self.expected}\n+ {self.got}"
+        """Two lines as in a patch: what came, and what the contract asks for in its place."""
+        return f"- {self.got}\n+ {self.expected}"
+
+    @property
+    def curl_lines(self) -> list[str]:
+        """The command on lines that fit a screen; nothing may stand before them, as a long word goes on in the next."""
+        return _lines(self.curl)
 
     @property
     def title(self) -> str:
@@ -111,7 +117,7 @@ def _finding(spec: Spec, base_url: str, mark: str, alike: list[Violation], *, is
         address=spec.exact(first.address),
         expected=one_line(first.expected),
         got=one_line(first.got),
-        count=len(alike),
+        count=len({id(each.exchange) for each in alike}),
         survives=survives,
         sdk=sdk,
         curl=curl_of(base_url, first.exchange.request),
@@ -129,8 +135,10 @@ def one_line(text: str) -> str:
 
 def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
     """Replay a response to the SDK: whether it becomes a task or a KkiaiError, as promised, and which it was."""
+    if exchange.request.path != QUERY_PATH:
+        return True, "is not concerned: it is not a query"
     if exchange.request.method != "GET":
-        return True, "is not concerned: it only sends GET"
+        return True, "is not concerned: it queries with GET"
     import httpx  # noqa: PLC0415 (the check can be imported without it)
 
     from kkiai_sdk import Kkiai  # noqa: PLC0415 (as above)
@@ -156,20 +164,41 @@ def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
 
 def curl_of(base_url: str, request: Request) -> str:
     """The ``curl`` command that sends a request; the shell inserts the key from KKIAI_API_KEY."""
-    method = [] if request.method == "GET" else ["-X", shlex.quote(_visible(request.method))]
+    # With -X HEAD, curl would wait for a body.
+    method = {"GET": [], "HEAD": ["-I"]}.get(request.method, ["-X", shlex.quote(_visible(request.method))])
+    # A field without a value ends in a semicolon.
     headers = [
-        f"-H {_quoted(f'{name}: {value}')}" for name, value in request.headers if name.lower() not in _NOT_FOR_CURL
+        f"-H {_quoted(f'{name}: {value}' if value else f'{name};')}"
+        for name, value in request.headers
+        if name.lower() not in _NOT_FOR_CURL
     ]
-    url = _visible(f"{base_url}{request.path}{f'?{request.query}' if request.query else ''}")
+    body = ["--data-binary", _quoted(request.body.decode(errors="replace"))] if request.body else []
+    url = f"{base_url}{request.path}{f'?{request.query}' if request.query else ''}"
     # Brackets and dots in the URL are literal.
     as_is = [*(["--globoff"] if set("[]{}") & set(url) else []), *(["--path-as-is"] if "/." in request.path else [])]
-    return " ".join(["curl", "-si", *as_is, *method, *headers, shlex.quote(url)])
+    return " ".join(["curl", "-si", *as_is, *method, *headers, *body, _quoted(url)])
 
 
 def _quoted(text: str) -> str:
+    """A text as one word of a shell, in which the key is inserted."""
     text = _visible(text)
-    is_for_shell = PLACEHOLDER in text and _PLAIN.fullmatch(text) is not None
-    return f'"{text}"' if is_for_shell else shlex.quote(text)
+    if PLACEHOLDER in text and _PLAIN.fullmatch(text):
+        return f'"{text}"'
+    return f'"{PLACEHOLDER}"'.join(shlex.quote(part) if part else "" for part in text.split(PLACEHOLDER)) or "''"
+
+
+def _lines(command: str, width: int = 78) -> list[str]:
+    lines = [""]
+    for word in re.findall(r"""(?:-H |-X |--data-binary )?(?:'[^']*'|"[^"]*"|[^\s'"])+""", command):
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines[-1] += " \\"
+            lines.append("")
+        lines[-1] += f" {word}" if lines[-1] else word
+        is_quoted = word.startswith("'") and word.count("'") == 2
+        while len(lines[-1]) > width and (is_quoted or not set("'\"") & set(word)):
+            quote = "'" if is_quoted else ""
+            lines[-1:] = [f"{lines[-1][: width - 2]}{quote}\\", f"{quote}{lines[-1][width - 2 :]}"]
+    return lines
 
 
 def _visible(text: str) -> str:

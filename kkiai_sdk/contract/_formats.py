@@ -30,7 +30,12 @@ _COMMANDS = _LEVELS | {Severity.ADVICE: "notice"}
 _STYLE = Path(__file__).with_name("report.css")
 #: Characters of a body that are shown.
 _BODY = 2000
-_MEANINGS = ("clients that follow the documentation break", "undocumented, but harmless", "allowed, and worth knowing")
+_MEANINGS = {
+    Severity.BREAKING: "clients that follow the documentation break",
+    Severity.DRIFT: "undocumented, but harmless",
+    Severity.ADVICE: "allowed, and worth knowing",
+}
+_LEGEND = "<del>- what the gateway sent</del><ins>+ what the contract asks for</ins>"
 _PAGE = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -50,12 +55,16 @@ def junit(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
     for finding in report.findings:
         by_rule.setdefault(finding.rule, []).append(finding)
     skipped = {rule: reason for rule, reason in report.unchecked.items() if by_rule.get(rule) == []}
-    facts = {"tests": len(by_rule) + 1, "failures": len({each.rule for each in failures}), "skipped": len(skipped)}
+    unasked = [each for each in report.operations if each.reason]
+    facts = {"tests": len(by_rule) + 1 + len(report.operations), "failures": len({each.rule for each in failures})}
+    facts |= {"skipped": len(skipped) + len(unasked)}
     facts |= {"errors": int(not report.is_made)}
     root = ET.Element("testsuites")
     counts = {name: str(count) for name, count in facts.items()}
     suite = ET.SubElement(root, "testsuite", counts, name="kkiai contract", time=f"{report.elapsed:.3f}")
     _case(suite, "check-made", error=report.obstacle)
+    for operation in report.operations:
+        _case(suite, f"operation {operation.name}", skipped=operation.reason)
     for rule, findings in by_rule.items():
         failing = [each for each in findings if each in failures]
         title = f"{failing[0].title} ({failing[0].place})" if failing else None
@@ -78,7 +87,8 @@ def _case(suite: ET.Element, name: str, **outcomes: str | None) -> ET.Element:
 def _as_text(finding: Finding) -> str:
     known = ", in the baseline" if finding.is_known else ""
     head = f"{finding.severity}{known}, {finding.title} ({finding.place}), seen {finding.count} times"
-    return f"{head}\n{finding.diff}\nThe SDK {finding.sdk}.\n{finding.curl}".rstrip()
+    command = "\n".join(finding.curl_lines)
+    return f"{head}\n{finding.diff}\nThe SDK {finding.sdk}.\n{command}".rstrip()
 
 
 def _xml(text: str) -> str:
@@ -142,14 +152,17 @@ def html(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
     """The whole document."""
     result = {0: "kept", 1: "broken"}.get(report.exit_code(fail_on), "unmade")
     parts = [*_html_head(report, result, fail_on), *_html_findings(report)]
-    parts += [*_html_coverage(report), *_html_exchanges(report)]
+    parts += [*_html_operations(report), *_html_coverage(report), *_html_exchanges(report)]
     return _PAGE.format(result=result, style=_STYLE.read_text("utf-8"), content="\n".join(parts))
 
 
 def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
     kind = "gentle" if report.is_gentle else "full"
+    # The reasons may be many: they stand below the heading.
+    head, _, rest = report.verdict(fail_on).partition(". " if result == "broken" else ": ")
     yield (
-        f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(report.verdict(fail_on))}</h1>'
+        f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(head.rstrip("."))}.</h1>'
+        f"<p>{_text(rest)}</p>"
         f"<p><code>{_text(report.base_url)}</code> against {_text(report.spec)}, {kind} check</p></header>"
     )
     counts = report.counts()
@@ -166,26 +179,48 @@ def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
 
 def _html_findings(report: Report) -> Iterator[str]:
     yield "<h2>Findings</h2>" if report.findings else "<h2>Findings</h2><p>None.</p>"
-    for severity, meaning in zip(Severity, _MEANINGS, strict=True):
-        found = [each for each in report.findings if each.severity is severity]
-        if found:
-            yield f'<h3><span class="badge {severity}">{severity}</span> {meaning}</h3>'
-            yield from map(_html_finding, found)
+    by_rule: dict[tuple[Severity, str], list[Finding]] = {}
+    for each in report.findings:
+        by_rule.setdefault((each.severity, each.rule), []).append(each)
+    if report.findings:
+        yield f'<p class="legend">{_LEGEND}</p><nav><ol>'
+        for number, ((severity, rule), found) in enumerate(by_rule.items()):
+            badge = f'<span class="badge {severity}">{severity}</span>'
+            link = f'<a href="#rule-{number}"><code>{_text(rule)}</code></a>'
+            yield f"<li>{badge} {link} {_text(found[0].description)} <small>{len(found)}</small></li>"
+        yield "</ol></nav>"
+    for number, ((severity, rule), found) in enumerate(by_rule.items()):
+        badge = f'<span class="badge {severity}">{severity}</span>'
+        yield f'<h3 id="rule-{number}">{badge} <code>{_text(rule)}</code> {_MEANINGS[severity]}</h3>'
+        yield from map(_html_finding, found)
 
 
 def _html_finding(finding: Finding) -> str:
-    times = f" · seen {finding.count} times" if finding.count > 1 else ""
+    times = f" · in {finding.count} responses" if finding.count > 1 else ""
     known = " · in the baseline" if finding.is_known else ""
     parts = [
         f'<article class="{finding.severity}"><h4>{_text(finding.title.capitalize())}</h4>',
-        f'<p class="meta"><code>{_text(finding.rule)}</code> · <code>{_text(finding.place)}</code>{times}{known}</p>',
-        f'<pre class="diff"><del>- {_text(finding.expected)}</del><ins>+ {_text(finding.got)}</ins></pre>',
+        f'<p class="meta"><code>{_text(finding.place)}</code>{times}{known}</p>',
+        f'<pre class="diff"><del>- {_text(finding.got)}</del><ins>+ {_text(finding.expected)}</ins></pre>',
         f'<p class="{"survives" if finding.survives else "fails"}">This SDK {_text(finding.sdk)}.</p>',
-        f"<p>To repeat it:</p><pre>{_text(finding.curl)}</pre>" if finding.curl else "",
     ]
+    if finding.curl:
+        # No wrapping by the page: a copied line break would end the command.
+        command = "\n".join(finding.curl_lines)
+        parts.append(f'<p>To repeat it:</p><pre class="command">{_text(command)}</pre>')
     if finding.exchange:
         parts.append(f"<details><summary>The answer</summary>{_html_answer(finding.exchange.response)}</details>")
     return "".join([*parts, "</article>"])
+
+
+def _html_operations(report: Report) -> Iterator[str]:
+    yield "<h2>Operations</h2><section><table><tbody>"
+    for each in report.operations:
+        row = '<tr class="missing">' if each.reason else "<tr>"
+        requests = f"{each.requests} requests, {each.successes} answered 2XX" if each.requests else "not asked"
+        state = _text(f"{requests}; {each.reason}" if each.reason else requests)
+        yield f'{row}<th scope=row><code>{_text(each.name)}</code></th><td class="wide">{state}</td></tr>'
+    yield "</tbody></table></section>"
 
 
 def _html_coverage(report: Report) -> Iterator[str]:

@@ -15,27 +15,28 @@ from urllib.parse import urlsplit
 
 from kkiai_sdk.contract._conformance import request_problems
 from kkiai_sdk.contract._http_runner import REQUEST_TIMEOUT
-from kkiai_sdk.contract._messages import Exchange, Request, Response
-from kkiai_sdk.contract._spec import QUERY_PATH, need
+from kkiai_sdk.contract._messages import Exchange, Request, Response, values_of
+from kkiai_sdk.contract._spec import need
 from kkiai_sdk.contract._violations import QUERY, Rule, Severity, Violation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kkiai_sdk.contract._operations import Scope
     from kkiai_sdk.contract._run import Target
     from kkiai_sdk.contract._spec import Spec
 
-#: Requests of the fuzzing phase at most.
+#: Requests of the fuzzing phase at most, shared by the operations, and for each of them in any case.
 MAX_EXAMPLES = 100
-_BREAKING, _DRIFT, _ = Severity
-_PATH, _PARAMETERS = QUERY.rpartition("/")[0], f"{QUERY}/parameters"
-#: Schemathesis' checks as rules. Single responses are judged elsewhere, credentials by probes; its other checks are
-#: about required headers, links and deleted resources, of which the document has none.
+LEAST_EXAMPLES = 10
+#: A media type of a request without a body means nothing: servers may refuse it or not.
+_MAY_BE_REFUSED = frozenset({400, 406, 415})
+_BREAKING, _PARAMETERS = Severity.BREAKING, f"{QUERY}/parameters"
+#: Schemathesis' checks as rules. Single responses are judged elsewhere, credentials and methods by probes; its other
+#: checks are about required headers, links and deleted resources.
 RULES = (
     Rule("positive-data-acceptance", _BREAKING, _PARAMETERS, "good requests are answered"),
     Rule("negative-data-rejection", _BREAKING, _PARAMETERS, "bad requests are refused"),
-    Rule("unsupported-method", _DRIFT, _PATH, "other methods are refused with 405 and Allow"),
-    Rule("allow-header-conformance", _DRIFT, _PATH, "Allow names the declared methods"),
 )
 _CHECKS = {rule.id.replace("-", "_"): rule for rule in RULES}
 #: 400 is documented for an unknown id; the rule valid-refused judges its body.
@@ -51,26 +52,23 @@ NASTY_IDS: tuple[str, ...] = (
 Problem = tuple[str, bool]
 
 
-def generate(spec: Spec, target: Target, seed: int) -> Iterator[Exchange | Violation | Problem]:
-    """Send generated requests to a gateway: every odd id, then the phases of schemathesis."""
-    headers = {"Authorization": f"Bearer {target.api_key}"}
-    options = {"base-url": target.base_url, "headers": headers, "seed": seed}
+def generate(spec: Spec, target: Target, scope: Scope, seed: int) -> Iterator[Exchange | Violation | Problem]:
+    """Send generated requests that only read: the phases of schemathesis."""
+    labels = {each.label for each in scope.asked if each.is_safe}
+    options: dict[str, Any] = {"base-url": target.base_url, "seed": seed}
+    options["headers"] = {"Authorization": f"Bearer {target.api_key}"}
     options |= {"rate-limit": target.rate} if target.rate else {}
     prefix = urlsplit(target.base_url).path.rstrip("/")
-    documented = spec.schemathesis(_settings(options, "examples", "coverage"))
+    limit = max(MAX_EXAMPLES // max(1, len(labels)), LEAST_EXAMPLES)
+    documented = spec.schemathesis(_settings(options, limit, "examples", "coverage"), only=labels)
     with _without_netrc():
-        for task_id in NASTY_IDS:
-            try:
-                # A single call does not take the headers from the configuration.
-                response = documented[QUERY_PATH]["GET"].Case(query={"id": task_id}).call(headers=headers)
-                yield _exchange(response.request, response, prefix)
-            except need("requests").RequestException as error:
-                yield f"id {task_id[:40]!a}: {error!r}", True
         yield from _run(spec, documented, prefix)
-        yield from _run(spec, spec.schemathesis(_settings(options, "fuzzing"), examples=False), prefix)
+        yield from _run(
+            spec, spec.schemathesis(_settings(options, limit, "fuzzing"), examples=False, only=labels), prefix
+        )
 
 
-def _settings(options: dict[str, Any], *enabled: str) -> dict[str, Any]:
+def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, Any]:
     """The configuration of a run, in the words of schemathesis' configuration file."""
     phases: dict[str, dict[str, Any]] = {
         name: {"enabled": name in enabled, "extra-data-sources": {"responses": False}}
@@ -78,6 +76,8 @@ def _settings(options: dict[str, Any], *enabled: str) -> dict[str, Any]:
     }
     phases["fuzzing"]["error-feedback"] = {"enabled": False}
     phases["stateful"] = {"enabled": False}
+    # Other methods may change something; probes send them without a key.
+    phases["coverage"]["unexpected-methods"] = []
     checks: dict[str, Any] = {"enabled": False, **{name: {"enabled": True} for name in _CHECKS}}
     checks["positive_data_acceptance"]["expected-statuses"] = _ACCEPTED
     return {
@@ -88,7 +88,7 @@ def _settings(options: dict[str, Any], *enabled: str) -> dict[str, Any]:
         "cache": {"enabled": False},
         "analysis": {"constants": {"enabled": False}},
         "output": {"truncation": {"enabled": False}},
-        "generation": {"database": "none", "max-examples": MAX_EXAMPLES},
+        "generation": {"database": "none", "max-examples": limit},
         "checks": checks,
         "phases": phases,
     }
@@ -142,26 +142,37 @@ def _scenario(spec: Spec, recorder: Any, prefix: str) -> Iterator[Exchange | Vio
         for case_id, interaction in recorder.interactions.items()
         if interaction.response is not None
     }
-    yield from exchanges.values()
+    odd = {case_id for case_id, each in exchanges.items() if _is_odd(each.request)}
+    yield from (
+        each for key, each in exchanges.items() if key not in odd or each.response.status not in _MAY_BE_REFUSED
+    )
     for case_id, checks in recorder.checks.items():
         for check in checks:
-            if check.failure_info is not None and case_id in exchanges:
-                yield _violation(spec, _CHECKS[check.name], check.failure_info.failure, exchanges[case_id])
+            if check.failure_info is not None and case_id in exchanges.keys() - odd:
+                yield from _violation(spec, _CHECKS[check.name], check.failure_info.failure, exchanges[case_id])
 
 
-def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Violation:
+def _is_odd(request: Request) -> bool:
+    types = values_of(request.headers, "content-type")
+    return not request.body and types not in ([], ["application/json"])
+
+
+def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Iterator[Violation]:
     method, status = exchange.request.method, exchange.response.status
     words = (str(failure.message).strip() or failure.title).splitlines()[0]
-    # One finding for all methods that are refused in a wrong way, one for each that is let through, and one for each
-    # kind of bad request that is accepted.
-    wrong = sorted(set(request_problems(spec, exchange.request))) if method == "GET" else ()
-    key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(wrong)}".strip()
-    return Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key)
+    operation = spec.operation(method, exchange.request.path)
+    # Many servers pass over query parameters that they do not know.
+    wrong = sorted(set(request_problems(spec, exchange.request)))
+    if operation is not None and wrong != ["query parameter undeclared"]:
+        # One finding for each kind of bad request that is accepted.
+        key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(wrong)}".strip()
+        address = rule.address.replace(QUERY, operation.address)
+        yield Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key, address)
 
 
 def _exchange(request: Any, response: Any, prefix: str) -> Exchange:
     """An exchange in plain values. ``prefix``: the path of the base URL, which the document does not have."""
-    url = urlsplit(getattr(request, "uri", None) or request.url)
+    url = urlsplit(request.uri)
     sent = Request(request.method, url.path.removeprefix(prefix), url.query, tuple(_flat(request.headers)))
     return Exchange(sent, Response(response.status_code, tuple(_flat(response.headers)), response.content or b""))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ from attrs import frozen
 
 from kkiai_sdk.contract._messages import read_body
 from kkiai_sdk.contract._rules import FAILURE, SUCCESS, is_moment, plain_id, status_word
+from kkiai_sdk.contract._spec import QUERY_PATH
 from kkiai_sdk.contract._violations import PROPERTIES, Rule, Severity, Violation, short
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def task_reports(exchanges: Iterable[Exchange]) -> list[TaskReport]:
     found = []
     for exchange in exchanges:
         asked, body = exchange.request.parameter("id"), read_body(exchange.response)
-        is_query = exchange.request.method == "GET" and exchange.response.status == 200
+        is_query = exchange.request.method == "GET" and exchange.request.path == QUERY_PATH
+        is_query = is_query and exchange.response.status == 200
         if asked and is_query and isinstance(body, dict):
             found.append(TaskReport(asked, body, exchange))
     return found
@@ -73,7 +75,7 @@ def judge_history(base_url: str, exchanges: Iterable[Exchange]) -> list[Violatio
             for before, after in pairwise(same)
             for each in _transition(before, after)
         ),
-        *((other, each) for one, other in combinations(firsts, 2) for each in _same_id(one, other)),
+        *_mixed(firsts),
         *((report, each) for report in reports for each in _reachability(base_url, report.task.get("video_url"))),
     ]
     return [Violation(rule, report.exchange, *details) for report, (rule, *details) in found]
@@ -101,12 +103,15 @@ def _transition(before: TaskReport, after: TaskReport) -> Iterator[_Found]:
                 yield CHANGED, f"{name}: {short(old)}", f"{name}: {short(new)}", name
 
 
-def _same_id(one: TaskReport, other: TaskReport) -> Iterator[_Found]:
-    """Two tasks under one id. The prefix of an id may be left out."""
-    answered = one.task.get("id")
-    is_same = isinstance(answered, str) and answered and answered == other.task.get("id")
-    if is_same and plain_id(one.asked) != plain_id(other.asked):
-        yield MIXED, f"another id than for {short(one.asked)}", short(answered), "same"
+def _mixed(firsts: Iterable[TaskReport]) -> Iterator[tuple[TaskReport, _Found]]:
+    """Each task with the id of an earlier one. The prefix of an id may be left out."""
+    asked: dict[str, str] = {}
+    for report in firsts:
+        answered = report.task.get("id")
+        if isinstance(answered, str) and answered:
+            earlier = asked.setdefault(answered, report.asked)
+            if plain_id(earlier) != plain_id(report.asked):
+                yield report, (MIXED, f"another id than for {short(earlier)}", short(answered), "same")
 
 
 def _reachability(base_url: str, url: object) -> Iterator[_Found]:

@@ -75,7 +75,8 @@ class HttpRunner:
         self._next = time.monotonic() + self._interval
         url = f"{self._base_url}{request.path}{f'?{request.query}' if request.query else ''}"
         try:
-            response = self._http.request(request.method, url, headers=list(request.headers))
+            fields = [(name.encode(), value.encode("latin-1", "replace")) for name, value in request.headers]
+            response = self._http.request(request.method, url, headers=fields, content=request.body or None)
         except (httpx.ConnectError, httpx.TimeoutException, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
             raise NoResponseError(error, is_broken=False) from error
         except httpx.HTTPError as error:

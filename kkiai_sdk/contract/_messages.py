@@ -124,6 +124,8 @@ class Scrubber:
     """Removes one API key, in each encoding in which it may be echoed. Applied as soon as a response has arrived."""
 
     api_key: str = field(repr=False)
+    #: By identity: each exchange beside the clean one, so that one exchange stays one.
+    _clean: dict[int, tuple[Exchange, Exchange]] = field(factory=dict, init=False, repr=False, eq=False)
 
     @cached_property
     def _forms(self) -> list[str]:
@@ -139,7 +141,13 @@ class Scrubber:
         return text
 
     def exchange(self, exchange: Exchange) -> Exchange:
-        """The exchange without the key, and its response without anything that looks like a key."""
+        """The exchange without the key, and its response without anything that looks like a key; each time the same."""
+        if id(exchange) not in self._clean:
+            clean = self._scrubbed(exchange)
+            self._clean.update({id(exchange): (exchange, clean), id(clean): (clean, clean)})
+        return self._clean[id(exchange)][1]
+
+    def _scrubbed(self, exchange: Exchange) -> Exchange:
         asked, answered, body = exchange.request, exchange.response, exchange.response.body
         for form in self._forms:
             body = body.replace(form.encode(), b"***")

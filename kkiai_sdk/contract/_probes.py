@@ -1,4 +1,4 @@
-"""Single read-only requests, each with the responses that keep the contract.
+"""Single requests, each with the responses that keep the contract.
 
 Every check begins with them, and a gateway that is not ours is sent nothing else: a known task, an unknown one, no
 key, a wrong key, no id, an id beyond the limit, the one optional header. A full check adds other forms of the key.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from kkiai_sdk.contract._messages import Exchange, Request, media_type, read_body
+from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, media_type, read_body, values_of
 from kkiai_sdk.contract._rules import NO_SUCH_TASK, code_of
-from kkiai_sdk.contract._spec import QUERY_PATH
+from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import QUERY, Rule, Severity, Violation
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Requests of a gentle check at most, repeats included.
 GENTLE_LIMIT = 12
 #: Server errors that are looked into.
-MAX_CRASHES = 5
+MAX_CRASHES = 12
 #: An id of a form that gateways do not give out.
 NO_TASK = "kkiai-contract:no-such-task"
 WRONG_KEY = "kkiai-contract-wrong-key"
@@ -44,17 +44,24 @@ NO_ID = _rule("id-missing", "/parameters/name=id/required", "a query without an 
 TOO_LONG = _rule("id-too-long", "/parameters/name=id/schema/maxLength", "an id of 257 characters is refused")
 FORWARDED = _rule("forwarded-host", "/parameters/name=X-Forwarded-Host", "X-Forwarded-Host does not change the answer")
 COMPLETE = _rule("answer-broken", "/responses", "every request gets one whole HTTP answer")
-CRASH = _rule("server-error-again", "/responses/5XX", "no query is answered with 5XX every time")
+CRASH = _rule("server-error-again", "/responses/5XX", "no request is answered with 5XX every time")
 KEY_FORM = _rule("key-form", "/security", "the key counts as a bearer token alone", Severity.DRIFT)
 KEY_CASE = _rule("key-case", "/security", "the word Bearer may be written in any case", Severity.DRIFT)
 HEAD = _rule("head-differs", "", "HEAD is answered as GET, or refused", Severity.DRIFT)
+BAD_BODY = _rule("bad-body", "", "a body that the document forbids is refused")
+METHOD_OPEN = _rule("method-open", "", "an undeclared method does nothing without a key")
+METHOD = _rule("unsupported-method", "", "other methods are refused with 405 and Allow", Severity.DRIFT)
+ALLOW = _rule("allow-header-conformance", "", "Allow names the declared methods", Severity.DRIFT)
 RULES = (KNOWN_TASK, UNKNOWN_TASK, NO_KEY, BAD_KEY, NO_ID, TOO_LONG, FORWARDED, COMPLETE, CRASH)
 #: Rules of full checks alone.
-FULL_RULES = (KEY_FORM, KEY_CASE, HEAD)
+FULL_RULES = (KEY_FORM, KEY_CASE, HEAD, METHOD_OPEN, METHOD, ALLOW)
 
 #: An Authorization field in a wrong form may also be called a bad request (RFC 6750 section 3.1).
 _REFUSED = ("401", "400", "403")
 _NOT_FOUND = ("400 task_not_exist", "404")
+#: Any answer: its status is judged as that of every other one is.
+ANY = ("1XX", "2XX", "3XX", "4XX", "5XX")
+ANY_BUT_5XX = ANY[:-1]
 #: Credentials, with ``{key}`` for the key.
 GOOD, NONE, WRONG = "Bearer {key}", "", f"Bearer {WRONG_KEY}"
 #: The documented headers; no content coding is asked for.
@@ -76,9 +83,21 @@ class Probe:
     method: str = "GET"
     #: Further query parameters, such as ``key={key}``.
     more: str = ""
+    #: The whole request, with the placeholder of the key; else it is a query.
+    again: Request | None = None
+    #: The methods that its path declares, for an undeclared one.
+    declared: frozenset[str] = frozenset()
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the document has a request like this one, so that it also declares the status of the response."""
+        return self.expected == ANY
 
     def request(self, api_key: str) -> Request:
         """The request to send."""
+        if self.again is not None:
+            headers = tuple((name, value.replace(PLACEHOLDER, api_key)) for name, value in self.again.headers)
+            return evolve(self.again, headers=headers, query=self.again.query.replace(PLACEHOLDER, quote(api_key)))
         parts = [] if self.task_id is None else [f"id={quote(self.task_id, safe='')}"]
         parts += [self.more.replace("{key}", quote(api_key, safe=""))] if self.more else []
         fields = (*((("Authorization", self.credential),) if self.credential else ()), *self.headers)
@@ -91,9 +110,14 @@ def known(task_id: str, *, sure: bool) -> Probe:
     return Probe(KNOWN_TASK, task_id, ("200",) if sure else ("200", *_NOT_FOUND))
 
 
-def task_probes(task_ids: Sequence[str], *, gentle: bool, sure: bool) -> list[Probe]:
-    """One query for each task; a gentle check leaves out those beyond its limit."""
-    limit = GENTLE_LIMIT - len(basic_probes(NO_TASK, sure=True))
+def odd_id(task_id: str) -> Probe:
+    """A query for an id that no task has, whose response is judged as any other."""
+    return Probe(UNKNOWN_TASK, task_id, ANY)
+
+
+def task_probes(task_ids: Sequence[str], *, gentle: bool, sure: bool, others: int = 0) -> list[Probe]:
+    """One query for each task; a gentle check leaves out those beyond its limit. ``others``: requests to be left."""
+    limit = GENTLE_LIMIT - len(basic_probes(NO_TASK, sure=True)) - others
     return [known(task_id, sure=sure) for task_id in (task_ids[:limit] if gentle else task_ids)]
 
 
@@ -122,31 +146,59 @@ def full_probes(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
         Probe(KEY_FORM, task_id, _REFUSED, "Token {key}"),
         Probe(KEY_FORM, task_id, _REFUSED, NONE, (("X-Api-Key", "{key}"),)),
         Probe(KEY_CASE, task_id, expected, "bearer {key}"),
+        Probe(NO_ID, "", ("400", "404")),
         Probe(UNKNOWN_TASK, LONG_ID[1:], _NOT_FOUND),
         Probe(HEAD, task_id, ("200", "405", "501") if sure else ("200", "400", "404", "405", "501"), method="HEAD"),
         *(in_query if local else []),
     ]
 
 
-def crash_probes(exchanges: Iterable[Exchange]) -> list[Probe]:
-    """Queries that were answered with 5XX, to be repeated: trouble passes, a defect stays."""
-    crashed = [each.request for each in exchanges if each.response.status >= 500 and each.request.method == "GET"]
-    ids = [request.parameter("id") for request in crashed]
-    asked = dict.fromkeys(task_id for task_id in ids if task_id and len(task_id) < len(LONG_ID))
-    return [Probe(CRASH, task_id, ("200", "400", "401", "402", "403", "404")) for task_id in list(asked)[:MAX_CRASHES]]
+def crash_probes(exchanges: Iterable[Exchange], *, writes: bool) -> list[Probe]:
+    """Requests that were answered with 5XX, to be repeated: trouble passes, a defect stays."""
+    found = {}
+    for request in (each.request for each in exchanges if each.response.status >= 500):
+        has_key = bool(values_of(request.headers, "authorization"))
+        # Some fields can be sent by schemathesis alone.
+        can_be_sent = all(value.strip() == value and value.isprintable() for _, value in request.headers)
+        if can_be_sent and (writes or request.method in SAFE or not has_key):
+            found[request.method, request.path, request.query, has_key] = request
+    return [Probe(CRASH, None, ANY_BUT_5XX, again=request) for request in list(found.values())[:MAX_CRASHES]]
 
 
 def verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
     """The violation of a probe's rule, if the response is not an expected one."""
+    if probe.declared:
+        return _method_verdict(probe, exchange)
     code = code_of(read_body(exchange.response))
     status = str(exchange.response.status)
     got = f"{status} {code}" if code in NO_SUCH_TASK else status
     is_page = probe.method == "HEAD" and status == "200" and media_type(exchange.response.headers) != "application/json"
-    if any(each in {got, status} for each in probe.expected) and not is_page:
+    if any(each in {got, status, f"{status[0]}XX"} for each in probe.expected) and not is_page:
         return []
     got += " without application/json" if is_page else ""
     # The form of the credential tells violations apart; the key itself is no part of it.
     form = probe.credential if probe.credential not in {GOOD, NONE, WRONG} else ""
     names = " ".join(name for name, _ in probe.headers) if probe.rule is KEY_FORM else ""
     key = f"{got} {form}{bool(probe.more) or ''}{names}".strip()
-    return [Violation(probe.rule, exchange, " or ".join(probe.expected), got, key)]
+    expected = "any answer but 5XX" if probe.expected == ANY_BUT_5XX else " or ".join(probe.expected)
+    return [Violation(probe.rule, exchange, expected, got, key)]
+
+
+def _method_verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
+    """Violations of an undeclared method: let in without a key it breaks, refused in another way it is drift."""
+    method, status = exchange.request.method, exchange.response.status
+    address, declared = probe.rule.address, probe.declared
+    # A 405 comes with Allow (RFC 9110 section 15.5.6).
+    allowed = values_of(exchange.response.headers, "allow")
+    named = {name.strip().upper() for value in allowed for name in value.split(",")} - {""}
+    if status == 405 and allowed and named - declared - {"OPTIONS", "HEAD"}:
+        wanted, got = (", ".join(sorted(each)) for each in (declared, named))
+        return [Violation(evolve(ALLOW, address=address), exchange, f"Allow: {wanted}", f"Allow: {got}", got)]
+    is_open = 200 <= status < 300 and probe.credential == NONE
+    if str(status) in probe.expected and (status != 405 or allowed):
+        return []
+    # One violation for all methods that are refused in a wrong way, one for each that is let in.
+    key = f"{status} {method if status < 400 else ''}".strip()
+    got = f"{method}, {status}{' without Allow' if status == 405 else ''}"
+    rule = probe.rule if is_open else evolve(METHOD, address=address)
+    return [Violation(rule, exchange, " or ".join(probe.expected), got, key)]

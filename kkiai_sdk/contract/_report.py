@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk.contract._messages import Exchange
-    from kkiai_sdk.contract._spec import Node, Spec
+    from kkiai_sdk.contract._spec import Node, Operation, Spec
     from kkiai_sdk.contract._violations import ObservedExchange, Rule
 
 #: Kinds of parts of the document, in the order of a report.
@@ -45,6 +45,22 @@ class Covered:
 
 
 @frozen
+class CheckedOperation:
+    """An operation of the document, and how far it was checked."""
+
+    #: Method and path.
+    name: str
+    line: int
+    #: Requests for it, and how many of them were answered 2XX.
+    requests: int
+    successes: int
+    #: Why it counts as not checked, or None.
+    reason: str | None = None
+    #: False if the caller left it out.
+    is_in_scope: bool = True
+
+
+@frozen
 class Report:
     """The result of the check of a gateway. It holds no key."""
 
@@ -67,7 +83,9 @@ class Report:
     elapsed: float
     #: Why the check ended early, or None.
     cut: str | None = None
-    #: Rules that could not be checked, each with the reason.
+    #: Every operation of the document.
+    operations: tuple[CheckedOperation, ...] = ()
+    #: Rules and operations that could not be checked, each with the reason.
     unchecked: dict[str, str] = field(factory=dict)
     #: Name and version of the document.
     spec: str = "openapi.yaml"
@@ -97,7 +115,13 @@ class Report:
         if self.cut:
             before = "" if self.is_basic_done else " before the basic questions were asked"
             return f"{self.cut}{before}"
-        skipped = [f"{rule} was not checked: {reason}" for rule, reason in self.unchecked.items()]
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in self.unchecked.items():
+            by_reason.setdefault(reason, []).append(name)
+        skipped = [
+            f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not checked: {reason}"
+            for reason, names in by_reason.items()
+        ]
         return "; ".join(skipped) or (None if self.is_basic_done else "the basic questions were not asked")
 
     def verdict(self, fail_on: Severity = Severity.BREAKING) -> str:
@@ -127,6 +151,7 @@ class Report:
         """One ASCII JSON object per line: findings, coverage, and a summary at the end."""
         yield from (json.dumps({"type": "finding", **each.to_dict()}) for each in self.findings)
         yield from (json.dumps({"type": "coverage", **each.to_dict()}) for each in self.coverage)
+        yield from (json.dumps({"type": "operation", **asdict(each)}) for each in self.operations)
         yield json.dumps({"type": "summary", **self.summary(fail_on)})
 
     def summary(self, fail_on: Severity = Severity.BREAKING) -> dict[str, Any]:
@@ -145,32 +170,35 @@ class Report:
         }
 
 
-def coverage(spec: Spec, exchanges: Iterable[Exchange]) -> tuple[Covered, ...]:
-    """Every part of the operation that can be exercised, with the number of exchanges that did."""
+def coverage(spec: Spec, exchanges: Iterable[Exchange], operations: Iterable[Operation]) -> tuple[Covered, ...]:
+    """Every part of the operations that can be exercised, with the number of exchanges that did."""
     counts: Counter[tuple[str, str]] = Counter()
     for observed in filter(None, (observe(spec, exchange) for exchange in exchanges)):
         counts.update(set(_exercised(observed)))
     return tuple(
-        Covered(kind, name, spec.line_of(address), counts[kind, address]) for kind, name, address in _parts(spec)
+        Covered(kind, name, spec.line_of(address), counts[kind, address])
+        for (kind, address), name in _parts(spec, operations).items()
     )
 
 
-def _parts(spec: Spec) -> Iterator[tuple[str, str, str]]:
-    """Kind, name and address of every part that can be exercised."""
-    for (location, _), node in spec.parameters(spec.query).items():
-        yield "parameter", f"{location} {node.value['name']}", node.address
-    headers: dict[str, str] = {}
-    fields: dict[str, None] = {}
-    for status, declared in spec.children(spec.query, "responses").items():
-        yield "status", status, declared.address
-        for media, content in spec.children(declared, "content").items():
-            yield "media type", f"{status} {media}", content.address
-            fields |= dict.fromkeys(_fields(spec, spec.child(content, "schema"))) if "schema" in content.value else {}
-        headers |= {node.address: name for name, node in spec.children(declared, "headers").items()}
-    yield from (("header", name, address) for address, name in headers.items())
-    # VideoTask.status for /components/schemas/VideoTask/properties/status.
-    names = {address: [step for step in address.split("/")[3:] if step != "properties"] for address in fields}
-    yield from (("field", ".".join(steps), address) for address, steps in names.items())
+def _parts(spec: Spec, operations: Iterable[Operation]) -> dict[tuple[str, str], str]:
+    """The names of all parts that can be exercised, by kind and address; shared ones count once."""
+    found: dict[tuple[str, str], str] = {}
+    for operation in operations:
+        of = "" if operation.is_query else f"{operation.label} "
+        for (location, _), node in spec.parameters(operation).items():
+            found.setdefault(("parameter", node.address), f"{of}{location} {node.value['name']}")
+        for status, declared in spec.children(operation, "responses").items():
+            found.setdefault(("status", declared.address), f"{of}{status}")
+            for media, content in spec.children(declared, "content").items():
+                found.setdefault(("media type", content.address), f"{of}{status} {media}")
+                for address in _fields(spec, spec.child(content, "schema")) if "schema" in content.value else ():
+                    # VideoTask.status for /components/schemas/VideoTask/properties/status.
+                    steps = [step for step in address.split("/")[3:] if step != "properties"]
+                    found.setdefault(("field", address), ".".join(steps))
+            for name, node in spec.children(declared, "headers").items():
+                found.setdefault(("header", node.address), name)
+    return found
 
 
 def _fields(spec: Spec, schema: Node, above: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -190,11 +218,12 @@ def _exercised(observed: ObservedExchange) -> Iterator[tuple[str, str]]:
     """Kind and address of the parts that one exchange exercised."""
     spec, request, declared = observed.spec, observed.exchange.request, observed.declared
     for (location, name), node in spec.parameters(observed.operation).items():
-        if request.parameter(name) is not None if location == "query" else values_of(request.headers, name):
+        sent = values_of(request.headers, name) if location == "header" else [name] if location == "path" else []
+        if sent or (location == "query" and request.parameter(name) is not None):
             yield "parameter", node.address
     if declared is not None:
         yield "status", declared.address
-    content = spec.children(declared, "content").get(media_type(observed.exchange.response.headers))
+    content = spec.media(declared, media_type(observed.exchange.response.headers))
     yield from [("media type", content.address)] if content else ()
     for name, header in spec.children(declared, "headers").items():
         if observed.headers(name):

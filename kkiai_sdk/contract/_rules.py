@@ -7,10 +7,13 @@ from email.utils import parsedate_tz
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
 
+from attrs import evolve
+
 from kkiai_sdk.contract import _conformance
 from kkiai_sdk.contract._messages import milliseconds_of, values_of
 from kkiai_sdk.contract._violations import (
     PROPERTIES,
+    QUERY,
     RESPONSES,
     Rule,
     Severity,
@@ -117,7 +120,17 @@ def judge(spec: Spec, exchange: Exchange) -> list[Violation]:
     checks = (_values, _times, _urls, _identity, _fields, _refusals, _encoding, _header_fields)
     found = [each for check in checks for each in check(observed)]
     own = (Violation(_BY_ID[rule], exchange, *details) for rule, *details in found)
-    return [*_conformance.conformance(observed), *own]
+    return [placed(spec, each) for each in (*_conformance.conformance(observed), *own)]
+
+
+def placed(spec: Spec, violation: Violation) -> Violation:
+    """The violation at its operation: rules name the places of the query."""
+    request = violation.exchange.request
+    operation = spec.operation(request.method, request.path)
+    if operation is None or operation.is_query:
+        return violation
+    address = violation.address.replace(QUERY, operation.address, 1)
+    return evolve(violation, address=address if spec.has(address) else operation.address)
 
 
 def status_word(status: object) -> str:
@@ -181,9 +194,9 @@ def _urls(observed: ObservedExchange) -> Iterator[_Found]:
     has_url = isinstance(url, str) and bool(url.strip())
     if word in SUCCESS and not has_url:
         key = class_of_value(url) if "video_url" in task else "absent"
-        yield "url-missing", f"a URL beside the status {task['status']!r}", short(url), key
+        yield "url-missing", f"a URL beside the status {short(task['status'])}", short(url), key
     if word in WAITING and has_url:
-        yield "url-early", f"null beside the status {word!r}", short(url), "early"
+        yield "url-early", f"null beside the status {short(word)}", short(url), "early"
     fault = _url_fault(url) if isinstance(url, str) else None
     if fault:
         yield "url-scheme", "an http or https URL", f"{short(url)}: {fault}", fault
@@ -213,7 +226,7 @@ def _identity(observed: ObservedExchange) -> Iterator[_Found]:
     status = observed.task.get("status")
     if isinstance(status, str) and status not in KNOWN:
         word = status_word(status)
-        expected = f"the spelling {word!r}" if word in KNOWN else "a known word"
+        expected = f"the spelling {short(word)}" if word in KNOWN else "a known word"
         yield "status-unknown", expected, short(status), class_of_text(short(status))
 
 
@@ -224,7 +237,13 @@ def _fields(observed: ObservedExchange) -> Iterator[_Found]:
     objects = [node for node in observed.nodes if isinstance(node.value, dict) and node.keyword("properties")]
     for node in {node.place: node for node in reversed(objects)}.values():
         declared = {name for each in objects if each.place == node.place for name in each.keyword("properties")}
-        for name in sorted(node.value.keys() - declared - (set() if node.place else shown.keys())):
+        # Where other names have a schema of their own, they are documented.
+        is_map = any(
+            isinstance(each.keyword("additionalProperties"), dict) for each in objects if each.place == node.place
+        )
+        is_map = is_map or any(each.keyword("patternProperties") for each in objects if each.place == node.place)
+        declared |= node.value.keys() if is_map else set() if node.place else shown.keys()
+        for name in sorted(node.value.keys() - declared):
             got = short(".".join(map(str, (*node.place, name))))
             yield "field-undeclared", "documented fields", got, got, f"{node.schema.address}/properties"
     described = {node.place[0] for node in observed.nodes if len(node.place) == 1}
@@ -236,17 +255,18 @@ def _fields(observed: ObservedExchange) -> Iterator[_Found]:
 
 
 def _type_of(value: Any) -> str:
-    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    names = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
+    return names.get(type(value), "null")
 
 
 def _refusals(observed: ObservedExchange) -> Iterator[_Found]:
     status, body, code = observed.status, observed.body, code_of(observed.body)
     error, word = observed.task.get("error"), status_word(observed.task.get("status"))
     if word in SUCCESS | UNFINISHED and not _is_blank(error):
-        yield "error-beside", f"no error beside the status {word!r}", short(error), word
+        yield "error-beside", f"no error beside the status {short(word)}", short(error), word
     if status >= 400 and isinstance(body, dict) and _is_blank(body):
         yield "reason-missing", "a reason in some field", short(body), "blank"
-    is_refusal = status == 400 and code not in NO_SUCH_TASK
+    is_refusal = status == 400 and code not in NO_SUCH_TASK and observed.operation.is_query
     if is_refusal and not _conformance.request_problems(observed.spec, observed.exchange.request):
         expected = "code task_not_exist, as the request keeps the contract"
         yield "valid-refused", expected, short(code), class_of_text(short(code))
@@ -278,18 +298,29 @@ def _encoding(observed: ObservedExchange) -> Iterator[_Found]:
         yield "coding-unasked", "a body without content coding", short(coded), short(coded.lower())
 
 
+def _is_bearer(spec: Spec) -> bool:
+    """Whether the key is a bearer token, as it is where the document says nothing."""
+    components = spec.children(spec.at(""), "components").get("securitySchemes")
+    schemes = components.value.values() if components else ()
+    return not schemes or any(
+        isinstance(each, dict) and str(each.get("scheme")).lower() == "bearer" for each in schemes
+    )
+
+
 def _header_fields(observed: ObservedExchange) -> Iterator[_Found]:
     nodes = {name.lower(): node for name, node in observed.spec.children(observed.declared, "headers").items()}
     for name in sorted(SINGLE | nodes.keys()):
         count, address = len(observed.headers(name)), nodes[name].address if name in nodes else RESPONSES
         if count > 1:
             yield "header-repeated", f"{name} once", f"{count} times", name, address
-    for name in sorted({name.lower() for name, _ in observed.exchange.response.headers} - nodes.keys() - _IN_TRANSIT):
+    # RFC 9110 section 11.6.1: every 401 has it, declared or not.
+    usual = _IN_TRANSIT | ({"www-authenticate"} if observed.status == 401 else set())
+    for name in sorted({name.lower() for name, _ in observed.exchange.response.headers} - nodes.keys() - usual):
         if observed.declared is not None and not _IN_TRANSIT_TOO.match(name):
             yield "header-undeclared", "documented headers", short(name), short(name), observed.declared.address
-    # RFC 9110 section 11.6.1. The scheme is the one that the document declares.
+    # The scheme is the one that the document declares.
     sent = observed.headers("www-authenticate")
-    if observed.status == 401 and not any("bearer" in value.lower() for value in sent):
+    if observed.status == 401 and _is_bearer(observed.spec) and not any("bearer" in value.lower() for value in sent):
         schemes = " ".join(sorted(value.partition(" ")[0].lower() for value in sent))
         got = short(", ".join(sent)) if sent else "nothing"
         yield "challenge-missing", "WWW-Authenticate: Bearer", got, schemes or "nothing"

@@ -12,22 +12,26 @@ from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field, frozen
 
-from kkiai_sdk.contract import _fuzz, _probes
+from kkiai_sdk.contract import _fuzz, _operations, _probes
+from kkiai_sdk.contract._conformance import STATUS
 from kkiai_sdk.contract._history import task_reports
 from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
 from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
-from kkiai_sdk.contract._rules import judge
-from kkiai_sdk.contract._spec import QUERY_PATH
+from kkiai_sdk.contract._rules import judge, placed
+from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import Violation, class_of_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from kkiai_sdk.contract._operations import Scope
     from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
 
 #: Rules that hold although the key is refused or the gateway is in trouble.
 _KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.COMPLETE})
+#: Refusals that documents seldom declare, of requests that are bad on purpose.
+_UNDECLARED = frozenset({400, 401, 403, 404, 405, 413, 414, 415, 422, 431})
 #: The share of generated requests that may be answered 429 in a complete check.
 MAX_THROTTLED = 0.1
 
@@ -57,6 +61,9 @@ class Run:
     on_exchange: Callable[[int], object]
     #: The monotonic time at which the run is cut.
     deadline: float
+    scope: Scope
+    #: The requests that may change something.
+    writes: Sequence[Probe] = ()
     started: float = field(factory=time.monotonic)
     scrubber: Scrubber = Factory(lambda self: Scrubber(self.target.api_key or PLACEHOLDER), takes_self=True)
     exchanges: list[Exchange] = field(factory=list)
@@ -90,27 +97,41 @@ class Run:
             self.crash = error
 
     def _work(self, runner: HttpRunner, target: Target, *, sure: bool) -> None:
-        tasks = _probes.task_probes(target.task_ids, gentle=target.is_gentle, sure=sure)
-        if target.is_gentle:
-            self._budget.left = _probes.GENTLE_LIMIT - len(tasks) - len(_probes.basic_probes("", sure=sure))
+        scope, gentle = self.scope, target.is_gentle
+        ids = target.task_ids if scope.has_query else ()
+        tasks = _probes.task_probes(ids, gentle=gentle, sure=sure, others=len(scope.others))
+        basic = _probes.basic_probes("", sure=sure) if scope.has_query else []
+        if gentle:
+            self._budget.left = _probes.GENTLE_LIMIT - len(tasks) - len(basic) - len(scope.others)
         self._probe(runner, tasks)
-        self._probe(runner, _probes.basic_probes(self._best_id(), sure=sure))
+        self._probe(runner, _probes.basic_probes(self._best_id(), sure=sure) if basic else ())
+        known = target.task_ids if target.are_ids_given else ()
+        for each in scope.others:
+            self._probe(runner, _operations.read_probes(self.spec, each, known, gentle=gentle))
         if self.problem or self.stopped.is_set():
             return
         self.is_basic_done = True
-        if self._is_inconclusive():
+        if (basic or scope.others) and self._is_inconclusive():
             return
         # A task moves on: an older one may show what a young one does not, and must not go back.
         for probe in tasks:
             if self._budget.left != 0:
                 self._budget.spend()
                 self._probe(runner, [probe])
-        if not target.is_gentle:
-            self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=target.is_local))
-            if not self.stopped.is_set():
-                self._fuzz()
-            self._probe(runner, tasks)
-            self._probe(runner, _probes.crash_probes(self.exchanges))
+        if not gentle:
+            self._in_full(runner, tasks, sure=sure)
+        self._probe(runner, self.writes)
+        if not gentle or self.writes:
+            self._probe(runner, _probes.crash_probes(self.exchanges, writes=bool(self.writes)))
+
+    def _in_full(self, runner: HttpRunner, tasks: Sequence[Probe], *, sure: bool) -> None:
+        if self.scope.has_query:
+            self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=self.target.is_local))
+            self._probe(runner, [_probes.odd_id(task_id) for task_id in _fuzz.NASTY_IDS])
+        self._probe(runner, _operations.method_probes(self.spec, self.scope, keyless=True))
+        if not self.stopped.is_set():
+            self._fuzz()
+        self._probe(runner, tasks)
 
     def _best_id(self) -> str:
         """A task that has ended and does not change; else any; else one that does not exist."""
@@ -129,12 +150,13 @@ class Run:
         while True:
             exchange = None
             try:
-                exchange = self._keep(runner.send(request))
+                exchange = self._keep(runner.send(request), is_good=probe.is_good)
             except NoResponseError as error:
                 faults.append(error)
             response = exchange.response if exchange else None
             # A broken response is a defect, and where nothing listens a repeat does not help.
             is_final = faults and (faults[-1].is_broken or not (faults[-1].is_connected or self.exchanges))
+            is_final = is_final or (request.method not in SAFE and probe.credential == _probes.GOOD)
             wait = None if is_final else self._budget.pause(response, repeats, self.deadline - time.monotonic())
             if wait is None or self.stopped.wait(wait):
                 break
@@ -154,7 +176,8 @@ class Run:
         reason = inconclusive_reason(exchange.response)
         if reason is None:
             self._answered.add(probe)
-            self.violations += map(self.scrubber.violation, _probes.verdict(probe, exchange))
+            found = [placed(self.spec, each) for each in _probes.verdict(probe, exchange)]
+            self.violations += map(self.scrubber.violation, found)
         else:
             self._inconclusive.append(reason)
             self._skip(probe, reason)
@@ -192,10 +215,15 @@ class Run:
             self.violations = [each for each in self.violations if each.rule not in basic]
         return self.problem is not None
 
-    def _keep(self, exchange: Exchange) -> Exchange:
+    def _keep(self, exchange: Exchange, *, is_good: bool = False) -> Exchange:
+        """Judge and keep an exchange. ``is_good``: the document has such a request, and declares the status."""
         clean = self.scrubber.exchange(exchange)
         self.exchanges.append(clean)
-        self.violations += map(self.scrubber.violation, judge(self.spec, clean))
+        operation = self.spec.operation(clean.request.method, clean.request.path)
+        may_be_refused = not is_good and operation is not None and not operation.is_query
+        may_be_refused = may_be_refused and clean.response.status in _UNDECLARED
+        found = [each for each in judge(self.spec, clean) if not (may_be_refused and each.rule is STATUS)]
+        self.violations += map(self.scrubber.violation, found)
         self.on_exchange(len(self.exchanges))
         return clean
 
@@ -206,7 +234,7 @@ class Run:
 
     def _fuzz(self) -> None:
         first, late = len(self.exchanges), 0
-        for each in _fuzz.generate(self.spec, self.target, self.seed):
+        for each in _fuzz.generate(self.spec, self.target, self.scope, self.seed):
             if self.stopped.is_set():
                 return
             if isinstance(each, Exchange):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from functools import cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +13,17 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract._openapi30 import upgraded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 QUERY_PATH = "/v1/video/query"
+#: Methods that change nothing (RFC 9110 section 9.2.1), and all that a document may describe.
+SAFE = frozenset({"GET", "HEAD"})
+METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE")
+#: Parameters that OpenAPI 3.1 section 4.8.12.1 ignores in headers.
+IGNORED = frozenset({"accept", "content-type", "authorization"})
 #: Bytes read of a file: openapi.yaml has 15,000, and a device file may have no end.
 MAX_BYTES = 2_000_000
 #: Values in a document with its aliases expanded: nested aliases can make billions out of a few lines.
@@ -49,6 +56,29 @@ class Node:
     value: Any = field(repr=False)
 
 
+@frozen
+class Operation(Node):
+    """An operation; its path may hold parameters in braces."""
+
+    method: str
+    path: str
+
+    @property
+    def label(self) -> str:
+        """Its name in reports, such as ``GET /v1/models``."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is the query of a video task, about which there are rules of its own."""
+        return self.label == f"GET {QUERY_PATH}"
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it only reads."""
+        return self.method in SAFE
+
+
 @frozen(eq=False)
 class Spec:
     """An OpenAPI document in YAML. Its properties raise ConfigurationError for text that cannot be used."""
@@ -61,7 +91,7 @@ class Spec:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The document as JSON values: names are text, dates are text."""
-        return _read_yaml(self.text, self.name)
+        return upgraded(_read_yaml(self.text, self.name))
 
     @cached_property
     def _lines(self) -> dict[str, int]:
@@ -73,6 +103,10 @@ class Spec:
         while address not in self._lines:
             address = address.rpartition("/")[0]
         return self._lines[address]
+
+    def has(self, address: str) -> bool:
+        """Whether the document has a part at a pointer."""
+        return self._written(self.exact(address)) is not _NOTHING
 
     def exact(self, address: str) -> str:
         """The pointer with a list item that is addressed by name (``/parameters/name=id``) addressed by index."""
@@ -125,18 +159,33 @@ class Spec:
         found = node.value.get(name) if node is not None and isinstance(node.value, dict) else None
         return {key: self.child(node, name, key) for key in found} if node and isinstance(found, dict) else {}
 
-    def operation(self, method: str, path: str) -> Node | None:
-        """The operation with this method and path, or None. Paths with parameters are not matched."""
-        address = pointer("paths", path, method.lower())
-        return None if self._written(address) is _NOTHING else self.at(address)
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Every operation. Raises ConfigurationError when there is none, or one without responses."""
+        found = []
+        for path in self.children(self.at(""), "paths"):
+            item = self.at(pointer("paths", path))
+            for method in METHODS if isinstance(item.value, dict) else ():
+                if method.lower() in item.value:
+                    node = self.child(item, method.lower())
+                    found.append(Operation(node.address, node.value, method, path))
+        for each in found:
+            if not self.children(each, "responses"):
+                raise ConfigurationError(f"{self.name} does not describe the responses of {each.label}")
+        if not found:
+            raise ConfigurationError(f"{self.name} does not describe GET {QUERY_PATH} or any other operation")
+        return tuple(found)
+
+    def operation(self, method: str, path: str) -> Operation | None:
+        """The operation that a request is for, or None. A literal path comes before one with parameters."""
+        alike = [each for each in self.operations if each.method == method]
+        literal = next((each for each in alike if each.path == path), None)
+        return literal or next((each for each in alike if "{" in each.path and _fits(each.path, path)), None)
 
     @property
-    def query(self) -> Node:
-        """The operation that is checked. Raises ConfigurationError when it or its responses are missing."""
-        found = self.operation("GET", QUERY_PATH)
-        if found is None or not self.children(found, "responses"):
-            raise ConfigurationError(f"{self.name} does not describe GET {QUERY_PATH}, which is what is checked")
-        return found
+    def query(self) -> Operation | None:
+        """The query of a video task, or None."""
+        return next((each for each in self.operations if each.is_query), None)
 
     def parameters(self, operation: Node) -> dict[tuple[str, str], Node]:
         """The parameters by location and name, those of the path included; header names in lower case."""
@@ -145,8 +194,16 @@ class Spec:
             for index in range(len(owner.value.get("parameters", ()))):
                 node = self.child(owner, "parameters", index)
                 location, name = node.value["in"], node.value["name"]
-                found[location, name.lower() if location == "header" else name] = node
+                name = name.lower() if location == "header" else name
+                if location != "header" or name not in IGNORED:
+                    found[location, name] = node
         return found
+
+    def media(self, declared: Node | None, sent: str) -> Node | None:
+        """The content declared for a media type: by its name, else by a range. Parameters in the keys do not count."""
+        found = {key.partition(";")[0].strip().lower(): key for key in self.children(declared, "content")}
+        key = next((found[each] for each in (sent, f"{sent.partition('/')[0]}/*", "*/*") if each in found), None)
+        return self.children(declared, "content")[key] if key and sent else None
 
     def response(self, operation: Node, status: int) -> Node | None:
         """The response declared for a status: by number, else by range such as 5XX, else ``default``."""
@@ -160,17 +217,30 @@ class Spec:
         checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
         return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
-    def schemathesis(self, config: dict[str, Any], *, examples: bool = True) -> Any:
+    def schemathesis(self, config: dict[str, Any], *, examples: bool = True, only: Container[str] | None = None) -> Any:
         """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
-        :param examples: whether the parameters of the query keep their examples.
+        :param examples: whether parameters keep their examples.
+        :param only: labels of the operations that are kept; None keeps all.
         """
         document = copy.deepcopy(self.document)
-        for parameter in () if examples else document["paths"][QUERY_PATH]["get"].get("parameters", ()):
-            parameter.pop("example", None)
-            parameter.pop("examples", None)
+        for each in self.operations:
+            item = document["paths"][each.path]
+            if "$ref" in item:
+                # Written out, so that one operation can be left out of it.
+                item = document["paths"][each.path] = copy.deepcopy(self.at(pointer("paths", each.path)).value)
+            if only is not None and each.label not in only:
+                del item[each.method.lower()]
+            for parameter in () if examples else item.get(each.method.lower(), {}).get("parameters", ()):
+                parameter.pop("example", None)
+                parameter.pop("examples", None)
         library = need("schemathesis")
         return library.openapi.from_dict(document, config=library.Config.from_dict(config))
+
+
+def _fits(template: str, path: str) -> bool:
+    parts = re.split(r"\{[^{}]*\}", template)
+    return re.fullmatch("[^/]+".join(map(re.escape, parts)), path) is not None
 
 
 def _yaml() -> Any:

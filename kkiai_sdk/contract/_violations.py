@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from kkiai_sdk.contract._messages import Exchange, media_type, read_json, values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kkiai_sdk.contract._spec import Node, Spec
+    from kkiai_sdk.contract._spec import Node, Operation, Spec
 
 QUERY = "/paths/~1v1~1video~1query/get"
 RESPONSES = f"{QUERY}/responses"
@@ -80,7 +81,7 @@ class ObservedExchange:
     """An exchange beside its operation and the declared response, with its body decoded as far as possible."""
 
     spec: Spec
-    operation: Node
+    operation: Operation
     exchange: Exchange
     declared: Node | None
     #: None if it is not JSON; ``fault`` says why.
@@ -95,8 +96,9 @@ class ObservedExchange:
 
     @property
     def task(self) -> dict[str, Any]:
-        """The object of a success; empty otherwise."""
-        return self.body if 200 <= self.status < 300 and isinstance(self.body, dict) else {}
+        """The object of a success of the query; empty otherwise."""
+        is_task = self.operation.is_query and 200 <= self.status < 300 and isinstance(self.body, dict)
+        return self.body if is_task else {}
 
     def headers(self, name: str) -> list[str]:
         """All values of a header field of the response."""
@@ -121,7 +123,7 @@ def observe(spec: Spec, exchange: Exchange) -> ObservedExchange | None:
     except ValueError as error:
         fault = str(error)
     declared = spec.response(operation, response.status)
-    media = spec.children(declared, "content").get(media_type(response.headers))
+    media = spec.media(declared, media_type(response.headers))
     has_schema = media is not None and "schema" in media.value and fault is None
     nodes = tuple(_nodes(spec, spec.child(media, "schema"), body, ())) if media and has_schema else ()
     return ObservedExchange(spec, operation, exchange, declared, body, fault, nodes)
@@ -148,8 +150,11 @@ def _nodes(
 
 
 def short(value: object) -> str:
-    """A value as short ASCII text."""
-    return ascii(value)[:100]
+    """A value as short ASCII text: as JSON, which a gateway sends, and not as Python writes it."""
+    try:
+        return json.dumps(value)[:100]
+    except (TypeError, ValueError):
+        return ascii(value)[:100]
 
 
 #: Characters that a URI may not hold unescaped (RFC 3986 section 2) and that name the fault.

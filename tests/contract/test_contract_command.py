@@ -107,8 +107,8 @@ def test_finding_is_printed_with_place_and_command(kkiai: Run, breaking: str) ->
     """A finding is printed with severity, rule, place, diff, the result of the SDK, and a command."""
     out = kkiai("--base-url", breaking, *GENTLE).out
     assert "breaking response-schema  openapi.yaml:" in out
-    assert '  - id: type "string"\n  + id: null\n  The SDK reads a task that is ' in out
-    assert "  curl -si " in out
+    assert '  - id: null\n  + id: type "string"\n  The SDK reads a task that is ' in out
+    assert "\ncurl -si " in out
 
 
 def test_json_option_prints_objects_alone(kkiai: Run, breaking: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,7 @@ def pure(spec: Spec) -> None:
             exchange = Exchange(probe.request("sk-a"), Response(status, fields, body))
             exchanges.append(exchange)
             found += [*verdict(probe, exchange), *judge(spec, exchange)]
-    coverage(spec, exchanges)
+    coverage(spec, exchanges, spec.operations)
     # Playing an answer to the SDK has nothing to do with the spec, and takes its time: one of each rule is enough.
     fold(spec, "http://127.0.0.1", list({breach.rule: breach for breach in found}.values())[:3])
     judge(spec, evolve(exchanges[0], request=Request("GET", "/v1/video/query", "id=a&id=b&x=%ff")))
