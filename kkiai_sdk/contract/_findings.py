@@ -136,7 +136,7 @@ def one_line(text: str) -> str:
 def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
     """Replay a response to the SDK: whether it becomes a task or a KkiaiError, as promised, and which it was."""
     if exchange.request.path != QUERY_PATH:
-        return True, "is not concerned: it is not a query"
+        return True, "is not concerned: queries alone are replayed to it"
     if exchange.request.method != "GET":
         return True, "is not concerned: it queries with GET"
     import httpx  # noqa: PLC0415 (the check can be imported without it)

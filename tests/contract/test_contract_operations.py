@@ -259,7 +259,9 @@ def test_defect_of_another_operation_is_breaking(
     report, _ = checked(change, **options)
     assert (rule, "breaking") in rules(report)
     assert report.exit_code() == 1
-    assert all(each.line > 4 and each.sdk == "is not concerned: it is not a query" for each in report.findings)
+    assert all(
+        each.line > 4 and each.sdk == "is not concerned: queries alone are replayed to it" for each in report.findings
+    )
 
 
 @pytest.mark.parametrize("media", ["application/*", "'*/*'", "'application/json; charset=utf-8'"])
