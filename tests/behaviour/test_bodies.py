@@ -43,23 +43,27 @@ ACTS: dict[str, Callable[[], RawReply]] = {
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """The certificate authority of the server."""
-    return trustme.CA()
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The TLS contexts of a server and of a client that trusts it."""
+    authority, server_side, client_side = (
+        trustme.CA(),
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER),
+        ssl.create_default_context(),
+    )
+    authority.issue_cert("127.0.0.1").configure_cert(server_side)
+    authority.configure_trust(client_side)
+    return server_side, client_side
 
 
 @pytest.mark.fault("B-02", "B-14")
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("way", ACTS)
 def test_body_in_any_pieces_is_saved_whole_and_leaves_a_usable_connection(
-    make: Maker, serve: Serve, tmp_path: Path, authority: trustme.CA, way: str, *, tls: bool
+    make: Maker, serve: Serve, tmp_path: Path, contexts: tuple[ssl.SSLContext, ssl.SSLContext], way: str, *, tls: bool
 ) -> None:
     """A file is saved whole in whatever pieces it arrives, and its connection is reusable or not reused."""
-    server_side, client_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(server_side)
-    authority.configure_trust(client_side)
-    server = serve(ACTS[way](), ACTS[way](), tls=server_side if tls else None)
-    client = make(server.url, httpx_args={"verify": client_side})
+    server = serve(ACTS[way](), ACTS[way](), tls=contexts[0] if tls else None)
+    client = make(server.url, httpx_args={"verify": contexts[1]})
     for name in ("one.mp4", "two.mp4"):
         assert client.download(completed_task(f"{server.url}/v"), tmp_path / name).read_bytes() == BODY
     assert len(server.requests) == 2

@@ -251,16 +251,16 @@ def test_interrupt_while_a_response_is_awaited_is_raised_and_the_client_works(
 
 @pytest.mark.fault("C-06")
 def test_32_threads_of_one_client_share_few_connections(serve: Serve) -> None:
-    """Thirty-two threads with one client send a thousand queries: each gets its own responses, over few connections."""
+    """Thirty-two threads with one client send 320 queries: each gets its own responses, over few connections."""
     most: list[int] = []
 
     def echo(request: RawRequest) -> RawReply:
-        if len(server.requests) % 50 == 0:
+        if len(server.requests) % 20 == 0:
             most.append(len(open_sockets()))
         return json_reply({"id": request.task_id})
 
     server = serve(each=echo)
-    names = [f"t{number}" for number in range(1000)]
+    names = [f"t{number}" for number in range(320)]
     before = len(open_sockets())
     with k.Kkiai(KEY, base_url=server.url) as client, ThreadPoolExecutor(32) as threads:
         answered = list(threads.map(lambda name: client.query(name).answered_id, names))

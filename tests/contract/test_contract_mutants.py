@@ -44,6 +44,7 @@ TOGETHER = (
 )
 
 
+@pytest.mark.deep
 def test_defects_together_are_found_by_a_full_check() -> None:
     """Each of many defects in one gateway is found, under the rule that names it."""
     mutations = [each.mutation for each in DEFECTS if each.name in TOGETHER and not each.prefix]
