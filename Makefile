@@ -42,7 +42,7 @@ TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --d
 
 # The command line's reference is written by the locked version of click, which words it in its own way.
 .PHONY: test
-test: $(if $(LOWEST),$(LOWEST_VENV)/.stamp,$(DEV_STAMP)) ## run the tests, in 90 seconds on two cores (LOWEST=1: over the lowest versions allowed)
+test: $(if $(LOWEST),$(LOWEST_VENV)/.stamp,$(DEV_STAMP)) ## run the tests, in 100 seconds on two cores (LOWEST=1: over the lowest versions allowed)
 ifdef LOWEST
 	@$(LOWEST_VENV)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_docs.py $(ARGS)
 else

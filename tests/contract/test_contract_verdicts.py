@@ -109,7 +109,7 @@ def test_account_without_credit_makes_the_check_impossible(reply: Reply) -> None
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-@pytest.mark.parametrize("fuzz", [False, True])
+@pytest.mark.parametrize("fuzz", [False, pytest.param(True, marks=pytest.mark.deep)])
 def test_gateway_in_trouble_makes_the_check_impossible(
     monkeypatch: pytest.MonkeyPatch, status: int, *, fuzz: bool
 ) -> None:
@@ -167,7 +167,7 @@ def test_silent_gateway_makes_the_check_impossible(monkeypatch: pytest.MonkeyPat
     assert "cannot be reached" in (report.problem or "")
 
 
-@pytest.mark.parametrize("fuzz", [False, True])
+@pytest.mark.parametrize("fuzz", [False, pytest.param(True, marks=pytest.mark.deep)])
 def test_check_that_is_cut_never_succeeds(monkeypatch: pytest.MonkeyPatch, *, fuzz: bool) -> None:
     """At the time limit the exit code is 3 unless a breach was found: what was not asked was not checked."""
     reached, waiting = threading.Event(), threading.Event()
