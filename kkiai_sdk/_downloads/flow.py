@@ -227,6 +227,9 @@ class _Download:
         save = SaveBody(0, data.size, None)
         writer = BodyWriter(self._part, save, data.content_type, self._request.max_bytes, self._display_url)
         yield from self._write(writer, save, data.chunks())
+        boxes: Boxes | None = yield RunBlocking(self._part.boxes)
+        if boxes is not None and not boxes.fit:
+            raise self._incomplete("the data URL is cut short")
         self._is_done = True
 
     def _read_refusal(self, refusal: ReadRefusal, response: RawResponse) -> Flow[NextStep]:

@@ -69,6 +69,9 @@ _OTHER_SIGNATURES: Sequence[tuple[int, bytes]] = (
     (0, b"\x89PNG"),
     (0, b"\xff\xd8\xff"),
     (8, b"WEBP"),
+    (8, b"WAVE"),
+    (0, b"ID3"),
+    (0, b"BZh"),
     (0, b"%PDF"),
     # Byte order marks of UTF-16.
     (0, b"\xff\xfe"),

@@ -85,7 +85,7 @@ def _exception_pattern(entry: str) -> str:
         address = ip_address(entry.split("/", maxsplit=1)[0])
     except ValueError:
         # "example.com" includes its subdomains.
-        return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry}"
+        return f"all://{entry}" if entry.lower() == "localhost" else f"all://*{entry.removeprefix('*')}"
     return f"all://[{entry}]" if address.version == 6 else f"all://{entry}"
 
 

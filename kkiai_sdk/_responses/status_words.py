@@ -61,8 +61,8 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
     (
         FAILED,
         re.compile(
-            r"\b(?:fail(?!ing|over|back|safe)|error|cancel(?!l?ing)|expir(?!ing)|reject(?!ing)|block(?!ing)"
-            r"|moderat(?!ing|ion\b)|time ?(?:d ?)?out|abort(?!ing))"
+            r"\b(?:fail(?:ed|ures?|s)?|error(?:ed|s)?|cancel(?:l?ed|l?ation)?|expire[ds]?|reject(?:ed|ion)?|block(?:ed)?"
+            r"|moderated|time ?(?:d ?)?out|abort(?:ed)?)\b"
             r"|失败|失敗|错误|出错|取消|过期|拒绝|超时|违规|中止|终止"
         ),
     ),
@@ -83,14 +83,16 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
     ),
 )
 _RESTRICTING_WORDS = """
-    again almost are audio be before can check draft frame free half if image is may nearly never next no non none not
-    notdone notready null of or over part payment phase pre preview prompt recover recovered recovering request
-    requested retry retrying review script semi stage step storyboard thumbnail to un until validation will without zero
+    again almost are asset audio auth be before cache can check completeness draft frame free gpu half if image
+    input is keyframe may model nearly never next no non none not notdone notready null of or over part payment
+    phase pre preview prompt recover recovered recovering request requested retry retrying review script semi setup
+    soon stage step storyboard successor thumbnail to un until validation will without worker zero
 """
 #: Words that reverse or restrict those beside them: ``not_ready``, ``partially_completed``, ``preview_ready``.
 _RESTRICTED = re.compile(
     rf"\b(?:{'|'.join(_RESTRICTING_WORDS.split())})s?\b|\bpartial|\bin\b(?! (?:progress|queue))|\b(?!100\b)\d+\b"
     r"|\b(?:un(?:succe|complet|finish|done|ready|process|expire|block)|incomplet)|[未不没沒无無非]|部分|即将|将要|如果"
+    r"|\b(?:part|phase|stage|step)\d|率|度|首帧|素材|扣费|支付|付款|重试"
 )
 _NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
 #: Longer texts are sentences.

@@ -38,7 +38,7 @@ from kkiai_sdk._responses.layers import (
     search_layer,
     task_status,
 )
-from kkiai_sdk._responses.status_words import FAILED, SUCCEEDED, state_of
+from kkiai_sdk._responses.status_words import FAILED, SUCCEEDED, UNKNOWN, state_of
 from kkiai_sdk.models import TaskFailure, VideoTask
 
 if TYPE_CHECKING:
@@ -214,13 +214,45 @@ def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:
     return []
 
 
+#: Words of names, and texts of values, that tell whether a task is at work.
+_PROGRESS_WORDS = frozenset({"progress", "percent", "percentage", "pct"})
+_WORK_WORDS = frozenset(
+    {"is", "running", "processing", "pending", "queued", "queue", "position", "waiting", "eta", "second"}
+)
+_DONE_WORDS = frozenset({"done", "finished", "completed"})
+_FAILURE_WORDS = frozenset({"fail", "failed", "failure", "error", "errors", "err"})
+_MESSAGE_WORDS = frozenset({"message", "msg", "desc", "description", "info"})
+_FULL = frozenset({"1", "1.0", "100", "100.0", "100%"})
+_FALSE = frozenset({"", "0", "false", "no", "none", "null"})
+
+
 def _may_have_succeeded(layers: Sequence[Layer]) -> bool:
     """Whether nothing in the layers says that the query or the task failed, or that the task is at work."""
     progress = _progress(layers)
     return (progress is None or progress == 1) and not any(
-        has_error(layer.members) or has_error_code(layer.members) or _has_failure_word(layer.members)
+        has_error(layer.members)
+        or has_error_code(layer.members)
+        or _has_failure_word(layer.members)
+        or any(_speaks_against_success(*member) for member in layer.members.items())
         for layer in layers
     )
+
+
+def _speaks_against_success(name: str, value: object) -> bool:
+    """Whether a member says that the task failed or is at work; a status that says neither does not outweigh it."""
+    words, text = words_of(name), str(value).strip().lower()
+    if isinstance(value, bool | int | float | str) and words & _PROGRESS_WORDS:
+        return text not in _FULL
+    if words <= _WORK_WORDS:
+        return bool(value) and text not in _FALSE
+    if words & _DONE_WORDS:
+        return text in _FALSE
+    if words & _FAILURE_WORDS and isinstance(value, str | list):
+        return bool(value) and "://" not in text and text not in _FALSE and not says_success(value)
+    if name == "code":
+        return text in {"201", "202"}
+    is_text = isinstance(value, str) and words & _MESSAGE_WORDS
+    return bool(is_text) and state_of(str(value), has_url=True) not in {SUCCEEDED, UNKNOWN}
 
 
 def _has_failure_word(members: Members) -> bool:

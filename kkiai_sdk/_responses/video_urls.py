@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 #: Words of names under which no URL of the result stands.
 _EXCLUDED_WORDS = """
-    attempt audio auth author avatar background banner base before billing callback cancel caption character child
-    children clone control cover cursor default demo dependency deprecated doc documentation driving edit embed end
-    event example face faq favicon first follow frame gif guide help history homepage icon image img init initial
-    inpaint input invoice keyframe last license log logo lora mask motif music next notification notify order origin
-    original owner page param parameter parent pattern payment photo pic picture policy poll polling portrait pose
-    poster prev previous price pricing privacy profile prompt proxy query queue reason redirect ref refer reference
-    remix replace report req request retry self setting share site source stage start status step style sub subject
-    subtask subtitle support template term test text thumb thumbnail tip track tutorial upgrade upload uploaded user
-    voice web webhook website
+    ad ads advertisement argument arguments attempt audio auth author avatar background banner base before billing
+    callback cancel caption character child children clone control cover cursor default demo dependency deprecated
+    doc documentation driving edit embed end event example face faq favicon first follow frame gif given guide help
+    history homepage icon image img init initial inpaint input intro invoice keyframe last license log logo lora
+    marketing mask material motif music next notification notify old onboarding options order origin original owner
+    page param parameter parent pattern payment photo pic picture policy poll polling portrait pose poster prev
+    previous price pricing privacy profile prompt proxy query queue raw reason recommendation recommendations
+    redirect ref refer reference remix replace report req request retry self setting share similar site source
+    sponsor stage start status step style sub subject subtask subtitle support template term test text thumb
+    thumbnail tip track trailer tutorial upgrade upload uploaded user voice web webhook website
 """
 EXCLUDED = frozenset(_EXCLUDED_WORDS.split())
 #: Words of names that are worse versions of the video than others.

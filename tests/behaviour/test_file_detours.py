@@ -255,13 +255,14 @@ def test_data_url_is_saved_as_any_other_file(make: Maker, serve: Serve, target: 
     ("url", "options", "error"),
     [
         (data_url(BODY), {"max_bytes": len(BODY) - 1}, k.DownloadError),
+        (data_url(MP4[:-300]), {}, k.IncompleteDownloadError),
         (data_url(b"<html>" + b"moo " * 99), {}, k.NotAVideoError),
         (data_url(b"\x89PNG\r\n\x1a\n" + bytes(99), "image/png"), {}, k.NotAVideoError),
         (data_url(b""), {}, k.NotAVideoError),
         (f"{data_url(BODY)}!", {}, k.DownloadError),
         ("data:video/mp4,moo", {}, k.DownloadError),
     ],
-    ids=["too large", "a page", "a picture", "nothing", "damaged", "not base64"],
+    ids=["too large", "cut", "a page", "a picture", "nothing", "damaged", "not base64"],
 )
 def test_data_url_without_a_good_video_is_refused_without_its_body(  # noqa: PLR0917
     make: Maker,

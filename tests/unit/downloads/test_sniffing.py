@@ -66,6 +66,9 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "UTF-16 the other way": ("video/mp4", b"\xfe\xff\0<\0h\0t\0m\0l\0>", "video/mp4"),
     "JPEG as anything": ("application/octet-stream", b"\xff\xd8\xff\xe0\0", "application/octet-stream"),
     "WebP as a video": ("video/mp4", b"RIFF\x10\0\0\0WEBPVP8 ", "video/mp4"),
+    "WAVE as a video": ("video/mp4", b"RIFF\x10\0\0\0WAVEfmt ", "video/mp4"),
+    "MP3 as a video": ("video/mp4", b"ID3\x04\0\0", "video/mp4"),
+    "bzip2 as a video": ("video/mp4", b"BZh91AY", "video/mp4"),
     "ZIP without a type": ("", b"PK\x03\x04\x14\0", "a zip archive"),
     "gzip as anything": ("application/octet-stream", b"\x1f\x8b\x08\0\xff", "a gzip archive"),
 }

@@ -30,8 +30,10 @@ WORDS = {
         completed_with_failure success_or_error generation_completed failed_over cancelling completing
         finishing rejecting aborting almost_done partially_completed partial_success preview_ready
         image_completed step_done 3_of_4_done cancel_requested retrying_failed recovered_error
+        worker_ready gpu_ready inputs_ready setup_complete auth_success keyframes_done stage1_completed
+        expires_soon erroring errorless cancellable blocker_resolved blockchain_sync 扣费成功 首帧完成 完成度50%
         submit_success paused unknown moderation in_moderation warming-up to_be_completed 未完成 没有失败 不成功
-        提交成功 创建成功 取消中 部分完成 即将完成
+        提交成功 创建成功 取消中 部分完成 即将完成 错误重试
         success_is_no_word_when_it_is_far_longer_than_any_word_of_a_gateway
     """,
 }

@@ -231,3 +231,39 @@ def test_random_body_is_no_end_without_reason(body: dict[str, Any]) -> None:
 def test_random_bodies_are_no_ends_without_reason(random: Random) -> None:
     """Of ten thousand random bodies none ends a task without a reason in it."""
     check_end(any_object(random))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"percent": "30%"},
+        {"percentage": 30},
+        {"progress": "rendering"},
+        {"running": True},
+        {"queue_position": 3},
+        {"eta_seconds": 40},
+        {"finished": 0},
+        {"done": "false"},
+        {"message": "still rendering"},
+        {"msg": "生成失败"},
+        {"code": 202},
+        {"failReason": "nsfw"},
+        {"errors": ["no worker"]},
+    ],
+    ids=str,
+)
+def test_url_beside_signs_of_work_or_failure_is_no_success(members: dict[str, object]) -> None:
+    """A status that cannot be read is no success because of a URL if another member says otherwise."""
+    task = read_task({"id": "a", "status": 2, "video_url": VIDEO} | members, "a", base_url=GATEWAY)
+    assert task.state is not SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"percent": 100}, {"progress": "100%"}, {"running": False}, {"done": 1}, {"code": 0}, {"errMsg": "success"}],
+    ids=str,
+)
+def test_url_beside_signs_of_success_is_a_success(members: dict[str, object]) -> None:
+    """A number for a status with a URL is a success if nothing says otherwise."""
+    task = read_task({"id": "a", "status": 2, "video_url": VIDEO} | members, "a", base_url=GATEWAY)
+    assert (task.state, task.video_url) == (SUCCEEDED, VIDEO)
