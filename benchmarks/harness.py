@@ -221,7 +221,7 @@ def _requirements(packages: Iterable[str]) -> set[str]:
 
 
 def _top_level(name: str) -> set[Path]:
-    """What a distribution has at the top of the folder of packages."""
+    """Return the top-level files and folders of a distribution."""
     files = importlib.metadata.files(name) or []
     tops = {file.parts[0] for file in files if ".." not in file.parts and file.parts[0] != "__pycache__"}
     folder = Path(str(importlib.metadata.distribution(name).locate_file("")))

@@ -72,7 +72,7 @@ def run(bench: Bench) -> Group:
 
 
 def _family() -> str:
-    """How the default compares with other policies: those that need neither more requests nor more delay."""
+    """Compare the default with the policies that need neither more requests nor more delay."""
     log("schedules: other policies")
     default = simulation.wait(PollPolicy(), TYPICAL)
     family = [

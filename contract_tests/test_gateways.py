@@ -94,7 +94,7 @@ def test_repr_of_a_report_shows_no_key(report: Report) -> None:
 
 
 def test_closed_port_is_not_a_finding() -> None:
-    """Where nothing listens, the check could not be made; that is no violation of the contract."""
+    """An address where nothing listens makes the check impossible, and is no violation of the contract."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     found = check(f"http://127.0.0.1:{port}", KEY, fuzz=True)

@@ -92,12 +92,12 @@ class Reader:
         self.client: Kkiai = maker(BASE_URL, **options)
 
     def query(self, body: Any) -> VideoTask:
-        """What the facade makes of a body."""
+        """Return the facade's reading of a body."""
         self._source.body = written(body)
         return self.client.query(TASK_ID)
 
     def raw(self, body: Any) -> Any:
-        """What the generated function makes of a body."""
+        """Return the generated function's reading of a body."""
         self._source.body = written(body)
         return raw_query(self.client, TASK_ID).parsed
 

@@ -141,7 +141,7 @@ def call(client: Kkiai, module: ModuleType, **options: Any) -> Any:
 
 
 def plain(parsed: Any) -> Any:
-    """What was parsed, as plain values."""
+    """Return a parsed value as plain values."""
     if isinstance(parsed, list):
         return [plain(each) for each in parsed]
     if hasattr(parsed, "payload"):
@@ -175,7 +175,7 @@ def test_grown_document_is_called_with_nothing_lost(generated: Generated, make: 
 
 @pytest.mark.parametrize("document", EACH)
 def test_grown_document_warns_in_one_line_each(generated: Generated, document: str) -> None:
-    """What is not generated as it is written is one line with the place in the document; nothing else is said."""
+    """A part that is not generated as written is reported in one line with its place, and nothing else is."""
     generated(document)
     said = generated.warnings[document]
     places = [re.fullmatch(r"warning: (.*) at (/\S+) \((\S+):(\d+)\)", line) for line in said]
@@ -301,6 +301,6 @@ def test_parameters_of_other_styles_are_text(generated: Generated, make: Maker) 
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if name != "openapi30.yaml"])
 def test_generator_and_contract_check_read_the_same(document: str) -> None:
-    """What is generated from, and what a gateway is held to, are the same values."""
+    """The generator and the contract check read the same values."""
     text = (GROWN / document).read_text("utf-8")
     assert parse(text, document).root.value == Spec(text, document).document

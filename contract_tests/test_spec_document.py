@@ -63,7 +63,7 @@ def test_reference_leads_to_the_address_of_its_target(spec: Spec) -> None:
     ],
 )
 def test_spec_that_cannot_be_used_is_named(text: str, complaint: str) -> None:
-    """What is wrong with a document is a ConfigurationError that names it."""
+    """A fault of a document is a ConfigurationError that names it."""
     with pytest.raises(ConfigurationError, match=complaint) as caught:
         Spec(text, "mine.yaml").operation("GET", "/a")
     assert "mine.yaml" in str(caught.value)

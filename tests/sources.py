@@ -46,7 +46,7 @@ def functions(path: Path) -> list[Function]:
 
 
 def dotted(node: ast.expr) -> str:
-    """What is called or named, as it is written: ``time.time``; the empty text for anything more involved."""
+    """Return a called or named expression as written, such as ``time.time``, or the empty text."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):

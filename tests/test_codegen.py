@@ -1,4 +1,4 @@
-"""How `generated/` is made: the reader view, the generator's settings, and the check that nothing else changed it."""
+"""Generation of `generated/`: the reader view, the generator's settings, and the check that nothing else changed it."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_every_setting_of_the_generator_counts() -> None:
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the generator makes of the project's spec now."""
+    """The code that the generator makes from the project's spec."""
     return generate.generate(generate.SPEC, tmp_path_factory.mktemp("fresh"))
 
 

@@ -294,7 +294,7 @@ def test_raw_refusal_is_a_typed_error(
 
 
 def test_raw_success_that_is_no_json_is_a_typed_error(call: Callable[..., tuple[Caller, Any]]) -> None:
-    """Where the generated code wants JSON, other text is an APIResponseError and not a JSONDecodeError."""
+    """Text instead of the declared JSON is an APIResponseError and not a JSONDecodeError."""
     caller, _ = call(http(200, b"<html>hello", ("Content-Type", "text/html")))
     with pytest.raises(k.APIResponseError, match="not JSON"):
         caller("anything")

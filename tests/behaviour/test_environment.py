@@ -73,7 +73,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 def test_file_is_fetched_behind_a_placeholder_address(
     make: Maker, serve: Serve, network: Network, tmp_path: Path
 ) -> None:
-    """Where a local proxy answers each name with an address of 198.18.0.0/15, a file is fetched through it."""
+    """A file is fetched through a local proxy that answers each name with an address of 198.18.0.0/15."""
     network.names["cdn.example"], network.placeholders = ["198.18.0.7"], {"198.18.0.7"}
     cdn = serve(FileHost(BODY), foreign=True)
     client = make(serve().url)

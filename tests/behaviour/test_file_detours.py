@@ -38,7 +38,7 @@ VIDEO = ("Content-Type", "video/mp4")
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """Where the video is to be."""
+    """The destination of the video."""
     return tmp_path / "v.mp4"
 
 
@@ -180,7 +180,7 @@ def test_packed_file_is_unpacked_and_never_resumed(make: Maker, serve: Serve, ta
 def test_packed_file_that_is_no_video_or_too_large_is_refused(
     make: Maker, serve: Serve, target: Path, body: bytes, says_so: str
 ) -> None:
-    """What comes out is checked like any other body: kind, size, end; a bomb is refused before it fills the disk."""
+    """An unpacked body is checked like any other: kind, size, end; a bomb is refused before it fills the disk."""
     host = serve(http(200, body, VIDEO, ("Content-Encoding", "gzip")))
     limit = 1_000_000 if says_so == "max_bytes" else None
     with pytest.raises(k.DownloadError, match=says_so):

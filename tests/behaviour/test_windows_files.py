@@ -40,7 +40,7 @@ def _windows(_no_key_anywhere: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    """Where the video is to be."""
+    """The destination of the video."""
     return tmp_path / "v.mp4"
 
 

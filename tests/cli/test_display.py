@@ -119,7 +119,7 @@ def test_rows_of_ended_tasks_go_to_the_next() -> None:
 
 
 def test_ascii_terminal_gets_only_ascii_characters() -> None:
-    """Where only ASCII can be shown, nothing else is used."""
+    """An output of ASCII gets nothing but ASCII."""
     lines = many(100, 80, encoding="ascii").lines
     assert "".join(lines).isascii()
 

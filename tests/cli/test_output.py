@@ -117,7 +117,7 @@ def test_live_display_is_on_stderr_and_goes_away(monkeypatch: pytest.MonkeyPatch
 
 
 def test_background_events_arrive_once_in_order() -> None:
-    """What the work emits arrives once and in order, and the iteration ends with the work."""
+    """Emitted events arrive once and in order, and the iteration ends with the work."""
 
     def work(emit: Callable[[int], None]) -> None:
         for number in range(1000):

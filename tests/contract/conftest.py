@@ -46,7 +46,7 @@ def gentle_check(mutation: Mutation, **options: Any) -> Report:
 
 
 class Ended:
-    """How the command ended."""
+    """The outcome of a command."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err

@@ -107,7 +107,7 @@ def test_time_limit_that_is_not_positive_is_refused(limit: float) -> None:
 
 
 def test_progress_that_cannot_be_called_is_refused() -> None:
-    """What is to be called is looked at before anything is sent."""
+    """The arguments of a check are validated before anything is sent."""
     with pytest.raises(ConfigurationError, match="progress must be a function or None, not str"):
         check("http://127.0.0.1:9", KEY, progress="loud")  # type: ignore[arg-type]
 
@@ -184,7 +184,7 @@ def test_key_that_is_echoed_is_not_in_the_report() -> None:
 
 
 def test_closed_port_makes_the_check_impossible() -> None:
-    """Where nothing listens, the check could not be made, whatever it found."""
+    """An address where nothing listens makes the check incomplete, whatever it found."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     report = check(f"http://127.0.0.1:{port}", KEY)
@@ -211,7 +211,7 @@ def test_refused_key_makes_the_check_impossible() -> None:
 
 
 def test_violation_counts_although_the_key_is_refused() -> None:
-    """What is broken is broken, although the rest could not be checked."""
+    """A violation counts although the rest could not be checked."""
     mutation: Mutation = lambda _, reply: reply.but(value=b"<html>") if reply.status == 401 else reply  # noqa: E731
     report = gentle_check(mutation, api_key="sk-expired")
     assert (report.exit_code(), rules(report)) == (1, {"response-body"})

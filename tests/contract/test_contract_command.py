@@ -145,7 +145,7 @@ def test_reports_are_written_without_the_key(kkiai: Run, tmp_path: Path, monkeyp
 
 
 def test_baseline_that_was_written_is_accepted(kkiai: Run, breaking: str, tmp_path: Path) -> None:
-    """What --write-baseline writes, --baseline accepts."""
+    """A baseline written by --write-baseline is accepted by --baseline."""
     file = str(tmp_path / "known.json")
     assert kkiai("--base-url", breaking, *GENTLE, "--write-baseline", file).code == 1
     ended = kkiai("--base-url", breaking, *GENTLE, "--baseline", file)

@@ -63,7 +63,7 @@ def test_defects_together_are_found_by_a_full_check() -> None:
 @pytest.mark.deep
 @pytest.mark.parametrize("defect", UNGENTLE, ids=[f"{each.group}: {each.name}" for each in UNGENTLE])
 def test_defect_is_found_by_a_full_check(defect: Defect) -> None:
-    """What a dozen queries may not show is found by the full check."""
+    """A defect that a dozen queries may not show is found by the full check."""
     (tried,) = gateways((defect,))
     assert tried.caught_by
     assert all(place.startswith("openapi.yaml:") for place in tried.where)

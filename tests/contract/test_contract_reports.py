@@ -1,4 +1,4 @@
-"""What is written about a check: JUnit, SARIF, HTML, JSON lines, annotations and baselines."""
+"""Reports of a check: JUnit, SARIF, HTML, JSON lines, annotations and baselines."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_annotations_escape_what_ends_a_command(report: Report) -> None:
 
 
 def test_baseline_makes_known_findings_pass(report: Report, tmp_path: Path) -> None:
-    """What the baseline holds fails nothing, and is not annotated."""
+    """A finding in the baseline fails nothing and is not annotated."""
     path = tmp_path / "known.json"
     path.write_text(baseline_text(report.findings), "utf-8")
     again = gentle_check(faulty, baseline=path)

@@ -104,7 +104,7 @@ def test_spec_that_cannot_be_used_is_refused(kkiai: Callable[..., Ended], tmp_pa
 
 @pytest.mark.parametrize("name", [".", "/dev/zero"])
 def test_folder_or_device_as_spec_is_refused(kkiai: Callable[..., Ended], name: str) -> None:
-    """What cannot be opened, or has no end, is refused."""
+    """A file that cannot be opened, or has no end, is refused."""
     ended = kkiai("--spec", name)
     assert (ended.code, ended.out) == (2, "")
     assert "Traceback" not in ended.err
@@ -135,7 +135,7 @@ def test_spec_in_another_form_gives_the_same_result(tmp_path: Path, change: Call
 
 
 def test_parameter_is_found_by_name_in_any_order() -> None:
-    """Where a rule speaks of a parameter, the line is that parameter's, wherever it stands among the others."""
+    """A rule about a parameter names the line of that parameter, wherever it stands among the others."""
     text = _spec.load().text
     turned = copy.deepcopy(Spec(text).document)
     turned["paths"]["/v1/video/query"]["get"]["parameters"].reverse()

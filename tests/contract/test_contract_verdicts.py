@@ -79,7 +79,7 @@ def test_repeats_count_among_the_twelve_requests(count: int) -> None:
 
 
 def test_defect_is_found_although_others_are_throttled() -> None:
-    """What is broken is broken, although other questions were not answered."""
+    """A violation counts although other requests were not answered."""
     mutation = first(99, BUSY, lambda _, reply: reply.status == 401)
     report = gentle_check(lambda q, r: mutation(q, r.but(value=r.value | {"id": 7}) if r.status == 200 else r))
     assert (report.exit_code(), rules(report)) == (1, {"response-schema"})

@@ -75,7 +75,7 @@ def test_operation_that_is_not_played_has_the_example_of_the_spec(
 
 @pytest.mark.parametrize(("method", "path", "name"), [("PUT", "/v1/videos", "replace"), ("GET", "/v1/odd", "odd")])
 def test_operation_without_an_example_is_answered_with_501(app: AppClient, method: str, path: str, name: str) -> None:
-    """Where the spec has no example, the answer is 501 with the name of the operation."""
+    """An operation without an example is answered with 501 and its name."""
     reply = app.send(path, method=method)
     error = json.loads(reply.body)["error"]
     assert (reply.status, error["code"]) == (501, "not_played")

@@ -63,18 +63,18 @@ def document(*settings: tuple[str, object], spec: Any = SPEC) -> dict[str, Any]:
 
 
 def found(before: object, after: object) -> list[str]:
-    """What the comparison says: ``level rule`` for each change."""
+    """Return ``level rule`` for each change that the comparison reports."""
     changes = compare(from_data(before, "base"), from_data(after, "head"))
     return [f"{change.rule.level.name.lower()} {change.rule.id}" for change in changes]
 
 
 def both(said: str) -> tuple[list[str], list[str]]:
-    """What is said either way."""
+    """Return the reports of both directions."""
     return [said], [said]
 
 
 def ways(one: str, other: str) -> tuple[list[str], list[str]]:
-    """What is said of the change, and of its reverse."""
+    """Return the reports of the change and of its reverse."""
     return [one], [other]
 
 

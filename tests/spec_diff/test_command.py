@@ -140,7 +140,7 @@ def test_removal_is_shown_at_its_old_line(spec: Write, capsys: pytest.CaptureFix
 
 
 def test_an_unclassified_change_is_named_so(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    """What no rule knows is breaking, with its pointer."""
+    """A change that no rule knows is breaking, with its pointer."""
     assert main([spec(name="base.yaml"), spec(("minLength: 1\n", "minLength: 1\n            moon: full\n"))]) == 1
     pointer = "/paths/~1v1~1video~1query/get/parameters/0/schema/moon"
     assert capsys.readouterr().out.startswith(f"breaking: unclassified change at {pointer} (")

@@ -67,7 +67,7 @@ def holder_of(steps: tuple[Any, ...]) -> tuple[dict[str, Any], Any]:
 
 
 def changes(spec: object) -> list[Change] | None:
-    """What the comparison says; None if it refuses to compare."""
+    """Return the report of the comparison; None if it refuses to compare."""
     try:
         found = compare(BASE, from_data(spec, "changed"))
     except SpecError as error:

@@ -1,4 +1,4 @@
-"""What is compared is what a document says, wherever in it that is written."""
+"""References: documents are compared by content, wherever in them it is written."""
 
 from __future__ import annotations
 

@@ -355,7 +355,7 @@ def path_item(name: str, **schema: Any) -> dict[str, Any]:
 
 
 def test_a_change_beside_a_renamed_path_parameter_is_found() -> None:
-    """Where a path parameter has another name, everything else is compared."""
+    """A path whose parameter has another name is compared in everything else."""
     old = document(("/paths/~1video~1{id}", path_item("id")))
     new = document(("/paths/~1video~1{name}", path_item("name", maxLength=3)))
     assert found(old, new) == ["breaking request-max-length-narrowed", "harmless path-parameter-renamed"]

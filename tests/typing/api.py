@@ -78,7 +78,7 @@ def mistakes(key: bytes) -> None:
 
 
 def sync_calls(client: Kkiai, task: VideoTask) -> None:
-    """What each call of the synchronous client takes and gives."""
+    """Arguments and results of each call of the synchronous client."""
     with client as entered:
         assert_type(entered, Kkiai)
     assert_type(client.with_options(timeout=5, max_retries=0, api_key="k", poll=None, retry=RetryPolicy()), Kkiai)
@@ -116,7 +116,7 @@ def sync_mistakes(client: Kkiai) -> None:
 
 
 async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
-    """What each call of the asynchronous client takes and gives."""
+    """Arguments and results of each call of the asynchronous client."""
 
     async def on_update(task: VideoTask) -> None: ...
 
@@ -195,7 +195,7 @@ def errors(error: KkiaiError) -> None:
 
 
 def catching(error: KkiaiError) -> None:
-    """What an except clause of a parent catches."""
+    """Types that an except clause of a parent class catches."""
     try:
         raise error
     except QuotaExceededError as caught:

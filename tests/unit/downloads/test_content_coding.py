@@ -60,7 +60,7 @@ def test_members_of_gzip_are_unpacked_one_after_the_other() -> None:
     ids=["cut", "damaged", "not packed", "empty"],
 )
 def test_damaged_packed_body_is_an_error(packed: bytes, problem: str) -> None:
-    """What is damaged or cut raises DownloadError, which names the URL and the problem."""
+    """A damaged or cut body raises DownloadError, which names the URL and the problem."""
     with pytest.raises(DownloadError, match=f"{URL}: the server sent {problem}$") as caught:
         unpacked(packed)
     assert caught.value.url == URL

@@ -160,7 +160,7 @@ def test_unusable_proxy_is_refused_by_its_variable(
 
 @pytest.mark.fault("N-23")
 def test_proxy_of_the_system_settings_is_named_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the operating system has proxy settings, an unusable one is not blamed on a variable."""
+    """An unusable proxy of the system settings is not blamed on a variable."""
     monkeypatch.setattr(environment, "getproxies", lambda: {"https": "ftp://proxy.example"})
     with pytest.raises(ConfigurationError, match=r"^the https proxy of the system settings must have one of"):
         proxies_by_pattern()

@@ -66,7 +66,7 @@ def test_walk_goes_level_by_level_through_texts() -> None:
 
 
 def test_walk_skips_names() -> None:
-    """What stands under a skipped name is not visited."""
+    """A value under a skipped name is not visited."""
     assert [item for _, item in walk({"a": 1, "b": {"c": 2}}, skips=lambda name: name == "b")][1:] == [1]
 
 

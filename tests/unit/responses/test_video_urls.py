@@ -64,7 +64,7 @@ def test_url_is_read_from_text(text: str, expected: str | None) -> None:
 
 
 def test_text_under_another_name_is_not_completed() -> None:
-    """Where no name means a URL, a text without a scheme is none."""
+    """A text without a scheme is no URL unless a name means one."""
     assert read_url("files.example/a.mp4", GATEWAY, is_link=False) is None
     assert read_url(URL, GATEWAY, is_link=False) == URL
 
