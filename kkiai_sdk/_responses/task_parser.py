@@ -216,9 +216,9 @@ def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:
 
 #: Words of names, and texts of values, that tell whether a task is at work.
 _PROGRESS_WORDS = frozenset({"progress", "percent", "percentage", "pct"})
-_WORK_WORDS = frozenset(
-    {"is", "running", "processing", "pending", "queued", "queue", "position", "waiting", "eta", "second"}
-)
+_WORK_WORDS = frozenset({"running", "processing", "pending", "queued", "queue", "waiting", "eta"})
+#: Words beside them; alone they say nothing, as in ``seconds`` for a duration.
+_WORK_DETAILS = frozenset({"is", "position", "second"})
 _DONE_WORDS = frozenset({"done", "finished", "completed"})
 _FAILURE_WORDS = frozenset({"fail", "failed", "failure", "error", "errors", "err"})
 _MESSAGE_WORDS = frozenset({"message", "msg", "desc", "description", "info"})
@@ -243,7 +243,7 @@ def _speaks_against_success(name: str, value: object) -> bool:
     words, text = words_of(name), str(value).strip().lower()
     if isinstance(value, bool | int | float | str) and words & _PROGRESS_WORDS:
         return text not in _FULL
-    if words <= _WORK_WORDS:
+    if words & _WORK_WORDS and words <= _WORK_WORDS | _WORK_DETAILS:
         return bool(value) and text not in _FALSE
     if words & _DONE_WORDS:
         return text in _FALSE

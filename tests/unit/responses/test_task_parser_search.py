@@ -260,7 +260,18 @@ def test_url_beside_signs_of_work_or_failure_is_no_success(members: dict[str, ob
 
 @pytest.mark.parametrize(
     "members",
-    [{"percent": 100}, {"progress": "100%"}, {"running": False}, {"done": 1}, {"code": 0}, {"errMsg": "success"}],
+    [
+        {"percent": 100},
+        {"progress": "100%"},
+        {"running": False},
+        {"done": 1},
+        {"code": 0},
+        {"errMsg": "success"},
+        {"seconds": 8},
+        {"position": 1},
+        {"processing_time": 12.5},
+        {"_": "x"},
+    ],
     ids=str,
 )
 def test_url_beside_signs_of_success_is_a_success(members: dict[str, object]) -> None:
