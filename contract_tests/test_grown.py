@@ -27,7 +27,7 @@ from codegen.spec_document import parse
 from contract_tests.schema_server import BYTES, Operation, operations_of, serve
 from kkiai_sdk.contract._spec import Spec
 from tests.support.adapter import SyncAdapter
-from tests.support.wire import json_reply
+from tests.support.wire import json_reply, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,15 +138,6 @@ def call(client: Kkiai, module: ModuleType, **options: Any) -> Any:
     if isinstance(client, SyncAdapter):
         return client.run(module.asyncio_detailed(client=client.raw, **options))
     return module.sync_detailed(client=client.raw, **options)
-
-
-def plain(parsed: Any) -> Any:
-    """Return a parsed value as plain values."""
-    if isinstance(parsed, list):
-        return [plain(each) for each in parsed]
-    if hasattr(parsed, "payload"):
-        return parsed.payload.read()
-    return parsed.to_dict() if hasattr(parsed, "to_dict") else parsed
 
 
 @pytest.mark.parametrize("document", EACH)

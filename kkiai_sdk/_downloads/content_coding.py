@@ -6,7 +6,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from kkiai_sdk._responses.raw_response import MAX_MEMBERS
+from kkiai_sdk._responses.raw_response import MAX_MEMBERS, PACKINGS, make_inflater
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _NO_CODING = re.compile(
     r"|windows-\d+|gbk|gb2312|gb18030|big5|video/.*|application/.*",
     re.IGNORECASE,
 )
-_UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 def content_codings(header: str) -> list[str]:
@@ -33,7 +32,7 @@ def content_codings(header: str) -> list[str]:
 
 def can_unpack(codings: list[str]) -> bool:
     """Whether a body with these codings can be unpacked: a single gzip or deflate."""
-    return len(codings) == 1 and codings[0] in _UNPACKED
+    return len(codings) == 1 and codings[0] in PACKINGS
 
 
 class Unpacker:
@@ -41,7 +40,7 @@ class Unpacker:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._inflater = _inflater()
+        self._inflater = make_inflater()
         self._packed = self._unpacked = 0
         self._members = 1
 
@@ -71,12 +70,7 @@ class Unpacker:
         self._members += 1
         if self._members > MAX_MEMBERS:
             raise self._error(f"a packed body of more than {MAX_MEMBERS} members")
-        self._inflater = _inflater()
+        self._inflater = make_inflater()
 
     def _error(self, reason: str) -> DownloadError:
         return DownloadError(f"{self._url}: the server sent {reason}", url=self._url)
-
-
-def _inflater() -> zlib._Decompress:
-    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)

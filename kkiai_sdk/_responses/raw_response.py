@@ -22,6 +22,8 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_MEMBERS = 16
 #: Bytes that are unpacked at a time, and that are kept of a body over the limit.
 MAX_PIECE, MAX_BEGINNING = 1 << 20, 1 << 20
+#: Content codings that can be undone, although none is requested.
+PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
 # ASCII digits with at most one decimal point: str.isdigit() and float() accept more than HTTP permits.
 _SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
@@ -119,7 +121,7 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
         if len(body) > limit:
             raise BodyTooLargeError(body, limit)
         return body
-    if coding not in {"gzip", "x-gzip", "deflate"}:
+    if coding not in PACKINGS:
         raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not asked for")
     plain = bytearray()
     # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
@@ -130,10 +132,15 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
     raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")
 
 
+def make_inflater() -> zlib._Decompress:
+    """Return a decompressor for gzip and deflate."""
+    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+
 def _inflate(body: bytes, plain: bytearray, limit: int) -> bytes:
     """Append one member of a packed body to ``plain``, piece by piece, and return the bytes after it."""
-    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
-    inflater, rest = zlib.decompressobj(zlib.MAX_WBITS | 32), body
+    inflater, rest = make_inflater(), body
     while True:
         try:
             piece = inflater.decompress(rest, MAX_PIECE)

@@ -20,7 +20,7 @@ import kkiai_sdk as k
 from codegen.generate import generate
 from tests.support.adapter import SyncAdapter, raw_request
 from tests.support.canary import KEY
-from tests.support.wire import CLOSE, http, json_reply
+from tests.support.wire import CLOSE, http, json_reply, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,15 +178,6 @@ ANSWERS: dict[str, tuple[str, Callable[[], dict[str, Any]], RawReply, int, Any]]
     "detail": ("anything", dict, json_reply({"detail": "d", "success": False}), 200, {"detail": "d", "success": False}),
     "5 MiB": ("anything", dict, json_reply(LARGE), 200, LARGE),
 }
-
-
-def plain(parsed: Any) -> Any:
-    """A parsed body as plain values."""
-    if isinstance(parsed, list):
-        return [plain(each) for each in parsed]
-    if hasattr(parsed, "payload"):
-        return parsed.payload.read()
-    return parsed.to_dict() if hasattr(parsed, "to_dict") else parsed
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

@@ -89,3 +89,12 @@ class FileHost:
     def cut(self, size: int, end: End = End.FIN) -> Any:
         """A handler that breaks off after ``size`` bytes of the answer's body."""
         return lambda request: self(request).cut(size, end)
+
+
+def plain(parsed: Any) -> Any:
+    """Return a parsed body as plain values."""
+    if isinstance(parsed, list):
+        return [plain(each) for each in parsed]
+    if hasattr(parsed, "payload"):
+        return parsed.payload.read()
+    return parsed.to_dict() if hasattr(parsed, "to_dict") else parsed

@@ -138,8 +138,8 @@ def test_tasks_not_seen_survive_the_end_of_an_outage() -> None:
     assert run.ends[-1].task_id == "new"
 
 
-def in_outage(policy: PollPolicy, *, timeout: float = 1800.0) -> Scheduler:
-    """A scheduler of three tasks that were all seen at START, and refused at START + 3."""
+def polled_again(policy: PollPolicy, *, timeout: float = 1800.0) -> Scheduler:
+    """A scheduler of three tasks that were all seen at START, and are polled again at START + 3."""
     made = Scheduler(SchedulerLimits(3), policy, RetryBudget(100), now=START, timeout=timeout)
     for task_id in THOUSAND[:3]:
         made.admit(task_id)
@@ -149,6 +149,12 @@ def in_outage(policy: PollPolicy, *, timeout: float = 1800.0) -> Scheduler:
         made.answered(task_id, RUNNING, START, 0.0)
     for _ in range(3):
         made.step(START + 3)
+    return made
+
+
+def in_outage(policy: PollPolicy, *, timeout: float = 1800.0) -> Scheduler:
+    """A scheduler of three tasks that were all seen at START, and refused at START + 3."""
+    made = polled_again(policy, timeout=timeout)
     for task_id in THOUSAND[:3]:
         made.failed(task_id, FATAL, START + 3, 0.0)
     return made
@@ -205,15 +211,7 @@ def test_one_refused_task_is_no_outage_while_ids_can_be_admitted() -> None:
 
 def test_outage_of_few_tasks_counts_all_that_wait() -> None:
     """With one of three in flight, two refused ones are no outage, and the next poll needs no probe."""
-    made = Scheduler(SchedulerLimits(3), PollPolicy(), RetryBudget(100), now=START, timeout=1800.0)
-    for task_id in THOUSAND[:3]:
-        made.admit(task_id)
-        made.step(START)
-    made.close_admission()
-    for task_id in THOUSAND[:3]:
-        made.answered(task_id, RUNNING, START, 0.0)
-    for _ in range(3):
-        made.step(START + 3)
+    made = polled_again(PollPolicy())
     for task_id in ("t0", "t1"):
         made.failed(task_id, FATAL, START + 3, 0.0)
     assert made.step(START + 7) == PollTask("t0", 1793.0)
