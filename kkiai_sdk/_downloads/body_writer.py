@@ -22,7 +22,9 @@ class BodyWriter:
         self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
         # A resumed file has been recognized before.
         self._beginning: bytes | None = None if save.offset else b""
-        self._unpacker = Unpacker(url) if save.is_packed else None
+        self._unpacker: Unpacker | None = None
+        #: The first bytes of a body that may be packed, or None once that is known.
+        self._packed: bytes | None = b"" if save.codings else None
 
     @property
     def size(self) -> int:
@@ -42,17 +44,31 @@ class BodyWriter:
 
     def write(self, chunk: bytes) -> None:
         """Write a chunk, or buffer it until the beginning is long enough to be recognized."""
-        if self._unpacker and self._beginning == b"" and sniffing.is_video(chunk):
-            # A coding that is named but not applied.
-            self._unpacker = None
-        for piece in self._unpacker.unpack(chunk) if self._unpacker else (chunk,):
-            self._take(piece)
+        if self._packed is None:
+            self._unpack(chunk)
+            return
+        self._packed += chunk
+        if len(self._packed) >= sniffing.SNIFF_SIZE:
+            self._begin_unpacking(self._packed)
 
     def finish(self) -> None:
         """Check the buffered beginning and write it. Raises NotAVideoError."""
+        if self._packed is not None:
+            self._begin_unpacking(self._packed)
         if self._unpacker:
             self._unpacker.check_end()
         self._recognize()
+
+    def _begin_unpacking(self, beginning: bytes) -> None:
+        self._packed = None
+        # Some servers name a coding that they have not applied.
+        if not sniffing.is_video(beginning) and not sniffing.is_text(beginning):
+            self._unpacker = Unpacker(self._url, self._save.codings, beginning)
+        self._unpack(beginning)
+
+    def _unpack(self, chunk: bytes) -> None:
+        for piece in self._unpacker.unpack(chunk) if self._unpacker else (chunk,):
+            self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         if self._beginning is None:

@@ -203,7 +203,7 @@ class _Download:
             return after_text(problem, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
-        if save.total is None and not save.is_packed and not has_framing(response):
+        if save.total is None and not save.codings and not has_framing(response):
             boxes: Boxes | None = yield RunBlocking(part.boxes)
             if boxes is None or not boxes.are_complete:
                 raise self._incomplete("the server sent no length, so an interrupted body cannot be detected")
@@ -242,7 +242,7 @@ class _Download:
         reader = TextReader()
         with suppress(TextTooLongError):
             yield WriteBody(reader.write, lambda: None)
-            if is_unready(reader.text):
+            if is_unready(reader.text, refusal.status):
                 return NotReady(refusal.reason, retry_after(response, self._request.clock.wall_clock()))
         return Failed(refusal.reason, transient=False)
 

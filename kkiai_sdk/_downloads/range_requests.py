@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from attrs import field, frozen
 
-from kkiai_sdk._downloads.content_coding import can_unpack, content_codings
+from kkiai_sdk._downloads.content_coding import content_codings
 from kkiai_sdk._downloads.text_body import is_unready, named_url
 from kkiai_sdk._http.retry import backoff
 from kkiai_sdk._responses.raw_response import REDIRECTS, parse_retry_after
@@ -74,8 +74,8 @@ class SaveBody:
     total: int | None
     #: The strong validator of the file, or None without one.
     validator: str | None
-    #: Whether the body has to be unpacked.
-    is_packed: bool = False
+    #: Content codings that the server names, although none was requested; it may not have applied them.
+    codings: tuple[str, ...] = ()
 
 
 @frozen
@@ -115,6 +115,7 @@ class ReadRefusal:
     """Read the body of the refusal, which may say that the file is not there yet."""
 
     reason: str
+    status: int
 
 
 @frozen
@@ -169,22 +170,23 @@ def next_step(
     if status not in {200, 206}:
         return _refusal(status, retry_after(response, wall_clock), size)
     if codings := content_codings(_header(response, "content-encoding")):
-        return _packed_file(status, codings, size)
+        return _packed_file(status, tuple(codings), size)
     return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
 
 
 #: Statuses of a file that is not there yet: 404 and 403 (which object stores send for both) also when a URL expired.
-_UNREADY = frozenset({202, 204, 403, 404, 409, 425})
+#: No condition is sent for a whole file, so 412 is about the state of the task.
+_UNREADY = frozenset({202, 204, 403, 404, 409, 412, 423, 425})
 
 
 def _refusal(status: int, wait: float, size: int) -> NextStep:
     reason, is_expired = f"HTTP {status}", status in {403, 404}
+    transient = status >= 500 or status in {408, 423, 425, 429}
     # A file of which a part has arrived is not late.
-    if not size and status in _UNREADY:
+    if not size and (transient or status in _UNREADY):
         return NotReady(reason, wait, is_expired=is_expired)
-    if not size and status in {400, 422}:
-        return ReadRefusal(reason)
-    transient = status >= 500 or status in {408, 425, 429}
+    if not size and status >= 400:
+        return ReadRefusal(reason, status)
     return RefreshURL() if is_expired else Failed(reason, transient=transient, retry_after=wait)
 
 
@@ -193,9 +195,10 @@ def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, ur
 
     ``may_follow`` is False for a body to which JSON has led; ``wait`` is the Retry-After in seconds.
     """
-    if not size and (not text.strip() or is_unready(text)):
-        return NotReady(str(problem), wait, error=problem)
-    if may_follow and (location := named_url(text)):
+    if not text.strip() or is_unready(text):
+        late = NotReady(str(problem), wait, error=problem)
+        return Failed(str(problem), transient=True, retry_after=wait) if size else late
+    if may_follow and (location := named_url(text, url)):
         return FollowRedirect(_join(url, location), is_named=True)
     raise problem
 
@@ -218,13 +221,11 @@ def next_try(
     return max(min(now + backoff(tries - 1, UNREADY_GAPS, random), end), now + step.retry_after)
 
 
-def _packed_file(status: int, codings: list[str], size: int) -> NextStep:
-    if status == 206 and size:
-        return Restart()
-    if status == 206 or not can_unpack(codings):
-        return Failed("the server compressed the file although it was asked not to", transient=False)
+def _packed_file(status: int, codings: tuple[str, ...], size: int) -> NextStep:
+    if status == 206:
+        return Restart() if size else Failed("the server sent a range of a compressed file", transient=False)
     # Lengths and validators are those of the packed file.
-    return SaveBody(0, None, None, is_packed=True)
+    return SaveBody(0, None, None, codings)
 
 
 def has_framing(response: RawResponse) -> bool:

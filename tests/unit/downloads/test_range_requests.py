@@ -148,7 +148,7 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
     ),
     "the whole, compressed": (
         partial(decide, 200, ("content-encoding", "gzip")),
-        SaveBody(0, None, None, is_packed=True),
+        SaveBody(0, None, None, ("gzip",)),
     ),
     "busy for some seconds": (
         partial(decide, 503, ("retry-after", "7")),
