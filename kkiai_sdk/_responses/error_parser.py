@@ -385,7 +385,7 @@ def _status_error(response: ErrorResponse) -> errors.APIStatusError:
 
 def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, transient: bool) -> errors.APIStatusError:
     is_redirect = 300 <= response.status < 400
-    reason = f"unexpected redirect to {_host(response.location)}" if is_redirect else response.server_message
+    reason = _redirect_reason(response) if is_redirect else response.server_message
     hint = HINTS.get(error)
     return error(
         f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
@@ -396,6 +396,12 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
         transient=transient,
         **response.common,
     )
+
+
+def _redirect_reason(response: ErrorResponse) -> str:
+    if response.location:
+        return f"unexpected redirect to {_host(response.location)}"
+    return "not modified" if response.status == 304 else "redirect without a Location header"
 
 
 def _failed_query(response: ErrorResponse) -> errors.APIError:
@@ -424,13 +430,14 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
         code=response.shown.code,
         body_snippet=_redaction.snippet(response.text),
         transient=transient,
+        is_too_large=response.is_too_large,
         **response.common,
     )
 
 
 def _host(location: str) -> str:
     try:
-        return _redaction.message(urlsplit(location).hostname or "nowhere", 100)
+        return _redaction.message(urlsplit(location).hostname or "another path", 100)
     except ValueError:
         return "an invalid URL"
 

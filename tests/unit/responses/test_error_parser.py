@@ -213,12 +213,19 @@ def test_long_host_of_a_redirect_is_truncated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "host"), [("http://[::1", "an invalid URL"), ("/in", "nowhere"), (None, "nowhere")]
+    ("status", "location", "said"),
+    [
+        (307, "http://[::1", "unexpected redirect to an invalid URL"),
+        (307, "/in", "unexpected redirect to another path"),
+        (302, "", "redirect without a Location header"),
+        (302, None, "redirect without a Location header"),
+        (304, None, "not modified"),
+    ],
 )
-def test_redirect_without_a_valid_host_says_so(location: str | None, host: str) -> None:
-    """The error of a redirect without a host, or to an invalid URL, says so."""
-    headers = [("location", location)] if location else []
-    assert str(refused(307, b"", *headers)) == f"HTTP 307: unexpected redirect to {host}"
+def test_redirect_without_a_valid_host_says_so(status: int, location: str | None, said: str) -> None:
+    """The error of a redirect without a host or a target, or to an invalid URL, says so."""
+    headers = [] if location is None else [("location", location)]
+    assert str(refused(status, b"", *headers)) == f"HTTP {status}: {said}"
 
 
 @pytest.mark.parametrize(
