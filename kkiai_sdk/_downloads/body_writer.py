@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from kkiai_sdk._downloads import sniffing
 from kkiai_sdk._downloads.content_coding import Unpacker
 from kkiai_sdk._downloads.range_requests import check_size
-from kkiai_sdk._downloads.text_body import MAX_TEXT
+from kkiai_sdk._downloads.text_body import MAX_TEXT, read_text
+from kkiai_sdk._responses.raw_response import decode_body
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class BodyWriter:
     @property
     def text(self) -> str | None:
         """The beginning of a body that was refused, if it is text, or None."""
-        beginning = self._beginning
-        return None if beginning is None or not sniffing.is_text(beginning) else beginning.decode(errors="replace")
+        return None if self._beginning is None else read_text(self._beginning)
 
     def start(self) -> None:
         """Prepare the part for a body that resumes it."""
@@ -105,18 +105,22 @@ class TextTooLongError(Exception):
 
 
 class TextReader:
-    """Reads a body as text."""
+    """Reads a body as text; ``coding`` is its Content-Encoding."""
 
-    def __init__(self) -> None:
-        self._body = b""
+    def __init__(self, coding: str) -> None:
+        self._body, self._coding = b"", coding
 
     def write(self, chunk: bytes) -> None:
         """Add a chunk. Raises TextTooLongError."""
         self._body += chunk
         if len(self._body) > MAX_TEXT:
+            self._body = b""
             raise TextTooLongError
 
     @property
     def text(self) -> str:
-        """The text, with what is not UTF-8 replaced."""
-        return self._body.decode(errors="replace")
+        """The text, empty if there is none."""
+        try:
+            return read_text(decode_body(self._body, self._coding, MAX_TEXT)) or ""
+        except ValueError:
+            return ""

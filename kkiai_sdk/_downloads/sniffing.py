@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
 from kkiai_sdk import _redaction
+from kkiai_sdk._downloads.text_body import read_text
 from kkiai_sdk.errors import NotAVideoError
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def check_video(content_type: str, beginning: bytes, url: str) -> None:
         raise NotAVideoError(f"the server sent an empty file instead of a video: {_AGAIN}", url=url)
     if not is_video(beginning) and (found := _other_file(beginning) or _by_media_type(media_type)):
         kind, detail = found
+        # Crash reporters record the variables of every frame in a traceback; a gateway may repeat the key.
+        del beginning
         raise kind.error(detail, url)
 
 
@@ -189,7 +191,13 @@ def _other_file(beginning: bytes) -> tuple[_Kind, str] | None:
     """Return the kind and the format of a file that is no video by its first bytes."""
     kinds = (*_KINDS, *_TEXTS) if is_text(beginning) else (*_KINDS, _PLAIN)
     found = next(((kind, name) for kind in kinds if (name := kind.format_of(beginning))), None)
-    return found or ((_PLAIN, "") if is_text(beginning) else _container_of_other(beginning))
+    if found or is_text(beginning):
+        return found or (_PLAIN, "")
+    if beginning.find(b"ftyp", 5) > 0:
+        return _DAMAGED, "its first box is not at its beginning"
+    if len(beginning) > 1 and len(set(beginning)) == 1:
+        return _OTHER, f"the byte {beginning[:1].hex()} again and again"
+    return _container_of_other(beginning)
 
 
 def _container_of_other(beginning: bytes) -> tuple[_Kind, str] | None:
@@ -221,12 +229,8 @@ def _by_media_type(media_type: str) -> tuple[_Kind, str] | None:
 
 
 def is_text(beginning: bytes) -> bool:
-    """Whether this is UTF-8 text without NUL, the last character possibly incomplete."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(beginning)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in beginning
+    """Whether this is a text, the last character possibly incomplete."""
+    return read_text(beginning) is not None
 
 
 #: Maximum bytes of the header of a box in an MP4 file.

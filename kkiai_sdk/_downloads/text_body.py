@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
+from kkiai_sdk import _redaction
 from kkiai_sdk._responses.error_parser import read_fields, transient_class
 from kkiai_sdk._responses.status_words import state_of
 from kkiai_sdk._responses.strict_json import parse_leniently
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
 #: Maximum bytes of a text that is read.
 MAX_TEXT = 1 << 16
+#: Maximum characters of a server's message in an error.
+MAX_MESSAGE = 200
 #: Maximum characters that a page shows if it is a notice, and no site.
 MAX_NOTICE = 500
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
-_MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1|\Z)|<[^>]*+>?", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1\s*>?|\Z)|<[^>]*+>?", re.DOTALL | re.IGNORECASE)
 _XML_CODE = re.compile(r"<Code>\s*([\w.-]{1,100})\s*</Code>", re.IGNORECASE)
 #: Sentences that say "not yet"; those of a busy server, and words for a status, are in the tables of ``_responses``.
 _UNREADY = re.compile(
@@ -38,6 +42,30 @@ _MISSING = re.compile(
     r"\bnot found\b|\bno ?such ?(?:key|file|object|video)\b|\b(?:do(?:es)?( not|n't)|not) exist\b|不存在|未找到|找不到",
     re.IGNORECASE,
 )
+_EXPIRED = re.compile(r"(?<!not )(?<!never )expired|过期|已失效", re.IGNORECASE)
+
+
+def read_text(body: bytes) -> str | None:
+    """Return the text in a body, in UTF-8, or in UTF-16 with a mark; None if it is none."""
+    codec = "utf-16" if body[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(codec)().decode(body)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def message_of(text: str) -> str:
+    """Return the message in a text, in one line: of JSON its field for that, of a page its words if they are few."""
+    value = parse_leniently(text)
+    message = read_fields(value).message if isinstance(value, dict | list) else _words(text, value)
+    return "" if _is_page(text) and len(message) > MAX_NOTICE else _redaction.message(message, MAX_MESSAGE)
+
+
+def is_expired(text: str) -> bool:
+    """Whether a text says that the URL has expired."""
+    words = _words(text, parse_leniently(text))
+    return len(words) <= MAX_NOTICE and _EXPIRED.search(words) is not None
 
 
 def is_unready(text: str, status: int = 200) -> bool:
@@ -46,9 +74,7 @@ def is_unready(text: str, status: int = 200) -> bool:
     It says so in the values of JSON, in words, or in a page that is short enough to be a notice.
     """
     value = parse_leniently(text)
-    is_json, is_page = isinstance(value, dict | list), text.lstrip()[:1] == "<"
-    said = " ".join(each for _, each in _strings(value)) if is_json else _MARKUP.sub(" ", text) if is_page else text
-    words = " ".join(re.sub(r"[\s_-]+", " ", _URL.sub("", said)).split())
+    words, is_page = re.sub(r"[\s_-]+", " ", _words(text, value)), _is_page(text)
     if is_page and len(words) > MAX_NOTICE:
         return False
     fields = read_fields(value if isinstance(value, dict) else words)
@@ -56,7 +82,21 @@ def is_unready(text: str, status: int = 200) -> bool:
         fields = evolve(fields, code=code[1])
     if transient_class(status, fields) is not None or _UNREADY.search(words):
         return True
-    return bool((is_json or is_page) and _MISSING.search(words)) or any(_is_open(*each) for each in _strings(value))
+    is_document = is_page or isinstance(value, dict | list)
+    return bool(is_document and _MISSING.search(words)) or any(_is_open(*each) for each in _strings(value))
+
+
+def _is_page(text: str) -> bool:
+    return text.lstrip()[:1] == "<"
+
+
+def _words(text: str, value: Any) -> str:
+    """Return the words of the values of JSON, of a page or of a text, without URLs."""
+    if isinstance(value, dict | list):
+        text = " ".join(each for _, each in _strings(value))
+    elif _is_page(text):
+        text = _MARKUP.sub(" ", text)
+    return " ".join(_URL.sub("", text).split())
 
 
 def _is_open(name: str, value: str) -> bool:

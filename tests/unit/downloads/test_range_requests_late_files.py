@@ -16,6 +16,7 @@ from kkiai_sdk._downloads.range_requests import (
     RefreshURL,
     Restart,
     SaveBody,
+    after_refusal,
     after_text,
     next_step,
     next_try,
@@ -65,10 +66,11 @@ def test_refusal_of_file_tells_late_from_gone(status: int, step: NextStep) -> No
         (202, Failed("HTTP 202", transient=False)),
         (403, RefreshURL()),
         (404, RefreshURL()),
-        (409, Failed("HTTP 409", transient=False)),
+        (409, ReadRefusal("HTTP 409", 409)),
         *((status, Failed(f"HTTP {status}", transient=True)) for status in (408, 423, 425, 429, 500, 503)),
-        (412, Failed("HTTP 412", transient=False)),
-        (400, Failed("HTTP 400", transient=False)),
+        (412, Restart()),
+        (416, Restart()),
+        (400, ReadRefusal("HTTP 400", 400)),
     ],
 )
 def test_refusal_of_file_of_which_part_arrived_is_not_late(status: int, step: NextStep) -> None:
@@ -166,3 +168,36 @@ def test_text_in_place_of_file_is_waited_for_followed_or_refused() -> None:
         with pytest.raises(NotAVideoError) as caught:
             step(text, size=size, may_follow=may_follow)
         assert caught.value is PROBLEM
+
+
+@pytest.mark.fault("D-26")
+@pytest.mark.parametrize(
+    ("text", "size", "step"),
+    [
+        ("not ready", 0, NotReady("HTTP 400", 3.0)),
+        ("system busy", 5, Failed("HTTP 400", transient=True, retry_after=3.0)),
+        ("<Error><Code>ExpiredToken</Code></Error>", 0, RefreshURL()),
+        ("the link has expired", 5, RefreshURL()),
+        ("the prompt was bad", 0, Failed("HTTP 400", transient=False)),
+        ("", 0, Failed("HTTP 400", transient=False)),
+    ],
+)
+def test_text_of_a_refusal_tells_late_busy_and_expired_from_final(text: str, size: int, step: NextStep) -> None:
+    """The text of a refusal makes it a late file, a passing failure of one that began, an expired URL, or the end."""
+    assert after_refusal(ReadRefusal("HTTP 400", 400), text, wait=3.0, size=size) == step
+
+
+@pytest.mark.fault("D-15")
+def test_text_that_says_expired_in_place_of_a_file_refreshes_the_url() -> None:
+    """The error for the text is kept for a fresh URL that is refused as well."""
+    step = after_text(PROBLEM, "the link has expired", wait=0.0, size=0, url=URL, may_follow=True)
+    assert isinstance(step, RefreshURL)
+    assert step.error is PROBLEM
+
+
+@pytest.mark.parametrize(
+    ("location", "url"), [(" /a b.mp4 ", "https://cdn.example/a%20b.mp4"), ("http://[", "http://[")]
+)
+def test_location_with_spaces_is_escaped(location: str, url: str) -> None:
+    """Spaces in a Location are escaped as browsers do; one that cannot be joined is left to the check of URLs."""
+    assert judged(302, ("location", location)) == FollowRedirect(url)

@@ -119,6 +119,13 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "too long": ("video/mp4", ftyp(b"mp42", size=1 << 20), DAMAGED),
     "no letters": ("video/mp4", ftyp(b"\0\1\2\3", b"mp42"), DAMAGED),
     "no ASCII": ("video/mp4", ftyp(b"mp4\xe9", b"mp42"), DAMAGED),
+    "newlines before a video": (
+        "video/mp4",
+        b"\r\n" + MP4,
+        "a damaged MP4 file (its first box is not at its beginning)",
+    ),
+    "words before a video": ("", b"Warning\n" + MP4, "a damaged MP4 file (its first box is not at its beginning)"),
+    "NULs": ("video/mp4", bytes(512), f"{OTHER} (the byte 00 again and again)"),
     "playlist": ("application/vnd.apple.mpegurl", b"#EXTM3U\n", f"{PLAYLIST} (m3u8, HLS)"),
     "playlist after a mark": ("video/mp4", b"\xef\xbb\xbf#EXTM3U\n", f"{PLAYLIST} (m3u8, HLS)"),
     "playlist of sounds": ("audio/x-mpegurl", b"\x99\0", f"{PLAYLIST} (audio/x-mpegurl)"),

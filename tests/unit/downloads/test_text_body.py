@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kkiai_sdk._downloads.text_body import is_unready, named_url
+from kkiai_sdk._downloads.text_body import is_expired, is_unready, message_of, named_url, read_text
 from tests.unit.support import FIXED, JSON_VALUES
 
 UNREADY = [
@@ -110,3 +110,61 @@ def test_any_text_is_judged(text: str) -> None:
     """Whatever the text: it names a URL or none, and is ready or not, without an error."""
     assert isinstance(is_unready(text), bool)
     assert named_url(text, "https://cdn.example/a/b") != ""
+
+
+@pytest.mark.fault("D-15")
+@pytest.mark.parametrize(
+    ("text", "expired"),
+    [
+        ("the link has expired", True),
+        ('{"error": {"message": "URL expired"}}', True),
+        ('{"msg": "链接已过期"}', True),
+        ("<Error><Code>ExpiredToken</Code></Error>", True),
+        ("<html><title>Request has expired</title></html>", True),
+        ("it is not expired", False),
+        ('{"expired": false}', False),
+        (f"<html>{'moo ' * 200}expired</html>", False),
+        ("access denied", False),
+    ],
+)
+def test_text_says_whether_the_url_has_expired(text: str, expired: bool) -> None:  # noqa: FBT001 (a column)
+    """Values of JSON, words or a short page say that a URL has expired; names of members do not."""
+    assert is_expired(text) is expired
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"error": {"message": "no such video", "code": "x"}, "id": "1"}', "no such video"),
+        ('{"a": 5}', ""),
+        ('["no"]', ""),
+        ("Sorry,\n\nno", "Sorry, no"),
+        ("<html><title>Sign in</title><script>moo()</script></html>", "Sign in"),
+        (f"<html>{'moo ' * 200}</html>", ""),
+        ("see https://a.example/help?sig=1", "see"),
+        ("x" * 300, "x" * 199 + "…"),
+        ("", ""),
+    ],
+    ids=["JSON", "no message", "a list", "words", "a page", "a site", "a URL", "long", "nothing"],
+)
+def test_message_of_a_text_is_one_line(text: str, message: str) -> None:
+    """The message is the field of JSON, or the words of a text or a short page, in one line without URLs."""
+    assert message_of(text) == message
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("é".encode()[:-1], ""),
+        (b"\xef\xbb\xbfmoo", "moo"),
+        ("moo".encode("utf-16"), "moo"),
+        (b"\xfe\xff\0m\0o\0o\0", "moo"),
+        (b"\xff\xfe\0\xd8\0\xd8", None),
+        (b"moo\xff", None),
+        (b"moo\0", None),
+        (b"", ""),
+    ],
+)
+def test_text_is_read_in_utf_8_and_utf_16(body: bytes, text: str | None) -> None:
+    """UTF-8, and UTF-16 with a mark, are text, without the mark and an incomplete end; other bytes and NUL are none."""
+    assert read_text(body) == text
