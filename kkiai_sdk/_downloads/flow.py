@@ -126,11 +126,6 @@ def _video_url(task: VideoTask) -> str | None:
     return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
 
 
-def _with_message(reason: str, text: str) -> str:
-    message = message_of(text)
-    return f"{reason} ({message})" if message else reason
-
-
 class _Download:
     """The requests of one download, until the part, which is open, is complete."""
 
@@ -209,9 +204,8 @@ class _Download:
             if writer.text is None:
                 raise
             wait = retry_after(response, self._request.clock.wall_clock())
-            text = _redaction.redact(writer.text, self._request.secret.known)
-            error = NotAVideoError(_with_message(problem.message, text), url=problem.url)
-            return after_text(error, text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
+            error = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
+            return after_text(error, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
         if save.total is None and not save.codings and not has_framing(response):
@@ -254,9 +248,13 @@ class _Download:
         with suppress(TextTooLongError):
             yield WriteBody(reader.write, lambda: None)
         wait = retry_after(response, self._request.clock.wall_clock())
-        text = _redaction.redact(reader.text, self._request.secret.known)
-        refusal = evolve(refusal, reason=_with_message(refusal.reason, text))
-        return after_refusal(refusal, text, wait=wait, size=self._part.size)
+        refusal = evolve(refusal, reason=self._with_message(refusal.reason, reader.text))
+        return after_refusal(refusal, reader.text, wait=wait, size=self._part.size)
+
+    def _with_message(self, reason: str, text: str) -> str:
+        """Return a reason with the server's message, in which the key is redacted."""
+        message = _redaction.redact(message_of(text), self._request.secret.known)
+        return f"{reason} ({message})" if message else reason
 
     def _wait_for_file(self, step: NotReady) -> Flow[None]:
         """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""

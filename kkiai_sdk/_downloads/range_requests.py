@@ -211,6 +211,8 @@ def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, ur
         return RefreshURL(problem)
     if may_follow and (location := named_url(text, url)):
         return FollowRedirect(_join(url, location), is_named=True)
+    # Crash reporters record the variables of every frame in a traceback; a gateway may repeat the key.
+    del text
     raise problem
 
 

@@ -156,8 +156,11 @@ def test_text_that_says_expired_is_an_expired_url(make: Maker, serve: Serve, tmp
 
 @pytest.mark.fault("K-01")
 def test_key_that_the_gateway_repeats_in_place_of_a_file_is_redacted(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """The message of the gateway is part of the error, without the key."""
-    for reply in (json_reply({"message": f"no file for {KEY}"}), json_reply({"message": f"no file for {KEY}"}, 422)):
+    """The message of the gateway is part of the error, without the key, also if JSON escapes it."""
+    escaped = "".join(rf"\u{ord(char):04x}" for char in KEY)
+    hidden = f'{{"message": "no file for {escaped}"}}'.encode()
+    message = {"message": f"no file for {KEY}"}
+    for reply in (json_reply(message), json_reply(message, 422), http(200, hidden, VIDEO), http(422, hidden)):
         server = serve(completed("/v1/videos/t/content"), reply)
         with pytest.raises(k.DownloadError, match=r"no file for \*\*\*|no file for sk-\*\*\*") as caught:
             make(server.url).download("t", tmp_path / "v.mp4")
