@@ -204,8 +204,8 @@ class _Download:
             if writer.text is None:
                 raise
             wait = retry_after(response, self._request.clock.wall_clock())
-            error = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
-            return after_text(error, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
+            full = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
+            return after_text(full, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
         if save.total is None and not save.codings and not has_framing(response):
