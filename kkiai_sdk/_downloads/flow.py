@@ -166,7 +166,7 @@ class _Download:
             step: NextStep | None = self._next_step(response, target.url)
             if isinstance(step, SaveBody):
                 step = yield from self._save(step, response, target.url, may_follow=may_follow)
-            elif isinstance(step, ReadRefusal):
+            elif isinstance(step, ReadRefusal | NotReady):
                 step = yield from self._read_refusal(step, response)
             if not isinstance(step, FollowRedirect):
                 return step
@@ -242,13 +242,15 @@ class _Download:
             raise self._incomplete("the data URL is cut short")
         self._is_done = True
 
-    def _read_refusal(self, refusal: ReadRefusal, response: RawResponse) -> Flow[NextStep]:
-        """Read the body of a refusal, which may say that the file is not there yet."""
-        reader = TextReader(response.header("content-encoding") or "")
+    def _read_refusal(self, refusal: ReadRefusal | NotReady, response: RawResponse) -> Flow[NextStep]:
+        """Read the body of a refusal, which may say why, and that the file is not there yet."""
+        reader = TextReader(response.header("content-encoding") or "", self._request.clock.monotonic)
         with suppress(TextTooLongError):
-            yield WriteBody(reader.write, lambda: None)
-        wait = retry_after(response, self._request.clock.wall_clock())
+            yield WriteBody(reader.write, lambda: None, may_block=False)
         refusal = evolve(refusal, reason=self._with_message(refusal.reason, reader.text))
+        if isinstance(refusal, NotReady):
+            return refusal
+        wait = retry_after(response, self._request.clock.wall_clock())
         return after_refusal(refusal, reader.text, wait=wait, size=self._part.size)
 
     def _with_message(self, reason: str, text: str) -> str:
