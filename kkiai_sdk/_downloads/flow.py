@@ -204,7 +204,8 @@ class _Download:
             if writer.text is None:
                 raise
             wait = retry_after(response, self._request.clock.wall_clock())
-            full = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
+            message = self._message_of(writer.text)
+            full = NotAVideoError(problem.message + (f" ({message})" if message else ""), url=problem.url)
             return after_text(full, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
@@ -247,16 +248,16 @@ class _Download:
         reader = TextReader(response.header("content-encoding") or "", self._request.clock.monotonic)
         with suppress(TextTooLongError):
             yield WriteBody(reader.write, lambda: None, may_block=False)
-        refusal = evolve(refusal, reason=self._with_message(refusal.reason, reader.text))
+        message = self._message_of(reader.text)
+        refusal = evolve(refusal, reason=refusal.reason + (f": {message}" if message else ""))
         if isinstance(refusal, NotReady):
             return refusal
         wait = retry_after(response, self._request.clock.wall_clock())
         return after_refusal(refusal, reader.text, wait=wait, size=self._part.size)
 
-    def _with_message(self, reason: str, text: str) -> str:
-        """Return a reason with the server's message, in which the key is redacted."""
-        message = _redaction.redact(message_of(text), self._request.secret.known)
-        return f"{reason} ({message})" if message else reason
+    def _message_of(self, text: str) -> str:
+        """Return the message in a text of the server, in which the key is redacted."""
+        return _redaction.redact(message_of(text), self._request.secret.known)
 
     def _wait_for_file(self, step: NotReady) -> Flow[None]:
         """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""

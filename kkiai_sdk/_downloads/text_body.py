@@ -13,7 +13,7 @@ from kkiai_sdk._responses.error_parser import read_fields, transient_class
 from kkiai_sdk._responses.json_search import walk, words_of
 from kkiai_sdk._responses.status_words import state_of
 from kkiai_sdk._responses.strict_json import parse_leniently
-from kkiai_sdk._responses.video_urls import EXCLUDED, find_videos, is_other_file
+from kkiai_sdk._responses.video_urls import EXCLUDED, VIDEO_SUFFIXES, find_videos, is_other_file, read_url, suffix_of
 from kkiai_sdk.models import TaskState
 
 if TYPE_CHECKING:
@@ -116,18 +116,24 @@ def named_url(text: str, url: str) -> str | None:
     value = parse_leniently(text) if not _URL.fullmatch(text.strip()) else text.strip()
     found = find_videos(value if isinstance(value, dict) else {"url": value}, url)
     named = [each.url for each in found if _URL.match(each.url)]
-    only = {node.value for node in walk(value, skips=_is_of_another_thing) if _is_url(node.value)}
+    only = set(_other_urls(value, url))
     return named[0] if named else only.pop() if len(only) == 1 else None
 
 
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and _URL.fullmatch(value) is not None and not is_other_file(value)
+def _other_urls(value: Any, url: str) -> Iterator[str | None]:
+    """Yield the URLs in JSON under names that say nothing, and paths to a video."""
+    for node in walk(value, skips=_is_of_another_thing):
+        text, names = node.value, node.path[-1:]
+        if isinstance(text, str) and not is_other_file(text):
+            is_named = text[:1] == "/" and not {"location", "redirect"}.isdisjoint(map(str, names))
+            if is_named or _URL.fullmatch(text) or (text[:1] == "/" and suffix_of(text) in VIDEO_SUFFIXES):
+                yield read_url(text, url)
 
 
 def _is_of_another_thing(key: str) -> bool:
-    """Whether a URL under a name is not that of the file: as :func:`is_excluded`, but a redirect is, and no error."""
+    """Whether a URL under a name is not that of the file: a redirect is, an error and a path of its machine are not."""
     words = words_of(key) - {"redirect"}
-    return "error" in words or not EXCLUDED.isdisjoint(words)
+    return not (EXCLUDED | {"error", "path"}).isdisjoint(words)
 
 
 def _strings(value: Any) -> Iterator[tuple[str, str]]:

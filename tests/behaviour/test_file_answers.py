@@ -110,7 +110,7 @@ BAD: dict[str, tuple[Script, type[k.DownloadError], str]] = {
     "JSON of a failure": ([json_reply({"status": "failed", "message": "blocked"})], k.NotAVideoError, r"\(blocked\)"),
     "JSON in a circle": ([json_reply({"url": "/v"})] * 2, k.NotAVideoError, "a text"),
     "list of a URL": ([json_reply(["/c.jpg"])], k.NotAVideoError, "a text"),
-    "refusal": ([http(422, b'{"message": "too short"}')], k.DownloadError, r"HTTP 422 \(too short\)"),
+    "refusal": ([http(422, b'{"message": "too short"}')], k.DownloadError, r"HTTP 422: too short"),
     "page": (
         [http(200, b"<html><title>Sign in</title>", VIDEO)],
         k.NotAVideoError,
