@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Never, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -219,7 +219,7 @@ class AsyncKkiai(BaseClient):
         task_or_id: VideoTask | str,
         dest: str | os.PathLike[str],
         *,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
@@ -232,7 +232,9 @@ class AsyncKkiai(BaseClient):
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
-        :param overwrite: replace an existing file once the download is complete. Default False.
+        :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
+            "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
+            nothing are no video, so "skip" replaces them.
         :param resume: resume an earlier download if the server proves that the file is the same. Default True.
         :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
             each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
@@ -257,20 +259,20 @@ class AsyncKkiai(BaseClient):
         timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
-        ``poll``.
+        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits
+        the wait, not the download, whose ``file_grace`` is that of ``poll``.
         """
         request = await self._check_download(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
-        task = await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
+        task = None if request.is_done else await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return await self._download(request, task)
 
     async def aclose(self) -> None:

@@ -94,6 +94,8 @@ def sync_calls(client: Kkiai, task: VideoTask) -> None:
     assert_type(client.download("id", "video.mp4"), Path)
     assert_type(client.download(task, Path(), overwrite=True, resume=False, progress=print, max_bytes=5), Path)
     assert_type(client.wait_and_download("id", Path(), timeout=60, on_update=print, overwrite=True), Path)
+    assert_type(client.download("id", "a", overwrite="skip"), Path)
+    assert_type(client.wait_and_download("id", "a", overwrite="skip"), Path)
     client.close()
 
 
@@ -112,6 +114,8 @@ def sync_mistakes(client: Kkiai) -> None:
     client.download("id")  # type: ignore[call-arg]
     client.download("id", b"video.mp4")  # type: ignore[arg-type]
     client.download("id", "video.mp4", max_bytes="1GB")  # type: ignore[arg-type]
+    client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
+    client.wait_and_download("id", "video.mp4", overwrite=None)  # type: ignore[arg-type]
     client.aclose()  # type: ignore[attr-defined]
 
 
@@ -130,6 +134,8 @@ async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
     assert_type(await client.wait_many({"a", "b"}), list[WaitResult])
     assert_type(await client.download(task, "video.mp4", progress=print), Path)
     assert_type(await client.wait_and_download("id", Path(), poll=PollPolicy()), Path)
+    assert_type(await client.download("id", "a", overwrite="skip"), Path)
+    assert_type(await client.wait_and_download("id", "a", overwrite="skip"), Path)
     await client.close()
     await client.aclose()
 
@@ -142,6 +148,7 @@ async def async_mistakes(client: AsyncKkiai) -> None:
         pass
     with client:  # type: ignore[attr-defined]
         pass
+    await client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
 
 
 def models(task: VideoTask, result: WaitResult, data: Mapping[str, Any]) -> None:
