@@ -51,7 +51,19 @@ def test_unknown_word_is_judged_by_its_stems(word: str, state: TaskState) -> Non
 
 
 @pytest.mark.parametrize(
-    "word", "generated processed rendered video_generated has_been_uploaded finalized ended 已生成 已结束 结束".split()
+    "word",
+    [
+        "generated",
+        "processed",
+        "rendered",
+        "video_generated",
+        "has_been_uploaded",
+        "finalized",
+        "ended",
+        "已生成",
+        "已结束",
+        "结束",
+    ],
 )
 def test_word_for_a_step_that_is_over_is_a_success_with_a_url_only(word: str) -> None:
     """A participle is a success if there is a URL; without one it may be any step, and is no end."""
