@@ -31,7 +31,7 @@ _EXCLUDED_WORDS = """
 """
 EXCLUDED = frozenset(_EXCLUDED_WORDS.split())
 #: Words of names that are worse versions of the video than others.
-DEMOTED = frozenset({"draft", "low", "preview", "progress", "watermark", "watermarked"})
+DEMOTED = frozenset({"draft", "low", "preview", "progress", "sample", "watermark", "watermarked"})
 VIDEO = frozenset({"video", "mp4", "movie", "clip"})
 RESULT = frozenset({"result", "output", "download", "downloadable", "outcome", "deliverable"})
 LINK = frozenset({"url", "uri", "link", "href", "src"})
@@ -161,7 +161,9 @@ def is_other_file(url: str) -> bool:
 
 def is_excluded(key: str) -> bool:
     """Whether what stands under a key is about another thing than the result."""
-    return not EXCLUDED.isdisjoint(words_of(key))
+    words = words_of(key)
+    # Some gateways list each thing that was made under ``generated_images``.
+    return not EXCLUDED.isdisjoint(words - {"image"} if "generated" in words else words)
 
 
 def is_neutral(key: str) -> bool:
@@ -202,8 +204,8 @@ def _kinds(members: dict[str, Any]) -> Iterator[str]:
         value = members.get(name)
         if isinstance(value, str):
             yield value[:MAX_KEY].partition("/")[0]
-    if members.get("role") not in (None, "assistant") or ("prompt" in members and "model" in members):
-        yield "" if any("stat" in name for name in members) else "request"
+    if "prompt" in members and "model" in members and not any("stat" in name for name in members):
+        yield "request"
 
 
 def rank_of(url: str, names: list[str], kinds: Sequence[str] = ()) -> tuple[bool, int, bool] | None:
@@ -218,7 +220,8 @@ def rank_of(url: str, names: list[str], kinds: Sequence[str] = ()) -> tuple[bool
     kind = frozenset[str]().union(*map(words_of, kinds))
     # A message is a chat's, and that of the assistant is the answer.
     words = words - {"message"} if "assistant" in kind else words
-    if not EXCLUDED.isdisjoint(words | kind) or is_other_file(url) or is_of_the_task:
+    excluded = kind if VIDEO & last and not any(map(is_excluded, names)) else words | kind
+    if not EXCLUDED.isdisjoint(excluded) or is_other_file(url) or is_of_the_task:
         return None
     is_main = DEMOTED.isdisjoint(words | kind) or "no" in words or "without" in words
     is_video = has_video_suffix(url)

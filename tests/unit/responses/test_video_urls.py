@@ -112,6 +112,12 @@ FOUND: dict[str, tuple[object, list[str]]] = {
         },
         [TWO],
     ),
+    "a video among what was made": (
+        {"generated_images": [{"url": ONE, "imageUrl": ONE, "motionMP4URL": BARE}]},
+        [BARE],
+    ),
+    "by the role of its object": ({"assets": [{"role": "input", "url": ONE}, {"role": "output", "url": TWO}]}, [TWO]),
+    "a sample last": ({"sample_video": ONE, "final_video": TWO}, [TWO, ONE]),
     "not a repeated request": ({"body": {"model": "m", "prompt": "p", "video_url": ONE}}, []),
     "not what is to be changed": ({"video_in": ONE, "video_to_extend": ONE, "new_video": TWO, "old_video": ONE}, [TWO]),
     "not a site": ({"site": {"url": ONE}, "zeta": {"url": ONE}, "homepage_url": ONE}, []),
