@@ -52,7 +52,8 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncStream:
         try:
-            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            with self._tunnel_errors():
+                stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
             # httpcore 1.0.9 leaves the socket open when the handshake is cancelled.
             await self._stream.aclose()
