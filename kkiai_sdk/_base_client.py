@@ -140,8 +140,10 @@ class BaseClient:
         timeout: float | timedelta | None,
         poll: PollPolicy | None,
         limits: tuple[int, float | None, int],
+        on_update: Callable[[VideoTask], object] | None,
     ) -> Flow[None]:
         """Return the flow of many waits. An invalid id becomes a result; a closed client raises ConfigurationError."""
+        _validators.callback("on_update", on_update)
         self._context.pool.check_open()
         checked = SchedulerLimits.of(*limits)
         return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)

@@ -15,7 +15,7 @@ from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
 from kkiai_sdk._http import async_session
-from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -179,6 +179,7 @@ class AsyncKkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> AsyncIterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
@@ -190,10 +191,12 @@ class AsyncKkiai(BaseClient):
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
         :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
+            before the result. An exception ends the iteration. May be a coroutine function.
         :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
 
     async def wait_many(
         self,
@@ -204,6 +207,7 @@ class AsyncKkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> list[WaitResult]:
         """Wait for many tasks, and return their results in the order of the ids, one per distinct id.
 
@@ -211,8 +215,8 @@ class AsyncKkiai(BaseClient):
         """
         ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._wait_many_flow(ids, timeout, poll, limits)
-        return self._in_order(ids, [result async for result in self._wait_many(flow)])
+        flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
+        return self._in_order(ids, [result async for result in self._wait_many(flow, on_update)])
 
     async def download(
         self,
@@ -277,6 +281,7 @@ class AsyncKkiai(BaseClient):
 
     async def aclose(self) -> None:
         """Close the connections, also those of copies made by :meth:`with_options`. Later calls do nothing."""
+        require_asyncio()
         await finish(self._close_transports())
 
     async def close(self) -> None:
@@ -293,8 +298,10 @@ class AsyncKkiai(BaseClient):
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
-    async def _wait_many(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
-        async with TaskWorkers(self._query, self._context.clock) as workers:
+    async def _wait_many(
+        self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None
+    ) -> AsyncIterator[WaitResult]:
+        async with TaskWorkers(self._query, self._context.clock, on_update) as workers:
             async for result in iterate_async(flow, workers.perform):
                 yield result
 

@@ -175,6 +175,7 @@ class Kkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> Iterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
@@ -186,10 +187,12 @@ class Kkiai(BaseClient):
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
         :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
+            before the result. An exception ends the iteration.
         :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
 
     def wait_many(
         self,
@@ -200,6 +203,7 @@ class Kkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> list[WaitResult]:
         """Wait for many tasks, and return their results in the order of the ids, one per distinct id.
 
@@ -207,8 +211,8 @@ class Kkiai(BaseClient):
         """
         ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._wait_many_flow(ids, timeout, poll, limits)
-        return self._in_order(ids, self._wait_many(flow))
+        flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
+        return self._in_order(ids, self._wait_many(flow, on_update))
 
     def download(
         self,
@@ -282,8 +286,8 @@ class Kkiai(BaseClient):
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
-    def _wait_many(self, flow: Flow[None]) -> Iterator[WaitResult]:
-        with ThreadWorkers(self._query, self._context.clock) as workers:
+    def _wait_many(self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None) -> Iterator[WaitResult]:
+        with ThreadWorkers(self._query, self._context.clock, on_update) as workers:
             yield from iterate(flow, workers.perform)
 
     def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:

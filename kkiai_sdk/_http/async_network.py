@@ -18,6 +18,7 @@ import anyio.abc  # noqa: F401
 import httpcore
 
 from kkiai_sdk._http.network import READ_SIZE, StreamObserver, address_timeout, literal_address, unique_addresses
+from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -108,6 +109,16 @@ class AsyncBackend(httpcore.AnyIOBackend):
             await stream.aclose()
             raise httpcore.ConnectError("the client is closed")
         return AsyncStream(stream, self)
+
+
+def require_asyncio() -> None:
+    """Raise ConfigurationError without a running event loop of asyncio, as under trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "AsyncKkiai needs an event loop of asyncio, and none is running here; under trio, call Kkiai in a thread"
+        ) from None
 
 
 async def finish(awaitable: Awaitable[T]) -> T:

@@ -241,10 +241,11 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     texts = [parsed.get(key) for key in ("error", "message", "msg", "detail")]
     if not is_task and "data" not in parsed and any(text and not says_success(text) for text in texts):
         return True
-    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
-    if any(_is_status(*member) for layer in layers for member in layer.items()):
-        return False
     fields = read_fields(parsed)
+    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
+    words = [value for layer in layers for name, value in layer.items() if _is_status(name, value)]
+    if words and not (all(_is_error_word(word) for word in words) and _is_passing(fields)):
+        return False
     return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
 
 
@@ -253,6 +254,17 @@ def _is_status(name: str, value: object) -> bool:
     if isinstance(value, str):
         return "stat" in name.lower() or "状态" in name
     return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
+
+
+def _is_error_word(word: object) -> bool:
+    """Whether a status word is one with which a response says that the query failed; a task is ``failed``."""
+    return isinstance(word, str) and word.strip().lower() in {"error", "fail"}
+
+
+def _is_passing(fields: ErrorFields) -> bool:
+    """Whether a number, or a code or type for a rate limit, says that the query is to be repeated."""
+    is_limited = transient_class(200, evolve(fields, message="", status=None)) is errors.RateLimitError
+    return is_limited or (fields.status is not None and _status_class(fields.status)[1])
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:
