@@ -188,9 +188,13 @@ def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
 
 def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
     """Return the task of a result, or raise its error; the failure of a task is returned if wanted."""
-    if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
-        raise result.error
-    return cast("VideoTask", result.task)
+    try:
+        if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
+            raise result.error
+        return cast("VideoTask", result.task)
+    finally:
+        # It holds the error, whose traceback holds this frame.
+        del result
 
 
 def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
