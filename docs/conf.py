@@ -1,0 +1,107 @@
+"""Settings of the documentation site, which `make docs` builds from the Markdown files of this checkout.
+
+The source folder is the root of the checkout, so that one relative link serves both the site and a file browser.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "generated")]
+
+from kkiai_sdk import __version__  # noqa: E402 (found by the line above)
+
+project = "kkiai-sdk"
+release = version = __version__
+copyright = author = "the authors of kkiai-sdk"  # noqa: A001 (Sphinx's name)
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+root_doc = "docs/index"
+include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "tests/*.md"]
+# Folders that hold no page are not searched.
+exclude_patterns = [".*", "build", "dist", "generated", "kkiai_sdk", "mutants", "tests/[!fs]*", "benchmarks/remarks.md"]
+suppress_warnings = ["toc.empty_glob", "toc.not_included"]
+nitpicky = True
+# What the standard library, attrs and httpx document is not linked: the build uses no network.
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*"),
+    ("py:.*", r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path"),
+    # Types of attributes that are no part of the public names.
+    ("py:.*", r"kkiai_api\..*\.T|kkiai_sdk\._config\.Options|Exchange|Rule"),
+]
+
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True}
+python_use_unqualified_type_names = True
+# One parameter per line where the signature is longer than this.
+python_maximum_signature_line_length = 88
+#: How docstrings with sections (``Args:``) are read. Not by the extension, which takes "Bytes: …" for a type.
+SECTIONS = Config(napoleon_use_ivar=True)
+
+html_theme = "furo"
+html_title = f"kkiai-sdk {__version__}"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_show_copyright = html_show_sphinx = html_copy_source = False
+html_theme_options = {"navigation_with_keys": True}
+pygments_style, pygments_dark_style = "friendly", "monokai"
+
+#: Sends readers of the site's root to its first page.
+REDIRECT = (
+    '<!doctype html><meta charset="utf-8"><title>kkiai-sdk</title><meta http-equiv="refresh" content="0; url={0}">'
+)
+
+
+def generated_modules() -> list[str]:
+    """Return the names of all modules of the generated client that a caller uses."""
+    package = import_module("kkiai_api")
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, "kkiai_api.") if not module.ispkg]
+    operations = sorted(name for name in names if name.startswith("kkiai_api.api."))
+    return [*operations, "kkiai_api.models", "kkiai_api.client", "kkiai_api.types", "kkiai_api.errors"]
+
+
+def add_generated_client(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the reference of each module of the generated client to its page, whatever the spec holds."""
+    if page == "docs/api/generated":
+        for name in generated_modules():
+            title = name.removeprefix("kkiai_api.")
+            source[0] += f"\n{title}\n{'-' * len(title)}\n\n.. automodule:: {name}\n   :undoc-members:\n"
+            source[0] += "   :imported-members:\n" if name == "kkiai_api.models" else ""
+
+
+def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
+    app: Sphinx, what: str, name: str, value: object, options: Any, lines: list[str]
+) -> None:
+    """Convert sections to fields; in generated docstrings also the generator's indentation and code in Markdown."""
+    if name.startswith("kkiai_api."):
+        lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", re.sub(r"^ (?=\S)", "", line)) for line in lines]
+    if what in {"class", "function", "method", "exception"}:
+        lines[:] = GoogleDocstring(lines, SECTIONS, app, what, name, value, options).lines()
+
+
+def redirect_root(app: Sphinx, exception: Exception | None) -> None:
+    """Write the first page of the site's root."""
+    if exception is None:
+        Path(app.outdir, "index.html").write_text(REDIRECT.format(f"{root_doc}.html"), "utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the functions above."""
+    app.connect("source-read", add_generated_client)
+    app.connect("autodoc-process-docstring", read_docstring)
+    app.connect("build-finished", redirect_root)
