@@ -31,7 +31,6 @@ root_doc = "docs/index"
 include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "tests/*.md"]
 # Folders that hold no page are not searched.
 exclude_patterns = [".*", "build", "dist", "generated", "kkiai_sdk", "mutants", "tests/[!fs]*", "benchmarks/remarks.md"]
-suppress_warnings = ["toc.empty_glob", "toc.not_included"]
 nitpicky = True
 # What the standard library, attrs and httpx document is not linked: the build uses no network.
 nitpick_ignore_regex = [
@@ -49,6 +48,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 python_use_unqualified_type_names = True
 # One parameter per line where the signature is longer than this.
+toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 #: How docstrings with sections (``Args:``) are read. Not by the extension, which takes "Bytes: …" for a type.
 SECTIONS = Config(napoleon_use_ivar=True)
@@ -56,6 +56,7 @@ SECTIONS = Config(napoleon_use_ivar=True)
 html_theme = "furo"
 html_title = f"kkiai-sdk {__version__}"
 html_static_path = ["site.css"]
+html_favicon = "icon.svg"
 html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
@@ -94,6 +95,13 @@ def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
         lines[:] = GoogleDocstring(lines, SECTIONS, app, what, name, value, options).lines()
 
 
+def clean_signature(
+    _app: Sphinx, _what: str, _name: str, _value: object, _options: Any, signature: str | None, result: str | None
+) -> tuple[str | None, str | None]:
+    """Remove the parameter that only serves to refuse misspelt ones; show the default of attrs as what it makes."""
+    return signature and signature.replace(", **unknown: Never", "").replace("NOTHING", "{}"), result
+
+
 def redirect_root(app: Sphinx, exception: Exception | None) -> None:
     """Write the first page of the site's root."""
     if exception is None:
@@ -104,4 +112,5 @@ def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("source-read", add_generated_client)
     app.connect("autodoc-process-docstring", read_docstring)
+    app.connect("autodoc-process-signature", clean_signature)
     app.connect("build-finished", redirect_root)
