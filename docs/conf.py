@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -51,7 +52,7 @@ python_use_unqualified_type_names = True
 toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 #: How docstrings with sections (``Args:``) are read. Not by the extension, which takes "Bytes: …" for a type.
-SECTIONS = Config(napoleon_use_ivar=True)
+SECTIONS: Any = Config(napoleon_use_ivar=True)
 
 html_theme = "furo"
 html_title = f"kkiai-sdk {__version__}"
@@ -86,7 +87,7 @@ def add_generated_client(_app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
-    app: Sphinx, what: str, name: str, value: object, options: Any, lines: list[str]
+    app: Sphinx, what: Any, name: str, value: object, options: Any, lines: list[str]
 ) -> None:
     """Convert sections to fields; in generated docstrings also the generator's indentation and code in Markdown."""
     if name.startswith("kkiai_api."):

@@ -99,21 +99,21 @@ class Chart:
 
 CHARTS = {
     "schedules.svg": Chart(
-        "Worst cost of a poll schedule, by the best that could be known",
+        "Worst cost of a poll schedule, relative to the best possible one",
         "Schedules",
         "largest regret",
         "×",
         is_lower_better=True,
     ),
     "memory.svg": Chart(
-        "Memory of a waiting task, of 1,000",
+        "Memory of a waiting task, with 1,000 of them",
         "1,000 waiting tasks, each polled every 5 s",
         "KiB of the process per task",
         "KiB",
         is_lower_better=True,
     ),
     "downloads.svg": Chart(
-        "Throughput of a download, by a bare httpx loop",
+        "Throughput of a download, relative to a bare httpx loop",
         "A file of 200 MiB",
         "ratio to httpx",
         "×",

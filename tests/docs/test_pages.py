@@ -32,7 +32,7 @@ WITH_PYTHON = [
     if any(block.language == "python" for block in blocks(path))
 ]
 #: The languages of blocks: those that tests run or read, and those of settings, output and commands for elsewhere.
-LANGUAGES = {"python", "sh", "yaml", "dockerfile", "text", "toml", "ini", "json", "toctree"}
+LANGUAGES = {"python", "sh", "yaml", "dockerfile", "text", "toml", "ini", "json", "toctree", "include"}
 #: All but those for a live gateway; the check of a gateway takes seconds.
 COMMANDS = [
     pytest.param(line, marks=pytest.mark.deep if line.startswith("kkiai contract") else ())
