@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sphinx.ext.napoleon import Config
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 
+from kkiai_sdk import __version__
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "generated")]
-
-from kkiai_sdk import __version__  # noqa: E402 (found by the line above)
 
 project = "kkiai-sdk"
 release = version = __version__
