@@ -57,8 +57,17 @@ html_favicon = "icon.svg"
 html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
+# A block without a language is text.
+highlight_language = "none"
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
+#: Parts of signatures that are no code, and what is shown for them.
+SIGNATURES = {
+    ", **unknown: Never": "",
+    "NOTHING": "{}",
+    "<kkiai_api.types.Unset object>": "UNSET",
+    "<built-in function monotonic>": "time.monotonic",
+}
 #: Sends readers of the site's root to its first page.
 REDIRECT = (
     '<!doctype html><meta charset="utf-8"><title>kkiai-sdk</title><meta http-equiv="refresh" content="0; url={0}">'
@@ -95,8 +104,10 @@ def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
 def clean_signature(
     _app: Sphinx, _what: str, _name: str, _value: object, _options: Any, signature: str | None, result: str | None
 ) -> tuple[str | None, str | None]:
-    """Remove the parameter that only serves to refuse misspelt ones; show the default of attrs as what it makes."""
-    return signature and signature.replace(", **unknown: Never", "").replace("NOTHING", "{}"), result
+    """Remove the parameter that only serves to refuse misspelt ones; write defaults as code."""
+    for shown, code in SIGNATURES.items():
+        signature = signature and signature.replace(shown, code)
+    return signature, result
 
 
 def redirect_root(app: Sphinx, exception: Exception | None) -> None:
