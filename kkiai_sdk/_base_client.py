@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Never, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, Unpack
 
 from attrs import evolve
 
 from kkiai_sdk import _clock, _config, _validators
 from kkiai_sdk._downloads.flow import DownloadRequest
-from kkiai_sdk._downloads.part_file import resolve_target
+from kkiai_sdk._downloads.part_file import is_saved, resolve_target
 from kkiai_sdk._downloads.urls import check_addresses
 from kkiai_sdk._effects import QueryResult, QueryTask, RequestOptions
 from kkiai_sdk._http.base_session import SessionContext
@@ -140,8 +140,10 @@ class BaseClient:
         timeout: float | timedelta | None,
         poll: PollPolicy | None,
         limits: tuple[int, float | None, int],
+        on_update: Callable[[VideoTask], object] | None,
     ) -> Flow[None]:
         """Return the flow of many waits. An invalid id becomes a result; a closed client raises ConfigurationError."""
+        _validators.callback("on_update", on_update)
         self._context.pool.check_open()
         checked = SchedulerLimits.of(*limits)
         return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)
@@ -157,7 +159,7 @@ class BaseClient:
         task_or_id: VideoTask | str,
         dest: str | os.PathLike[str],
         *,
-        overwrite: bool,
+        overwrite: bool | Literal["skip"],
         resume: bool,
         progress: Callable[[int, int | None], Any] | None,
         max_bytes: int | None,
@@ -166,11 +168,13 @@ class BaseClient:
         """Return the validated arguments of a download. Raises ConfigurationError, TargetExistsError, DownloadError."""
         task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
         _validators.callback("progress", progress)
-        context = self._context
+        overwrite = _validators.overwrite(overwrite)
+        context, target = self._context, resolve_target(dest, task_id, overwrite=overwrite)
         return DownloadRequest(
             task_id=task_id,
-            target=resolve_target(dest, task_id, overwrite=overwrite),
+            target=target,
             overwrite=overwrite,
+            is_done=overwrite == "skip" and is_saved(target),
             resume=resume,
             max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,

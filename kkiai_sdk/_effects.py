@@ -55,6 +55,12 @@ class Emit(NamedTuple):
     value: VideoTask | WaitResult
 
 
+class Update(NamedTuple):
+    """Pass a changed snapshot of one of many tasks to ``on_update``."""
+
+    task: VideoTask
+
+
 class Sleep(NamedTuple):
     """Sleep until this monotonic time."""
 
@@ -104,7 +110,9 @@ class WriteBody(NamedTuple):
     source: Iterable[bytes] | None = None
 
 
-Effect: TypeAlias = QueryTask | Sleep | Emit | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody
+Effect: TypeAlias = (
+    QueryTask | Sleep | Emit | Update | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody
+)
 Flow: TypeAlias = Generator[Effect, Any, T]
 QueryOutcome: TypeAlias = QueryResult | KkiaiError
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from kkiai_sdk.errors import ConfigurationError
@@ -225,6 +225,16 @@ def callback(name: str, value: object) -> None:
     """Validate a callable or None."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
+
+
+def overwrite(value: object) -> bool | Literal["skip"]:
+    """Validate the option that says what happens to an existing file."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value == "skip":
+        return "skip"
+    shown = ascii(value)[:80] if isinstance(value, str) else type(value).__name__
+    raise ConfigurationError(f"overwrite must be True, False or 'skip', not {shown}")
 
 
 def event_hooks(name: str, value: object) -> dict[Any, list[Any]]:

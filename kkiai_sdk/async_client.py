@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Never, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -179,6 +179,7 @@ class AsyncKkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> AsyncIterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
@@ -190,10 +191,12 @@ class AsyncKkiai(BaseClient):
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
         :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
+            before the result. An exception ends the iteration. May be a coroutine function.
         :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
 
     async def wait_many(
         self,
@@ -204,6 +207,7 @@ class AsyncKkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> list[WaitResult]:
         """Wait for many tasks, and return their results in the order of the ids, one per distinct id.
 
@@ -211,15 +215,15 @@ class AsyncKkiai(BaseClient):
         """
         ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._wait_many_flow(ids, timeout, poll, limits)
-        return self._in_order(ids, [result async for result in self._wait_many(flow)])
+        flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
+        return self._in_order(ids, [result async for result in self._wait_many(flow, on_update)])
 
     async def download(
         self,
         task_or_id: VideoTask | str,
         dest: str | os.PathLike[str],
         *,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
@@ -232,7 +236,9 @@ class AsyncKkiai(BaseClient):
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
-        :param overwrite: replace an existing file once the download is complete. Default False.
+        :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
+            "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
+            nothing are no video, so "skip" replaces them.
         :param resume: resume an earlier download if the server proves that the file is the same. Default True.
         :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
             each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
@@ -257,20 +263,20 @@ class AsyncKkiai(BaseClient):
         timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
-        ``poll``.
+        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits
+        the wait, not the download, whose ``file_grace`` is that of ``poll``.
         """
         request = await self._check_download(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
-        task = await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
+        task = None if request.is_done else await self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return await self._download(request, task)
 
     async def aclose(self) -> None:
@@ -291,8 +297,10 @@ class AsyncKkiai(BaseClient):
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
-    async def _wait_many(self, flow: Flow[None]) -> AsyncIterator[WaitResult]:
-        async with TaskWorkers(self._query, self._context.clock) as workers:
+    async def _wait_many(
+        self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None
+    ) -> AsyncIterator[WaitResult]:
+        async with TaskWorkers(self._query, self._context.clock, on_update) as workers:
             async for result in iterate_async(flow, workers.perform):
                 yield result
 

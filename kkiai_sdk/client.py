@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Never, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -175,6 +175,7 @@ class Kkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> Iterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
@@ -186,10 +187,12 @@ class Kkiai(BaseClient):
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
         :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
+            before the result. An exception ends the iteration.
         :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits))
+        return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
 
     def wait_many(
         self,
@@ -200,6 +203,7 @@ class Kkiai(BaseClient):
         max_concurrency: int = _config.DEFAULT_CONCURRENCY,
         max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
         max_waiting: int = _config.DEFAULT_WAITING,
+        on_update: Callable[[VideoTask], object] | None = None,
     ) -> list[WaitResult]:
         """Wait for many tasks, and return their results in the order of the ids, one per distinct id.
 
@@ -207,15 +211,15 @@ class Kkiai(BaseClient):
         """
         ids = _validators.id_list(task_ids)
         limits = max_concurrency, max_requests_per_second, max_waiting
-        flow = self._wait_many_flow(ids, timeout, poll, limits)
-        return self._in_order(ids, self._wait_many(flow))
+        flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
+        return self._in_order(ids, self._wait_many(flow, on_update))
 
     def download(
         self,
         task_or_id: VideoTask | str,
         dest: str | os.PathLike[str],
         *,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
@@ -228,7 +232,9 @@ class Kkiai(BaseClient):
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id.
-        :param overwrite: replace an existing file once the download is complete. Default False.
+        :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
+            "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
+            nothing are no video, so "skip" replaces them.
         :param resume: resume an earlier download if the server proves that the file is the same. Default True.
         :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
             each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
@@ -253,20 +259,20 @@ class Kkiai(BaseClient):
         timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         poll: PollPolicy | None = None,
         on_update: Callable[[VideoTask], object] | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first. ``timeout`` limits the wait, not the download, whose ``file_grace`` is that of
-        ``poll``.
+        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits
+        the wait, not the download, whose ``file_grace`` is that of ``poll``.
         """
         request = self._download_request(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
-        task = self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
+        task = None if request.is_done else self.wait(task_id, timeout=timeout, poll=poll, on_update=on_update)
         return self._download(request, task)
 
     def close(self) -> None:
@@ -280,8 +286,8 @@ class Kkiai(BaseClient):
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
-    def _wait_many(self, flow: Flow[None]) -> Iterator[WaitResult]:
-        with ThreadWorkers(self._query, self._context.clock) as workers:
+    def _wait_many(self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None) -> Iterator[WaitResult]:
+        with ThreadWorkers(self._query, self._context.clock, on_update) as workers:
             yield from iterate(flow, workers.perform)
 
     def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:

@@ -278,4 +278,4 @@ class NotAVideoError(DownloadError):
 
 
 class TargetExistsError(DownloadError):
-    """The destination exists; pass ``overwrite=True`` to replace it."""
+    """The destination exists; pass ``overwrite=True`` to replace it, or ``"skip"`` to keep it."""

@@ -85,8 +85,9 @@ class PollPolicy:
     url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Refusals in a row after which a wait raises the last one, if they also lasted for ``refusal_grace``, 1 to
     #: 1000000. A refusal is an error that is final by itself (400, 401, 403, 404, quota), a web page, or a body that
-    #: cannot be read. The rule applies once the wait has had an answer about its task: as the key was good and the task
-    #: existed, most refusals are those of a redeploy or a firewall. Before that, the first final error ends the wait.
+    #: cannot be read or says nothing about the task, such as ``{}``. The rule applies once the wait has had an answer
+    #: about its task: as the key was good and the task existed, most refusals are those of a redeploy or a firewall.
+    #: Before that, the first final error ends the wait.
     max_refusals: int = field(default=5, validator=_count(1, 1_000_000))
     #: Seconds from the first refusal in a row that a wait tolerates, 0 to 86400. A redeploy or a failover takes up to a
     #: minute.

@@ -151,7 +151,7 @@ def bars(results: str, chart: Chart) -> str:
 
 
 def _figure(figure: float, largest: float, unit: str) -> str:
-    return f"{figure:,.2f} {unit}{' (cut)' if figure > largest else ''}"
+    return f"{figure:.3g} {unit}{' (cut)' if figure > largest else ''}"
 
 
 def pictures() -> dict[str, str]:

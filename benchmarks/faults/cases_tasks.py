@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from typing import TYPE_CHECKING
 
-from benchmarks.faults import rules
+from benchmarks.faults import KEY, rules
 from benchmarks.faults.observe import Case
 from benchmarks.faults.wire import (
     ALL,
     CANCELLED,
     DONE,
     HALF,
-    KEY,
     OLD,
     QUERYING,
+    RUNNING,
     World,
     answer,
     file_act,
@@ -26,7 +28,7 @@ from benchmarks.faults.wire import (
 from tests.support.rawserver import End, RawReply, RawRequest
 
 if TYPE_CHECKING:
-    from benchmarks.faults.wire import Server
+    from benchmarks.faults.wire import Answer, Server
 
 #: Libraries that can download, that can do so to a path, and that have a limit of a wait.
 LOADING = ("kkiai", "openai", "replicate", "huggingface_hub")
@@ -81,8 +83,51 @@ def _always_cut(_number: int, start: int) -> RawReply:
     return file_act(start).cut(0 if start else HALF)
 
 
+def _late(*first: RawReply) -> Server:
+    """The file after some other answers in its place."""
+    return files(lambda number, start: first[number] if number < len(first) else file_act(start))
+
+
+def _needs_cookie(world: World, received: RawRequest) -> RawReply:
+    """Redirect a request for the file to itself until it has the cookie that is set on the way."""
+    if "cookie" in received.target or received.header("cookie") or not received.target.endswith("mp4"):
+        return file_act() if received.header("cookie") else world.done()
+    location = f"Location: {received.target}"
+    return answer(b"", location, "Set-Cookie: pass=1; Path=/", "Content-Type: text/plain", status="302 Found")
+
+
+def _wrapped(status: int) -> Answer:
+    """The task inside the envelopes of two gateways."""
+
+    def wrap(world: World) -> RawReply:
+        task = world.task(status, url=f"{world.url}/file/video.mp4" if status == DONE else "")
+        return answer({"code": 0, "message": "ok", "data": {"code": "success", "data": task}})
+
+    return wrap
+
+
+def _word(status: int, word: str) -> Answer:
+    """The task with another word for its status."""
+    return lambda world: answer(world.task(status, url=f"{world.url}/file/video.mp4") | {"status": word})
+
+
+def _refused(ids: str, title: str, refusal: RawReply, times: int = 2) -> Case:
+    """A task that is running, then refusals, then the task that is done."""
+    server = script(World.running, *[refusal] * times, then=World.done)
+    return Case(ids, title, rules.waits_through(2 + times), server, "wait")
+
+
 HONEST = files(lambda _number, start: file_act(start))
 CUT = file_act().cut(HALF)
+UNAUTHORIZED = answer(b'{"error": {"message": "invalid token"}}', status="401 No")
+UNKNOWN_TASK = answer(b'{"error": {"message": "no such task"}}', status="404 No")
+MAINTENANCE = answer(b"<html>Back in a minute</html>", "Content-Type: text/html")
+LIMITED_INSIDE = answer(b'{"code": 429, "message": "too many requests, try again later"}')
+BUSY = answer(json.dumps({"error": {"message": "系统繁忙，请稍后再试"}}).encode(), status="400 Bad")
+NO_FILE = answer(b"no such key", "Content-Type: text/plain", status="404 No")
+NOT_READY = answer(b'{"message": "video is not ready yet"}', "Content-Type: video/mp4")
+PACKED = answer(gzip.compress(video(), 1), "Content-Type: video/mp4", "Content-Encoding: gzip")
+MISLABELLED = answer(video(), "Content-Type: video/mp4", "Content-Encoding: aws-chunked")
 _whole, _sound = rules.saves_whole, rules.saves_soundly
 
 
@@ -108,6 +153,20 @@ FAMILIES = {
         Case("T-12", "polls of a task that is running", rules.polls(30),
              script(*[World.running] * 20, then=World.done), "wait"),
     ],
+    "refusals during a wait": [
+        _refused("T-16", "401 twice", UNAUTHORIZED),
+        _refused("T-16", "404 twice", UNKNOWN_TASK),
+        _refused("T-16", "a maintenance page under 200, twice", MAINTENANCE),
+        _refused("T-16", "an empty 200", answer(b""), 1),
+        _refused("H-12", "code 429 inside a 200, twice", LIMITED_INSIDE),
+        _refused("H-12", "400 that says busy in Chinese, twice", BUSY),
+    ],
+    "unknown forms": [
+        Case("J-22", "the task in two envelopes", rules.waits_through(2),
+             script(_wrapped(RUNNING), then=_wrapped(DONE)), "wait"),
+        Case("J-20", "new words for both states", rules.waits_through(2),
+             script(_word(RUNNING, "task_in_queue"), then=_word(DONE, "task_finished")), "wait"),
+    ],
     "concurrency and processes": [
         Case("C-05", "fork after use", rules.swaps_nothing, _echo, "fork", options={"times": 150}),
         Case("C-04", "one client in two event loops", rules.ends, script(), "two_loops"),
@@ -124,6 +183,11 @@ FAMILIES = {
         Case("D-05", "another file after the cut", _sound, _interrupted(CUT, version=2), "download", LOADING),
         Case("D-02", "the wrong part after the cut", _sound, _interrupted(CUT, shift=-1000), "download", LOADING),
         Case("B-05, D-20", "cut, without a length", _sound, files(lambda *_: UNSIZED), "download", LOADING),
+        Case("D-26", "404 twice, then the file", _whole, _late(NO_FILE, NO_FILE), "download", LOADING),
+        Case("D-26", "JSON that says not yet, twice", _whole, _late(NOT_READY, NOT_READY), "download", LOADING),
+        Case("D-29", "a cookie on the way", _whole, _needs_cookie, "download", LOADING),
+        Case("D-30", "a coding that is none", _whole, _late(MISLABELLED), "download", LOADING),
+        Case("D-31", "gzip that was not requested", _whole, _late(PACKED), "download", LOADING),
         Case("D-16", "a web page for a video", _sound, files(lambda *_: PAGE), "download", LOADING),
     ],
     "file system": [

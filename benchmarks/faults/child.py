@@ -1,5 +1,7 @@
 """One library does one thing in a process of its own, and the observation is written to stdout as JSON.
 
+No module of the SDK is imported before the clock is replaced, because it keeps the functions.
+
 Sleeping takes no time: `time.sleep` moves the clock that the libraries read, so that a wait of an hour or a sleep of
 three years is over at once and is counted. Sockets keep real time.
 """
@@ -20,7 +22,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.wire import KEY, TASK
+from benchmarks.faults import KEY, TASK
 from benchmarks.peers import LIBRARIES, make_client
 
 #: Seconds of the libraries' clock after which an action that sleeps on is stopped.
@@ -43,6 +45,8 @@ class Clock:
 
     def install(self) -> None:
         """Replace the clock, before any library has read it."""
+        if "kkiai_sdk._clock" in sys.modules:
+            raise RuntimeError("the SDK was imported before the clock was replaced, and has kept the real one")
         time.sleep = self._sleep  # type: ignore[assignment]
         time.monotonic = lambda: self._monotonic() + self._ahead
         time.time = lambda: self._time() + self._ahead + self._jumped

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Factory, field, frozen
 
+from benchmarks.faults import KEY
 from benchmarks.faults.rules import Seen
-from benchmarks.faults.wire import KEY, QUERYING, World, script
+from benchmarks.faults.wire import QUERYING, World, script
 from benchmarks.harness import ROOT, environment
 from tests.support.rawserver import RawServer
 

@@ -25,15 +25,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Record the outcome of a test under each of its ids."""
+    """Add the ids of a test to its report, which may be that of another process."""
     report = yield
-    if report.when == "call" or not report.passed:
-        for mark in item.iter_markers("fault"):
-            for fault in mark.args:
-                _OUTCOMES[fault][report.outcome] += 1
+    report.user_properties += [("fault", fault) for mark in item.iter_markers("fault") for fault in mark.args]
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count the outcome of a test under each of its ids."""
+    if report.when == "call" or not report.passed:
+        for name, fault in report.user_properties:
+            if name == "fault":
+                _OUTCOMES[str(fault)][report.outcome] += 1
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the file."""
-    session.config.getoption("--fault-report").write_text(json.dumps(_OUTCOMES, sort_keys=True), "utf-8")
+    """Write the file, in the main process."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.getoption("--fault-report").write_text(json.dumps(_OUTCOMES, sort_keys=True), "utf-8")

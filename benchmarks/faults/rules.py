@@ -146,6 +146,11 @@ unpickles = Rule("unpickles its error as it was", lambda s: s.outcome == "raised
 prints_clean = Rule("raises an error without control characters", lambda s: s.outcome == "raised" and s.error["clean"])
 
 
+def waits_through(least: int) -> Rule:
+    """The end, and not an answer before it."""
+    return _returns(f"returns after the end, at request {least} or later", lambda s: s.requests >= least)
+
+
 def within(seconds: float) -> Rule:
     """An error within so many seconds of real time."""
     return _raises(f" within {seconds:g} s", lambda s: s.seconds <= seconds)

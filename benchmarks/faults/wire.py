@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from benchmarks.faults import TASK
 from tests.support.rawserver import End, RawReply, RawRequest
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     #: An answer, or a function that makes it.
     Answer: TypeAlias = "RawReply | Callable[[World], RawReply]"
 
-#: Must appear nowhere but in the Authorization field.
-KEY = "sk-canary-0123456789abcdef"
-TASK = "task-0123456789abcdef"
 #: The words of each library for a task that is running, done, cancelled.
 STATUS = {
     "kkiai": ("processing", "completed", "cancelled"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
@@ -69,7 +69,10 @@ class DownloadRequest:
 
     task_id: str
     target: Path
-    overwrite: bool
+    #: "skip" keeps an existing file, except an empty one or a link to nothing.
+    overwrite: bool | Literal["skip"]
+    #: Whether the target is such a file, so that nothing is left to do.
+    is_done: bool
     resume: bool
     max_bytes: int | None
     #: Called with the bytes on disk and the bytes of the whole file, or None if unknown.
@@ -86,6 +89,8 @@ class DownloadRequest:
 
 def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | None) -> Flow[Path]:
     """Download a task's video through ``part`` to ``request.target``; ``task`` is a snapshot if there is one."""
+    if request.is_done:
+        return request.target
     url = _video_url(task) if task else None
     # Before anything is sent: fails at once if the destination is not writable or in use.
     yield RunBlocking(partial(part.open, resume=request.resume))

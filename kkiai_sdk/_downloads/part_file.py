@@ -19,7 +19,7 @@ import stat
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from attrs import asdict
 
@@ -64,7 +64,7 @@ _NOT_METADATA = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.EISDIR
 _DEVICES = Path("/dev")
 
 
-def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
+def resolve_target(dest: object, task_id: str, *, overwrite: bool | Literal["skip"]) -> Path:
     """Return the file to write: ``dest``, or a file named after the id if ``dest`` is a folder.
 
     Raises ConfigurationError for a path that cannot be a file, TargetExistsError for an existing file, DownloadError.
@@ -82,10 +82,18 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool) -> Path:
             raise ConfigurationError(f"dest: {str(target)!r} is not a regular file")
         if _exists(target) and not overwrite:
             raise _target_exists(target)
+        if overwrite == "skip" and is_saved(target):
+            return target
         # Checked here to fail before anything is sent, and before a long wait.
         if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, f"the folder {str(target.parent)!r} takes no new files")
     return target
+
+
+def is_saved(target: Path) -> bool:
+    """Whether the path is a regular file, or a link to one, that is not empty."""
+    with _os_errors_translated(target):
+        return target.is_file() and target.stat().st_size > 0
 
 
 def _is_path(text: object) -> bool:
@@ -105,7 +113,9 @@ def _exists(target: Path) -> bool:
 
 
 def _target_exists(target: Path) -> TargetExistsError:
-    return TargetExistsError(f"{str(target)!r} exists; pass overwrite=True to replace it", path=str(target))
+    return TargetExistsError(
+        f"{str(target)!r} exists; pass overwrite=True to replace it, or overwrite='skip' to keep it", path=str(target)
+    )
 
 
 @contextmanager
@@ -192,8 +202,11 @@ class PartFile:
         os.lseek(self._fd, at, os.SEEK_SET)
         return os.read(self._fd, sniffing.BOX_HEAD)
 
-    def commit(self, *, overwrite: bool) -> Path:
-        """Sync the part to disk and rename it atomically to the destination."""
+    def commit(self, *, overwrite: bool | Literal["skip"]) -> Path:
+        """Sync the part to disk and rename it atomically to the destination, unless "skip" keeps the file there."""
+        if overwrite == "skip" and is_saved(self._target):
+            self.restart()
+            return self._target
         with _os_errors_translated(self._target):
             os.fsync(self._fd)
             if WINDOWS:

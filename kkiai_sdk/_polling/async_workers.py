@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from kkiai_sdk._effects import CollectResults, Sleep, StartQuery
+from kkiai_sdk._effects import CollectResults, Sleep, StartQuery, Update
 from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
 
 if TYPE_CHECKING:
@@ -15,19 +16,25 @@ if TYPE_CHECKING:
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
     from kkiai_sdk._polling.workers import Report
+    from kkiai_sdk.models import VideoTask
 
 
 class TaskWorkers:
     """Runs queries in asyncio tasks, one per request in flight."""
 
-    def __init__(self, query: Callable[[QueryTask], Awaitable[QueryResult]], clock: Clock) -> None:
-        self._query, self._clock = query, clock
+    def __init__(
+        self,
+        query: Callable[[QueryTask], Awaitable[QueryResult]],
+        clock: Clock,
+        on_update: Callable[[VideoTask], object] | None = None,
+    ) -> None:
+        self._query, self._clock, self._on_update = query, clock, on_update
         self._tasks: set[asyncio.Task[None]] = set()
         self._reports: list[Report] = []
         self._has_reports = asyncio.Event()
 
     async def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, or sleep."""
+        """Start a query, collect results, sleep, or call ``on_update``."""
         match effect:
             case StartQuery():
                 self._start(effect.query)
@@ -35,6 +42,9 @@ class TaskWorkers:
                 return await self._collect(effect.until)
             case Sleep():
                 await self._clock.sleep_until_async(effect.until)
+            case Update() if self._on_update is not None:
+                result = self._on_update(effect.task)
+                return await result if inspect.isawaitable(result) else result
         return None
 
     def _start(self, query: QueryTask) -> None:

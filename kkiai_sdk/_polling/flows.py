@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction, _validators
-from kkiai_sdk._effects import CollectResults, Emit, QueryResult, QueryTask, RequestOptions, Sleep, StartQuery
+from kkiai_sdk._effects import CollectResults, Emit, QueryResult, QueryTask, RequestOptions, Sleep, StartQuery, Update
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.poll_state import End, PollState, Stop
@@ -95,7 +95,10 @@ def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollSt
 
 
 def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: SchedulerLimits) -> Flow[None]:
-    """Poll many tasks to their ends, emitting a WaitResult as each one ends. Ids are consumed on demand."""
+    """Poll many tasks to their ends, emitting a WaitResult as each one ends, and an Update per change of a snapshot.
+
+    Ids are consumed on demand.
+    """
     clock, logger = options.clock, PollLogger(options.policy)
     scheduler = Scheduler(
         limits,
@@ -117,10 +120,14 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
         elif isinstance(step, AdmitTask):
             yield from _admit(ids, scheduler, waiting)
         else:
-            for state in (
-                [step.state] if isinstance(step, TaskExpired) else (yield from _collect(step, scheduler, clock))
+            for state, is_changed in (
+                [(step.state, False)]
+                if isinstance(step, TaskExpired)
+                else (yield from _collect(step, scheduler, clock))
             ):
                 logger.log_poll(state, clock.monotonic())
+                if is_changed and state.task:
+                    yield Update(state.task)
                 if state.end is not None:
                     waiting.discard(state.task_id)
                     yield Emit(to_wait_result(state, clock.monotonic()))
@@ -141,18 +148,21 @@ def _admit(ids: Iterator[Any], scheduler: Scheduler, waiting: set[str]) -> Flow[
     scheduler.close_admission()
 
 
-def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[PollState]]:
+def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[tuple[PollState, bool]]]:
     outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
     return [_process(scheduler, task_id, outcome, clock) for task_id, outcome in outcomes]
 
 
-def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> PollState:
+def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> tuple[PollState, bool]:
+    """Return the state of a task after a poll, and whether its snapshot has changed."""
     now, random = clock.monotonic(), clock.random()
     if isinstance(outcome, APIError):
-        return scheduler.failed(task_id, outcome, now, random)
-    if isinstance(outcome, QueryResult):
-        return scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
-    return scheduler.not_sent(task_id, outcome, now)
+        return scheduler.failed(task_id, outcome, now, random), False
+    if not isinstance(outcome, QueryResult):
+        return scheduler.not_sent(task_id, outcome, now), False
+    before = scheduler.last_snapshot(task_id)
+    state = scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
+    return state, state.task is not None and poll_state.is_change(before, state.task)
 
 
 def to_wait_result(state: PollState, now: float) -> WaitResult:
@@ -206,7 +216,7 @@ class PollLogger:
             elapsed = now - state.started
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
         task = state.task
-        if not state.is_failing:
+        if state.is_seen and not state.is_failing:
             self._refusals.clear()
         if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
             self._warn_refused(state, state.last_error, now)

@@ -9,9 +9,12 @@ Rules:
 * The first poll is made at once. The next follows after the policy's gap with jitter, or the server's Retry-After if
   that is longer.
 * Transient errors do not end a wait until there are ``max_consecutive_errors`` in a row.
+* A task has been seen once a snapshot was about it (:func:`is_about_task`). Until then an empty response means that the
+  gateway does not know it yet.
 * A refusal (:func:`is_refusal`) of a task that has been seen does not end a wait until there are ``max_refusals`` in a
-  row, the last at least ``refusal_grace`` after the first. Only a snapshot ends such a row. Of a task that has not been
-  seen, a refusal that is final ends the wait.
+  row, the last at least ``refusal_grace`` after the first. Only a snapshot about the task ends such a row; a response
+  that says nothing about it is one more refusal. Of a task that has not been seen, a refusal that is final ends the
+  wait.
 * "Not found" means "not yet" during ``not_found_grace``; a success without a URL likewise during ``url_grace``.
 * A sleep ends at the deadline at the latest, and is then followed by a final poll. So is a sleep from which the process
   woke after the deadline (the machine was suspended), and a query that failed for that reason. A snapshot received at
@@ -94,6 +97,16 @@ class PollState:
         """Whether the last poll failed, other than by a "not found" that means "not yet"."""
         return self.errors_in_row + self.refusals > 0
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether a response was about the task: it exists, and the key is good."""
+        return self.task is not None and is_about_task(self.task)
+
+
+def is_about_task(task: VideoTask) -> bool:
+    """Whether a snapshot says anything about the task, unlike that of ``{}`` or of an envelope with ``data: null``."""
+    return bool(task.status or task.answered_id or task.video_url) or task.progress is not None
+
 
 @frozen
 class Poll:
@@ -145,6 +158,11 @@ def after_answer(
     retry_after: float | None = None,
 ) -> PollState:
     """Return the state after a snapshot; ``retry_after`` in seconds, ``random`` from 0 to 1."""
+    pause = min(retry_after or 0.0, MAX_POLL_RETRY_AFTER)
+    if state.is_seen and not is_about_task(task):
+        error = APIResponseError("the response says nothing about the task", request_id=task.request_id)
+        after = after_error(state, error, now, policy, random, sent=now)
+        return evolve(after, due=_clip(state, max(after.due, now + pause)))
     missing = task.state is TaskState.SUCCEEDED and task.video_url is None
     since = (now if state.url_missing_since is None else state.url_missing_since) if missing else None
     gap = _gap(state, now, policy, random)
@@ -159,7 +177,7 @@ def after_answer(
         refused_since=None,
         task=task,
         url_missing_since=since,
-        due=_clip(state, now + max(gap, min(retry_after or 0.0, MAX_POLL_RETRY_AFTER))),
+        due=_clip(state, now + max(gap, pause)),
         end=_end_of(task, state, now, None if since is None else since + policy.url_grace),
     )
 
@@ -180,7 +198,7 @@ def after_error(
     ``tries`` failures count as one failed query, for a caller that makes its attempts as separate queries.
     """
     early = isinstance(error, TaskNotFoundError) and now - state.started < policy.not_found_grace
-    refused = state.task is not None and is_refusal(error)
+    refused = state.is_seen and is_refusal(error)
     after = evolve(
         state,
         polls=state.polls + 1,
@@ -223,7 +241,7 @@ def is_refusal(error: APIError) -> bool:
 def _telling_error(state: PollState, error: APIError, now: float) -> KkiaiError:
     """Return the error to report: not that of a request cut off at the deadline if there is one before it."""
     is_cut = isinstance(error, APITimeoutError) and now >= state.deadline
-    has_other = state.last_error is not None and (state.is_failing or state.task is None)
+    has_other = state.last_error is not None and (state.is_failing or not state.is_seen)
     return state.last_error if is_cut and has_other and state.last_error else error
 
 

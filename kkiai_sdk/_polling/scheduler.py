@@ -190,19 +190,23 @@ class Scheduler:
         self._in_flight[state.task_id] = state, now
         return PollTask(state.task_id, timeout)
 
+    def last_snapshot(self, task_id: str) -> VideoTask | None:
+        """Return the last snapshot of a task with a poll in flight, without extras, or None."""
+        return self._in_flight[task_id][0].task
+
     def answered(
         self, task_id: str, task: VideoTask, now: float, random: float, *, retry_after: float | None = None
     ) -> PollState:
         """Process the snapshot of a poll. Return the new state, whose ``end`` is set if the wait is over."""
         state, _ = self._in_flight.pop(task_id)
         self._limiter.on_success(now)
-        self._outage.end()
         if self._was_suspended and state.started < self._deadline:
             # Leave time for the final polls of other tasks.
             self._final_deadline = now + FINAL_POLL_TIMEOUT
-        return self._settle(
-            poll_state.after_answer(state, task, now, self._policy, random, retry_after=retry_after), now
-        )
+        after = poll_state.after_answer(state, task, now, self._policy, random, retry_after=retry_after)
+        if after.is_seen and not after.is_failing:
+            self._outage.end()
+        return self._settle(self._count_refusal(state, after, now), now)
 
     def failed(self, task_id: str, error: APIError, now: float, random: float) -> PollState:
         """Process a failed poll. Return the new state, whose ``end`` is set if the wait is over."""
@@ -214,30 +218,35 @@ class Scheduler:
         elif not error.transient:
             self._limiter.on_success(now)
         after = poll_state.after_error(state, error, now, self._policy, random, sent=sent, tries=self._tries)
-        if after.refusals > state.refusals:
-            waiting = self._count() + 1
-            is_open = self._is_admitting and waiting < self._limits.waiting
-            self._outage.on_refusal(task_id, error, now, waiting=outage.MIN_TASKS if is_open else waiting)
-            if self._outage.has_lasted(now):
-                after = evolve(after, end=after.end or End.BROKEN)
-                self._end_seen(now)
-        return self._settle(after, now)
+        return self._settle(self._count_refusal(state, after, now), now)
+
+    def _count_refusal(self, before: PollState, after: PollState, now: float) -> PollState:
+        """Record the poll if it was refused. Return its state, which has ended if the outage has lasted too long."""
+        if after.refusals <= before.refusals or not isinstance(after.last_error, APIError):
+            return after
+        waiting = self._count() + 1
+        is_open = self._is_admitting and waiting < self._limits.waiting
+        self._outage.on_refusal(after.task_id, after.last_error, now, waiting=outage.MIN_TASKS if is_open else waiting)
+        if not self._outage.has_lasted(now):
+            return after
+        self._end_seen(now)
+        return evolve(after, end=after.end or End.BROKEN)
 
     def _end_seen(self, now: float) -> None:
         """End the wait for each task that has been seen, because the outage has lasted too long."""
         self._release_slot(now)
         waiting = sorted([*self._ready, *self._retrying], reverse=True)
-        ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.task]
+        ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.is_seen]
         self._ended = ended + self._ended
         self._ready, self._retrying = [], []
         for _, _, state in waiting:
-            if not state.task:
+            if not state.is_seen:
                 self._push(state)
         self._outage.end()
 
     def _in_outage(self, state: PollState) -> PollState:
         """Return the state with the error of the outage, if there is one and the task was not polled during it."""
-        error = None if state.is_failing or state.task is None else self._outage.last_error()
+        error = None if state.is_failing or not state.is_seen else self._outage.last_error()
         return evolve(state, refusals=1, last_error=error) if error else state
 
     def not_sent(self, task_id: str, error: KkiaiError, now: float) -> PollState:
@@ -275,7 +284,7 @@ class Scheduler:
 
     def _retry_time(self) -> float:
         """Return the time of the next retry, or infinity. In an outage, tasks seen and not refused come first."""
-        if not self._retrying or (self._outage.is_on and self._ready and self._ready[0][2].task):
+        if not self._retrying or (self._outage.is_on and self._ready and self._ready[0][2].is_seen):
             return math.inf
         return self._retrying[0][0] if self._budget.left > 0 else max(self._retrying[0][0], self._probe_at)
 

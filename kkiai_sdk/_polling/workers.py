@@ -7,7 +7,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from kkiai_sdk._effects import CollectResults, Sleep, StartQuery
+from kkiai_sdk._effects import CollectResults, Sleep, StartQuery, Update
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
+    from kkiai_sdk.models import VideoTask
 
 Report: TypeAlias = "tuple[str, QueryOutcome | BaseException]"
 
@@ -47,15 +48,20 @@ def seconds_until(until: float, clock: Clock) -> float | None:
 class ThreadWorkers:
     """Runs queries in threads, which start on demand and stop at the end of the ``with`` statement."""
 
-    def __init__(self, query: Callable[[QueryTask], QueryResult], clock: Clock) -> None:
-        self._query, self._clock = query, clock
+    def __init__(
+        self,
+        query: Callable[[QueryTask], QueryResult],
+        clock: Clock,
+        on_update: Callable[[VideoTask], object] | None = None,
+    ) -> None:
+        self._query, self._clock, self._on_update = query, clock, on_update
         self._queries: queue.SimpleQueue[QueryTask | None] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._in_flight = 0
 
     def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, or sleep."""
+        """Start a query, collect results, sleep, or call ``on_update``."""
         match effect:
             case StartQuery():
                 return self._start(effect.query)
@@ -63,6 +69,8 @@ class ThreadWorkers:
                 return self._collect(effect.until)
             case Sleep():
                 return self._clock.sleep_until(effect.until)
+            case Update() if self._on_update is not None:
+                return self._on_update(effect.task)
         return None
 
     def _start(self, query: QueryTask) -> None:

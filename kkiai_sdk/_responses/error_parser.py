@@ -241,10 +241,11 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     texts = [parsed.get(key) for key in ("error", "message", "msg", "detail")]
     if not is_task and "data" not in parsed and any(text and not says_success(text) for text in texts):
         return True
-    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
-    if any(_is_status(*member) for layer in layers for member in layer.items()):
-        return False
     fields = read_fields(parsed)
+    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
+    words = [value for layer in layers for name, value in layer.items() if _is_status(name, value)]
+    if words and not (all(_is_error_word(word) for word in words) and _is_passing(fields)):
+        return False
     return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
 
 
@@ -253,6 +254,17 @@ def _is_status(name: str, value: object) -> bool:
     if isinstance(value, str):
         return "stat" in name.lower() or "状态" in name
     return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
+
+
+def _is_error_word(word: object) -> bool:
+    """Whether a status word is one with which a response says that the query failed; a task is ``failed``."""
+    return isinstance(word, str) and word.strip().lower() in {"error", "fail"}
+
+
+def _is_passing(fields: ErrorFields) -> bool:
+    """Whether a number, or a code or type for a rate limit, says that the query is to be repeated."""
+    is_limited = transient_class(200, evolve(fields, message="", status=None)) is errors.RateLimitError
+    return is_limited or (fields.status is not None and _status_class(fields.status)[1])
 
 
 def classify(status: int, fields: ErrorFields) -> tuple[type[errors.APIStatusError], bool]:
@@ -385,7 +397,7 @@ def _status_error(response: ErrorResponse) -> errors.APIStatusError:
 
 def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, transient: bool) -> errors.APIStatusError:
     is_redirect = 300 <= response.status < 400
-    reason = f"unexpected redirect to {_host(response.location)}" if is_redirect else response.server_message
+    reason = _redirect(response) if is_redirect else response.server_message
     hint = HINTS.get(error)
     return error(
         f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
@@ -396,6 +408,14 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
         transient=transient,
         **response.common,
     )
+
+
+def _redirect(response: ErrorResponse) -> str:
+    if response.status == 304:
+        return "not modified, although no condition was sent"
+    if not response.location:
+        return "redirect without a Location header"
+    return f"unexpected redirect to {_host(response.location)}"
 
 
 def _failed_query(response: ErrorResponse) -> errors.APIError:
@@ -430,7 +450,7 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
 
 def _host(location: str) -> str:
     try:
-        return _redaction.message(urlsplit(location).hostname or "nowhere", 100)
+        return _redaction.message(urlsplit(location).hostname or "this host", 100)
     except ValueError:
         return "an invalid URL"
 

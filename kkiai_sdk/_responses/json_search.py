@@ -28,6 +28,14 @@ _COMPOUND = re.compile(
     r"(video|audio|image|cover|thumbnail|thumb|poster|input|reference|output|result|download|task|job|file|preview|source)"
     r"(url|uri|link|video|image|path|status|state)"
 )
+#: Parts of Chinese names, which have no spaces, and their words.
+_CHINESE = {
+    "视频": "video", "影片": "video", "结果": "result", "成片": "result", "下载": "download",
+    "地址": "url", "链接": "url", "网址": "url", "原": "source", "输入": "input",
+    "参考": "reference", "素材": "material", "图": "image", "封面": "cover", "缩略": "thumbnail",
+    "首帧": "frame", "尾帧": "frame", "音": "audio", "水印": "watermark", "预览": "preview",
+    "示例": "example", "提示": "prompt", "回调": "callback",
+}  # fmt: skip
 
 
 class Node(NamedTuple):
@@ -83,7 +91,9 @@ def _words(key: str) -> frozenset[str]:
 
 def _parts(word: str) -> tuple[str, ...]:
     compound = _COMPOUND.fullmatch(word)
-    return compound.groups() if compound else (word,)
+    if compound or word.isascii():
+        return compound.groups() if compound else (word,)
+    return tuple(meaning for part, meaning in _CHINESE.items() if part in word) or (word,)
 
 
 def _singular(word: str) -> str:

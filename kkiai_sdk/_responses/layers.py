@@ -46,6 +46,8 @@ _STATUS_OWNERS_WORDS = """
 _STATUS_OWNERS = frozenset(_STATUS_OWNERS_WORDS.split())
 _STATUS_FORMS = frozenset({"text", "name", "str", "label", "display", "value"})
 _STATUS_NAMES = frozenset({"status", "state", "状态", "任务状态"})
+#: Names of the step that a task is at. Beside a status it says that the task is at work, and never that it has ended.
+_STEP_NAMES = frozenset({"stage", "phase"})
 #: Names of booleans that say whether a task has ended.
 DONE_NAMES = ("done", "isDone", "is_done", "finished", "isFinished", "is_finished", "completed", "is_completed")
 
@@ -117,7 +119,7 @@ def _has_own_word(members: Members) -> bool:
 
 def _is_status_name(name: str) -> bool:
     """Whether a name means the status of the task."""
-    if name in _STATUS_NAMES:
+    if name in _STATUS_NAMES or name in _STEP_NAMES:
         return True
     if "stat" not in name.lower():
         return False
@@ -140,14 +142,18 @@ def is_about_task(layer: Members) -> bool:
     word = status_words.normalized(layer[names[0]])
     state = STATES.get(word)
     # An envelope's success is about the query, whatever it holds; its failure only if it holds a layer or null data.
-    held = [opened(layer[name]) for name in LAYER_NAMES if name in layer]
     wraps = isinstance(layer.get("data"), dict) or ("data" in layer and layer["data"] is None)
-    wraps = wraps or (state is SUCCEEDED and any(isinstance(value, dict | list | None) for value in held))
+    wraps = wraps or (state is SUCCEEDED and any(_may_hold_task(*member) for member in layer.items()))
     # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
     is_excused = layer.get("message") or layer.get("detail")
     excuses = bool(is_excused) and not layer.get("error") and state is not SUCCEEDED
     is_wrapped = word in ENVELOPE_WORDS and (wraps or excuses or not has_success_code(layer) or _is_envelope(layer))
     return not is_wrapped
+
+
+def _may_hold_task(name: str, value: Any) -> bool:
+    """Whether a member is an object or a list, or null where one is expected."""
+    return isinstance(opened(value), dict | list | None) and (value is not None or name in LAYER_NAMES)
 
 
 def _is_envelope(layer: Members) -> bool:
@@ -256,13 +262,19 @@ def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
         for name, value in layer.members.items()
         if name != "status" and isinstance(value, str) and _is_status_name(name)
     ]
-    known = [status for status in others if status.state is not UNKNOWN]
+    known = [status for status in others if status.state is not UNKNOWN and _counts(status, layer)]
     if is_known:
         return next((status for status in known if status.state is not SUCCEEDED), own)
     if len({status.state for status in known}) > 1:
         at_work = (status for status in known if status.state in {PENDING, RUNNING})
         return next(at_work, Status(known[0].text, UNKNOWN, known[0].path, "status words that disagree"))
     return next(iter(known), own or next(iter(others), None) or _done(layer))
+
+
+def _counts(status: Status, layer: Layer) -> bool:
+    """Whether a word is that of the task: beside a status, a step that has ended is only a step."""
+    is_step = status.path[-1] in _STEP_NAMES and not _STATUS_NAMES.isdisjoint(layer.members)
+    return not is_step or status.state in {PENDING, RUNNING}
 
 
 def _word_at(layer: Layer, name: str, text: str, *, has_url: bool) -> Status:

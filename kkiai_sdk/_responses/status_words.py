@@ -1,7 +1,8 @@
 """The meaning of status words: a table of known words, and stems for the others.
 
 A word in :data:`STATES` has that meaning. For any other the stems of :data:`STEMS` decide, if all that occur mean the
-same state and nothing restricts them, such as a negation. Everything else is UNKNOWN, which never ends a task.
+same state and nothing negates them. An end also needs each word beside the stem to be one that does not restrict it:
+``video_ready`` is a success, ``worker_ready`` is not. Everything else is UNKNOWN, which never ends a task.
 """
 
 from __future__ import annotations
@@ -51,12 +52,14 @@ STATES: Mapping[str, TaskState] = {
 }
 #: Words that mean success when a URL came along, and work in progress without one.
 DONE_WITH_URL = frozenset({"video_upsampling_completed"})
-
 #: Beginnings of words, and parts of Chinese ones. Acts that are not over, as in ``cancelling``, are no ends.
 STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
     (
         SUCCEEDED,
-        re.compile(r"\b(?:succe(?:ss|ed)\w*|complet(?!ing|ion)\w*|finish(?!ing)\w*|done\b|ready\b)|成功|完成"),
+        re.compile(
+            r"\b(?:succe(?:ss|ed)\w*|complet(?!ing|ion)\w*|finish(?!ing)\w*|done\b|ready\b)"
+            r"|成功|完成|完毕|就绪"
+        ),
     ),
     (
         FAILED,
@@ -70,7 +73,7 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
         PENDING,
         re.compile(
             r"\b(?:queu|pending|a?wait|submit|created\b|prepar|schedul|accepted\b)"
-            r"|(?:排队|排隊|等待|待处理)中?|提交|创建"
+            r"|(?:排队|排隊|等待|待处理|待执行)中?|提交|创建"
         ),
     ),
     (
@@ -82,18 +85,25 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
         ),
     ),
 )
-_RESTRICTING_WORDS = """
-    again almost are asset audio auth be before cache can check completeness draft frame free gpu half if image
-    input is keyframe may model nearly never next no non none not notdone notready null of or over part payment
-    phase pre preview prompt recover recovered recovering request requested retry retrying review script semi setup
-    soon stage step storyboard successor thumbnail to un until validation will without worker zero
-"""
-#: Words that reverse or restrict those beside them: ``not_ready``, ``partially_completed``, ``preview_ready``.
-_RESTRICTED = re.compile(
-    rf"\b(?:{'|'.join(_RESTRICTING_WORDS.split())})s?\b|\bpartial|\bin\b(?! (?:progress|queue))|\b(?!100\b)\d+\b"
-    r"|\b(?:un(?:succe|complet|finish|done|ready|process|expire|block)|incomplet)|[未不没沒无無非]|部分|即将|将要|如果"
-    r"|\b(?:part|phase|stage|step)\d|率|度|首帧|素材|扣费|支付|付款|重试"
+#: A step that is over: a success if it brought a URL, as the last step does. Without one it may be any step.
+_STEP_OVER = re.compile(
+    r"\b(?:generated|processed|rendered|uploaded|encoded|transcoded|upscaled|exported|finali[sz]ed|delivered|ended)\b"
+    r"|已(?:生成|处理|渲染|上传|结束)|结束"
 )
+#: Words beside a success or a failure that do not restrict it, and parts of Chinese ones.
+_NEUTRAL = {
+    SUCCEEDED: re.compile(
+        r"\b(?:a|all|and|been|everything|fully|final|has|is|it|its|job|now|ok|okay|output|result|state|status|task|the"
+        r"|totally|video|videos|warnings?|with|work|100)\b|已|经|任务|视频|全部|生成|处理|渲染|制作|执行|了|100|\W"
+    ),
+    FAILED: re.compile(
+        r"\b(?:a|admin|and|because|been|by|client|content|due|fatal|finally|gateway|has|internal|is|it|job|of|out|output"
+        r"|permanent|permanently|policy|provider|result|server|state|status|system|task|the|to|unknown|unexpected"
+        r"|upstream|user|video|videos|work|occurred)\b|已|被|任务|视频|生成|处理|渲染|内容|系统|内部|用户|了|\W"
+    ),
+}
+#: Words that reverse those beside them: ``not_ready``, ``unsuccessful``, ``未完成``.
+_NEGATED = re.compile(r"\b(?:no|non|none|not|never|nothing|without|zero|un\w+ed)\b|[未不没沒无無非]")
 _NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
 #: Longer texts are sentences.
 _MAX_LENGTH = 60
@@ -114,7 +124,7 @@ def state_of(status: str, *, has_url: bool) -> TaskState:
     word = status if status in STATES else normalized(status)
     if word in DONE_WITH_URL and has_url:
         return SUCCEEDED
-    return STATES.get(word) or _state_by_stem(status[: _MAX_LENGTH + 1])
+    return STATES.get(word) or _state_by_stem(status[: _MAX_LENGTH + 1], has_url)
 
 
 def rule_of(status: str) -> str:
@@ -126,12 +136,16 @@ def rule_of(status: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _state_by_stem(status: str) -> TaskState:
+def _state_by_stem(status: str, has_url: bool) -> TaskState:  # noqa: FBT001 (part of the key of the cache)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status.strip())
     text = re.sub(r"[\W_]+", " ", spaced.replace("'", "")).lower().strip()
     if _NOT_STARTED.fullmatch(text):
         return PENDING
-    if len(status) > _MAX_LENGTH or _RESTRICTED.search(text):
+    if len(status) > _MAX_LENGTH or _NEGATED.search(text):
         return UNKNOWN
-    found = {state for state, pattern in STEMS if pattern.search(text)}
-    return found.pop() if len(found) == 1 else UNKNOWN
+    if _STEP_OVER.search(text) and not _NEUTRAL[SUCCEEDED].sub("", _STEP_OVER.sub("", text)):
+        return SUCCEEDED if has_url else UNKNOWN
+    found = {state: pattern for state, pattern in STEMS if pattern.search(text)}
+    state, pattern = found.popitem() if len(found) == 1 else (UNKNOWN, _NEGATED)
+    is_end = state in _NEUTRAL
+    return UNKNOWN if is_end and _NEUTRAL[state].sub("", pattern.sub("", text)) else state

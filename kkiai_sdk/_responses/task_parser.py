@@ -26,6 +26,7 @@ from kkiai_sdk import _redaction
 from kkiai_sdk._responses import video_urls
 from kkiai_sdk._responses.json_search import Path, opened, walk, words_of
 from kkiai_sdk._responses.layers import (
+    ENVELOPE_WORDS,
     SUCCESS_CODES,
     Found,
     Layer,
@@ -38,7 +39,7 @@ from kkiai_sdk._responses.layers import (
     search_layer,
     task_status,
 )
-from kkiai_sdk._responses.status_words import FAILED, SUCCEEDED, UNKNOWN, state_of
+from kkiai_sdk._responses.status_words import FAILED, PENDING, RUNNING, SUCCEEDED, UNKNOWN, normalized, state_of
 from kkiai_sdk.models import TaskFailure, VideoTask
 
 if TYPE_CHECKING:
@@ -149,7 +150,12 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
         known = _known_url(layers, base_url)
         status = task_status(layers, has_url=known is not None)
     if status.state is SUCCEEDED:
-        return Reading(layers, status, _videos(raw, layers, known, base_url))
+        urls = _videos(raw, layers, known, base_url)
+        # Without a video, the word may be that of the query beside a task at work.
+        is_doubtful = not urls and normalized(status.text) in ENVELOPE_WORDS
+        inner = search_layer(raw, task_id, base_url).layer if is_doubtful else None
+        word = task_status([inner], has_url=False) if inner else status
+        return Reading(layers, word if word.state in {PENDING, RUNNING} else status, urls)
     if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
         urls = _videos(raw, layers, known, base_url)
         if urls and _is_sure(urls[0]):
@@ -187,10 +193,13 @@ def _url_in(value: Any, path: Path, base_url: str) -> URL | None:
 def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: str) -> list[URL]:
     """Return the videos of a task that succeeded, the best first. The search runs only if it can find more."""
     is_video = known is not None and not video_urls.is_other_file(known.url)
-    if known and is_video and _is_flat(layers):
+    is_certain = known is not None and (known.path[-1:] != ("url",) or video_urls.has_video_suffix(known.url))
+    if known and is_video and is_certain and _is_flat(layers):
         return [known]
     found = video_urls.find_videos(raw, base_url)
-    if not (known and is_video):
+    # A ``url`` that names no video file can be the address of the task.
+    is_certain = is_certain or not found or not video_urls.has_video_suffix(found[0].url)
+    if not (known and is_video and is_certain):
         urls = [URL(each.url, each.path, "a search by names") for each in found if each.rank[:2] == found[0].rank[:2]]
         return urls or ([known] if known else _url_as_reason(layers))
     rank = video_urls.rank_of(known.url, _names(known.path)) or (True, 1, False)

@@ -11,42 +11,45 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from kkiai_sdk._responses.json_search import Path, walk, words_of
+from kkiai_sdk._responses.json_search import MAX_KEY, Path, walk, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Words of names under which no URL of the result stands.
 _EXCLUDED_WORDS = """
     ad ads advertisement argument arguments attempt audio auth author avatar background banner base before billing
     callback cancel caption character child children clone control cover cursor default demo dependency deprecated
-    doc documentation driving edit embed end event example face faq favicon first follow frame gif given guide help
-    history homepage icon image img init initial inpaint input intro invoice keyframe last license log logo lora
-    marketing mask material motif music next notification notify old onboarding options order origin original owner
-    page param parameter parent pattern payment photo pic picture policy poll polling portrait pose poster prev
-    previous price pricing privacy profile prompt proxy query queue raw reason recommendation recommendations
-    redirect ref refer reference remix replace report req request retry self setting share similar site source
-    sponsor stage start status step style sub subject subtask subtitle support template term test text thumb
-    thumbnail tip track trailer tutorial upgrade upload uploaded user voice web webhook website
+    doc documentation driving edit embed end event example extend face faq favicon first follow frame gif given
+    guide help history homepage icon image img in init initial inpaint input intro invoice keyframe last license
+    log logo lora marketing mask material motif music next notification notify old onboarding options order origin
+    original owner page param parameter parent pattern payment photo pic picture policy poll polling portrait pose
+    poster prev previous price pricing privacy profile prompt proxy query queue raw reason recommendation
+    recommendations redirect ref refer reference remix replace report req request retry self setting share similar
+    site source sponsor stage start status step style sub subject subtask subtitle support template term test text
+    thumb thumbnail tip to track trailer tutorial upgrade upload uploaded user voice web webhook website
 """
 EXCLUDED = frozenset(_EXCLUDED_WORDS.split())
 #: Words of names that are worse versions of the video than others.
-DEMOTED = frozenset({"draft", "low", "preview", "progress", "watermark", "watermarked"})
+DEMOTED = frozenset({"draft", "low", "preview", "progress", "sample", "watermark", "watermarked"})
 VIDEO = frozenset({"video", "mp4", "movie", "clip"})
 RESULT = frozenset({"result", "output", "download", "downloadable", "outcome", "deliverable"})
 LINK = frozenset({"url", "uri", "link", "href", "src"})
 #: Beside a word for a URL, those of an address at which the task can be queried.
 _OWN_LINKS = frozenset({"response", "task", "operation", "job"})
 _NEUTRAL_WORDS = """
-    access all array artifact asset body by cdn choice content creation data detail draft entry file final full gen
-    generate generated generation hd high highest hq info item job list main media meta metadata mp no object
-    operation oss pk play playback prediction presigned primary private public quality record remote res resolution
-    resource resp response ret s3 sample sd signed storage task temp temporary unsigned upsample upscaled value
-    watermark without work
+    access all array artifact asset body by cdn choice content creation data detail draft entry file final full
+    gen generate generated generation hd high highest hq info item job list main media meta new metadata mp no
+    object operation oss out payload pk play playback prediction presigned primary private public quality record
+    remote res resolution resource resp response ret s3 sample sd signed storage task temp temporary unsigned
+    upsample upscaled value watermark without work
 """
 #: Words that say nothing about the kind of URL.
 NEUTRAL = frozenset(_NEUTRAL_WORDS.split()) | DEMOTED
 _KNOWN = VIDEO | RESULT | LINK | NEUTRAL
+
+#: Names under which an object says what it is.
+_KIND_NAMES = ("type", "kind", "role", "mime", "mimeType", "mime_type", "media_type", "content_type", "contentType")
 
 _SUFFIX = re.compile(r"\.([a-z0-9]{2,5})$", re.IGNORECASE)
 VIDEO_SUFFIXES = frozenset({"mp4", "mov", "webm", "m4v", "mkv", "avi", "mpeg", "mpg"})
@@ -93,11 +96,22 @@ def read_url(text: str, base_url: str, *, is_link: bool = True) -> str | None:
         return text
     if _DATA_VIDEO.match(text[:64].lstrip(_DECORATION)):
         return text.strip(_DECORATION)
-    link = _MARKDOWN.search(text) if "](" in text[:MAX_TEXT] and len(text) <= MAX_TEXT else None
-    url = (link[1] if link else text).strip(_DECORATION).replace("&amp;", "&")
+    url = (_link_in(text) or text).strip(_DECORATION).replace("&amp;", "&")
     if _SCHEME.match(url):
         return _without_spaces(url)
     return _completed(url, base_url) if is_link and not re.search(r"\s", url) else None
+
+
+def _link_in(text: str) -> str | None:
+    """Return the link in a text of prose, Markdown or HTML: the first to a video file, else the first of Markdown."""
+    if len(text) > MAX_TEXT:
+        return None
+    links = [link[1] for link in _MARKDOWN.finditer(text)] if "](" in text else []
+    plain = _PLAIN.findall(text) if re.search(r"[\s<：]", text) else []
+    videos = (
+        url for url in [*links, *(url.rstrip(".,;:!?)]}。，；！？）】") for url in plain)] if has_video_suffix(url)
+    )
+    return next(videos, None) or next((url for url in links if not is_other_file(url)), None)
 
 
 def _without_spaces(url: str) -> str | None:
@@ -135,6 +149,11 @@ def suffix_of(url: str) -> str:
     return match[1].lower() if match else ""
 
 
+def has_video_suffix(url: str) -> bool:
+    """Whether a URL names a video file, or holds a video."""
+    return suffix_of(url) in VIDEO_SUFFIXES or bool(_DATA_VIDEO.match(url))
+
+
 def is_other_file(url: str) -> bool:
     """Whether a URL names a picture, a sound or a text."""
     return suffix_of(url) in OTHER_SUFFIXES
@@ -142,7 +161,9 @@ def is_other_file(url: str) -> bool:
 
 def is_excluded(key: str) -> bool:
     """Whether what stands under a key is about another thing than the result."""
-    return not EXCLUDED.isdisjoint(words_of(key))
+    words = words_of(key)
+    # Some gateways list each thing that was made under ``generated_images``.
+    return not EXCLUDED.isdisjoint(words - {"image"} if "generated" in words else words)
 
 
 def is_neutral(key: str) -> bool:
@@ -160,19 +181,35 @@ def find_videos(root: Any, base_url: str, path: Path = ()) -> list[Candidate]:
 
 
 def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
+    kinds: dict[Path, list[str]] = {path: []}
     for node in walk(root, path, skips=is_excluded):
+        # The kind that an object names, such as ``image``, is a name of all that stands in it.
+        kind = kinds.get(node.path[:-1], [])
+        if isinstance(node.value, dict):
+            kind = [*kind, *_kinds(node.value)]
+        kinds[node.path] = kind
         if not isinstance(node.value, str) or not any(sign in node.value[:4000] for sign in "/:"):
             continue
         names = [step for step in node.path if isinstance(step, str)]
         words = words_of(names[-1]) if names else frozenset[str]()
         url = read_url(node.value, base_url, is_link=not (LINK | VIDEO | RESULT).isdisjoint(words))
-        rank = rank_of(url, names) if url and is_web_url(url) else None
+        rank = rank_of(url, names, kind) if url and is_web_url(url) else None
         if url and rank:
             yield Candidate(url, node.path, rank)
 
 
-def rank_of(url: str, names: list[str]) -> tuple[bool, int, bool] | None:
-    """Return how sure it is that a URL under these names is the video; None if it is not.
+def _kinds(members: dict[str, Any]) -> Iterator[str]:
+    """Yield the words with which an object says what it is; ``request`` if it repeats the request for the video."""
+    for name in _KIND_NAMES:
+        value = members.get(name)
+        if isinstance(value, str):
+            yield value[:MAX_KEY].partition("/")[0]
+    if "prompt" in members and "model" in members and not any("stat" in name for name in members):
+        yield "request"
+
+
+def rank_of(url: str, names: list[str], kinds: Sequence[str] = ()) -> tuple[bool, int, bool] | None:
+    """Return how sure it is that a URL under these names, in objects of these kinds, is the video; None if it is not.
 
     The surest names are those of a video, then of a result, then of a URL, then such as ``files`` if the URL has the
     suffix of a video. After a name with an unknown word, one of the first two is needed.
@@ -180,10 +217,14 @@ def rank_of(url: str, names: list[str]) -> tuple[bool, int, bool] | None:
     words = frozenset[str]().union(*map(words_of, names))
     last = words_of(names[-1]) if names else frozenset[str]()
     is_of_the_task = bool(_OWN_LINKS & last and LINK & last)
-    if not EXCLUDED.isdisjoint(words) or is_other_file(url) or is_of_the_task:
+    kind = frozenset[str]().union(*map(words_of, kinds))
+    # A message is a chat's, and that of the assistant is the answer.
+    words = words - {"message"} if "assistant" in kind else words
+    excluded = kind if VIDEO & last and not any(map(is_excluded, names)) else words | kind
+    if not EXCLUDED.isdisjoint(excluded) or is_other_file(url) or is_of_the_task:
         return None
-    is_main = DEMOTED.isdisjoint(words) or "no" in words or "without" in words
-    is_video = suffix_of(url) in VIDEO_SUFFIXES or bool(_DATA_VIDEO.match(url))
+    is_main = DEMOTED.isdisjoint(words | kind) or "no" in words or "without" in words
+    is_video = has_video_suffix(url)
     by_name = 3 if VIDEO & words else 2 if RESULT & words else 1 if LINK & words or _DATA_VIDEO.match(url) else 0
     if words <= _KNOWN and (by_name or (words and is_video)):
         return is_main, by_name, is_video

@@ -136,7 +136,7 @@ def error_data(error: KkiaiError, task_id: str | None = None, task: VideoTask | 
 def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
-        return f"{error.path} exists; --overwrite replaces it"
+        return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
     return re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from functools import partial
 from inspect import signature
 from multiprocessing.pool import ThreadPool
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kkiai_sdk import ConfigurationError, KkiaiError, WaitResult
+from kkiai_sdk import ConfigurationError, KkiaiError, TaskState, VideoTask, WaitResult
 from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, WAIT_OPTIONS, byte_count, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, run
 from kkiai_sdk.cli.results import Emit, Received, Saved, failure
@@ -99,6 +100,7 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         IDS,
         option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
         option("--overwrite", help="Replace existing files."),
+        option("--skip-existing", help="Keep existing files, and query nothing for them."),
         option("--max-bytes", metavar="SIZE", help="Refuse larger videos, for example 200MB."),
         option(
             "--allow-file-host", metavar="HOST", multiple=True, help="Allow videos on this host, address or network."
@@ -112,6 +114,7 @@ def download(
     ids: list[str],
     target: str,
     overwrite: bool,
+    skip_existing: bool,
     max_bytes: str | None,
     allow_file_host: tuple[str, ...],
     timeout: float,
@@ -123,9 +126,12 @@ def download(
     An ID of - reads ids from stdin, one per line. Prints the path of each finished file. An interrupted download
     leaves a partial file; the same command resumes it.
     """
+    if overwrite and skip_existing:
+        raise ConfigurationError("--overwrite and --skip-existing exclude each other")
     dest = _target_path(target, is_directory=len(ids) > 1)
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
-    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, overwrite=overwrite, max_bytes=limit)
+    options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
+    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
     resume_command = f"kkiai download {{}} -o {shlex.quote(target)}"
     client = connection.client(allow_file_hosts=allow_file_host)
     return run(work, client, ids, "download", output, resume_command=resume_command)
@@ -159,6 +165,14 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
         path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
         emit(Saved(task_id, str(path), path.stat().st_size))
 
+    def is_kept(task_id: str) -> bool:
+        # Nothing is sent for a failed task; whether a file exists is known by the client alone, which names it.
+        failed = VideoTask(id=task_id, state=TaskState.FAILED)
+        with suppress(KkiaiError):
+            save(task_id, partial(client.download, failed))
+            return True
+        return False
+
     def save_result(result: WaitResult) -> None:
         emit(result)
         if result.task is not None and result.error is None:
@@ -170,6 +184,7 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
     if len(ids) == 1:
         save(ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
         return
+    missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
     with ThreadPool(MAX_DOWNLOADS) as pool:
-        for _ in pool.imap_unordered(save_result, client.as_completed(ids, timeout=timeout)):
+        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout)):
             pass

@@ -74,6 +74,65 @@ def test_overwrite_replaces_the_old_file_when_the_new_one_is_complete(video: Vid
     assert video.target.read_bytes() == BODY
 
 
+@pytest.mark.fault("F-02")
+@pytest.mark.parametrize("name", ["t.mp4", "elsewhere"], ids=["file", "link"])
+def test_skip_takes_an_existing_file_for_the_video_and_sends_nothing(
+    make: Maker, serve: Serve, tmp_path: Path, name: str
+) -> None:
+    """With overwrite="skip" a file that is not empty, or a link to one, is the result; nothing is sent or changed."""
+    file = tmp_path / name
+    file.write_bytes(OLD)
+    if name != "t.mp4":
+        (tmp_path / "t.mp4").symlink_to(file)
+    before = list(tmp_path.iterdir())
+    server = serve()
+    client = make(server.url)
+    for call in (client.download, client.wait_and_download):
+        for dest in (tmp_path / "t.mp4", tmp_path, str(tmp_path / "t.mp4")):
+            assert call("t", dest, overwrite="skip") == tmp_path / "t.mp4"
+    failed = k.VideoTask(id="t", state=k.TaskState.FAILED)
+    assert client.download(failed, tmp_path, overwrite="skip") == tmp_path / "t.mp4"
+    assert (server.requests, file.read_bytes()) == ([], OLD)
+    assert list(tmp_path.iterdir()) == before
+
+
+@pytest.mark.fault("F-02")
+@pytest.mark.parametrize("kind_of_target", ["missing", "empty", "broken link", "link to an empty file"])
+def test_skip_downloads_when_there_is_no_file_or_an_empty_one(video: VideoDownload, kind_of_target: str) -> None:
+    """With overwrite="skip" a missing file is downloaded; an empty one and a link to nothing are replaced."""
+    if kind_of_target == "empty":
+        video.target.touch()
+    elif "link" in kind_of_target:
+        video.target.symlink_to(video.target.with_name("elsewhere"))
+    if kind_of_target == "link to an empty file":
+        video.target.with_name("elsewhere").touch()
+    video.start(FileHost(BODY)).download(overwrite="skip")
+    assert (video.target.read_bytes(), video.target.is_symlink()) == (BODY, False)
+
+
+@pytest.mark.fault("F-03")
+def test_skip_keeps_a_file_created_during_the_download(video: VideoDownload) -> None:
+    """With overwrite="skip" a file that is created during the download is kept, and nothing is left beside it."""
+    video.start(FileHost(BODY))
+    path = video.download(overwrite="skip", progress=lambda *_: video.target.write_bytes(OLD))
+    assert (path, path.read_bytes()) == (video.target, OLD)
+    assert list(video.target.parent.iterdir()) == [video.target]
+
+
+@pytest.mark.fault("F-04")
+@pytest.mark.parametrize("overwrite", [None, 1, 0, "", "Skip", "yes", b"skip", [True]])
+def test_invalid_overwrite_is_refused_before_any_request(
+    make: Maker, serve: Serve, tmp_path: Path, overwrite: Any
+) -> None:
+    """Any other value of overwrite is refused before any request."""
+    server = serve()
+    client = make(server.url)
+    for call in (client.download, client.wait_and_download):
+        with pytest.raises(ConfigurationError, match="overwrite must be True, False or 'skip'"):
+            call("t", tmp_path, overwrite=overwrite)
+    assert server.requests == []
+
+
 @pytest.mark.fault("F-03")
 def test_target_created_during_the_download_is_kept(video: VideoDownload) -> None:
     """Without overwrite a file that is created during the download is not replaced either."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from itertools import count, pairwise
@@ -11,6 +12,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, PollPolicy
+from tests.support.canary import KEY
 from tests.support.clock import START
 from tests.support.wire import HANG, completed, error_reply, http, json_reply, task
 
@@ -53,6 +55,78 @@ def test_as_completed_yields_results_as_tasks_end(make: Maker, serve: Serve) -> 
     server = serve(quick, quick, quick, by_id(a=task()), each=lambda _: completed())
     results = make(server.url).as_completed(["a", "b", "c"], max_concurrency=1)
     assert [each.task_id for each in results] == ["b", "c", "a"]
+
+
+def test_on_update_of_many_gets_each_changed_snapshot(make: Maker, serve: Serve) -> None:
+    """on_update gets each snapshot that differs from the last one of its task, the final one before the result."""
+    states = {"a": ["queued", "queued", "processing", "completed"], "b": ["queued", "failed"]}
+
+    def act(request: RawRequest) -> RawReply:
+        status = states[request.task_id].pop(0)
+        return completed() if status == "completed" else task(status)
+
+    server, heard = serve(each=act), list[tuple[str, str | None]]()
+    for result in make(server.url).as_completed(
+        ["a", "b"], max_concurrency=1, poll=EVEN, on_update=lambda each: heard.append((each.id, each.status))
+    ):
+        heard.append((result.task_id, None))
+    assert heard == [
+        ("a", "queued"),
+        ("b", "queued"),
+        ("b", "failed"),
+        ("b", None),
+        ("a", "processing"),
+        ("a", "completed"),
+        ("a", None),
+    ]
+
+
+def test_on_update_of_many_is_not_called_for_errors(make: Maker, serve: Serve) -> None:
+    """Neither an error, nor a refusal, nor an invalid id is a snapshot; wait_many passes its on_update on."""
+    server = serve(http(503), task(), error_reply(401), http(200, b"{}"), completed())
+    heard: list[str | None] = []
+    client = make(server.url)
+    client.wait_many(["a", "x y"], poll=EVEN, on_update=lambda each: heard.append(each.status))
+    assert heard == ["processing", "completed"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("mine"), ConfigurationError("mine"), KeyboardInterrupt()])
+def test_exception_of_on_update_ends_the_iteration(make: Maker, serve: Serve, error: BaseException) -> None:
+    """It is raised unchanged, no worker is left, and the client works afterwards."""
+    client = make(serve(task(), each=lambda _: completed()).url)
+
+    def fail(_: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        list(client.as_completed(["a", "b"], max_concurrency=1, on_update=fail))
+    assert caught.value is error
+    assert workers() == []
+    assert client.query("c").is_succeeded
+
+
+def test_on_update_of_many_may_be_a_coroutine_function(serve: Serve) -> None:
+    """The asynchronous client awaits it before the next snapshot."""
+    server, heard = serve(task(), each=lambda _: completed()), list[str | None]()
+
+    async def hear(each: k.VideoTask) -> None:
+        await asyncio.sleep(0)
+        heard.append(each.status)
+
+    async def main() -> None:
+        async with k.AsyncKkiai(KEY, base_url=server.url) as client:
+            await client.wait_many(["a"], on_update=hear)
+
+    asyncio.run(main())
+    assert heard == ["processing", "completed"]
+
+
+def test_on_update_of_many_that_is_not_callable_is_refused(make: Maker, serve: Serve) -> None:
+    """The error names the option; nothing is sent."""
+    client = make(serve().url)
+    for call in (client.as_completed, client.wait_many):
+        with pytest.raises(ConfigurationError, match="on_update"):
+            call(["a"], on_update="print")  # type: ignore[arg-type]
 
 
 def test_duplicate_id_has_one_result_and_one_request(make: Maker, serve: Serve) -> None:

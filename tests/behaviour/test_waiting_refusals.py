@@ -81,6 +81,32 @@ def test_refusal_of_the_first_query_ends_a_wait_at_once(make: Maker, serve: Serv
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["wait", "wait_many"])
+@pytest.mark.parametrize("body", [b"{}", b'{"code": "success", "message": "", "data": null}'])
+@pytest.mark.fault("T-16")
+def test_empty_answers_in_turn_with_a_refusal_end_a_wait(
+    make: Maker, serve: Serve, clock: FakeTime, body: bytes, *, many: bool
+) -> None:
+    """They end it after refusal_grace once the task has been seen, and at the first refusal before that."""
+    server = serve(task(), *[http(200, body), error_reply(401)] * 10)
+    client = make(server.url)
+    results = list(client.as_completed(["t"], poll=EVEN)) if many else []
+    if not many:
+        with pytest.raises(k.APIError):
+            client.wait("t", poll=EVEN)
+    assert [(type(each.error), each.task and each.task.status) for each in results] == [
+        (k.APIResponseError, "processing")
+    ] * many
+    assert clock.elapsed == 5 + 90
+    client = make(serve(http(200, body), error_reply(401)).url)
+    if many:
+        assert isinstance(client.wait_many(["t"], poll=EVEN)[0].error, k.AuthenticationError)
+    else:
+        with pytest.raises(k.AuthenticationError):
+            client.wait("t", poll=EVEN)
+    assert clock.elapsed == 5 + 90 + 5
+
+
 def test_limits_of_refusals_are_options(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """With max_refusals=1 and refusal_grace=0 the first refusal ends the wait, with others a later one."""
     poll = PollPolicy(min_interval=5, growth=0, jitter=0, max_refusals=1, refusal_grace=0)

@@ -214,6 +214,24 @@ def test_download_replaces_file_only_with_overwrite(kkiai: Run, tmp_path: Path) 
     assert target.stat().st_size > 4
 
 
+def test_skip_existing_downloads_only_missing_files(kkiai: Run, tmp_path: Path, gateway: MockGateway) -> None:
+    """--skip-existing prints the paths of existing files without a query for them, and downloads the others."""
+    ids = [f"grok:scenario-normal~again-{number}" for number in range(3)]
+    first = kkiai("download", *ids[:2], "-o", f"{tmp_path}/", *FAST)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    gateway.requests.clear()
+    again = kkiai("download", *ids, "-o", f"{tmp_path}/", *FAST, "--skip-existing")
+    assert (first.code, again.code, len(before)) == (0, 0, 2)
+    assert sorted(again.lines) == sorted(str(path) for path in tmp_path.iterdir())
+    query = f"id={ids[2].replace(':', '%3A')}"
+    assert {each.query for each in gateway.requests if each.query} == {query}
+    gateway.requests.clear()
+    assert kkiai("download", ids[0], "-o", f"{tmp_path}/", *FAST, "--skip-existing").lines[0] in map(str, before)
+    assert gateway.requests == []
+    assert all(path.stat().st_mtime_ns == changed for path, changed in before.items())
+    assert kkiai("download", ids[0], "-o", f"{tmp_path}/", "--skip-existing", "--overwrite").code == 2
+
+
 def test_download_above_size_limit_is_refused(kkiai: Run, tmp_path: Path) -> None:
     """--max-bytes ends a download that would be larger, with the code of downloads."""
     ended = kkiai("download", "grok:scenario-normal~large", "-o", f"{tmp_path}/", *FAST, "--max-bytes", "1kB")

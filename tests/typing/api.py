@@ -90,10 +90,13 @@ def sync_calls(client: Kkiai, task: VideoTask) -> None:
     assert_type(client.watch("id", timeout=timedelta(minutes=1), every_poll=True), Iterator[VideoTask])
     assert_type(client.as_completed(["a", "b"], timeout=60, max_concurrency=8), Iterator[WaitResult])
     assert_type(client.as_completed(["a"], max_requests_per_second=None, max_waiting=9), Iterator[WaitResult])
-    assert_type(client.wait_many(iter(["a", "b"]), poll=PollPolicy()), list[WaitResult])
+    assert_type(client.wait_many(iter(["a", "b"]), poll=PollPolicy(), on_update=print), list[WaitResult])
+    assert_type(client.as_completed(["a"], on_update=print), Iterator[WaitResult])
     assert_type(client.download("id", "video.mp4"), Path)
     assert_type(client.download(task, Path(), overwrite=True, resume=False, progress=print, max_bytes=5), Path)
     assert_type(client.wait_and_download("id", Path(), timeout=60, on_update=print, overwrite=True), Path)
+    assert_type(client.download("id", "a", overwrite="skip"), Path)
+    assert_type(client.wait_and_download("id", "a", overwrite="skip"), Path)
     client.close()
 
 
@@ -108,10 +111,13 @@ def sync_mistakes(client: Kkiai) -> None:
     client.wait("id", interval=3)  # type: ignore[call-arg]
     client.watch("id", raise_on_failure=False)  # type: ignore[call-arg]
     client.as_completed(5)  # type: ignore[arg-type]
+    client.as_completed(["a"], on_update=lambda: None)  # type: ignore[arg-type, misc]
     client.wait_many(["a"], max_concurrency=1.5)  # type: ignore[arg-type]
     client.download("id")  # type: ignore[call-arg]
     client.download("id", b"video.mp4")  # type: ignore[arg-type]
     client.download("id", "video.mp4", max_bytes="1GB")  # type: ignore[arg-type]
+    client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
+    client.wait_and_download("id", "video.mp4", overwrite=None)  # type: ignore[arg-type]
     client.aclose()  # type: ignore[attr-defined]
 
 
@@ -127,9 +133,12 @@ async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
     assert_type(await client.wait("id", timeout=None, on_update=on_update, raise_on_failure=False), VideoTask)
     assert_type(client.watch("id", every_poll=True), AsyncIterator[VideoTask])
     assert_type(client.as_completed(("a", "b"), max_concurrency=8), AsyncIterator[WaitResult])
-    assert_type(await client.wait_many({"a", "b"}), list[WaitResult])
+    assert_type(await client.wait_many({"a", "b"}, on_update=on_update), list[WaitResult])
+    assert_type(client.as_completed(["a"], on_update=on_update), AsyncIterator[WaitResult])
     assert_type(await client.download(task, "video.mp4", progress=print), Path)
     assert_type(await client.wait_and_download("id", Path(), poll=PollPolicy()), Path)
+    assert_type(await client.download("id", "a", overwrite="skip"), Path)
+    assert_type(await client.wait_and_download("id", "a", overwrite="skip"), Path)
     await client.close()
     await client.aclose()
 
@@ -142,6 +151,7 @@ async def async_mistakes(client: AsyncKkiai) -> None:
         pass
     with client:  # type: ignore[attr-defined]
         pass
+    await client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
 
 
 def models(task: VideoTask, result: WaitResult, data: Mapping[str, Any]) -> None:

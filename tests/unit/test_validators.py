@@ -27,6 +27,20 @@ def test_number_in_range_becomes_a_float(value: object, expected: float) -> None
     assert (number, type(number)) == (expected, float)
 
 
+@pytest.mark.parametrize("value", [True, False, "skip"])
+def test_values_of_overwrite_are_returned_as_they_are(value: object) -> None:
+    """True, False and "skip" are accepted."""
+    assert _validators.overwrite(value) is value
+
+
+@pytest.mark.parametrize(("value", "told"), [(1, "int"), (None, "NoneType"), ("SKIP", "'SKIP'"), ("é", r"'\xe9'")])
+def test_other_values_of_overwrite_are_rejected(value: object, told: str) -> None:
+    """Any other value is rejected, and named as text or by its type."""
+    with pytest.raises(ConfigurationError) as caught:
+        _validators.overwrite(value)
+    assert str(caught.value) == f"overwrite must be True, False or 'skip', not {told}"
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [

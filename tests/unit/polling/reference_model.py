@@ -28,6 +28,7 @@ from kkiai_sdk._polling.poll_state import (
     End,
 )
 from kkiai_sdk._polling.rate_limiter import BURST_SECONDS, DECREASE, MAX_BACKOFF, MIN_RATE, RECOVERY
+from tests.unit.polling.wait_simulation import BLANK
 from tests.unit.support import START
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Task:
     failures: int = 0
     refusals: list[float] = field(factory=list)
     snapshot: VideoTask | None = None
+    #: Whether a snapshot was about the task.
+    is_seen: bool = False
     url_missing_since: float | None = None
 
     @property
@@ -187,7 +190,7 @@ class Model:
         if len(self.in_flight) >= (1 if is_probing else self.setting.room):
             return ("gather", math.inf)
         probes = sorted((each for each in self.waiting if not each.is_failing), key=_due)
-        is_outage = self.outage_since is not None and probes and probes[0].snapshot
+        is_outage = self.outage_since is not None and probes and probes[0].is_seen
         task = min(
             probes if is_outage else self.waiting, key=lambda each: (self._poll_time(each), each.is_failing, each.due)
         )
@@ -258,9 +261,14 @@ class Model:
         if isinstance(outcome, QueryResult):
             if self.was_suspended and task_id in self.known:
                 self.closes = now + FINAL_POLL_TIMEOUT
-            if self.is_alone and task.snapshot != outcome.task:
-                told.append(("news", outcome.task))
-            end = self._replied(task, outcome, now, gap)
+            self.retries_left = min(self.retries_left + 1, self.setting.retries)
+            if task.is_seen and outcome.task == BLANK:
+                end = self._failed(task, APIResponseError("blank"), now, gap, now)
+                task.due = max(task.due, now + min(outcome.retry_after or 0.0, MAX_POLL_RETRY_AFTER))
+            else:
+                if task.snapshot != outcome.task:
+                    told.append(("news", outcome.task))
+                end = self._replied(task, outcome, now, gap)
         else:
             assert isinstance(outcome, APIError)
             end = self._failed(task, outcome, now, gap, sent)
@@ -271,10 +279,10 @@ class Model:
         return [*told, self._end(task, end)]
 
     def _replied(self, task: Task, reply: QueryResult, now: float, gap: float) -> End | None:
-        self.retries_left = min(self.retries_left + 1, self.setting.retries)
         self.rate.on_success(now)
         task.failures, task.refusals, task.snapshot = 0, [], reply.task
-        self.refused, self.outage_since = [], None
+        if reply.task != BLANK:
+            task.is_seen, self.refused, self.outage_since = True, [], None
         if reply.task.is_failed or reply.task.video_url:
             return End.DONE
         is_missing = reply.task.state is TaskState.SUCCEEDED
@@ -290,7 +298,7 @@ class Model:
     def _failed(self, task: Task, error: APIError, now: float, gap: float, sent: float) -> End | None:
         pause = error.retry_after or 0.0
         is_not_yet = isinstance(error, TaskNotFoundError) and now - START < self.policy.not_found_grace
-        is_refused = task.snapshot is not None and isinstance(error, REFUSALS)
+        is_refused = task.is_seen and isinstance(error, REFUSALS)
         task.failures += error.transient
         task.refusals += [now] if is_refused else []
         task.due = now + max(gap, pause)
@@ -327,7 +335,7 @@ class Model:
             self.outage_since, self.outage_polls = now, []
         if self.outage_since is None or not self._is_enough([time for time, _ in self.refused], now):
             return False
-        self.outage_ended += sorted((each for each in rest if each.snapshot), key=_due)
+        self.outage_ended += sorted((each for each in rest if each.is_seen), key=_due)
         self.waiting = [each for each in self.waiting if each not in self.outage_ended]
         self.refused, self.outage_since = [], None
         return True

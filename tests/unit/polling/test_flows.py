@@ -34,6 +34,7 @@ from kkiai_sdk._effects import (
     RequestOptions,
     Sleep,
     StartQuery,
+    Update,
     iterate,
     iterate_async,
 )
@@ -44,6 +45,7 @@ from kkiai_sdk._polling.scheduler import SchedulerLimits
 from tests.support.effort import examples
 from tests.unit.polling.reference_model import CALL_RETRIES, CALL_TIMEOUT, Model, Setting, random_source
 from tests.unit.polling.wait_simulation import (
+    BLANK,
     DONE,
     EMPTY,
     FAILED,
@@ -73,6 +75,8 @@ LIVELY: list[QueryOutcome] = [
     QueryResult(RUNNING),
     QueryResult(RUNNING, 20.0),
     QueryResult(UNKNOWN),
+    QueryResult(BLANK),
+    QueryResult(BLANK, 20.0),
     QueryResult(NO_URL),
 ]
 LIVELY += [busy(), RESET, NOT_FOUND, *(make(pause) for make in PASSING for pause in (None, 0.25, 7.5, 30.0))]
@@ -83,8 +87,12 @@ OUTCOMES: list[QueryOutcome] = [
     FATAL,
     *[FATAL, NOT_FOUND, EMPTY, PAGE] * 3,
 ]
+REFUSALS: list[QueryOutcome] = [FATAL, NOT_FOUND, EMPTY, PAGE, QueryResult(BLANK)]
 #: Outcomes while a gateway works, and while it refuses every query.
-PHASES: list[list[QueryOutcome]] = [[QueryResult(RUNNING)], [*[FATAL, NOT_FOUND, EMPTY, PAGE] * 4, busy()]]
+PHASES: list[list[QueryOutcome]] = [
+    [QueryResult(RUNNING)],
+    [*REFUSALS * 4, busy()],
+]
 OUTCOMES += [
     rate_limited(0.0),
     rate_limited(59.0),
@@ -130,6 +138,8 @@ def action(effect: Effect) -> Action:
         return ("ask", effect.task_id, effect.options.timeout)
     if isinstance(effect, Sleep | CollectResults):
         return ("sleep" if isinstance(effect, Sleep) else "gather", effect.until)
+    if isinstance(effect, Update):
+        return ("news", effect.task)
     assert isinstance(effect, Emit)
     if isinstance(effect.value, WaitResult):
         return ("end", effect.value.task_id, ENDS.get(type(effect.value.error), End.BROKEN))
@@ -188,7 +198,7 @@ class Waiting(RuleBasedStateMachine):
             while True:
                 self.trace.append((self.world.now, effect))
                 assert action(effect) == next(expected, None)
-                if not isinstance(effect, StartQuery | Emit):
+                if not isinstance(effect, StartQuery | Emit | Update):
                     break
                 self.script.append((self.world.now, None))
                 effect = self.world.flow.send(None)

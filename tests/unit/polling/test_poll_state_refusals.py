@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kkiai_sdk import (
     APIConnectionError,
     APIError,
+    APIResponseError,
     APIStatusError,
     APITimeoutError,
     AuthenticationError,
@@ -23,9 +24,12 @@ from kkiai_sdk import (
     QuotaExceededError,
     ServerError,
     TaskNotFoundError,
+    TaskState,
+    VideoTask,
 )
-from kkiai_sdk._polling.poll_state import MAX_RETRY_AFTER, End, PollState, begin, is_refusal
+from kkiai_sdk._polling.poll_state import MAX_RETRY_AFTER, End, PollState, begin, is_about_task, is_refusal
 from tests.unit.polling.wait_simulation import (
+    BLANK,
     DONE,
     EMPTY,
     FATAL,
@@ -136,6 +140,55 @@ def test_snapshot_ends_the_row_of_refusals() -> None:
     row = [FATAL] * 9
     trace = wait(RUNNING, *row, RUNNING, *row, RUNNING, *row, last=DONE)
     assert (trace.history.end, trace.history.refusals, trace.history.refused_since) == (End.DONE, 0, None)
+
+
+ABOUT: dict[str, dict[str, Any]] = {
+    "status": {"status": "frying"},
+    "answered id": {"answered_id": "x"},
+    "video": {"video_url": "https://a/b.mp4", "state": TaskState.SUCCEEDED},
+    "progress": {"progress": 0.0},
+}
+NOT_ABOUT: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "empty status": {"status": ""},
+    "extra": {"extra": {"data": None}, "raw": {"data": None}, "request_id": "r"},
+}
+
+
+@pytest.mark.parametrize("name", [*ABOUT, *NOT_ABOUT])
+@pytest.mark.fault("T-16")
+def test_task_is_seen_by_a_status_an_id_a_video_or_a_progress(name: str) -> None:
+    """A snapshot with any of these is about the task, one of an empty object or envelope is not."""
+    snapshot = VideoTask(id=ASKED, **(ABOUT | NOT_ABOUT)[name])
+    assert is_about_task(snapshot) is (name in ABOUT)
+    state = apply(begin(ASKED, START, math.inf), Event(snapshot), START, EVEN)
+    assert (state.is_seen, state.task) == (name in ABOUT, snapshot)
+    assert apply(state, Event(FATAL), START, EVEN).end is (None if name in ABOUT else End.BROKEN)
+
+
+@pytest.mark.parametrize("row", [[BLANK], [BLANK, FATAL], [FATAL, BLANK, NOT_FOUND]])
+@pytest.mark.fault("T-16")
+def test_empty_response_about_a_task_seen_is_one_more_refusal(row: list[QueryOutcome]) -> None:
+    """Empty responses, alone or in turn with errors, end the wait as refusals do, and keep the last snapshot."""
+    trace = wait(RUNNING, *row * 9, last=BLANK)
+    assert (trace.history.end, seconds(trace), trace.history.refusals) == (End.BROKEN, 100, 10)
+    assert trace.history.task is RUNNING
+    assert isinstance(trace.history.last_error, APIResponseError if row[0] is BLANK and len(row) == 1 else APIError)
+
+
+def test_empty_response_about_a_task_not_seen_is_no_refusal() -> None:
+    """Until a task has been seen an empty response means not yet, and the first final error ends the wait."""
+    trace = wait(last=BLANK, timeout=300)
+    assert (trace.history.end, trace.history.refusals, seconds(trace)) == (End.TIMED_OUT, 0, 300)
+    assert seconds(wait(BLANK, BLANK, last=FATAL)) == 20
+
+
+@pytest.mark.parametrize(("pause", "gap"), [(None, 10), (5.0, 10), (30.0, 30), (9999.0, 60)])
+def test_retry_after_of_an_empty_response_delays_the_next_poll(pause: float | None, gap: float) -> None:
+    """It is honoured as that of a snapshot is, up to a minute."""
+    state = apply(begin(ASKED, START, math.inf), Event(RUNNING), START, EVEN)
+    state = apply(state, Event(BLANK, retry_after=pause), START + 10, EVEN)
+    assert (state.due, state.end) == (START + 10 + gap, None)
 
 
 def test_transient_error_neither_counts_as_a_refusal_nor_ends_the_row() -> None:

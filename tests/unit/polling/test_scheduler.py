@@ -365,3 +365,15 @@ def test_permanent_error_ends_one_task_only() -> None:
     outcomes: dict[str, QueryOutcome] = {"a": FATAL, "b": DONE, "c": FAILED}
     play = simulate(["a", "b", "c"], lambda task_id, _poll: Event(outcomes[task_id]))
     assert {history.task_id: history.end for history in play.ends} == {"a": End.BROKEN, "b": End.DONE, "c": End.DONE}
+
+
+def test_last_snapshot_of_a_task_in_flight_is_the_one_before_its_poll() -> None:
+    """While a task is polled, its last snapshot is that of the poll before, and None at its first poll."""
+    waiting = scheduler("a")
+    assert waiting.step(START) == PollTask("a", 1800.0)
+    assert waiting.last_snapshot("a") is None
+    waiting.answered("a", RUNNING, START + 0.25, 0.5)
+    waiting.step(START + 60)
+    last = waiting.last_snapshot("a")
+    assert last is not None
+    assert (last.state, last.raw) == (RUNNING.state, {})

@@ -14,7 +14,7 @@ from kkiai_sdk._polling.outage import MIN_TASKS
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, End
 from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
 from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
-from tests.unit.polling.wait_simulation import DONE, EMPTY, FATAL, NOT_FOUND, RUNNING, Event, busy
+from tests.unit.polling.wait_simulation import BLANK, DONE, EMPTY, FATAL, NOT_FOUND, RUNNING, Event, busy
 from tests.unit.support import START
 
 if TYPE_CHECKING:
@@ -52,6 +52,39 @@ def test_lasting_refusal_of_a_thousand_tasks_is_one_outage(error: APIError) -> N
     polls = [asked.time - START for asked in run.asked if asked.time >= START + 60]
     assert len(polls) <= MIN_TASKS + 8 + 90 / 3 + 2
     assert 150 <= run.now - START <= 155
+
+
+@pytest.mark.fault("T-18")
+def test_empty_responses_for_all_tasks_are_one_outage() -> None:
+    """Tasks that were seen and then have empty responses are polled one at a time, and end after refusal_grace."""
+    runs: list[SchedulerRun] = []
+
+    def script(_task_id: str, _poll: int) -> Event:
+        return Event(RUNNING if runs[0].now < START + 60 else BLANK, LATENCY)
+
+    run = simulate(THOUSAND[:100], script, max_concurrency=8, per_second=50, started=runs.append)
+    assert {(each.end, str(each.last_error)) for each in run.ends} == {
+        (End.BROKEN, "the response says nothing about the task")
+    }
+    assert len([asked for asked in run.asked if asked.time >= START + 60]) <= MIN_TASKS + 8 + 90 / 3 + 2
+
+
+def test_empty_response_about_a_task_not_seen_does_not_end_an_outage() -> None:
+    """It is no sign that the gateway works again: one task is polled at a time as before."""
+    made = Scheduler(SchedulerLimits(20), PollPolicy(), RetryBudget(100), now=START, timeout=1800.0)
+    ids = [*THOUSAND[:MIN_TASKS], "new"]
+    for task_id in ids:
+        made.admit(task_id)
+        made.step(START)
+    made.close_admission()
+    for task_id in ids:
+        made.answered(task_id, BLANK if task_id == "new" else RUNNING, START, 0.0)
+    assert [made.step(START + 3) for _ in ids] == [PollTask(task_id, 1797.0) for task_id in ids]
+    for task_id in THOUSAND[:MIN_TASKS]:
+        made.failed(task_id, FATAL, START + 3, 0.0)
+    made.answered("new", BLANK, START + 3, 0.0)
+    assert made.step(START + 7) == PollTask("new", 1793.0)
+    assert made.step(START + 7) == WaitForResponse(math.inf)
 
 
 @pytest.mark.fault("T-18")

@@ -41,6 +41,8 @@ def task(state: TaskState = TaskState.RUNNING, url: str | None = None, task_id: 
 PENDING = task(TaskState.PENDING)
 RUNNING = task()
 UNKNOWN = task(TaskState.UNKNOWN)
+#: A response that says nothing about the task.
+BLANK = VideoTask(id=ASKED)
 FAILED = task(TaskState.FAILED)
 DONE = task(TaskState.SUCCEEDED, "https://cdn.example/a.mp4")
 NO_URL = task(TaskState.SUCCEEDED)

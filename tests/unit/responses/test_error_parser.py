@@ -213,12 +213,22 @@ def test_long_host_of_a_redirect_is_truncated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "host"), [("http://[::1", "an invalid URL"), ("/in", "nowhere"), (None, "nowhere")]
+    ("location", "reason"),
+    [
+        ("http://[::1", "unexpected redirect to an invalid URL"),
+        ("/in", "unexpected redirect to this host"),
+        (None, "redirect without a Location header"),
+    ],
 )
-def test_redirect_without_a_valid_host_says_so(location: str | None, host: str) -> None:
+def test_redirect_without_a_valid_host_says_so(location: str | None, reason: str) -> None:
     """The error of a redirect without a host, or to an invalid URL, says so."""
     headers = [("location", location)] if location else []
-    assert str(refused(307, b"", *headers)) == f"HTTP 307: unexpected redirect to {host}"
+    assert str(refused(307, b"", *headers)) == f"HTTP 307: {reason}"
+
+
+def test_not_modified_is_no_redirect() -> None:
+    """304 is reported as the answer to a condition that was not sent."""
+    assert str(refused(304, b"")) == "HTTP 304: not modified, although no condition was sent"
 
 
 @pytest.mark.parametrize(

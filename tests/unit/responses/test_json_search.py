@@ -27,6 +27,8 @@ from kkiai_sdk._responses.json_search import MAX_DEPTH, MAX_NODES, Node, format_
         ("image_to_video", "video"),
         ("img2videoResult", "video result"),
         ("任务状态", "任务状态"),
+        ("视频下载地址", "video download url"),
+        ("原视频", "video source"),
         ("s3_key", "s3 key"),
         ("", ""),
         ("_", ""),

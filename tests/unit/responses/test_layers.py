@@ -62,6 +62,28 @@ STATES: dict[str, tuple[Any, TaskState]] = {
     "disagreement": ({"job": {"status": "done", "url": URL}, "zeta": {"status": "running"}}, UNKNOWN),
     "unknown word in a strange place": ({"zeta": {"status": "polishing"}, "video_url": URL}, UNKNOWN),
     "number in a strange place": ({"zeta": {"status": 2}, "video_url": URL}, SUCCEEDED),
+    "success around a stage": ({"status": "success", "payload": {"stage": "rendering"}}, RUNNING),
+    "success around a phase": ({"ok": True, "state": "success", "payload": {"phase": "queued", "id": "t"}}, PENDING),
+    "success around a success around a task": (
+        {"success": True, "result": {"status": "success", "job": {"state": "running"}}},
+        RUNNING,
+    ),
+    "success with an id around a task at work": (
+        {"id": "r", "status": "success", "job": {"state": "running"}},
+        RUNNING,
+    ),
+    "success with a video around a task at work": (
+        {"id": "r", "status": "success", "video_url": URL, "job": {"state": "running"}},
+        SUCCEEDED,
+    ),
+    "success with an id around a failed part": (
+        {"id": "r", "status": "success", "job": {"state": "failed"}},
+        SUCCEEDED,
+    ),
+    "success around null": ({"status": "success", "details": None, "video_url": URL}, SUCCEEDED),
+    "phase alone": ({"id": "t", "phase": "Succeeded", "video_url": URL}, SUCCEEDED),
+    "phase that ended beside a status": ({"id": "t", "status": "polishing", "phase": "completed"}, UNKNOWN),
+    "stage at work beside a status": ({"id": "t", "status": "polishing", "stage": "rendering"}, RUNNING),
     "message of success": ({"code": 0, "message": "success", "zeta": {"id": "7f3c", "state": "queued"}}, PENDING),
     "odd code of success": ({"code": 1, "msg": "ok", "job": {"state": "queued"}}, PENDING),
 }

@@ -23,6 +23,13 @@ DATA = "data:video/mp4;base64,AAAA"
         (f"![video](<{URL}>)", URL),
         (f'[watch]({URL} "the title")', URL),
         (f"Done: ![video]({URL}), or [save]({URL}&save)", URL),
+        (f"![cover](https://files.example/c.jpg) [save]({URL})", URL),
+        (f"[page](https://files.example/p) [save]({URL})", URL),
+        ("![cover](https://files.example/c.jpg)", None),
+        (f"The video: {URL}", URL),
+        ("视频：https://files.example/a.mp4。", "https://files.example/a.mp4"),
+        ("<video src='https://files.example/a.mp4' controls></video>", "https://files.example/a.mp4"),
+        ("The page: https://files.example/p", None),
         (f"https://files.example/1.mp4, {URL}", "https://files.example/1.mp4"),
         ("[a](https://x.example/a(1).mp4)", "https://x.example/a(1).mp4"),
         (URL.replace("&", "&amp;"), URL),
@@ -83,6 +90,36 @@ FOUND: dict[str, tuple[object, list[str]]] = {
     "a strange link in a result": ({"result": {"zeta_url": ONE, "eta_url": BARE}}, [ONE]),
     "data": ({"zeta": 1, "data": [DATA]}, [DATA]),
     "files": ({"files": [ONE, BARE], "content": f"Done: [here]({TWO})"}, [TWO, ONE]),
+    "Chinese names": ({"视频地址": BARE, "封面链接": ONE, "原视频": ONE, "参考视频地址": ONE}, [BARE]),
+    "by the kind of its object": (
+        {
+            "outputs": [
+                {"type": "image", "url": ONE},
+                {"mime_type": "audio/mp4", "url": ONE},
+                {"kind": "video", "url": TWO},
+            ]
+        },
+        [TWO],
+    ),
+    "a preview by its kind last": (
+        {"files": [{"kind": "preview", "url": ONE}, {"kind": "final", "url": TWO}]},
+        [TWO, ONE],
+    ),
+    "a chat": (
+        {
+            "messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {"url": ONE}}]}],
+            "choices": [{"message": {"role": "assistant", "content": f"[video]({TWO})"}}],
+        },
+        [TWO],
+    ),
+    "a video among what was made": (
+        {"generated_images": [{"url": ONE, "imageUrl": ONE, "motionMP4URL": BARE}]},
+        [BARE],
+    ),
+    "by the role of its object": ({"assets": [{"role": "input", "url": ONE}, {"role": "output", "url": TWO}]}, [TWO]),
+    "a sample last": ({"sample_video": ONE, "final_video": TWO}, [TWO, ONE]),
+    "not a repeated request": ({"body": {"model": "m", "prompt": "p", "video_url": ONE}}, []),
+    "not what is to be changed": ({"video_in": ONE, "video_to_extend": ONE, "new_video": TWO, "old_video": ONE}, [TWO]),
     "not a site": ({"site": {"url": ONE}, "zeta": {"url": ONE}, "homepage_url": ONE}, []),
     "not a picture": ({"url": PICTURE, "video": {"url": PICTURE}}, []),
     "not a cover": ({"video": {"cover": ONE, "thumbnail": ONE, "poster_url": ONE, "image": ONE}}, []),
