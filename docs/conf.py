@@ -32,7 +32,10 @@ nitpicky = True
 # What the standard library, attrs and httpx document is not linked: the build uses no network.
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*"),
-    ("py:.*", r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path"),
+    (
+        "py:.*",
+        r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|Future|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path",
+    ),
     # Types of attributes that are no part of the public names.
     ("py:.*", r"kkiai_api\..*\.T|kkiai_sdk\._config\.Options|Exchange|Rule"),
 ]

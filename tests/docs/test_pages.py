@@ -112,7 +112,7 @@ def _extras(path: Path) -> list[str]:
 
 
 def _tree(cls: type[Any]) -> dict[str, Any]:
-    return {below.__name__: _tree(below) for below in cls.__subclasses__() if below.__module__.startswith("kkiai_sdk")}
+    return {below.__name__: _tree(below) for below in cls.__subclasses__() if below.__name__ in kkiai_sdk.__all__}
 
 
 def _drawn(lines: list[str]) -> Iterator[tuple[int, str]]:
