@@ -85,13 +85,23 @@ def generated_modules() -> list[str]:
     return [*operations, "kkiai_api.models", "kkiai_api.client", "kkiai_api.types", "kkiai_api.errors"]
 
 
-def add_generated_client(_app: Sphinx, page: str, source: list[str]) -> None:
-    """Append the reference of each module of the generated client to its page, whatever the spec holds."""
-    if page == "docs/api/generated":
-        for name in generated_modules():
-            title = name.removeprefix("kkiai_api.")
-            source[0] += f"\n{title}\n{'-' * len(title)}\n\n.. automodule:: {name}\n   :undoc-members:\n"
-            source[0] += "   :imported-members:\n" if name == "kkiai_api.models" else ""
+def public_modules() -> list[str]:
+    """Return the names of the modules of the package that a caller imports by their own name."""
+    package = import_module("kkiai_sdk")
+    names = [f"kkiai_sdk.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+    return [name for name in names if "._" not in name and hasattr(import_module(name), "__all__")]
+
+
+def add_modules(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the reference of each module to its page, so that a new endpoint or module is there by itself."""
+    pages = {"docs/api/generated": generated_modules, "docs/api/modules": public_modules}
+    for name in pages[page]() if page in pages else ():
+        title = name.removeprefix("kkiai_api.")
+        source[0] += f"\n{title}\n{'-' * len(title)}\n\n.. automodule:: {name}\n"
+        if name.startswith("kkiai_api."):
+            source[0] += "   :undoc-members:\n"
+        if name == "kkiai_api.models" or name.startswith("kkiai_sdk."):
+            source[0] += "   :imported-members:\n"
 
 
 def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
@@ -121,7 +131,7 @@ def redirect_root(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
-    app.connect("source-read", add_generated_client)
+    app.connect("source-read", add_modules)
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", clean_signature)
     app.connect("build-finished", redirect_root)

@@ -24,7 +24,8 @@ _HEAD = """\
 
 Tests of the check itself: gateways with one defect each are given to `kkiai contract`, and copies of the SDK with one
 mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests. If that finds
-nothing, it is checked in full, and then with `--allow-writes`; the table says so. Written by `make mutants`; do not edit.
+nothing, it is checked in full, and then with `--allow-writes`; the table says so. Written by `make mutants`; do not
+edit.
 
 | what | tried | caught |
 |---|---|---|

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import threading
 import zlib
@@ -9,13 +10,13 @@ from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 import kkiai_sdk
-from kkiai_sdk import contract, mock
 from tests.support import browser as driver
 from tests.support.documents import ROOT
 
@@ -126,9 +127,12 @@ def test_every_public_name_is_in_the_reference() -> None:
     """Each name that a caller can import is documented, and so is each operation of the generated client."""
     head, _, packed = (SITE / "objects.inv").read_bytes().partition(b"zlib.\n")
     documented = {line.split(" ")[0] for line in zlib.decompress(packed).decode().splitlines()}
-    public = {f"{module.__name__}.{name}" for module in (kkiai_sdk, mock, contract) for name in module.__all__}
+    modules = [import_module(f"kkiai_sdk.{each.name}") for each in pkgutil.iter_modules(kkiai_sdk.__path__)]
+    modules = [kkiai_sdk, *(each for each in modules if "._" not in each.__name__ and hasattr(each, "__all__"))]
+    public = {f"{module.__name__}.{name}" for module in modules for name in module.__all__}
     operations = {path.stem for path in (ROOT / "generated" / "kkiai_api" / "api").glob("*/[!_]*.py")}
     assert head.startswith(b"# Sphinx inventory")
+    assert {"kkiai_sdk.mock.MockGateway", "kkiai_sdk.contract.check"} <= public
     assert public - documented == {"kkiai_sdk.__version__"}
     assert [
         name for name in operations if not any(each.endswith(f".{name}.sync_detailed") for each in documented)
