@@ -56,6 +56,7 @@ SECTIONS: Any = Config(napoleon_use_ivar=True)
 html_theme = "furo"
 html_title = f"kkiai-sdk {__version__}"
 html_static_path = ["site.css"]
+html_search_scorer = str(Path(__file__).with_name("search.js"))
 html_favicon = "icon.svg"
 html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False

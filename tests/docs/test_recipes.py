@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 #: Recipes that are run here and not as they stand.
 HEADINGS = {
     "Proxy",
-    "Custom certificate authority",
+    "Custom CA",
     "Client certificate",
     "OpenTelemetry",
     "Sentry",
@@ -84,12 +84,12 @@ def test_proxy_recipe_sends_the_request_to_the_proxy() -> None:
     assert proxy.targets[0].startswith("http://")
 
 
-def test_custom_certificate_authority_recipe_trusts_its_server(gateway: MockGateway, authority: trustme.CA) -> None:
+def test_custom_ca_recipe_trusts_its_server(gateway: MockGateway, authority: trustme.CA) -> None:
     """A server with a certificate of the company's authority is trusted."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(tls)
     with RawServer([task("queued")], clock=lambda: START, tls=tls) as server:
-        perform("Custom certificate authority", "https://gateway.example.com", server.url)
+        perform("Custom CA", "https://gateway.example.com", server.url)
     assert len(server.requests) == 1
 
 
