@@ -204,6 +204,7 @@ class BaseClient:
             retry=context.config.retry,
             file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
+            secret=context.config.secret,
         )
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
 from kkiai_sdk._http import async_session
-from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._polling.async_fleet import AsyncFleet, AsyncFleetCalls
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
@@ -311,6 +311,7 @@ class AsyncKkiai(BaseClient):
 
     async def aclose(self) -> None:
         """Close the connections, also those of copies made by :meth:`with_options`. Later calls do nothing."""
+        require_asyncio()
         await finish(self._close_transports())
 
     async def close(self) -> None:

@@ -124,7 +124,14 @@ class APIResponseError(APIError):
     """A response with a success status whose body cannot be used: not JSON, not a task, or an error."""
 
     def __init__(
-        self, message: str, *, status_code: int = 200, code: str | None = None, body_snippet: str = "", **facts: Any
+        self,
+        message: str,
+        *,
+        status_code: int = 200,
+        code: str | None = None,
+        body_snippet: str = "",
+        is_too_large: bool = False,
+        **facts: Any,
     ) -> None:
         super().__init__(message, **facts)
         #: The HTTP status, a 2xx.
@@ -133,6 +140,8 @@ class APIResponseError(APIError):
         self.code = code
         #: The first 200 characters of the body, with control characters escaped.
         self.body_snippet = body_snippet
+        #: Whether the body exceeds the limit of 32 MiB, as the next one would: such an error ends a wait at once.
+        self.is_too_large = is_too_large
 
 
 class APIStatusError(APIError):

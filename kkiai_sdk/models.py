@@ -64,7 +64,7 @@ class VideoTask:
     enhanced_prompt: str | None = None
     #: Time of the last change, unchanged from the gateway: epoch milliseconds or seconds; see :attr:`updated_at`.
     status_update_time: int | None = None
-    #: Fraction done, 0.0 to 1.0, or None. Gateways report it inexactly.
+    #: Fraction done, 0.0 to 1.0, or None. Gateways report it inexactly; of a task that succeeded it is 1.0.
     progress: float | None = None
     #: Reason of the failure; None unless ``state`` is FAILED.
     failure: TaskFailure | None = None
@@ -73,6 +73,13 @@ class VideoTask:
     _extra: dict[str, Any] = field(factory=dict, repr=False, hash=False)
     #: The whole JSON object of the response.
     raw: dict[str, Any] = field(factory=dict, repr=False, hash=False)
+
+    def __str__(self) -> str:
+        """Return the id and the state in one line, with the progress of a task at work and the reason of a failure."""
+        if self.failure:
+            return f"{self.id}: {self.state}: {self.failure}"
+        is_at_work = self.progress is not None and not self.is_done
+        return f"{self.id}: {self.state}, {self.progress:.0%}" if is_at_work else f"{self.id}: {self.state}"
 
     @property
     def extra(self) -> Mapping[str, Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kkiai_sdk.contract import Finding, Report
 
 ROOT = Path(__file__).parents[2]
+#: The gateways play the query alone, however far the document has grown.
+SCOPE = ("queryVideoTask",)
 #: What the suite needs of the project.
 COPIED = ("kkiai_sdk", "generated", "contract_tests", "tests", "pyproject.toml", "openapi.yaml")
 #: The suites that hold the SDK to the spec; those about gateways do not need it.
@@ -49,7 +51,7 @@ class Tried:
 def correct_gateway(seed: int) -> Report:
     """The check of a gateway without a defect, every second one below a path."""
     with gateway(serve(lambda _, reply: reply), "" if seed % 2 else "/proxy/video") as base_url:
-        return check(base_url, KEY, task_ids=IDS, seed=seed)
+        return check(base_url, KEY, task_ids=IDS, seed=seed, only=SCOPE)
 
 
 def gateways(defects: tuple[Defect, ...] = DEFECTS) -> Iterator[Tried]:
@@ -58,7 +60,7 @@ def gateways(defects: tuple[Defect, ...] = DEFECTS) -> Iterator[Tried]:
         for note in ("", "full check", "full check with --allow-writes"):
             options: dict[str, Any] = {"fuzz": bool(note), "allow_writes": note.endswith("writes")}
             with gateway(serve(defect.mutation), defect.prefix) as base_url:
-                findings = check(base_url, KEY, task_ids=IDS, **options).findings
+                findings = check(base_url, KEY, task_ids=IDS, only=SCOPE, **options).findings
             if findings:
                 break
         rules = dict.fromkeys(f"{each.rule} ({each.severity})" for each in findings)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from kkiai_sdk._effects import OpenDownload, RunBlocking, WriteBody
-from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._http.async_session import AsyncFileResponse
 from kkiai_sdk.errors import APIError
 
@@ -30,6 +30,7 @@ BATCH_SIZE = 1 << 20
 
 async def run_in_thread(function: Callable[[], T]) -> T:
     """Run blocking work in a thread. On cancellation, wait for the thread so that nothing writes afterwards."""
+    require_asyncio()
     return await finish(asyncio.to_thread(function))
 
 

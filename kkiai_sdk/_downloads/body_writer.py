@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from kkiai_sdk._downloads import sniffing
 from kkiai_sdk._downloads.content_coding import Unpacker
 from kkiai_sdk._downloads.range_requests import check_size
-from kkiai_sdk._downloads.text_body import MAX_TEXT
+from kkiai_sdk._downloads.text_body import MAX_TEXT, read_text
+from kkiai_sdk._responses.raw_response import decode_body
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class BodyWriter:
         self._part, self._save, self._type, self._max_bytes, self._url = part, save, content_type, max_bytes, url
         # A resumed file has been recognized before.
         self._beginning: bytes | None = None if save.offset else b""
-        self._unpacker = Unpacker(url) if save.is_packed else None
+        self._unpacker: Unpacker | None = None
+        #: The first bytes of a body that may be packed, or None once that is known.
+        self._packed: bytes | None = b"" if save.codings else None
 
     @property
     def size(self) -> int:
@@ -32,8 +35,7 @@ class BodyWriter:
     @property
     def text(self) -> str | None:
         """The beginning of a body that was refused, if it is text, or None."""
-        beginning = self._beginning
-        return None if beginning is None or not sniffing.is_text(beginning) else beginning.decode(errors="replace")
+        return None if self._beginning is None else read_text(self._beginning)
 
     def start(self) -> None:
         """Prepare the part for a body that resumes it."""
@@ -42,17 +44,31 @@ class BodyWriter:
 
     def write(self, chunk: bytes) -> None:
         """Write a chunk, or buffer it until the beginning is long enough to be recognized."""
-        if self._unpacker and self._beginning == b"" and sniffing.is_video(chunk):
-            # A coding that is named but not applied.
-            self._unpacker = None
-        for piece in self._unpacker.unpack(chunk) if self._unpacker else (chunk,):
-            self._take(piece)
+        if self._packed is None:
+            self._unpack(chunk)
+            return
+        self._packed += chunk
+        if len(self._packed) >= sniffing.SNIFF_SIZE:
+            self._begin_unpacking(self._packed)
 
     def finish(self) -> None:
         """Check the buffered beginning and write it. Raises NotAVideoError."""
+        if self._packed is not None:
+            self._begin_unpacking(self._packed)
         if self._unpacker:
             self._unpacker.check_end()
         self._recognize()
+
+    def _begin_unpacking(self, beginning: bytes) -> None:
+        self._packed = None
+        # Some servers name a coding that they have not applied.
+        if not sniffing.is_video(beginning) and not sniffing.is_text(beginning):
+            self._unpacker = Unpacker(self._url, self._save.codings, beginning)
+        self._unpack(beginning)
+
+    def _unpack(self, chunk: bytes) -> None:
+        for piece in self._unpacker.unpack(chunk) if self._unpacker else (chunk,):
+            self._take(piece)
 
     def _take(self, piece: bytes) -> None:
         if self._beginning is None:
@@ -89,18 +105,22 @@ class TextTooLongError(Exception):
 
 
 class TextReader:
-    """Reads a body as text."""
+    """Reads a body as text; ``coding`` is its Content-Encoding."""
 
-    def __init__(self) -> None:
-        self._body = b""
+    def __init__(self, coding: str) -> None:
+        self._body, self._coding = b"", coding
 
     def write(self, chunk: bytes) -> None:
         """Add a chunk. Raises TextTooLongError."""
         self._body += chunk
         if len(self._body) > MAX_TEXT:
+            self._body = b""
             raise TextTooLongError
 
     @property
     def text(self) -> str:
-        """The text, with what is not UTF-8 replaced."""
-        return self._body.decode(errors="replace")
+        """The text, empty if there is none."""
+        try:
+            return read_text(decode_body(self._body, self._coding, MAX_TEXT)) or ""
+        except ValueError:
+            return ""

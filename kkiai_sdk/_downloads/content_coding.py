@@ -6,11 +6,12 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from kkiai_sdk import _redaction
 from kkiai_sdk._responses.raw_response import MAX_MEMBERS, PACKINGS, make_inflater
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Maximum bytes that are unpacked at once, which bounds memory use.
 PIECE_SIZE = 1 << 20
@@ -30,17 +31,18 @@ def content_codings(header: str) -> list[str]:
     return [name for name in names if not _NO_CODING.fullmatch(name)]
 
 
-def can_unpack(codings: list[str]) -> bool:
-    """Whether a body with these codings can be unpacked: a single gzip or deflate."""
-    return len(codings) == 1 and codings[0] in PACKINGS
-
-
 class Unpacker:
-    """Unpacks a gzip or deflate body piece by piece."""
+    """Unpacks a body with a single coding, gzip or deflate, piece by piece.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._inflater = make_inflater()
+    Raises DownloadError for other codings. ``beginning`` is that of the body, which tells forms of deflate apart.
+    """
+
+    def __init__(self, url: str, codings: Sequence[str] = ("gzip",), beginning: bytes = b"") -> None:
+        self._url, self._codings = url, codings
+        if len(codings) != 1 or codings[0] not in PACKINGS:
+            names = _redaction.message(", ".join(codings), 60)
+            raise self._error(f"a body in the encoding {names}, which was not asked for")
+        self._inflater = make_inflater(codings[0], beginning)
         self._packed = self._unpacked = 0
         self._members = 1
 
@@ -49,6 +51,10 @@ class Unpacker:
         self._packed += len(chunk)
         while chunk:
             if self._inflater.eof:
+                # NULs after the end are padding, as for gzip(1).
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    return
                 self._begin_member()
             try:
                 piece = self._inflater.decompress(chunk, PIECE_SIZE)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 #: Characters that are decoded at once: a multiple of four, each four of which stand for three bytes.
 PIECE_SIZE = 1 << 20
-_HEAD = re.compile(r"data:([^,]{0,200}?);\s*base64\s*,", re.IGNORECASE)
+#: The list of codecs in a media type may have commas.
+_HEAD = re.compile(r"data:(.{0,200}?);\s*base64\s*,", re.IGNORECASE | re.DOTALL)
 _SPACES = re.compile(r"\s+")
 
 

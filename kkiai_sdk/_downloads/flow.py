@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._downloads.body_writer import BodyWriter, TextReader, TextTooLongError
@@ -23,6 +23,7 @@ from kkiai_sdk._downloads.range_requests import (
     RefreshURL,
     Restart,
     SaveBody,
+    after_refusal,
     after_text,
     check_size,
     has_framing,
@@ -31,7 +32,7 @@ from kkiai_sdk._downloads.range_requests import (
     request_headers,
     retry_after,
 )
-from kkiai_sdk._downloads.text_body import is_unready
+from kkiai_sdk._downloads.text_body import message_of
 from kkiai_sdk._downloads.urls import check_url
 from kkiai_sdk._effects import OpenDownload, QueryTask, RunBlocking, Sleep, WriteBody
 from kkiai_sdk._http.retry import backoff
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk._clock import Clock
+    from kkiai_sdk._config import Secret
     from kkiai_sdk._downloads.data_url import DataURL
     from kkiai_sdk._downloads.part_file import PartFile
     from kkiai_sdk._downloads.range_requests import NextStep
@@ -85,6 +87,8 @@ class DownloadRequest:
     #: Seconds from the first request for which a file that is not there yet is requested again.
     file_grace: float
     clock: Clock
+    #: The key, for its redaction.
+    secret: Secret
 
 
 def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | None) -> Flow[Path]:
@@ -143,7 +147,7 @@ class _Download:
                 # Larger than ever before: a restarted part that is still smaller is no progress.
                 self._failures, self._max_size = 0, self._part.size
             if isinstance(step, RefreshURL):
-                yield from self._refresh()
+                yield from self._refresh(step.error)
             elif isinstance(step, Restart):
                 yield from self._restart()
             elif isinstance(step, NotReady):
@@ -200,10 +204,11 @@ class _Download:
             if writer.text is None:
                 raise
             wait = retry_after(response, self._request.clock.wall_clock())
-            return after_text(problem, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
+            error = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
+            return after_text(error, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
-        if save.total is None and not save.is_packed and not has_framing(response):
+        if save.total is None and not save.codings and not has_framing(response):
             boxes: Boxes | None = yield RunBlocking(part.boxes)
             if boxes is None or not boxes.are_complete:
                 raise self._incomplete("the server sent no length, so an interrupted body cannot be detected")
@@ -239,12 +244,17 @@ class _Download:
 
     def _read_refusal(self, refusal: ReadRefusal, response: RawResponse) -> Flow[NextStep]:
         """Read the body of a refusal, which may say that the file is not there yet."""
-        reader = TextReader()
+        reader = TextReader(response.header("content-encoding") or "")
         with suppress(TextTooLongError):
             yield WriteBody(reader.write, lambda: None)
-            if is_unready(reader.text):
-                return NotReady(refusal.reason, retry_after(response, self._request.clock.wall_clock()))
-        return Failed(refusal.reason, transient=False)
+        wait = retry_after(response, self._request.clock.wall_clock())
+        refusal = evolve(refusal, reason=self._with_message(refusal.reason, reader.text))
+        return after_refusal(refusal, reader.text, wait=wait, size=self._part.size)
+
+    def _with_message(self, reason: str, text: str) -> str:
+        """Return a reason with the server's message, in which the key is redacted."""
+        message = _redaction.redact(message_of(text), self._request.secret.known)
+        return f"{reason} ({message})" if message else reason
 
     def _wait_for_file(self, step: NotReady) -> Flow[None]:
         """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""
@@ -277,11 +287,11 @@ class _Download:
         late = f"; it was requested for {elapsed:.0f} s" if elapsed >= 1 else ""
         return step.error or DownloadError(f"{url}: {reason}{late}", url=url, path=path)
 
-    def _refresh(self) -> Flow[None]:
-        """Query the task for a new URL, once."""
+    def _refresh(self, error: DownloadError | None = None) -> Flow[None]:
+        """Query the task for a new URL, once; after that raise ``error``."""
         if self._is_refreshed:
             url = self._display_url
-            raise DownloadError(f"{url}: it is refused, and so is the fresh URL of the same task", url=url)
+            raise error or DownloadError(f"{url}: it is refused, and so is the fresh URL of the same task", url=url)
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 

@@ -14,8 +14,8 @@ from urllib.parse import urljoin
 
 from attrs import field, frozen
 
-from kkiai_sdk._downloads.content_coding import can_unpack, content_codings
-from kkiai_sdk._downloads.text_body import is_unready, named_url
+from kkiai_sdk._downloads.content_coding import content_codings
+from kkiai_sdk._downloads.text_body import is_expired, is_unready, named_url
 from kkiai_sdk._http.retry import backoff
 from kkiai_sdk._responses.raw_response import REDIRECTS, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently
@@ -74,8 +74,8 @@ class SaveBody:
     total: int | None
     #: The strong validator of the file, or None without one.
     validator: str | None
-    #: Whether the body has to be unpacked.
-    is_packed: bool = False
+    #: Content codings that the server names, although none was requested; it may not have applied them.
+    codings: tuple[str, ...] = ()
 
 
 @frozen
@@ -109,12 +109,16 @@ class NotReady:
 class RefreshURL:
     """Query the task for a new URL: this one has expired for good."""
 
+    #: The error if the new URL is refused as well, or None for one about both URLs.
+    error: DownloadError | None = field(default=None, eq=False)
+
 
 @frozen
 class ReadRefusal:
     """Read the body of the refusal, which may say that the file is not there yet."""
 
     reason: str
+    status: int
 
 
 @frozen
@@ -162,30 +166,37 @@ def next_step(
         location = _header(response, "location")
         missing = Failed("redirect without a Location header", transient=False)
         return FollowRedirect(_join(url, location)) if location else missing
-    if status in {401, 410}:
-        return RefreshURL()
-    if status == 416:
-        return Restart() if size else Failed("HTTP 416 for the whole file", transient=False)
-    if status not in {200, 206}:
+    if status not in {200, 203, 206}:
         return _refusal(status, retry_after(response, wall_clock), size)
     if codings := content_codings(_header(response, "content-encoding")):
-        return _packed_file(status, codings, size)
+        return _packed_file(status, tuple(codings), size)
     return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
 
 
 #: Statuses of a file that is not there yet: 404 and 403 (which object stores send for both) also when a URL expired.
-_UNREADY = frozenset({202, 204, 403, 404, 409, 425})
+#: No condition is sent for a whole file, so 412 is about the state of the task.
+_UNREADY = frozenset({202, 204, 403, 404, 409, 412, 423, 425})
 
 
 def _refusal(status: int, wait: float, size: int) -> NextStep:
-    reason, is_expired = f"HTTP {status}", status in {403, 404}
+    reason, transient = f"HTTP {status}", status >= 500 or status in {408, 423, 425, 429}
     # A file of which a part has arrived is not late.
-    if not size and status in _UNREADY:
-        return NotReady(reason, wait, is_expired=is_expired)
-    if not size and status in {400, 422}:
-        return ReadRefusal(reason)
-    transient = status >= 500 or status in {408, 425, 429}
-    return RefreshURL() if is_expired else Failed(reason, transient=transient, retry_after=wait)
+    if not size and (transient or status in _UNREADY):
+        return NotReady(reason, wait, is_expired=status in {403, 404})
+    if status in {401, 403, 404, 410}:
+        return RefreshURL()
+    if size and status in {412, 416}:
+        return Restart()
+    if transient or status < 400:
+        return Failed(reason, transient=transient, retry_after=wait)
+    return ReadRefusal(reason, status)
+
+
+def after_refusal(refusal: ReadRefusal, text: str, *, wait: float, size: int) -> NextStep:
+    """Return the step after a refusal with this text; ``wait`` is the Retry-After in seconds."""
+    if is_unready(text, refusal.status):
+        return Failed(refusal.reason, transient=True, retry_after=wait) if size else NotReady(refusal.reason, wait)
+    return RefreshURL() if is_expired(text) else Failed(refusal.reason, transient=False)
 
 
 def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, url: str, may_follow: bool) -> NextStep:
@@ -193,10 +204,15 @@ def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, ur
 
     ``may_follow`` is False for a body to which JSON has led; ``wait`` is the Retry-After in seconds.
     """
-    if not size and (not text.strip() or is_unready(text)):
-        return NotReady(str(problem), wait, error=problem)
-    if may_follow and (location := named_url(text)):
+    if not text.strip() or is_unready(text):
+        late = NotReady(str(problem), wait, error=problem)
+        return Failed(str(problem), transient=True, retry_after=wait) if size else late
+    if is_expired(text):
+        return RefreshURL(problem)
+    if may_follow and (location := named_url(text, url)):
         return FollowRedirect(_join(url, location), is_named=True)
+    # Crash reporters record the variables of every frame in a traceback; a gateway may repeat the key.
+    del text
     raise problem
 
 
@@ -218,13 +234,11 @@ def next_try(
     return max(min(now + backoff(tries - 1, UNREADY_GAPS, random), end), now + step.retry_after)
 
 
-def _packed_file(status: int, codings: list[str], size: int) -> NextStep:
-    if status == 206 and size:
-        return Restart()
-    if status == 206 or not can_unpack(codings):
-        return Failed("the server compressed the file although it was asked not to", transient=False)
+def _packed_file(status: int, codings: tuple[str, ...], size: int) -> NextStep:
+    if status == 206:
+        return Restart() if size else Failed("the server sent a range of a compressed file", transient=False)
     # Lengths and validators are those of the packed file.
-    return SaveBody(0, None, None, is_packed=True)
+    return SaveBody(0, None, None, codings)
 
 
 def has_framing(response: RawResponse) -> bool:
@@ -239,7 +253,8 @@ def _header(response: RawResponse, name: str) -> str:
 
 def _join(url: str, location: str) -> str:
     try:
-        return urljoin(url, location)
+        # As browsers do: a Location may hold spaces.
+        return urljoin(url, location.strip().replace(" ", "%20"))
     except ValueError:
         # Rejected with a reason by the check of the next URL.
         return location
@@ -261,7 +276,9 @@ def _check_range(response: RawResponse, size: int, metadata: ResumeMetadata | No
         # A range of the whole file, although none was requested, as some caches send it; Content-Range determines what
         # is enclosed (RFC 9110, section 15.3.7).
         return SaveBody(0, total, _validator(response))
-    if metadata is None or (first, last, total) != (size, metadata.total - 1, metadata.total):
+    # Some servers limit the length of a range: the rest is requested after this piece.
+    is_piece = first <= last < total - 1 and _integer(_header(response, "content-length")) == last - first + 1
+    if metadata is None or (first, total) != (size, metadata.total) or not (last == total - 1 or is_piece):
         return Restart()
     is_other = _contradicts(response, metadata.validator)
     return Restart() if is_other else SaveBody(size, total, metadata.validator)

@@ -1,119 +1,236 @@
-"""Recognizes videos by media type and first bytes."""
+"""Recognizes videos by first bytes and media type, and names what is no video."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kkiai_sdk import _redaction
+from kkiai_sdk._downloads.text_body import read_text
 from kkiai_sdk.errors import NotAVideoError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 #: Number of first bytes by which a file is recognized.
 SNIFF_SIZE = 512
+#: Bytes of an ``ftyp`` box: its head, a brand and a version, then further brands of four bytes each.
+_FTYP_SIZES = range(16, 4097, 4)
 
-#: Signatures of video formats: offset and bytes.
-_VIDEO_SIGNATURES: Sequence[tuple[int, bytes]] = (
-    (4, b"ftyp"),
-    (4, b"styp"),
-    (4, b"moov"),
-    (4, b"mdat"),
-    (4, b"free"),
-    (4, b"wide"),
-    (0, b"\x1a\x45\xdf\xa3"),
-    (8, b"AVI "),
-    (0, b"OggS"),
-    (0, b"FLV\x01"),
-    (0, b"\x00\x00\x01\xba"),
+_VIDEO = re.compile(
+    rb"\x1a\x45\xdf\xa3"  # Matroska, WebM
+    rb"|RIFF.{4}AVI |OggS|FLV\x01"
+    rb"|\0\0\x01[\xb3\xba]"  # MPEG
+    rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF, WMV
+    re.DOTALL,
 )
-_ARCHIVE = "download it with another program, such as curl, and unpack it there"
-_PLAYLIST = "a playlist, which only names pieces of a stream: give its URL to a player or to ffmpeg (-i URL -c copy)"
+#: Boxes other than ``ftyp`` that an MP4 file or a segment of one may begin with.
+_FIRST_BOXES = frozenset({b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"sidx"})
+_BOXES = _FIRST_BOXES | {b"ftyp"}
+#: Brands of files of ISO/IEC 14496-12. The first known one counts, the major brand before the others.
+_VIDEO_BRAND = re.compile(rb"iso.|mp[47].|avc.|hvc.|hev1|qt  |3g..|M4V.|[fF]4[vV] |dash|cmf.|MSNV|mmp4", re.DOTALL)
+_PICTURE_BRAND = re.compile(rb"hei[cxms]|hev[cxms]|mif[12]|msf1|avi[fs]|miaf|jp[2xm] |jxl |crx ")
+_SOUND_BRAND = re.compile(rb"[MF]4[ABP] |aax[ c]")
+#: Codecs in the first packets of an Ogg file; one that holds pictures as well is a video.
+_OGG_VIDEO = re.compile(rb"\x80theora|BBCD|OVP80|\x01video")
+_OGG_SOUND = re.compile(rb"\x01vorbis|OpusHead|\x7fFLAC|Speex   |PCM     ")
+
+_AGAIN = "query the task again for the URL of the video"
+_READ = f"{_AGAIN}, or open this one in a browser to read what it says"
 
 
 @frozen
-class _KnownFile:
-    """A kind of file that is no video, but may be meant as one."""
+class _Kind:
+    """A kind of files that are no videos, and what to do about one."""
 
     name: str
     advice: str
-    beginning: re.Pattern[bytes]
-    media_types: frozenset[str]
+    media_types: re.Pattern[str]
+    #: First bytes by format.
+    formats: Mapping[str, re.Pattern[bytes]]
+
+    def format_of(self, beginning: bytes) -> str | None:
+        """Return the format of a file of this kind, or None."""
+        return next((name for name, pattern in self.formats.items() if pattern.match(beginning)), None)
+
+    def error(self, detail: str, url: str) -> NotAVideoError:
+        """Return the error for a file of this kind."""
+        shown = f" ({detail})" if detail else ""
+        return NotAVideoError(f"the server sent {self.name}{shown} instead of a video: {self.advice}", url=url)
 
 
-def _known(name: str, advice: str, beginning: bytes, media_types: str) -> _KnownFile:
-    return _KnownFile(name, advice, re.compile(beginning, re.DOTALL), frozenset(media_types.split()))
+def _kind(name: str, advice: str, media_types: str, formats: Mapping[str, bytes]) -> _Kind:
+    patterns = {key: re.compile(value, re.DOTALL) for key, value in formats.items()}
+    return _Kind(name, advice, re.compile(media_types), patterns)
 
 
-_KNOWN_FILES = (
-    _known("image/gif", "an animated picture; ask for a video, or open the URL as a picture", b"GIF8", "image/gif"),
-    _known(
-        "m3u8 (HLS)",
-        _PLAYLIST,
-        rb"(?:\xef\xbb\xbf)?\s*#EXTM3U",
-        "application/vnd.apple.mpegurl application/x-mpegurl audio/mpegurl audio/x-mpegurl",
+_PICTURE = _kind(
+    "a picture",
+    f"{_AGAIN}, or open this one in a browser",
+    r"image/.*",
+    {
+        "PNG": rb"\x89PNG",
+        "JPEG": rb"\xff\xd8\xff",
+        "GIF": rb"GIF8",
+        "WebP": rb"RIFF.{4}WEBP",
+        "BMP": rb"BM.{4}\0{4}",
+        "TIFF": rb"II[*+U]\0|MM\0[*+]",
+        "ICO": rb"\0\0[\x01\x02]\0.\0",
+        "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+        "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+        "PSD": rb"8BPS",
+    },
+)
+_SOUND = _kind(
+    "a sound",
+    f"{_AGAIN}, or save this one with another program, such as curl",
+    r"audio/(?!(?:x-)?mpegurl).*",
+    {
+        "MP3": rb"ID3|\xff[\xf2\xf3\xfa\xfb]",
+        "AAC": rb"\xff[\xf0\xf1\xf8\xf9]",
+        "WAV": rb"(?:RIFF|RF64).{4}WAVE",
+        "FLAC": rb"fLaC",
+        "AIFF": rb"FORM.{4}AIF[FC]",
+        "AMR": rb"#!AMR",
+        "MIDI": rb"MThd",
+        "CAF": rb"caff",
+    },
+)
+_KINDS: Sequence[_Kind] = (
+    _PICTURE,
+    _SOUND,
+    _kind(
+        "a playlist",
+        "it only names pieces of a stream: give its URL to a player or to ffmpeg (-i URL -c copy)",
+        r"application/(?:vnd\.apple\.mpegurl|x-mpegurl|dash\+xml)|audio/(?:x-)?mpegurl",
+        {
+            "m3u8, HLS": rb"(?:\xef\xbb\xbf)?\s*#EXTM3U",
+            "mpd, DASH": rb"(?:<\?[^>]*>|<!--.*?-->|\s|\xef\xbb\xbf)*+<MPD[\s>]",
+        },
     ),
-    _known("mpd (DASH)", _PLAYLIST, rb"(?:<\?[^>]*>|<!--.*?-->|\s|\xef\xbb\xbf)*+<MPD[\s>]", "application/dash+xml"),
-    _known("a zip archive", _ARCHIVE, rb"PK(?:\x03\x04|\x05\x06)", "application/zip application/x-zip-compressed"),
-    _known("a tar archive", _ARCHIVE, rb".{257}ustar", "application/x-tar"),
-    _known("a gzip archive", _ARCHIVE, rb"\x1f\x8b", "application/gzip application/x-gzip"),
-    _known("a 7z archive", _ARCHIVE, rb"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
-    _known("a rar archive", _ARCHIVE, rb"Rar!\x1a\x07", "application/vnd.rar"),
+    _kind(
+        "an archive",
+        "download it with another program, such as curl, and unpack it there",
+        r"application/(?:x-)?(?:zip|gzip|tar|bzip2?|xz|zstd|7z|rar|vnd\.rar)(?:-compressed)?",
+        {
+            "zip": rb"PK(?:\x03\x04|\x05\x06|\x07\x08)",
+            "tar": rb".{257}ustar",
+            "gzip": rb"\x1f\x8b",
+            "bzip2": rb"BZh[1-9]",
+            "xz": rb"\xfd7zXZ\0",
+            "zstd": rb"\x28\xb5\x2f\xfd",
+            "7z": rb"7z\xbc\xaf\x27\x1c",
+            "rar": rb"Rar!\x1a\x07",
+        },
+    ),
+    _kind(
+        "a document",
+        _AGAIN,
+        r"application/(?:pdf|msword|vnd\.(?:openxmlformats|ms)-.*)|font/.*",
+        {
+            "PDF": rb"%PDF",
+            "Office": rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "font": rb"wOF[F2]|OTTO\0|\0\x01\0\0\0[\x01-\x40]",
+            "database": rb"SQLite format 3\0",
+        },
+    ),
+    _kind(
+        "a program",
+        f"{_AGAIN}, and do not run this file",
+        r"application/(?:wasm|x-msdownload|x-executable)",
+        {"Windows": rb"MZ.\0", "Linux": rb"\x7fELF", "macOS": rb"[\xce\xcf]\xfa\xed\xfe", "WebAssembly": rb"\0asm"},
+    ),
 )
-#: Signatures of other files that servers send instead of a video: images, documents.
-_OTHER_SIGNATURES: Sequence[tuple[int, bytes]] = (
-    (0, b"\x89PNG"),
-    (0, b"\xff\xd8\xff"),
-    (8, b"WEBP"),
-    (8, b"WAVE"),
-    (0, b"ID3"),
-    (0, b"BZh"),
-    (0, b"%PDF"),
-    # Byte order marks of UTF-16.
-    (0, b"\xff\xfe"),
-    (0, b"\xfe\xff"),
+_PLAIN = _kind("a text", _READ, r"text/.*", {"UTF-16": rb"\xff\xfe|\xfe\xff"})
+#: Kinds of texts, by the first characters after white space.
+_TEXTS: Sequence[_Kind] = (
+    _kind(
+        "a web page",
+        "open the URL in a browser to read it",
+        r"text/html|application/xhtml\+xml",
+        {"HTML": rb"(?i)(?:\xef\xbb\xbf|<!--.*?-->|\s)*+<(?:!doctype html|html|head|body|title|script|div|p|h\d)\b"},
+    ),
+    _kind("a text", _READ, r"application/(?:[\w.-]+\+)?json", {"JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]"}),
+    _kind("a text", _READ, r"(?:text|application)/(?:[\w.-]+\+)?xml", {"XML": rb"(?:\xef\xbb\xbf)?\s*<"}),
+    _PLAIN,
 )
+_DAMAGED = _kind("a damaged MP4 file", f"{_AGAIN}, or download it again later", "", {})
+_OTHER = _kind("a file of another type", _AGAIN, "", {})
 _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
 )
 
 
 def check_video(content_type: str, beginning: bytes, url: str) -> None:
-    """Raise NotAVideoError if the media type and the first bytes are not those of a video."""
+    """Raise NotAVideoError, which says what it is, unless the first bytes and the media type are those of a video."""
     media_type = content_type.split(";", maxsplit=1)[0].strip().lower()
     if not beginning:
-        raise NotAVideoError("the server sent an empty file instead of a video", url=url)
-    if is_video(beginning):
-        return
-    for kind in _KNOWN_FILES:
-        if kind.beginning.match(beginning) or media_type in kind.media_types:
-            raise NotAVideoError(f"the server sent {kind.name} instead of a video: {kind.advice}", url=url)
-    plausible = media_type.startswith("video/") or media_type in _BINARY_TYPES
-    if not plausible or _matches(beginning, _OTHER_SIGNATURES) or is_text(beginning):
-        content = _redaction.message(media_type, 60) or "something else"
-        raise NotAVideoError(f"the server sent {content} instead of a video", url=url)
+        raise NotAVideoError(f"the server sent an empty file instead of a video: {_AGAIN}", url=url)
+    if not is_video(beginning) and (found := _other_file(beginning) or _by_media_type(media_type)):
+        kind, detail = found
+        # Crash reporters record the variables of every frame in a traceback; a gateway may repeat the key.
+        del beginning
+        raise kind.error(detail, url)
 
 
 def is_video(beginning: bytes) -> bool:
     """Whether these are the first bytes of a known video format."""
-    return _matches(beginning, _VIDEO_SIGNATURES)
+    kind = beginning[4:8]
+    is_file = bool(_VIDEO.match(beginning)) or kind == b"ftyp" or (kind in _FIRST_BOXES and _has_length(beginning))
+    return is_file and _container_of_other(beginning) is None and not (kind in _BOXES and is_text(beginning))
 
 
-def _matches(beginning: bytes, signatures: Sequence[tuple[int, bytes]]) -> bool:
-    return any(beginning.startswith(magic, offset) for offset, magic in signatures)
+def _has_length(beginning: bytes) -> bool:
+    length = int.from_bytes(beginning[:4], "big")
+    return length in {0, 1} or length >= 8
+
+
+def _other_file(beginning: bytes) -> tuple[_Kind, str] | None:
+    """Return the kind and the format of a file that is no video by its first bytes."""
+    kinds = (*_KINDS, *_TEXTS) if is_text(beginning) else (*_KINDS, _PLAIN)
+    found = next(((kind, name) for kind in kinds if (name := kind.format_of(beginning))), None)
+    if found or is_text(beginning):
+        return found or (_PLAIN, "")
+    if beginning.find(b"ftyp", 5) > 0:
+        return _DAMAGED, "its first box is not at its beginning"
+    if len(beginning) > 1 and len(set(beginning)) == 1:
+        return _OTHER, f"the byte {beginning[:1].hex()} again and again"
+    return _container_of_other(beginning)
+
+
+def _container_of_other(beginning: bytes) -> tuple[_Kind, str] | None:
+    """Return the kind and the format of an Ogg file, or a relative of MP4, that holds pictures or sounds alone."""
+    if beginning.startswith(b"OggS"):
+        is_sound = _OGG_SOUND.search(beginning) and not _OGG_VIDEO.search(beginning)
+        return (_SOUND, "Ogg") if is_sound else None
+    if beginning[4:8] != b"ftyp":
+        return None
+    size, major = int.from_bytes(beginning[:4], "big"), beginning[8:12].decode("latin-1")
+    if size not in _FTYP_SIZES or not (major.isascii() and major.isprintable()):
+        return _DAMAGED, "its first box is not valid"
+    places = (8, *range(16, min(size, len(beginning)), 4))
+    for brand in (beginning[at : at + 4] for at in places):
+        if _VIDEO_BRAND.fullmatch(brand):
+            return None
+        for kind, pattern in ((_PICTURE, _PICTURE_BRAND), (_SOUND, _SOUND_BRAND)):
+            if pattern.fullmatch(brand):
+                return kind, major.strip()
+    return None
+
+
+def _by_media_type(media_type: str) -> tuple[_Kind, str] | None:
+    """Return the kind of a file in an unknown format, unless its media type is one for videos or for any file."""
+    if media_type.startswith("video/") or media_type in _BINARY_TYPES:
+        return None
+    kind = next((kind for kind in (*_KINDS, *_TEXTS) if kind.media_types.fullmatch(media_type)), _OTHER)
+    return kind, _redaction.message(media_type, 60)
 
 
 def is_text(beginning: bytes) -> bool:
-    """Whether this is UTF-8 text without NUL, the last character possibly incomplete."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(beginning)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in beginning
+    """Whether this is a text, the last character possibly incomplete."""
+    return read_text(beginning) is not None
 
 
 #: Maximum bytes of the header of a box in an MP4 file.
@@ -151,6 +268,9 @@ class Boxes:
 
     def after(self, head: bytes) -> Boxes:
         """Return these boxes and the next one, whose first bytes are ``head``."""
+        if not head.strip(b"\0"):
+            # Padding after the last box.
+            return evolve(self, end=self.size)
         is_sized = head[:4] != bytes(4)
         return Boxes(self.size, next_box(head, self.end, self.size), self.types | ({head[4:8]} if is_sized else set()))
 

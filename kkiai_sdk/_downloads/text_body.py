@@ -2,57 +2,116 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
+from kkiai_sdk import _redaction
+from kkiai_sdk._responses.error_parser import read_fields, transient_class
+from kkiai_sdk._responses.status_words import state_of
 from kkiai_sdk._responses.strict_json import parse_leniently
+from kkiai_sdk._responses.video_urls import find_videos
+from kkiai_sdk.models import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Maximum bytes of a text that is read.
 MAX_TEXT = 1 << 16
+#: Maximum characters of a server's message in an error.
+MAX_MESSAGE = 200
+#: Maximum characters that a page shows if it is a notice, and no site.
+MAX_NOTICE = 500
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
-_URL_NAME = re.compile(r"ur[il]|href|link|location|download", re.IGNORECASE)
-#: Names of URLs of other things: pictures of the video, documents on an error.
-_OTHER_NAME = re.compile(r"cover|thumb|poster|image|avatar|audio|doc|help|support|callback|webhook", re.IGNORECASE)
+_MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1\s*>?|\Z)|<[^>]*+>?", re.DOTALL | re.IGNORECASE)
+_XML_CODE = re.compile(r"<Code>\s*([\w.-]{1,100})\s*</Code>", re.IGNORECASE)
+#: Sentences that say "not yet"; those of a busy server, and words for a status, are in the tables of ``_responses``.
 _UNREADY = re.compile(
     r"\bnot (?:yet )?(?:been )?(?:complete|ready|finish|available|generated|uploaded|done)"
     r"|\bnot (?:exist|found) yet|\bincomplete\b|\bunfinished\b"
     r"|\b(?:processing|pending|queue[ds]?|in progress|generating|uploading|rendering|preparing|transcoding|running)\b"
     r"|\bbeing (?:process|generat|upload|render|prepar|creat)"
-    r"|\b(?:try|retry|check|come)(?: back)?(?: again)? later\b|\bplease wait\b|\btoo early\b"
-    r"|未完成|未就绪|未准备|尚未|还没|处理中|生成中|进行中|上传中|转码中|排队|稍后|稍候|请等待|正在",
+    r"|\b(?:check|come)(?: back)?(?: again)? later\b|\bplease wait\b|\btoo early\b"
+    r"|未完成|未就绪|未准备|尚未|还没|处理中|生成中|进行中|上传中|转码中|排队|稍候|请等待|正在",
     re.IGNORECASE,
 )
-
-#: As an error inside of JSON, what a status of 404 says otherwise.
+#: As an error in JSON or a page, what a status of 404 says otherwise.
 _MISSING = re.compile(
     r"\bnot found\b|\bno ?such ?(?:key|file|object|video)\b|\b(?:do(?:es)?( not|n't)|not) exist\b|不存在|未找到|找不到",
     re.IGNORECASE,
 )
+_EXPIRED = re.compile(r"(?<!not )(?<!never )expired|过期|已失效", re.IGNORECASE)
 
 
-def is_unready(text: str) -> bool:
-    """Whether a text says that the file is not there yet: the values of JSON, or words, but no page."""
-    if text.lstrip()[:1] == "<":
+def read_text(body: bytes) -> str | None:
+    """Return the text in a body, in UTF-8, or in UTF-16 with a mark; None if it is none."""
+    codec = "utf-16" if body[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(codec)().decode(body)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def message_of(text: str) -> str:
+    """Return the message in a text, in one line: of JSON its field for that, of a page its words if they are few."""
+    value = parse_leniently(text)
+    message = read_fields(value).message if isinstance(value, dict | list) else _words(text, value)
+    return "" if _is_page(text) and len(message) > MAX_NOTICE else _redaction.message(message, MAX_MESSAGE)
+
+
+def is_expired(text: str) -> bool:
+    """Whether a text says that the URL has expired."""
+    words = _words(text, parse_leniently(text))
+    return len(words) <= MAX_NOTICE and _EXPIRED.search(words) is not None
+
+
+def is_unready(text: str, status: int = 200) -> bool:
+    """Whether a text under this HTTP status says that the file is not there yet, or that the server is busy.
+
+    It says so in the values of JSON, in words, or in a page that is short enough to be a notice.
+    """
+    value = parse_leniently(text)
+    words, is_page = re.sub(r"[\s_-]+", " ", _words(text, value)), _is_page(text)
+    if is_page and len(words) > MAX_NOTICE:
         return False
-    value = parse_leniently(text)
-    is_json = isinstance(value, dict | list)
-    words = re.sub(r"[\s_-]+", " ", _URL.sub("", " ".join(each for _, each in _strings(value)) if is_json else text))
-    return bool(_UNREADY.search(words) or (is_json and _MISSING.search(words)))
+    fields = read_fields(value if isinstance(value, dict) else words)
+    if code := _XML_CODE.search(text) if is_page else None:
+        fields = evolve(fields, code=code[1])
+    if transient_class(status, fields) is not None or _UNREADY.search(words):
+        return True
+    is_document = is_page or isinstance(value, dict | list)
+    return bool(is_document and _MISSING.search(words)) or any(_is_open(*each) for each in _strings(value))
 
 
-def named_url(text: str) -> str | None:
-    """Return the URL that JSON names, absolute or from the root of the host; None for none or several."""
-    value = parse_leniently(text)
-    urls = {string.strip() for name, string in _strings(value) if _is_url(name, string.strip())}
-    return urls.pop() if len(urls) == 1 else None
+def _is_page(text: str) -> bool:
+    return text.lstrip()[:1] == "<"
 
 
-def _is_url(name: str, text: str) -> bool:
-    is_rooted = text.startswith("/") and _URL_NAME.search(name) is not None
-    return (is_rooted or _URL.fullmatch(text) is not None) and not _OTHER_NAME.search(name)
+def _words(text: str, value: Any) -> str:
+    """Return the words of the values of JSON, of a page or of a text, without URLs."""
+    if isinstance(value, dict | list):
+        text = " ".join(each for _, each in _strings(value))
+    elif _is_page(text):
+        text = _MARKUP.sub(" ", text)
+    return " ".join(_URL.sub("", text).split())
+
+
+def _is_open(name: str, value: str) -> bool:
+    """Whether a member is the status of a task that has not ended."""
+    return "stat" in name.lower() and state_of(value, has_url=False) in {TaskState.PENDING, TaskState.RUNNING}
+
+
+def named_url(text: str, url: str) -> str | None:
+    """Return the URL of the video that JSON at ``url`` names, completed from that; None if it names none.
+
+    A text that is nothing but a URL counts as JSON.
+    """
+    value = parse_leniently(text) if not _URL.fullmatch(text.strip()) else text.strip()
+    found = find_videos({"url": value} if isinstance(value, str) else value, url)
+    return next((each.url for each in found if _URL.match(each.url)), None)
 
 
 def _strings(value: Any) -> Iterator[tuple[str, str]]:

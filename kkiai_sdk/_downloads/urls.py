@@ -60,6 +60,13 @@ _REFUSED_NETWORKS = tuple((ipaddress.ip_network(network), use) for network, use 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: Proxies that intercept all traffic of a machine answer DNS queries with addresses of this network, as placeholders.
 _PLACEHOLDERS = ipaddress.IPv4Network("198.18.0.0/15")
+#: Link-local addresses and those of metadata services, which give the credentials of a cloud machine to whoever asks:
+#: no message names the option that would permit them.
+_UNADVISED = tuple(
+    ipaddress.ip_network(each)
+    for each in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128", "100.100.100.200/32")
+)
+_METADATA_NAMES = frozenset({"metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"})
 _PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa", ".lan")
 #: Some resolvers take 127.1, 0x7f.1 and 0177.0.0.1 for addresses; no public name ends in a number.
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
@@ -103,7 +110,7 @@ def _host_problem(parts: SplitResult, gateway: SplitResult, allowed: Sequence[st
     if reason is None or _is_allowed(host, _literal(host), allowed):
         return None
     problem = f"points into private address space: {_redaction.message(host, 200)} is {reason}"
-    return problem if _is_number(host) else problem + _advice(host)
+    return problem if _is_number(host) else problem + _advice(host, _literal(host))
 
 
 def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -159,7 +166,7 @@ def check_addresses(host: str, addresses: Iterable[str], base_url: str, allowed:
         if reason and not is_placeholder and not _is_allowed(host, address, allowed):
             name = _redaction.message(host, 200)
             problem = f"it resolves to {text}, in private address space: {reason}"
-            raise UnsafeURLError(f"nothing was fetched from {name!r}: {problem}{_advice(host)}")
+            raise UnsafeURLError(f"nothing was fetched from {name!r}: {problem}{_advice(host, address)}")
 
 
 def _is_allowed(host: str, address: Address | None, allowed: Sequence[str]) -> bool:
@@ -189,6 +196,10 @@ def _normalized(host: str) -> str:
     return host.rstrip(".").lower()
 
 
-def _advice(host: str) -> str:
+def _advice(host: str, address: Address | None) -> str:
+    """Return the advice to permit a host, except a metadata service."""
+    found = () if address is None else (address, _embedded(address))
+    if _normalized(host) in _METADATA_NAMES or any(each in network for each in found for network in _UNADVISED):
+        return ""
     entry = _redaction.message(str(_literal(host) or _normalized(host)), 200)
     return f"; allow_file_hosts=[{entry!r}] permits it"

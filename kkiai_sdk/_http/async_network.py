@@ -18,6 +18,7 @@ import anyio.abc  # noqa: F401
 import httpcore
 
 from kkiai_sdk._http.network import READ_SIZE, StreamObserver, address_timeout, literal_address, unique_addresses
+from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -52,7 +53,8 @@ class AsyncStream(StreamObserver, httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncStream:
         try:
-            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            with self._tunnel_errors():
+                stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
             # httpcore 1.0.9 leaves the socket open when the handshake is cancelled.
             await self._stream.aclose()
@@ -107,6 +109,16 @@ class AsyncBackend(httpcore.AnyIOBackend):
             await stream.aclose()
             raise httpcore.ConnectError("the client is closed")
         return AsyncStream(stream, self)
+
+
+def require_asyncio() -> None:
+    """Raise ConfigurationError without a running event loop of asyncio, as under trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "AsyncKkiai needs an event loop of asyncio, and none is running here; under trio, call Kkiai in a thread"
+        ) from None
 
 
 async def finish(awaitable: Awaitable[T]) -> T:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import httpx
 
 from kkiai_sdk._effects import RequestOptions, Sleep, run_async
+from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
     BaseFileResponse,
@@ -81,6 +82,7 @@ class AsyncSession(httpx.AsyncClient):
 
     async def exchange(self, spec: RequestSpec) -> Success:
         """Send a request with retries. Raises APIError, ConfigurationError."""
+        require_asyncio()
         return await run_async(self.context.request_flow(spec), partial(self._perform, spec))
 
     async def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:

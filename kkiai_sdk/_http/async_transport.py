@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from asyncio import AbstractEventLoop, get_running_loop
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import httpcore
 import httpx
 
 from kkiai_sdk._http.async_network import AsyncBackend, finish
-from kkiai_sdk._http.transport import CLOSED
+from kkiai_sdk._http.exceptions import PROXY_ERRORS, blame_proxy
+from kkiai_sdk._http.transport import CLOSED, PROXY_AUTH
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class CountedPool:
     def __init__(self, options: PoolOptions) -> None:
         self._backend = AsyncBackend(options.policy)
         self._pool = httpcore.AsyncConnectionPool(**options.arguments(self._backend))
+        self._proxy = options.proxy
         self._in_flight = 0
         self._is_retired = False
         self._closer = self._close_with_loop()
@@ -47,8 +49,12 @@ class CountedPool:
         self._in_flight += 1
         try:
             response = await self._pool.handle_async_request(request)
-        except BaseException:
+            if self._proxy is not None and response.status == 407:
+                await _refuse(response)
+        except BaseException as error:
             await self._release()
+            if isinstance(error, PROXY_ERRORS):
+                blame_proxy(error, self._proxy)
             raise
         response.stream = CountedStream(response.stream, self._release)
         return response
@@ -85,6 +91,11 @@ class CountedPool:
             yield
         finally:
             await self._pool.aclose()
+
+
+async def _refuse(response: httpcore.Response) -> NoReturn:
+    await response.aclose()
+    raise httpcore.ProxyError(PROXY_AUTH)
 
 
 class CountedStream:

@@ -66,6 +66,8 @@ def to_proxy(name: str, value: Any) -> httpx.Proxy:
         proxy = httpx.Proxy(url)
     if not proxy.url.host:
         raise ConfigurationError(f"{name} names no host")
+    if proxy.url.port is not None and not 0 < proxy.url.port < 1 << 16:
+        raise ConfigurationError(f"{name} has the port {proxy.url.port}, which is not from 1 to 65535")
     if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError(f'{name}: a SOCKS proxy needs the package socksio (pip install "httpx[socks]")')
     return proxy

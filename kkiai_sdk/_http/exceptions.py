@@ -7,6 +7,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+import httpcore
 import httpx
 
 from kkiai_sdk import _redaction
@@ -30,6 +31,13 @@ class Fault(NamedTuple):
     transient: bool
     text: str
 
+
+#: Note on an exception of a TLS handshake behind a proxy, with the server.
+IN_TUNNEL = "in a tunnel"
+#: Beginning of the note on an exception that concerns a proxy; its host and port follow.
+_PROXY = "the proxy "
+#: Exceptions of a connection to a proxy, or of its refusal.
+PROXY_ERRORS = (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout)
 
 #: The first match counts, so root causes stand before the httpx exceptions that wrap them.
 FAULTS: Sequence[Fault] = (
@@ -88,18 +96,34 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     if root is not None and root.errno in FD_LIMIT_ERRNOS:
         return fd_limit_error(root)
     unknown = None if isinstance(exception, TRANSLATED) else exception
-    reason = getattr(root, "strerror", None) or (type(unknown).__name__ if unknown else "")
+    refusal = next((str(link) for link in chain if isinstance(link, httpx.ProxyError)), "")
+    reason = getattr(root, "strerror", None) or refusal or (type(unknown).__name__ if unknown else "")
     detail = _redaction.message(_redaction.redact(reason), 200)
-    text = f"{_host_and_port(url)}: {fault.text}"
+    proxy = next((note for link in chain for note in _notes(link) if note.startswith(_PROXY)), None)
+    text = fault.text.replace("the proxy", "it").replace("the server's", "its") if proxy else fault.text
+    text = f"{proxy or _host_and_port(url)}: {text}"
     if fault.kind == "timeout":
         error: APIError = APITimeoutError(f"{text} ({timeout:g} s)", kind=fault.kind, transient=True)
     else:
         text += f" ({detail})" if detail else ""
-        error = APIConnectionError(text, kind=fault.kind, transient=fault.transient)
+        transient = fault.transient and not refusal.startswith("407")
+        error = APIConnectionError(text, kind="proxy" if proxy else fault.kind, transient=transient)
     # Not the whole chain: its frames hold the request, and the request holds the key.
     cause = root or unknown
     error.__cause__ = cause and _without_traceback(cause)
     return error
+
+
+def blame_proxy(error: Exception, proxy: httpx.Proxy | None) -> None:
+    """Add the proxy's host and port to an exception of PROXY_ERRORS, unless the server behind it failed."""
+    is_tls = any(isinstance(link, ssl.SSLError) for link in _chain(error))
+    is_behind = IN_TUNNEL in _notes(error) or (is_tls and proxy is not None and proxy.url.scheme != "https")
+    if proxy is not None and not is_behind:
+        error.add_note(f"{_PROXY}{_host_and_port(str(proxy.url))}")
+
+
+def _notes(error: BaseException) -> Sequence[str]:
+    return getattr(error, "__notes__", ())
 
 
 def fd_limit_error(root: OSError) -> APIConnectionError:
@@ -131,6 +155,6 @@ def _without_traceback(root: E) -> E:
 def _host_and_port(url: str) -> str:
     try:
         parsed = httpx.URL(url)
-        return f"{parsed.host}:{parsed.port or {'http': 80, 'https': 443}.get(parsed.scheme, 0)}"
+        return f"{parsed.host}:{parsed.port or {'http': 80, 'https': 443}.get(parsed.scheme, 1080)}"
     except (httpx.InvalidURL, UnicodeError):
         return "an invalid URL"

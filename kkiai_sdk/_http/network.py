@@ -29,6 +29,8 @@ from weakref import WeakSet
 
 import httpcore
 
+from kkiai_sdk._http.exceptions import IN_TUNNEL
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -100,6 +102,16 @@ class StreamObserver:
             in_chunks = self._final_chunks == 1 and self._end == b"\r\n0\r\n\r\n"
             self._has_surplus = self._head is not None or not (in_chunks if length is None else self._body == length)
 
+    @contextmanager
+    def _tunnel_errors(self) -> Iterator[None]:
+        """Add a note to exceptions of a TLS handshake that follows a request: that of a proxy for a tunnel."""
+        try:
+            yield
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            if self._requests:
+                error.add_note(IN_TUNNEL)
+            raise
+
     def _on_write(self, data: bytes) -> None:
         # Only the head of a request: not its body, nor a SOCKS handshake, nor an HTTP/2 frame.
         if not self._awaits_response and data[: data.find(b"\r\n")].endswith(b" HTTP/1.1"):
@@ -170,7 +182,8 @@ class Stream(StreamObserver, httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> Stream:
         limit = remaining(timeout, httpcore.ConnectTimeout)
-        return self._track(Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._track))
+        with self._tunnel_errors():
+            return self._track(Stream(self._stream.start_tls(ssl_context, server_hostname, limit), self._track))
 
     def close(self) -> None:
         """Close the connection, even while another thread reads from it or writes to it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import httpcore
 import httpx
 
+from kkiai_sdk._http.exceptions import PROXY_ERRORS, blame_proxy
 from kkiai_sdk._http.network import Backend
 from kkiai_sdk.errors import ConfigurationError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._http.network import AddressPolicy
 
+#: As httpcore says it of a tunnel.
+PROXY_AUTH = "407 Proxy Authentication Required"
 CLOSED = "this client is closed; make a new one"
 #: Seconds that an idle connection is kept, as in httpx.
 KEEPALIVE_EXPIRY = 5.0
@@ -64,7 +67,16 @@ class ProcessPools:
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         if self._options.closed.is_set():
             raise ConfigurationError(CLOSED)
-        return (self._pools.get(os.getpid()) or self._open())[0].handle_request(request)
+        pool, proxy = (self._pools.get(os.getpid()) or self._open())[0], self._options.proxy
+        try:
+            response = pool.handle_request(request)
+            if proxy is not None and response.status == 407:
+                response.close()
+                raise httpcore.ProxyError(PROXY_AUTH)
+        except PROXY_ERRORS as error:
+            blame_proxy(error, proxy)
+            raise
+        return response
 
     def _open(self) -> tuple[httpcore.ConnectionPool, Backend]:
         pid, backend = os.getpid(), Backend(self._options.policy)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
+from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class TaskWorkers:
         self._has_reports.set()
 
     async def __aenter__(self) -> Self:
+        require_asyncio()
         return self
 
     async def __aexit__(self, *_: object) -> None:

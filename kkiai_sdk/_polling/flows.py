@@ -35,6 +35,7 @@ from kkiai_sdk._polling.scheduler import (
     WaitForResponse,
 )
 from kkiai_sdk.errors import (
+    APIConnectionError,
     APIError,
     ConfigurationError,
     KkiaiError,
@@ -265,8 +266,8 @@ class PollLogger:
     def __init__(self, policy: PollPolicy) -> None:
         self._policy = policy
         self._unknown: dict[str, set[str | None]] = {}
-        # Kinds of the refusals that were logged since the last snapshot of any task: those of one outage are alike.
-        self._refusals: set[tuple[object, ...]] = set()
+        # Kinds of the errors that were logged since the last snapshot of any task: those of one outage are alike.
+        self._logged: set[tuple[object, ...]] = set()
 
     def log_poll(self, state: PollState, now: float) -> None:
         """Log one poll, and the warnings that are due."""
@@ -277,22 +278,32 @@ class PollLogger:
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
         task = state.task
         if state.is_seen and not state.is_failing:
-            self._refusals.clear()
+            self._logged.clear()
         if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
             self._warn_refused(state, state.last_error, now)
-        if state.errors_in_row == WARN_AFTER and not state.refusals:
-            text = "task %s: %d failed queries in a row, the last: %s"
-            log.warning(text, ascii(state.task_id), state.errors_in_row, state.last_error)
+        if state.errors_in_row == WARN_AFTER and not state.refusals and isinstance(state.last_error, APIError):
+            self._warn_failed(state, state.last_error)
         elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
             self._unknown.pop(state.task_id, None)
 
-    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
+    def _warn_failed(self, state: PollState, error: APIError) -> None:
+        # The session warns of a gateway that cannot be reached.
+        if not isinstance(error, APIConnectionError) and self._is_new(error):
+            text = "task %s: %d failed queries in a row, the last: %s"
+            log.warning(text, ascii(state.task_id), state.errors_in_row, error)
+
+    def _is_new(self, error: APIError) -> bool:
+        """Whether no error of this kind was logged since the last snapshot of any task."""
         kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
-        if kind in self._refusals or not poll_state.is_refusal(error):
+        is_new = kind not in self._logged
+        self._logged.add(kind)
+        return is_new
+
+    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
+        if not poll_state.is_refusal(error) or not self._is_new(error):
             return
-        self._refusals.add(kind)
         left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
         text = "task %s: %s; the task has been seen, so this is tolerated for %.4g s and at least %d times in a row"
         log.warning(text, ascii(state.task_id), error, left, self._policy.max_refusals)

@@ -229,11 +229,14 @@ def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPol
 def is_refusal(error: APIError) -> bool:
     """Whether an error says something about the task or the key that is unlikely once the task has been seen.
 
-    This is each final response, a certificate that is not accepted, and a success without a readable body or a web
-    page, also if these are transient by themselves. Other errors before a response concern this machine or the request.
+    This is each final response, a certificate that is not accepted, a proxy that refuses the credentials, and a success
+    without a readable body or a web page, also if these are transient by themselves. Other errors before a response
+    concern this machine or the request. Reading a body that is too large again would cost as much each time.
     """
     if isinstance(error, APIConnectionError):
-        return error.kind == "tls" and not error.transient
+        return error.kind in {"tls", "proxy"} and not error.transient
+    if isinstance(error, APIResponseError) and error.is_too_large:
+        return False
     is_page = isinstance(error, APIStatusError) and isinstance(error.body, str) and error.body.lstrip()[:1] == "<"
     return not error.transient or isinstance(error, APIResponseError) or is_page
 

@@ -397,7 +397,7 @@ def _status_error(response: ErrorResponse) -> errors.APIStatusError:
 
 def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, transient: bool) -> errors.APIStatusError:
     is_redirect = 300 <= response.status < 400
-    reason = _redirect(response) if is_redirect else response.server_message
+    reason = _redirect_reason(response) if is_redirect else response.server_message
     hint = HINTS.get(error)
     return error(
         f"HTTP {response.status}: {reason}" + (f"; {hint}" if hint else ""),
@@ -410,12 +410,10 @@ def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, trans
     )
 
 
-def _redirect(response: ErrorResponse) -> str:
-    if response.status == 304:
-        return "not modified, although no condition was sent"
-    if not response.location:
-        return "redirect without a Location header"
-    return f"unexpected redirect to {_host(response.location)}"
+def _redirect_reason(response: ErrorResponse) -> str:
+    if response.location:
+        return f"unexpected redirect to {_host(response.location)}"
+    return "not modified" if response.status == 304 else "redirect without a Location header"
 
 
 def _failed_query(response: ErrorResponse) -> errors.APIError:
@@ -444,13 +442,14 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
         code=response.shown.code,
         body_snippet=_redaction.snippet(response.text),
         transient=transient,
+        is_too_large=response.is_too_large,
         **response.common,
     )
 
 
 def _host(location: str) -> str:
     try:
-        return _redaction.message(urlsplit(location).hostname or "this host", 100)
+        return _redaction.message(urlsplit(location).hostname or "another path", 100)
     except ValueError:
         return "an invalid URL"
 

@@ -126,21 +126,23 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
     plain = bytearray()
     # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
     for _ in range(MAX_MEMBERS):
-        body = _inflate(body, plain, limit)
+        body = _inflate(body, plain, limit, coding)
         if not body:
             return bytes(plain)
     raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")
 
 
-def make_inflater() -> zlib._Decompress:
-    """Return a decompressor for gzip and deflate."""
+def make_inflater(coding: str = "gzip", beginning: bytes = b"") -> zlib._Decompress:
+    """Return a decompressor for gzip and deflate; some servers send the latter without the header of zlib."""
+    if coding == "deflate" and beginning and beginning[0] & 15 != zlib.DEFLATED and beginning[:2] != b"\x1f\x8b":
+        return zlib.decompressobj(-zlib.MAX_WBITS)
     # 32 is added to the window size to detect the format, gzip or zlib, from the header.
     return zlib.decompressobj(zlib.MAX_WBITS | 32)
 
 
-def _inflate(body: bytes, plain: bytearray, limit: int) -> bytes:
+def _inflate(body: bytes, plain: bytearray, limit: int, coding: str) -> bytes:
     """Append one member of a packed body to ``plain``, piece by piece, and return the bytes after it."""
-    inflater, rest = make_inflater(), body
+    inflater, rest = make_inflater(coding, body), body
     while True:
         try:
             piece = inflater.decompress(rest, MAX_PIECE)
@@ -150,7 +152,7 @@ def _inflate(body: bytes, plain: bytearray, limit: int) -> bytes:
         if len(plain) > limit:
             raise BodyTooLargeError(plain, limit)
         if inflater.eof:
-            return inflater.unused_data
+            return inflater.unused_data.lstrip(b"\0")
         rest = inflater.unconsumed_tail
         if not piece:
             raise ValueError("a packed body that is cut short")

@@ -132,7 +132,8 @@ def read_task(
         more_urls=tuple(url.url for url in urls[1:]),
         enhanced_prompt=_first_text(layers, PROMPT_PLACES),
         status_update_time=_first(map(_integer, _everything_at(layers, TIME_PLACES))),
-        progress=_progress(layers),
+        # Some gateways leave the last progress before the end, or none.
+        progress=1.0 if status.state is SUCCEEDED else _progress(layers),
         failure=_failure(layers, status, secret) if status.state is FAILED else None,
         request_id=_redaction.redact(request_id, secret) if request_id else None,
         extra=_undocumented(layers),

@@ -33,7 +33,7 @@ class StatusColumn(progress.ProgressColumn):
     def render(self, task: Task) -> Text:
         """Render a row's status."""
         if status := task.fields["status"]:
-            return Text(f"{status}  {clock(task.elapsed or 0)}" if task.fields["has_time"] else status)
+            return Text(f"{status}  {clock(task.elapsed or 0)}")
         text = Text("  ").join(column.render(task) for column in self.download)
         return text + " left" if task.total else text
 
@@ -59,7 +59,7 @@ class Display:
         self._downloads: set[str] = set()
         self._count, self._failed = len(self.unfinished), 0
         status = f"0 of {self._count} done"
-        self._total = self._progress.add_task("", total=self._count, status=status, has_time=True)
+        self._total = self._progress.add_task("", total=self._count, status=status)
         self._fill()
 
     def _fill(self) -> None:
@@ -68,8 +68,7 @@ class Display:
 
     def _row(self, task_id: str, status: str = "waiting") -> TaskID:
         if task_id not in self._rows:
-            name, has_time = visible(task_id), self._count == 1
-            self._rows[task_id] = self._progress.add_task(name, total=None, status=status, has_time=has_time)
+            self._rows[task_id] = self._progress.add_task(visible(task_id), total=None, status=status)
         return self._rows[task_id]
 
     def _remove_row(self, task_id: str) -> None:

@@ -64,7 +64,8 @@ class EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
-        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}")
+        hint = "; trying again (kkiai doctor finds the cause)" if "cannot be reached" in str(record.msg) else ""
+        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
 
 
 def is_result(outcome: Outcome, command: CommandName) -> bool:

@@ -154,7 +154,7 @@ def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float
     if len(ids) == 1:
         emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
         return
-    for result in client.as_completed(ids, timeout=timeout):
+    for result in client.as_completed(ids, timeout=timeout, on_update=emit):
         emit(result)
 
 
@@ -186,5 +186,5 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
         return
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
     with ThreadPool(MAX_DOWNLOADS) as pool:
-        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout)):
+        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout, on_update=emit)):
             pass

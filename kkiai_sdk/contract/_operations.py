@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.contract._messages import PLACEHOLDER, Request
+from kkiai_sdk.contract._messages import PLACEHOLDER, Request, media_type
 from kkiai_sdk.contract._probes import ANY, BAD_BODY, METHOD, METHOD_OPEN, NO_KEY, NONE, Probe
 from kkiai_sdk.contract._spec import need
 from kkiai_sdk.contract._violations import Rule, Severity
@@ -139,7 +139,9 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
     if bad:
         drawn = _drawn(part.as_strategy(generation_mode=modes.NEGATIVE), MAX_DRAWN)
         # Bad in no other part; short objects are the best to read, and nearest to what a caller gets wrong.
-        found = [_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"]]
+        # In a media type such as text/plain each body is a text, and none is bad.
+        made = (_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"])
+        found = [each for each in made if re.search("json|form", media_type(each.headers))]
         return sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))[:MAX_SAMPLES]
     strategies = part.get_strategies_from_examples() or [part.as_strategy(generation_mode=modes.POSITIVE)]
     cases = [case for each in strategies for case in _drawn(each)]
@@ -163,7 +165,7 @@ def _drawn(strategy: Any, limit: int = 1) -> list[Any]:
     keep = hypothesis.given(strategy)(lambda case: found.append(case))  # noqa: PLW0108 (it needs a function)
     try:
         hypothesis.seed(1)(hypothesis.settings(**options)(keep))()
-    except hypothesis.errors.HypothesisException:
+    except (hypothesis.errors.HypothesisException, need("schemathesis").errors.SerializationNotPossible):
         return []
     return found
 
@@ -192,6 +194,8 @@ def _request(spec: Spec, operation: Operation, case: Any) -> Request:
 
 def reason_without_success(operation: Operation, statuses: Sequence[int]) -> str:
     """Why an operation counts as not checked although it was in the scope."""
-    seen = ", ".join(map(str, sorted(set(statuses)))) or "no answer"
+    if not statuses:
+        return "no request could be made from what the document says of its parameters and body"
+    seen = ", ".join(map(str, sorted(set(statuses))))
     hint = "; name a task that the gateway knows with --task-id" if operation.is_query or "{" in operation.path else ""
     return f"no success was seen ({seen}){hint}"

@@ -79,6 +79,10 @@ class Operation(Node):
         return self.method in SAFE
 
 
+#: Media types whose content is neither text nor in a form that schemathesis generates.
+_BINARY = re.compile(r"(?:video|audio|font|model)/|application/(?!.*(?:json|xml|yaml|form|octet|graphql))")
+
+
 @frozen(eq=False)
 class Spec:
     """An OpenAPI document in YAML. Its properties raise ConfigurationError for text that cannot be used."""
@@ -217,6 +221,11 @@ class Spec:
         checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
         return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
+    @cached_property
+    def _body_types(self) -> set[str]:
+        bodies = [self.child(each, "requestBody") for each in self.operations if "requestBody" in each.value]
+        return {name for body in bodies for name in self.children(body, "content")}
+
     def schemathesis(self, config: dict[str, Any], *, examples: bool = True, only: Container[str] | None = None) -> Any:
         """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
@@ -235,6 +244,9 @@ class Spec:
                 parameter.pop("example", None)
                 parameter.pop("examples", None)
         library = need("schemathesis")
+        if binary := sorted(filter(_BINARY.match, self._body_types)):
+            # Bodies of other types than those that it knows are bytes.
+            library.serializer.alias(binary, "application/octet-stream")
         return library.openapi.from_dict(document, config=library.Config.from_dict(config))
 
 

@@ -14,9 +14,9 @@ from dataclasses import replace
 from email.utils import formatdate
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from kkiai_sdk import ConfigurationError
+from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai, PollPolicy, RetryPolicy
 from kkiai_sdk.mock.app import GatewayApp
 from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock.server import Server, listen
@@ -109,6 +109,27 @@ class MockGateway:
         """The address of the stand-in for a CDN, or None if there is none."""
         self._started_server()
         return self._app.files_url if self._has_cdn else None
+
+    def client(self, **options: Any) -> Kkiai:
+        """A synchronous client of this gateway that polls often, for tests.
+
+        Args:
+            options: Options of :class:`~kkiai_sdk.Kkiai`, which replace those of this method: the address, the key, and
+                a ``PollPolicy`` and a ``RetryPolicy`` whose delays are hundredths of a second.
+
+        Raises:
+            ConfigurationError: An option is invalid, or the gateway was not started.
+        """
+        return Kkiai(**(self._client_options() | options))
+
+    def async_client(self, **options: Any) -> AsyncKkiai:
+        """An asynchronous client of this gateway that polls often; see :meth:`client`."""
+        return AsyncKkiai(**(self._client_options() | options))
+
+    def _client_options(self) -> dict[str, Any]:
+        poll = PollPolicy(min_interval=0.02, growth=0.0, max_interval=0.02, jitter=0.0)
+        retry = RetryPolicy(initial_delay=0.02, max_delay=0.02, jitter=0.0)
+        return {"api_key": self.api_key, "base_url": self.base_url, "poll": poll, "retry": retry}
 
     def start(self) -> Self:
         """Begin to serve. Connections are accepted once this returns. Raises if it was started before."""

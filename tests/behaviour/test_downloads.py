@@ -46,14 +46,15 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
     "XML": ([http(200, XML, VIDEO)], k.NotAVideoError),
     "text": ([http(200, b"no such file", ("Content-Type", "text/plain"))], k.NotAVideoError),
     "nothing": ([http(200, b"", VIDEO)] * 30, k.NotAVideoError),
-    "br": ([http(200, BODY, VIDEO, ("Content-Encoding", "br"))], k.DownloadError),
+    "br": ([http(200, b"\x8b" + BODY[1000:], VIDEO, ("Content-Encoding", "br"))], k.DownloadError),
     "too large": ([http(200, BODY + b"x", VIDEO)], k.DownloadError),
     "too large, no length": ([chunked(BODY + b"x")], k.DownloadError),
     "no length": ([UNFRAMED], k.IncompleteDownloadError),
     "cut": ([FileHost(BODY, None).cut(70_000)] * 9, k.IncompleteDownloadError),
     "reset": ([FileHost(BODY, None).cut(70_000, End.RST)] * 9, k.IncompleteDownloadError),
     "closed": ([CLOSE] * 9, k.IncompleteDownloadError),
-    "503": ([http(503)] * 9, k.IncompleteDownloadError),
+    "503": ([http(503)] * 30, k.DownloadError),
+    "503 after a part": ([FileHost(BODY).cut(70_000), *[http(503)] * 9], k.IncompleteDownloadError),
     "400": ([http(400)], k.DownloadError),
     "416": ([http(416)], k.DownloadError),
     "a piece for no range": ([http(206, BODY, LESS_THAN_ALL)] * 2, k.IncompleteDownloadError),
@@ -82,7 +83,7 @@ def test_failed_download_leaves_the_target_unchanged(
     assert type(caught.value) is error
     assert "s3cret" not in str(caught.value)
     assert (video.target.read_bytes() if video.target.exists() else None) == before
-    assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"v.mp4", "v.mp4.part", "v.mp4.part.json"}
 
 
 @pytest.mark.fault("D-25")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import kkiai_sdk as k
-from tests.support.wire import http
+from tests.support.wire import http, task
 
 if TYPE_CHECKING:
     from tests.behaviour.conftest import Serve
@@ -49,3 +49,23 @@ def test_response_over_the_limit_is_one_final_error(
     with pytest.raises(k.APIResponseError, match="a body of more than 33554432 bytes") as caught:
         make(server.url).wait("t")
     assert (caught.value.transient, len(server.requests), clock.sleeps) == (False, 1, [])
+
+
+@pytest.mark.fault("B-12")
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
+def test_response_over_the_limit_ends_a_wait_for_a_task_that_was_seen(
+    make: Maker, serve: Serve, clock: FakeTime, *, many: bool
+) -> None:
+    """After a good response, too, a body of 33 MiB is read once and then the error: it is no refusal to wait out."""
+    server = serve(task(), http(200, body_of(33 * MEBIBYTE)))
+    client = make(server.url)
+    if many:
+        (result,) = client.wait_many(["t"])
+        error: object = result.error
+    else:
+        with pytest.raises(k.APIResponseError) as caught:
+            client.wait("t")
+        error = caught.value
+    assert isinstance(error, k.APIResponseError)
+    assert (error.is_too_large, error.transient, len(server.requests)) == (True, False, 2)
+    assert "a body of more than 33554432 bytes" in str(error)

@@ -27,13 +27,18 @@ LATE: dict[str, tuple[RawReply, type[k.DownloadError]]] = {
     "404": (error_reply(404), k.DownloadError),
     "403": (http(403, b"<Error>AccessDenied</Error>"), k.DownloadError),
     "409": (error_reply(409), k.DownloadError),
-    "425": (http(425), k.DownloadError),
+    **{str(status): (http(status), k.DownloadError) for status in (408, 412, 423, 425, 429, 500, 503)},
     "202": (http(202), k.DownloadError),
     "204": (http(204, length=None), k.DownloadError),
     "400 that says so": (error_reply(400, message="task is not completed yet"), k.DownloadError),
+    "418 that says so": (http(418, b"<html><h1>Processing\xe2\x80\xa6</h1></html>"), k.DownloadError),
+    "422 that is busy": (json_reply({"code": 50001, "message": "system busy"}, 422), k.DownloadError),
     "an empty file": (http(200, b"", VIDEO), k.NotAVideoError),
     "JSON as a video": (http(200, b'{"status": "processing"}', VIDEO), k.NotAVideoError),
     "JSON": (json_reply({"error": {"code": "not_ready", "message": "the video is not ready"}}), k.NotAVideoError),
+    "JSON of a rate limit": (json_reply({"code": "rate_limit_exceeded", "message": "slow down"}), k.NotAVideoError),
+    "JSON of a busy server": (http(200, b'{"code": 1, "message": "system busy"}', VIDEO), k.NotAVideoError),
+    "a page": (http(200, b"<html><title>Processing</title></html>", ("Content-Type", "text/html")), k.NotAVideoError),
     "text": (http(200, b"Video is still being generated", ("Content-Type", "text/plain")), k.NotAVideoError),
 }
 
@@ -193,7 +198,9 @@ def test_url_that_is_gone_is_refreshed_once_and_not_waited_for(
     assert (len(host.requests), len(server.requests), clock.sleeps) == (2, 1, [])
 
 
-@pytest.mark.parametrize("body", [b"the prompt was bad", b"<html>processing</html>", b"processing " * 200_000])
+@pytest.mark.parametrize(
+    "body", [b"the prompt was bad", b"<html>%s</html>" % (b"processing " * 90), b"processing " * 200_000]
+)
 def test_refusal_for_another_reason_is_an_error_at_once(
     make: Maker, serve: Serve, clock: FakeTime, tmp_path: Path, body: bytes
 ) -> None:
@@ -202,6 +209,15 @@ def test_refusal_for_another_reason_is_an_error_at_once(
     with pytest.raises(k.DownloadError, match="HTTP 422"):
         make(serve().url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
     assert clock.sleeps == []
+
+
+@pytest.mark.fault("D-26")
+def test_busy_server_in_the_middle_of_a_file_is_asked_again(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A text that says "busy" in answer to a range is a passing failure: the part is kept and resumed."""
+    host = serve(HOST.cut(20_000), json_reply({"code": 500, "message": "system busy"}), HOST)
+    path = make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
+    assert path.read_bytes() == BODY
+    assert [each.header("range") for each in host.requests] == [None, "bytes=20000-", "bytes=20000-"]
 
 
 def test_long_text_in_place_of_a_file_is_refused_before_its_end(make: Maker, serve: Serve, tmp_path: Path) -> None:

@@ -288,3 +288,36 @@ def test_garbage_collected_client_closes_its_connections_silently(
         make.run_event_loop()
     assert raised == []
     assert {each.category for each in warned} <= {ResourceWarning}
+
+
+def driven(coroutine: Any) -> None:
+    """Run a coroutine to its first pause without an event loop of asyncio, as another library would."""
+    try:
+        coroutine.send(None)
+    finally:
+        coroutine.close()
+
+
+async def listed(results: Any) -> list[Any]:
+    """The results of an asynchronous iterator."""
+    return [result async for result in results]
+
+
+LOOPLESS: dict[str, Callable[[Any, Path], Any]] = {
+    "query": lambda client, _: client.query("t"),
+    "wait": lambda client, _: client.wait("t"),
+    "watch": lambda client, _: listed(client.watch("t")),
+    "wait_many": lambda client, _: client.wait_many(["t"]),
+    "as_completed": lambda client, _: listed(client.as_completed(["t"])),
+    "download": lambda client, path: client.download("t", path / "v.mp4"),
+    "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
+    "close": lambda client, _: client.close(),
+}
+
+
+@pytest.mark.parametrize("name", LOOPLESS)
+def test_asynchronous_client_without_asyncio_says_that_it_is_needed(name: str, tmp_path: Path) -> None:
+    """Under another asynchronous library than asyncio, such as trio, each call is refused and nothing is sent."""
+    client = k.AsyncKkiai(KEY, base_url="http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match=r"asyncio.*trio"):
+        driven(LOOPLESS[name](client, tmp_path))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import trustme
 
@@ -17,7 +19,6 @@ from tests.support.sockets import ConnectProxy, read_silently, tcp_server
 from tests.support.wire import FileHost, completed_task, http, pattern, task
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -138,6 +139,79 @@ def test_kept_tunnel_that_is_stale_or_has_surplus_bytes_is_replaced(
         assert [client.query("t").status for _ in range(4)] == ["a", "b", "queued", "c"]
         client.close()
     assert ([each.connection for each in server.requests], clock.sleeps) == ([0, 0, 1, 1, 2], [])
+
+
+LOOK_UP = socket.getaddrinfo
+
+
+def resolve(host: Any, *args: Any, **options: Any) -> Any:
+    """Resolve any host but the unknown one."""
+    if str(host).endswith(".invalid"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return LOOK_UP(host, *args, **options)
+
+
+def refuse(connection: socket.socket) -> None:
+    """Want credentials."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+
+#: Proxies that pass nothing on: the URL, what is said of them, and whether a retry may help.
+DEAD: dict[str, tuple[str, str, bool]] = {
+    "closed": ("http://joe:s3cret@127.0.0.1:1", "the connection was refused", True),
+    "unknown name": ("http://joe:s3cret@proxy.invalid:3128", "the host name could not be resolved", True),
+    "credentials": ("http://joe:s3cret@127.0.0.1:{refusing}", r"it did not pass the request on \(407 Proxy", False),
+    "no TLS": ("https://joe:s3cret@127.0.0.1:{refusing}", "the TLS handshake failed", False),
+    "unknown certificate": ("https://joe:s3cret@127.0.0.1:{tls}", "its certificate was not accepted", False),
+}
+
+
+@pytest.mark.fault("N-24")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("how", DEAD)
+def test_dead_proxy_is_named_in_queries_and_downloads(  # noqa: PLR0917
+    make: Maker, secure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, scheme: str
+) -> None:
+    """A proxy that passes nothing on is named by host and port, without its password, as the cause of the error."""
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    url, said, transient = DEAD[how]
+    with tcp_server(refuse) as port:
+        proxy = url.format(refusing=port, tls=secure().port)
+        named = proxy.rpartition("@")[2]
+        client = make(f"{scheme}://gateway.example", allow_http=True, httpx_args={"proxy": proxy}, max_retries=0)
+        with pytest.raises(k.APIConnectionError, match=f"^the proxy {named}: {said}") as caught:
+            client.query("t")
+        with pytest.raises(k.DownloadError, match=f"the proxy {named}: {said}") as other:
+            client.download(completed_task(f"{scheme}://cdn.example/v"), tmp_path / "v.mp4")
+        client.close()
+    assert (caught.value.kind, caught.value.transient) == ("proxy", transient)
+    assert "s3cret" not in f"{caught.value} {other.value}"
+
+
+@pytest.mark.fault("N-24")
+def test_server_behind_a_proxy_is_named_if_its_certificate_is_not_accepted(make: Maker, secure: Any) -> None:
+    """A certificate that is not accepted in a tunnel is the server's, through a proxy with TLS as well."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (other := trustme.CA()).issue_cert("127.0.0.1").configure_cert(tls)
+    trusting = ssl.create_default_context()
+    other.configure_trust(trusting)
+    server, tunnel = secure(), ConnectProxy()
+
+    def wrapped(connection: socket.socket) -> None:
+        with tls.wrap_socket(connection, server_side=True) as inside:
+            tunnel(inside)
+
+    for scheme, talk in (("http", tunnel), ("https", wrapped)):
+        with tcp_server(talk) as port:
+            proxy = httpx.Proxy(f"{scheme}://127.0.0.1:{port}", ssl_context=trusting if scheme == "https" else None)
+            client = make(f"https://gateway.example:{server.port}", httpx_args={"proxy": proxy}, max_retries=0)
+            with pytest.raises(
+                k.APIConnectionError, match=r"^gateway\.example:\d+: the server's certificate"
+            ) as caught:
+                client.query("t")
+            client.close()
+        assert caught.value.kind == "tls"
 
 
 def test_refusal_of_a_proxy_names_the_proxy(make: Maker, secure: Any, clock: FakeTime) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EVEN = PollPolicy(min_interval=5, growth=0, max_interval=5, jitter=0)
 HICCUPS = [name for name in scenarios() if name.startswith("hiccup-") and not name.endswith("-stays")]
-STAYS = {
+STAYS: dict[str, type[k.APIError]] = {
     "hiccup-401-stays": k.AuthenticationError,
     "hiccup-402-stays": k.QuotaExceededError,
     "hiccup-not-exist-stays": k.TaskNotFoundError,

@@ -36,7 +36,9 @@ def test_download_of_detours_saves_the_video(kkiai: Run, tmp_path: Path, name: s
 
 
 @pytest.mark.fault("D-34")
-@pytest.mark.parametrize(("name", "advice"), [("playlist", "ffmpeg"), ("gif", "ask for a video"), ("zip", "unpack it")])
+@pytest.mark.parametrize(
+    ("name", "advice"), [("playlist", "ffmpeg"), ("gif", "query the task again"), ("zip", "unpack it")]
+)
 def test_download_of_another_kind_of_file_says_what_to_do(kkiai: Run, tmp_path: Path, name: str, advice: str) -> None:
     """A file that is no video ends with exit code 6 and a sentence with advice."""
     ended = kkiai("download", f"grok:scenario-file-{name}~cli", "-o", str(tmp_path / "v.mp4"), *FAST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from importlib import resources
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from kkiai_sdk import ConfigurationError
 from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:
@@ -54,6 +56,30 @@ def test_task_time_is_clock_times_speed(ask: Ask, clock: FakeTime) -> None:
         clock.advance(seconds)
         answers.append(ask("grok:scenario-normal").json()["status"])
     assert answers == ["pending", "pending", "processing", "processing", "completed"]
+
+
+def test_client_of_a_gateway_waits_for_milliseconds() -> None:
+    """The gateway's own client has its address and key, and polls again after hundredths of a second."""
+    with MockGateway(speed=10_000) as waits, waits.client(max_retries=0) as own:
+        assert own.wait("grok:scenario-normal").is_succeeded
+        assert waits.requests[0].header("authorization") == f"Bearer {waits.api_key}"
+
+
+async def _wait(gateway: MockGateway) -> bool:
+    async with gateway.async_client() as own:
+        return (await own.wait("grok:scenario-normal")).is_succeeded
+
+
+def test_asynchronous_client_of_a_gateway_waits_for_milliseconds() -> None:
+    """The gateway's own asynchronous client has its address and key, too."""
+    with MockGateway(speed=10_000) as waits:
+        assert asyncio.run(_wait(waits))
+
+
+def test_client_of_a_gateway_that_was_not_started_is_refused() -> None:
+    """Before its start, a gateway has no address, and no client."""
+    with pytest.raises(ConfigurationError, match="not started"):
+        MockGateway().client()
 
 
 def test_gateway_calendar_starts_with_2026(ask: Ask, clock: FakeTime) -> None:

@@ -80,7 +80,7 @@ SERVED: dict[str, tuple[str, ...]] = {
 #: The other rows of these families, and why no name of the mock stands for them.
 UNSERVED: dict[str, str] = {
     **dict.fromkeys(
-        ("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19", "N-22", "N-23"), "happens at the client's end"
+        ("N-01", "N-02", "N-15", "N-16", "N-17", "N-18", "N-19", "N-22", "N-23", "N-24"), "happens at the client's end"
     ),
     **dict.fromkeys(("N-03", "N-04"), "the mock speaks no TLS"),
     **dict.fromkeys(("N-20", "N-21"), "not held, so there is nothing to try"),

@@ -98,7 +98,7 @@ DOWNLOAD_FACTS = {"url": "https://cdn.example/a", "path": "videos/a.mp4", "errno
 #: What each branch of the tree takes, the most special first.
 FACTS: list[tuple[type[KkiaiError], dict[str, Any]]] = [
     (APIConnectionError, {"kind": "reset", **API_FACTS}),
-    (APIResponseError, {"status_code": 202, "code": "c", "body_snippet": "<html>", **API_FACTS}),
+    (APIResponseError, {"status_code": 202, "code": "c", "body_snippet": "<html>", "is_too_large": True, **API_FACTS}),
     (APIStatusError, STATUS_FACTS),
     (APIError, API_FACTS),
     (TaskError, {"task_id": "x", "task": TASK, "elapsed": 9.25, "polls": 3}),

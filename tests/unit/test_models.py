@@ -138,6 +138,23 @@ def test_repr_of_a_task_omits_the_body() -> None:
     assert "cow-1" not in repr(TASK)
 
 
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"state": TaskState.RUNNING, "progress": 0.405}, "grok:7f3c: running, 40%"),
+        ({"state": TaskState.PENDING}, "grok:7f3c: pending"),
+        (
+            {"state": TaskState.SUCCEEDED, "progress": 1.0, "video_url": "https://a.example/v?sig=1"},
+            "grok:7f3c: succeeded",
+        ),
+        ({"state": TaskState.FAILED, "failure": TaskFailure("no", "E7")}, "grok:7f3c: failed: no (E7)"),
+    ],
+)
+def test_task_as_text_is_one_short_line(fields: dict[str, Any], text: str) -> None:
+    """A task as text is its id and state, with the progress at work and the reason of a failure, and no URL."""
+    assert str(VideoTask(id="grok:7f3c", **fields)) == text
+
+
 def test_to_dict_gives_plain_json_values() -> None:
     """A task becomes plain JSON values, the time in ISO 8601."""
     assert TASK.to_dict() == {

@@ -83,5 +83,35 @@ def test_growth_is_bounded_by_the_packed_size(monkeypatch: pytest.MonkeyPatch) -
 def test_codings_are_read_in_any_case() -> None:
     """Codings come in lower case, without what is none."""
     assert content_coding.content_codings(" GZip , Binary,, video/mp4") == ["gzip"]
-    assert content_coding.can_unpack(["gzip"])
-    assert not content_coding.can_unpack(["gzip", "br"])
+
+
+@pytest.mark.fault("D-31")
+@pytest.mark.parametrize("codings", [["br"], ["zstd"], ["gzip", "gzip"], ["gzip", "br"], []])
+def test_coding_that_cannot_be_undone_is_named(codings: list[str]) -> None:
+    """A body with another coding, or with two, is an error that names them."""
+    with pytest.raises(DownloadError, match=f"a body in the encoding {', '.join(codings)}, which was not asked for"):
+        Unpacker(URL, codings)
+
+
+@pytest.mark.fault("D-31")
+def test_deflate_without_the_header_of_zlib_is_unpacked() -> None:
+    """Under the name of deflate a body comes out with the header of zlib, with that of gzip, and without any."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    for packed in (
+        packer.compress(b"moo" * 99) + packer.flush(),
+        zlib.compress(b"moo" * 99),
+        gzip.compress(b"moo" * 99),
+    ):
+        unpacker = Unpacker(URL, ["deflate"], packed)
+        assert b"".join(unpacker.unpack(packed)) == b"moo" * 99
+        unpacker.check_end()
+
+
+@pytest.mark.fault("D-31")
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_padding_after_a_packed_body_is_ignored(step: int) -> None:
+    """NULs after a member are no part of it, also before another one; anything else after it is damage."""
+    padded = gzip.compress(b"one") + bytes(9) + gzip.compress(b"two") + bytes(600)
+    assert unpacked(padded, step) == b"onetwo"
+    with pytest.raises(DownloadError, match="cannot be unpacked"):
+        unpacked(padded + b"moo", step)

@@ -16,6 +16,7 @@ from kkiai_sdk._downloads.range_requests import (
     Failed,
     FollowRedirect,
     NextStep,
+    ReadRefusal,
     RefreshURL,
     Restart,
     ResumeMetadata,
@@ -78,6 +79,24 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
     "the rest, with a weak tag": (partial(decide, 206, RANGE, ("etag", 'W/"v1"')), SaveBody(300, 1000, '"v1"')),
     "another start": (partial(decide, 206, ("content-range", "bytes 200-999/1000")), Restart()),
     "another end": (partial(decide, 206, ("content-range", "bytes 300-998/1000")), Restart()),
+    "a piece of the rest": (
+        partial(decide, 206, ("content-range", "bytes 300-998/1000"), ("content-length", "699")),
+        SaveBody(300, 1000, '"v1"'),
+    ),
+    "a piece of the rest, with another length": (
+        partial(decide, 206, ("content-range", "bytes 300-998/1000"), ("content-length", "700")),
+        Restart(),
+    ),
+    "a piece of the rest, of another file": (
+        partial(decide, 206, ("content-range", "bytes 300-998/1000"), ("content-length", "699"), ("etag", '"v2"')),
+        Restart(),
+    ),
+    "a piece that ends before it starts": (
+        partial(decide, 206, ("content-range", "bytes 300-299/1000"), ("content-length", "0")),
+        Restart(),
+    ),
+    "the whole, transformed": (partial(decide, 203, ("content-length", "1000")), SaveBody(0, 1000, None)),
+    "another condition": (partial(decide, 412), Restart()),
     "another total": (partial(decide, 206, ("content-range", "bytes 300-1000/1001")), Restart()),
     "another file": (partial(decide, 206, RANGE, ("etag", '"v2"')), Restart()),
     "another file, with a weak tag": (partial(decide, 206, RANGE, ("etag", 'W/"v2"')), Restart()),
@@ -140,7 +159,7 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
     "out of range": (partial(decide, 416, ("content-range", "bytes */1000")), Restart()),
     "out of range from the start": (
         partial(decide, 416, size=0, metadata=None),
-        Failed("HTTP 416 for the whole file", transient=False),
+        ReadRefusal("HTTP 416", 416),
     ),
     "the whole, with a foreign length": (
         partial(decide, 200, ("content-length", "\u0663")),
@@ -148,7 +167,7 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
     ),
     "the whole, compressed": (
         partial(decide, 200, ("content-encoding", "gzip")),
-        SaveBody(0, None, None, is_packed=True),
+        SaveBody(0, None, None, ("gzip",)),
     ),
     "busy for some seconds": (
         partial(decide, 503, ("retry-after", "7")),
@@ -163,9 +182,10 @@ MATRIX: dict[str, tuple[Callable[[], NextStep], NextStep]] = {
         f"{status}": (partial(decide, status), Failed(f"HTTP {status}", transient=True))
         for status in (408, 425, 429, 500, 503, 520)
     },
+    **{f"{status}": (partial(decide, status), Failed(f"HTTP {status}", transient=False)) for status in (204, 304)},
     **{
-        f"{status}": (partial(decide, status), Failed(f"HTTP {status}", transient=False))
-        for status in (204, 304, 400, 402, 418, 451)
+        f"{status}": (partial(decide, status), ReadRefusal(f"HTTP {status}", status))
+        for status in (400, 402, 409, 418, 422, 451)
     },
 }
 

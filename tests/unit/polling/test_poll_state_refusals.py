@@ -66,6 +66,7 @@ def seconds(trace: SimulatedWait) -> float:
     return trace.ended - START
 
 
+TOO_LARGE = APIResponseError("m", is_too_large=True)
 REFUSALS: dict[str, APIError] = {
     "400": BadRequestError("m", status_code=400),
     "401": FATAL,
@@ -79,6 +80,7 @@ REFUSALS: dict[str, APIError] = {
     "web page": PAGE,
     "web page under 503": ServerError("m", status_code=503, transient=True, body=f"\n{HTML}"),
     "certificate": TLS,
+    "proxy without credentials": APIConnectionError("m", kind="proxy"),
 }
 OTHERS: dict[str, APIError] = {
     "503": busy(),
@@ -88,8 +90,16 @@ OTHERS: dict[str, APIError] = {
     "reset": RESET,
     "timeout": APITimeoutError("m", kind="timeout", transient=True),
     "no file descriptor": APIConnectionError("m", kind="connection"),
+    "proxy": APIConnectionError("m", kind="proxy", transient=True),
+    "body too large": TOO_LARGE,
     "TLS handshake cut": APIConnectionError("m", kind="tls", transient=True),
 }
+
+
+def test_body_that_is_too_large_ends_the_wait_for_a_task_seen_at_once() -> None:
+    """A body over the limit is one error: reading it again and again for the grace would cost as much each time."""
+    trace = wait(RUNNING, last=TOO_LARGE)
+    assert (seconds(trace), trace.history.end, trace.history.last_error) == (10, End.BROKEN, TOO_LARGE)
 
 
 @pytest.mark.parametrize("name", [*REFUSALS, *OTHERS])

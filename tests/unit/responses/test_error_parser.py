@@ -213,22 +213,19 @@ def test_long_host_of_a_redirect_is_truncated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "reason"),
+    ("status", "location", "said"),
     [
-        ("http://[::1", "unexpected redirect to an invalid URL"),
-        ("/in", "unexpected redirect to this host"),
-        (None, "redirect without a Location header"),
+        (307, "http://[::1", "unexpected redirect to an invalid URL"),
+        (307, "/in", "unexpected redirect to another path"),
+        (302, "", "redirect without a Location header"),
+        (302, None, "redirect without a Location header"),
+        (304, None, "not modified"),
     ],
 )
-def test_redirect_without_a_valid_host_says_so(location: str | None, reason: str) -> None:
-    """The error of a redirect without a host, or to an invalid URL, says so."""
-    headers = [("location", location)] if location else []
-    assert str(refused(307, b"", *headers)) == f"HTTP 307: {reason}"
-
-
-def test_not_modified_is_no_redirect() -> None:
-    """304 is reported as the answer to a condition that was not sent."""
-    assert str(refused(304, b"")) == "HTTP 304: not modified, although no condition was sent"
+def test_redirect_without_a_valid_host_says_so(status: int, location: str | None, said: str) -> None:
+    """The error of a redirect without a host or a target, or to an invalid URL, says so."""
+    headers = [] if location is None else [("location", location)]
+    assert str(refused(status, b"", *headers)) == f"HTTP {status}: {said}"
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,12 @@ def test_keys_like_python_attributes_are_data() -> None:
     assert len(task.extra) == 2002
 
 
+@pytest.mark.parametrize("sent", [None, 40, "95%", "oops"])
+def test_progress_of_a_success_is_one(sent: object) -> None:
+    """The progress of a task that succeeded is 1.0, whatever the gateway left there."""
+    assert read({"id": "t", "status": "completed", "progress": sent}).progress == 1.0
+
+
 @pytest.mark.parametrize(("sent", "fraction"), [(1.5, 0.015), ("1", 0.01), (1, 0.01), ("1.0", 1.0), ("1.0%", 0.01)])
 def test_whole_number_of_progress_is_a_percentage(sent: object, fraction: float) -> None:
     """A whole number is a percentage even if it is 1, and so is any number above 1."""
