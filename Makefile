@@ -100,10 +100,16 @@ else
 	@$(BIN)/python -m contract_tests.mutants
 endif
 
+# A warning of Sphinx is an error: no reference is open, no page without a place.
 .PHONY: docs
-docs: $(DEV_STAMP) ## make docs/ anew: the command line's reference and the pictures
+docs: $(DEV_STAMP) ## write the command line's reference and the pictures, build the site in build/site, test it (Chromium)
 	@$(BIN)/python tools/make_cli_docs.py
 	@$(BIN)/python tools/make_terminal_picture.py
+	@$(BIN)/python tools/make_diagrams.py
+	@rm -rf build/site build/doctrees
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
+	@$(BIN)/python -m pytest tests/site $(ARGS)
+	@echo "open build/site/index.html"
 
 # The peers, and the SDK as it stands, in an environment of their own.
 $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
