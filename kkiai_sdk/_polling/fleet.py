@@ -255,6 +255,8 @@ class Fleet(BaseFleet):
         with self._end_lock:
             self._run_commands()
             super()._end_waits()
+        with self._places:
+            self._places.notify_all()
 
     def _run_commands(self) -> None:
         with suppress(queue.Empty):
@@ -300,8 +302,6 @@ class Fleet(BaseFleet):
             return
         self._workers.wake()
         self._thread.join()
-        with self._places:
-            self._places.notify_all()
         self._deliveries.put(None)
         if threading.current_thread() is not self._delivery_thread:
             self._delivery_thread.join()

@@ -169,7 +169,7 @@ def test_crash_of_the_fleet_reaches_every_wait(
     assert [type(error) for error in errors] == [FleetClosedError] * 3
     assert {str(error.__cause__) for error in errors if error} == {"mine"}
     assert [each.message for each in caplog.records if each.levelno == logging.ERROR] == [
-        "the fleet has crashed: 'ZeroDivisionError: mine'"
+        "the fleet has crashed by ZeroDivisionError"
     ]
 
 
