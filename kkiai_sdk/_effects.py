@@ -121,6 +121,8 @@ class WriteBody(NamedTuple):
     report: Callable[[], object]
     #: The body of a file that is not received, or None.
     source: Iterable[bytes] | None = None
+    #: Whether ``write`` may block on the file system; the asynchronous client then calls it in threads, in batches.
+    may_block: bool = True
 
 
 Effect: TypeAlias = (
