@@ -31,7 +31,7 @@ exclude_patterns = [".*", "build", "dist", "generated", "kkiai_sdk", "mutants", 
 nitpicky = True
 # What the standard library, attrs and httpx document is not linked: the build uses no network.
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*"),
+    ("py:.*", r"(asyncio|collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*"),
     (
         "py:.*",
         r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|Future|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path",
