@@ -154,7 +154,7 @@ async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
     async with client.fleet(poll=PollPolicy(), max_concurrency=4, gate=gate) as fleet:
         assert_type(fleet, AsyncFleet)
         assert_type(await fleet.wait("id", waited=5, on_update=on_update), VideoTask)
-        assert_type(await fleet.wait_and_download("id", "video.mp4", timeout=None, overwrite=True), Path)
+        assert_type(await fleet.wait_and_download("id", "video.mp4", timeout=None, overwrite="skip"), Path)
     await client.close()
     await client.aclose()
 
