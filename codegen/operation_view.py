@@ -193,6 +193,15 @@ def _parameter(
     elif location in {"header", "cookie"} and schema.get("format") in {"date", "date-time"}:
         # The generator leaves out operations with a date in a header.
         parameter["schema"] = {key: value for key, value in schema.items() if key != "format"}
+    _describe_value(parameter)
+
+
+def _describe_value(parameter: dict[str, Any]) -> None:
+    """Repeat the description and the example of a parameter in its schema, where the generator looks for them."""
+    schema = parameter.get("schema")
+    notes = {key: parameter[key] for key in ("description", "example") if key in parameter}
+    if isinstance(schema, dict) and notes.keys() - schema.keys():
+        parameter["schema"] = {"allOf": [schema], **notes} if "$ref" in schema else {**notes, **schema}
 
 
 def _branches(schema: Mapping[str, Any]) -> list[Any]:
@@ -204,7 +213,7 @@ def _make_text(parameter: dict[str, Any], note: str) -> None:
     """Make a parameter text that the caller writes: the generator writes lists in one style, and JSON in none."""
     schema = {"type": "string", "description": f"{parameter.get('description', '')} {note}".strip()}
     parameter.update(schema=schema)
-    for key in ("style", "explode"):
+    for key in ("style", "explode", "example"):
         parameter.pop(key, None)
 
 
