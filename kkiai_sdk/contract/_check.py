@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve
 
-from kkiai_sdk import ConfigurationError, Kkiai, __version__
+from kkiai_sdk import ConfigurationError, __version__
 from kkiai_sdk.contract import _fuzz, _history, _operations, _probes
 from kkiai_sdk.contract._findings import fold
 from kkiai_sdk.contract._http_runner import interval_of
@@ -101,6 +101,8 @@ def target(
     spec: Spec, base_url: str | None, api_key: str | None, ids: Sequence[str], *, fuzz: bool | None, rate: str | None
 ) -> Iterator[Target]:
     """The gateway that the options describe; without an address, a mock gateway that lives as long as the context."""
+    from kkiai_sdk import Kkiai  # noqa: PLC0415 (loads the HTTP library)
+
     interval_of(rate)
     if base_url is None:
         with _mock() as gateway:

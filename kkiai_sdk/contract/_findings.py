@@ -7,10 +7,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-import httpx
 from attrs import asdict, field, frozen
 
-from kkiai_sdk import Kkiai, KkiaiError
+from kkiai_sdk import KkiaiError
 from kkiai_sdk.contract._messages import PLACEHOLDER
 from kkiai_sdk.contract._spec import QUERY_PATH
 from kkiai_sdk.contract._violations import Severity
@@ -140,6 +139,10 @@ def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
         return True, "is not concerned: queries alone are replayed to it"
     if exchange.request.method != "GET":
         return True, "is not concerned: it queries with GET"
+    import httpx  # noqa: PLC0415 (the check can be imported without it)
+
+    from kkiai_sdk import Kkiai  # noqa: PLC0415 (as above)
+
     response = exchange.response
     headers = [(name.encode(), value.encode()) for name, value in response.headers if name.lower() not in _FRAMING]
 

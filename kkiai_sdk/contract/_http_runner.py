@@ -6,7 +6,6 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 from attrs import define
 
 from kkiai_sdk import ConfigurationError
@@ -58,6 +57,8 @@ class HttpRunner:
     """
 
     def __init__(self, base_url: str, interval: float, stopped: threading.Event) -> None:
+        import httpx  # noqa: PLC0415 (the check can be imported without it)
+
         self._base_url, self._interval, self._stopped = base_url, interval, stopped
         self._http = httpx.Client(timeout=REQUEST_TIMEOUT, follow_redirects=False)
         self._next = time.monotonic()
@@ -68,6 +69,8 @@ class HttpRunner:
 
     def send(self, request: Request) -> Exchange:
         """Send a request. Raises NoResponseError."""
+        import httpx  # noqa: PLC0415 (as above)
+
         self._stopped.wait(max(0.0, self._next - time.monotonic()))
         self._next = time.monotonic() + self._interval
         url = f"{self._base_url}{request.path}{f'?{request.query}' if request.query else ''}"
