@@ -200,7 +200,7 @@ class FleetState:
             return now + FINAL_POLL_TIMEOUT
         if waiter.was_suspended:
             return self._last_answer + FINAL_POLL_TIMEOUT
-        return waiter.deadline + FINAL_POLL_TIMEOUT if is_first else now
+        return waiter.deadline + FINAL_POLL_TIMEOUT
 
     def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
         ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]
