@@ -511,12 +511,15 @@ def test_many_waits_from_many_threads(serve: Serve) -> None:
     assert len(server.requests) <= 200
 
 
+@pytest.mark.parametrize("way", ["wait", "start"])
 @pytest.mark.parametrize("error", [k.TaskFailedError, k.AuthenticationError])
-def test_error_of_a_wait_is_in_no_reference_cycle(make: Maker, serve: Serve, error: type[k.KkiaiError]) -> None:
-    """No frame of the fleet holds the error in whose traceback it is."""
+def test_error_of_a_wait_is_in_no_reference_cycle(
+    make: Maker, serve: Serve, error: type[k.KkiaiError], way: str
+) -> None:
+    """No frame of the fleet holds the error in whose traceback it is, nor its future."""
     server = serve(task("failed") if error is k.TaskFailedError else error_reply(401))
     with fleet_of(make(server.url)) as fleet, pytest.raises(error) as caught:
-        fleet.wait("t")
+        fleet.wait("t") if way == "wait" else fleet.result(fleet.start("t"))
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     ours = [frame for frame in frames if "_polling" in frame.f_code.co_filename]
     assert ours
@@ -524,7 +527,7 @@ def test_error_of_a_wait_is_in_no_reference_cycle(make: Maker, serve: Serve, err
         frame.f_code.co_qualname
         for frame in ours
         for value in frame.f_locals.values()
-        if caught.value in (value, getattr(value, "error", None))
+        if caught.value in (value, getattr(value, "error", None)) or isinstance(value, concurrent.futures.Future)
     ]
     assert holders == []
 
