@@ -57,7 +57,10 @@ class BaseFleet:
 
     def _is_elsewhere(self) -> bool:
         """Whether this is another process, or another event loop, than that which entered the fleet."""
-        return self._context != self._options.current_context()
+        try:
+            return self._context != self._options.current_context()
+        except RuntimeError:  # a process forked from a coroutine has no running event loop
+            return True
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -72,6 +72,9 @@ class _FutureReceiver:
             self._end(partial(future.set_exception, error))
         else:
             self._end(partial(future.set_result, task))
+        finally:
+            # They hold the error, whose traceback holds this frame.
+            del future, value
 
     def _end(self, end: Callable[[], None]) -> None:
         # The future holds this object.

@@ -194,13 +194,13 @@ class FleetState:
         if is_first:
             self._scheduler.hasten(waiter.task_id, now)
         if is_first and not waiter.has_time:
-            return waiter.joined + self._query_timeout
+            return now + self._query_timeout
         if now > due + MIN_POLL_TIMEOUT:
             waiter.was_suspended, waiter.is_excused = True, self._scheduler.is_in_flight(waiter.task_id)
             return now + FINAL_POLL_TIMEOUT
         if waiter.was_suspended:
             return self._last_answer + FINAL_POLL_TIMEOUT
-        return waiter.deadline + FINAL_POLL_TIMEOUT if is_first else now
+        return waiter.deadline + FINAL_POLL_TIMEOUT
 
     def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
         ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]

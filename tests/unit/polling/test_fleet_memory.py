@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._effects import QueryTask
 
+pytestmark = pytest.mark.no_cover
+
 #: No task is polled twice, so that none is in flight when the memory is measured.
 RARELY = PollPolicy(min_interval=3600, max_interval=3600)
 OPTIONS: dict[str, Any] = {"max_requests_per_second": None, "poll": RARELY}
