@@ -79,6 +79,19 @@ class CollectResults(NamedTuple):
     until: float
 
 
+class Idle(NamedTuple):
+    """Sleep until this monotonic time, which may be infinity, or until the driver has news. No query was started."""
+
+    until: float
+
+
+class Deliver(NamedTuple):
+    """Pass a changed snapshot, or the result, to one of many waiters."""
+
+    receiver: Any
+    value: VideoTask | WaitResult
+
+
 class RunBlocking(NamedTuple):
     """Run a function that may block on the file system. Result: its return value."""
 
@@ -111,7 +124,17 @@ class WriteBody(NamedTuple):
 
 
 Effect: TypeAlias = (
-    QueryTask | Sleep | Emit | Update | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody
+    QueryTask
+    | Sleep
+    | Emit
+    | Update
+    | StartQuery
+    | CollectResults
+    | Idle
+    | Deliver
+    | RunBlocking
+    | OpenDownload
+    | WriteBody
 )
 Flow: TypeAlias = Generator[Effect, Any, T]
 QueryOutcome: TypeAlias = QueryResult | KkiaiError

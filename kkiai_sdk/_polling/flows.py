@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction, _validators
-from kkiai_sdk._effects import CollectResults, Emit, QueryResult, QueryTask, RequestOptions, Sleep, StartQuery, Update
+from kkiai_sdk._effects import (
+    CollectResults,
+    Deliver,
+    Emit,
+    Idle,
+    QueryResult,
+    QueryTask,
+    RequestOptions,
+    Sleep,
+    StartQuery,
+    Update,
+)
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
+from kkiai_sdk._polling.fleet_state import NotAwaitedError, WaiterEnded
 from kkiai_sdk._polling.poll_state import End, PollState, Stop
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
@@ -32,15 +45,18 @@ from kkiai_sdk.errors import (
 from kkiai_sdk.models import TaskState, VideoTask, WaitResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Flow, QueryOutcome
     from kkiai_sdk._http.retry import RetryBudget
+    from kkiai_sdk._polling.fleet_state import Event, FleetState
     from kkiai_sdk.policies import PollPolicy
 
 #: Failures in a row at which a wait logs a warning.
 WARN_AFTER = 3
+#: Tasks with an unknown status that are remembered. The waits for some may have ended without a result.
+MAX_UNKNOWN = 10_000
 
 
 @frozen
@@ -59,10 +75,7 @@ def wait_flow(
 ) -> Flow[VideoTask]:
     """Poll a task to its end, emitting a snapshot per change; return the task or raise the error of the wait."""
     state = yield from poll_to_end(task_id, options, every_poll=every_poll)
-    error = _error_of(state, options.clock.monotonic())
-    if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
-        raise error
-    return cast("VideoTask", state.task)
+    return task_or_raise(to_wait_result(state, options.clock.monotonic()), raise_on_failure=raise_on_failure)
 
 
 def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow[PollState]:
@@ -100,25 +113,17 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
     Ids are consumed on demand.
     """
     clock, logger = options.clock, PollLogger(options.policy)
-    scheduler = Scheduler(
-        limits,
-        options.policy,
-        options.budget,
-        now=clock.monotonic(),
-        timeout=options.timeout,
-        tries=1 + options.request.max_retries,
-    )
+    scheduler = new_scheduler(options, limits)
     # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
     request = options.request._replace(max_retries=0)
-    ids, waiting = iter(task_ids), set[str]()
+    ids = iter(task_ids)
     while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
         if isinstance(step, PollTask):
-            limited = request._replace(timeout=step.timeout) if step.timeout < request.timeout else request
-            yield StartQuery(QueryTask(step.task_id, limited))
+            yield _start(step, request)
         elif isinstance(step, Sleep):
             yield step
         elif isinstance(step, AdmitTask):
-            yield from _admit(ids, scheduler, waiting)
+            yield from _admit(ids, scheduler)
         else:
             for state, is_changed in (
                 [(step.state, False)]
@@ -129,21 +134,74 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
                 if is_changed and state.task:
                     yield Update(state.task)
                 if state.end is not None:
-                    waiting.discard(state.task_id)
                     yield Emit(to_wait_result(state, clock.monotonic()))
 
 
-def _admit(ids: Iterator[Any], scheduler: Scheduler, waiting: set[str]) -> Flow[None]:
+def new_scheduler(options: WaitOptions, limits: SchedulerLimits) -> Scheduler:
+    """Return a scheduler that starts now."""
+    return Scheduler(
+        limits,
+        options.policy,
+        options.budget,
+        now=options.clock.monotonic(),
+        timeout=options.timeout,
+        tries=1 + options.request.max_retries,
+    )
+
+
+def _start(step: PollTask, request: RequestOptions) -> StartQuery:
+    limited = request._replace(timeout=step.timeout) if step.timeout < request.timeout else request
+    return StartQuery(QueryTask(step.task_id, limited))
+
+
+def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) -> Flow[None]:
+    """Poll the tasks of a fleet without end, delivering changed snapshots and results to its waiters."""
+    clock, logger = options.clock, PollLogger(options.policy)
+    request = options.request._replace(max_retries=0)
+    while True:
+        step = fleet.step(clock.monotonic())
+        if isinstance(step, PollTask):
+            yield _start(step, request)
+        elif isinstance(step, Sleep):
+            yield Idle(step.until)
+        elif isinstance(step, WaitForResponse):
+            for state, _ in (yield from _collect(step, scheduler, clock)):
+                logger.log_poll(state, clock.monotonic())
+                yield from _deliver(fleet.after_poll(state, clock.monotonic()), clock)
+        else:
+            yield from _deliver(step, clock)
+
+
+def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
+    for event in events:
+        if not isinstance(event, WaiterEnded):
+            yield Deliver(event.waiter.receiver, event.task)
+            continue
+        state = event.state
+        if len(events) > 1 and state.end is End.BROKEN and state.last_error:
+            # Each waiter raises an error of its own, to which notes and tracebacks are added.
+            error = copy(state.last_error)
+            error.__cause__ = state.last_error.__cause__
+            state = evolve(state, last_error=error)
+        yield Deliver(event.waiter.receiver, to_wait_result(state, clock.monotonic()))
+
+
+def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
+    """Return the task of a result, or raise its error; the failure of a task is returned if wanted."""
+    if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
+        raise result.error
+    return cast("VideoTask", result.task)
+
+
+def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
     """Admit the next id that is not waiting already; emit the result of an invalid one."""
     for task_id in ids:
-        if task_id in waiting:
+        if scheduler.is_waiting(task_id):
             continue
         try:
             scheduler.admit(_validators.task_id(task_id))
         except ConfigurationError as error:
             yield Emit(WaitResult(task_id, error=error))
-        else:
-            waiting.add(task_id)
         return
     scheduler.close_admission()
 
@@ -158,6 +216,8 @@ def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: C
     now, random = clock.monotonic(), clock.random()
     if isinstance(outcome, APIError):
         return scheduler.failed(task_id, outcome, now, random), False
+    if isinstance(outcome, NotAwaitedError):
+        return scheduler.not_polled(task_id, now), False
     if not isinstance(outcome, QueryResult):
         return scheduler.not_sent(task_id, outcome, now), False
     before = scheduler.last_snapshot(task_id)
@@ -238,6 +298,8 @@ class PollLogger:
         log.warning(text, ascii(state.task_id), error, left, self._policy.max_refusals)
 
     def _warn_unknown(self, task: VideoTask) -> None:
+        if len(self._unknown) > MAX_UNKNOWN:
+            self._unknown.clear()
         seen = self._unknown.setdefault(task.id, set())
         if task.status not in seen:
             seen.add(task.status)
