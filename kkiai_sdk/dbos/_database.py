@@ -44,7 +44,9 @@ class Database:
 
     def __init__(self, url: str | os.PathLike[str] | None) -> None:
         text = str(user_state_path("kkiai") / "fleet.sqlite" if url is None else url)
-        text = text.replace("postgres://", "postgresql://", 1) if "://" in text else f"sqlite:///{Path(text).absolute()}"
+        text = (
+            text.replace("postgres://", "postgresql://", 1) if "://" in text else f"sqlite:///{Path(text).absolute()}"
+        )
         try:
             self.url = sa.make_url(text)
         except sa.exc.ArgumentError:

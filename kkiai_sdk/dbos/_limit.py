@@ -35,13 +35,13 @@ class SharedLimit:
         self._count = max(round(per_second * WINDOW), 1)
         self._gap = 1 / per_second
         rates = [Rate(1, round(self._count * self._gap * 1000))]
-        self._pool: ConnectionPool | None = None
         self._bucket: AbstractBucket
         if database.kind == "sqlite":
             self._bucket = SQLiteBucket.init_from_file(rates, TABLE, f"{database.file}.rate", use_file_lock=True)
         else:
-            self._pool = ConnectionPool(database.conninfo, min_size=1, max_size=2, kwargs={"options": SESSION}, open=True)
-            self._bucket = PostgresBucket(self._pool, TABLE, rates)
+            options = {"options": SESSION}
+            pool = ConnectionPool(database.conninfo, min_size=1, max_size=2, kwargs=options, open=True)
+            self._bucket = PostgresBucket(pool, TABLE, rates)
         self._turn = asyncio.Lock()
         self._next = self._end = 0.0
 

@@ -30,8 +30,8 @@ LOCAL = "local"
 #: Waits that all workers together may begin within CLAIM_PERIOD seconds. A worker looks for them every CLAIM_INTERVAL
 #: seconds, so that the first one to look leaves some for the others.
 CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.2, 0.5
-#: Seconds that a wait lasts at least after a worker has begun or resumed it, if its timeout is that long: a machine that
-#: was off for longer than the timeout still gets an answer, also from a gateway that has an outage of its own.
+#: Seconds that a wait lasts at least after a worker has begun or resumed it, if its timeout is that long: a machine
+#: that was off for longer than the timeout still gets an answer, also from a gateway that has an outage of its own.
 MIN_WAIT = 600.0
 #: Seconds between attempts after trouble that ends no wait, doubled up to the second number.
 RETRY_DELAYS = 5.0, 60.0
@@ -78,7 +78,7 @@ class VideoWorker:
         poll: PollPolicy | None = None,
         on_result: Callable[[VideoResult], object] | None = None,
     ) -> None:
-        self._client, self._folder, self._on_result = client, Path(folder), on_result
+        self._client, self._folder, self._on_result = client, Path(folder).absolute(), on_result
         self._database = Database(database)
         if not self._folder.is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
@@ -92,6 +92,11 @@ class VideoWorker:
         # Whether trouble passes is for the timeout of the wait to say.
         self._poll = evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0)
         self._stack, self._steps, self._is_closing = AsyncExitStack(), set[asyncio.Task[Any]](), False
+
+    @property
+    def waiting(self) -> int:
+        """The waits and downloads that this worker has begun."""
+        return len(self._steps)
 
     async def drain(self) -> None:
         """Return when no id is queued and no wait of this worker is unfinished.
