@@ -72,6 +72,7 @@ def plans(tasks: int, large: int, longest: float, seed: int) -> dict[str, Plan]:
 def worker(name: str, folder: Path, database: str, gateway: Gateway, *, limit: float, waiting: int = 10_000) -> Process:
     """Return a worker that is not started."""
     environment = {**os.environ, "KKIAI_FLEET_DB": database, "KKIAI_BASE_URL": gateway.url}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # Otherwise each start compiles the package anew.
     environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'generated'}"
     command = [sys.executable, "-m", "benchmarks.durable.worker", name, str(folder), str(limit), str(waiting)]
     return Process(name, command, environment)

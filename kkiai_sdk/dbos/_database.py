@@ -49,7 +49,7 @@ class Database:
         )
         try:
             self.url = sa.make_url(text)
-        except sa.exc.ArgumentError:
+        except (sa.exc.ArgumentError, ValueError):
             raise ConfigurationError(_URL_FORMS) from None
         self.kind = self.url.get_backend_name()
         if self.kind not in _DRIVERS or (self.kind == "sqlite" and not self.url.database):

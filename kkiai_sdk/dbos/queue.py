@@ -7,7 +7,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Self
 
 from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus
-from dbos import error as dbos_error
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 86_400.0
 #: Longest timeout in seconds: a year.
 MAX_TIMEOUT = 365 * 86_400.0
+#: Characters of an id, as for all calls of the SDK.
+MAX_ID = 256
 #: Ids per transaction, and rows per page.
 PAGE = 1000
 RUNNING, UNFINISHED = "PENDING", ["PENDING", "ENQUEUED", "DELAYED"]
@@ -58,6 +59,8 @@ class VideoQueue:
         if isinstance(task_ids, str):
             raise ConfigurationError("task_ids must be an iterable of strings, not str")
         ids = list(dict.fromkeys(task_ids))
+        if invalid := [each for each in ids if not isinstance(each, str) or not 0 < len(each.strip()) <= MAX_ID]:
+            raise ConfigurationError(f"invalid task id: {invalid[0]!a:.40}")
         return sum(self._add_page(ids[at : at + PAGE], timeout, retry=retry) for at in range(0, len(ids), PAGE))
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
@@ -67,12 +70,9 @@ class VideoQueue:
             self._client.delete_workflows(again)
         new = [each for each in ids if each not in known or each in set(again)]
         now = time.time()
-        try:
-            with self._engine.begin() as connection:
-                for task_id in new:
-                    self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
-        except (dbos_error.DBOSException, TypeError, ValueError) as error:
-            raise ConfigurationError(f"invalid task id: {error}") from None
+        with self._engine.begin() as connection:
+            for task_id in new:
+                self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
         return len(new)
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
@@ -144,7 +144,7 @@ def _options(task_id: str) -> Any:
 
 def _result_of(status: WorkflowStatus) -> VideoResult:
     if status.status == "SUCCESS":
-        return VideoResult(**status.output)
+        return VideoResult(**(status.output or {}))
     return VideoResult(status.workflow_id, "error", error=str(status.error), error_type=type(status.error).__name__)
 
 
