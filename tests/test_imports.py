@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 PURE_NAMES = """
 _config _downloads/content_coding _downloads/data_url _downloads/range_requests _downloads/sniffing _downloads/text_body
 _downloads/urls _downloads/windows_names _http/retry _polling/due_heap _polling/fleet_state _polling/outage
-_polling/poll_state _polling/rate_limiter _polling/scheduler _redaction _responses/error_parser _responses/explanation _responses/json_search _responses/layers
-_responses/raw_response _responses/status_words _responses/strict_json _responses/task_parser _responses/video_urls
-_validators errors models policies
+_polling/poll_state _polling/rate_limiter _polling/scheduler _redaction _responses/error_parser _responses/explanation
+_responses/json_search _responses/layers _responses/raw_response _responses/status_words _responses/strict_json
+_responses/task_parser _responses/video_urls _validators errors models policies
 """
 PURE = PURE_NAMES.split()
 #: What judgement must not know of: the world, its clocks, and chance.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
@@ -32,7 +32,7 @@ class AsyncFleetCalls(NamedTuple):
     query: Callable[[QueryTask], Awaitable[QueryResult]]
     perform: Callable[[Effect], Awaitable[Any]]
     check_download: Callable[..., Awaitable[DownloadRequest]]
-    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
+    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
 
 
 class _Mailbox:
@@ -109,7 +109,7 @@ class AsyncFleet(BaseFleet):
         timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
@@ -117,7 +117,7 @@ class AsyncFleet(BaseFleet):
         """Wait for a task to end, then download its video; see :meth:`wait` and ``AsyncKkiai.download``.
 
         At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. Closing the fleet ends the downloads that have not begun; the others go on.
+        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the downloads that have not begun; the others go on.
         """
         self._check_open()
         request = await self._calls.check_download(
@@ -129,6 +129,8 @@ class AsyncFleet(BaseFleet):
             max_bytes=max_bytes,
             poll=self._options.wait.policy,
         )
+        if request.is_done:
+            return await self._calls.download(request, None, self._perform_download)
         task = await self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         async with self._download_place():
             return await self._calls.download(request, task, self._perform_download)

@@ -76,6 +76,8 @@ class TaskWorkers:
         except BaseException as exception:  # re-raised in the collecting task
             outcome = exception
         self._reports.append((query.task_id, outcome))
+        # An error, whose traceback holds this frame.
+        del outcome
         self._has_reports.set()
 
     async def __aenter__(self) -> Self:

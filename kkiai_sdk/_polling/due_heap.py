@@ -53,7 +53,7 @@ class DueHeap(Generic[T]):
         return None if entry is None else entry[3]
 
     def push(self, key: Hashable, due: float, item: T) -> None:
-        """Add an item, in place of one with the same key."""
+        """Add an item. Its key must not be in the heap."""
         entry = self._entries[key] = due, next(self._arrivals), key, item
         heapq.heappush(self._heap, entry)
 

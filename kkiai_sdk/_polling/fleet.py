@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import CollectResults, Deliver, Idle, QueryTask, run
@@ -36,7 +36,7 @@ class FleetCalls(NamedTuple):
     query: Callable[[QueryTask], QueryResult]
     perform: Callable[[Effect], Any]
     check_download: Callable[..., DownloadRequest]
-    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Any]], Path]
+    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Any]], Path]
 
 
 class _FutureReceiver:
@@ -163,7 +163,7 @@ class Fleet(BaseFleet):
         timeout: float | timedelta | None = _config.DEFAULT_WAIT_TIMEOUT,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
-        overwrite: bool = False,
+        overwrite: bool | Literal["skip"] = False,
         resume: bool = True,
         progress: Callable[[int, int | None], Any] | None = None,
         max_bytes: int | None = None,
@@ -171,7 +171,7 @@ class Fleet(BaseFleet):
         """Wait for a task to end, then download its video; see :meth:`wait` and ``Kkiai.download``.
 
         At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. Closing the fleet ends the downloads that have not begun; the others go on.
+        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the downloads that have not begun; the others go on.
         """
         self._check_open()
         request = self._calls.check_download(
@@ -183,6 +183,8 @@ class Fleet(BaseFleet):
             max_bytes=max_bytes,
             poll=self._options.wait.policy,
         )
+        if request.is_done:
+            return self._calls.download(request, None, self._perform_download)
         task = self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         with self._download_place():
             return self._calls.download(request, task, self._perform_download)

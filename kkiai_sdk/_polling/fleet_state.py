@@ -28,7 +28,7 @@ from attrs import define, evolve, frozen
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.due_heap import DueHeap
-from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, PollState
+from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpired, WaitForResponse
 from kkiai_sdk.errors import KkiaiError
 
@@ -150,7 +150,7 @@ class FleetState:
 
     def after_poll(self, state: PollState, now: float) -> list[Event]:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""
-        if not state.is_failing:
+        if not state.is_failing and state.end is not End.BROKEN:
             self._last_answer = now
         waiters = self._waiters.get(state.task_id, [])
         updates = [] if state.is_failing or state.task is None else self._updates(state.task, waiters)

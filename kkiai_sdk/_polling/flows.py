@@ -188,9 +188,13 @@ def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
 
 def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
     """Return the task of a result, or raise its error; the failure of a task is returned if wanted."""
-    if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
-        raise result.error
-    return cast("VideoTask", result.task)
+    try:
+        if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
+            raise result.error
+        return cast("VideoTask", result.task)
+    finally:
+        # It holds the error, whose traceback holds this frame.
+        del result
 
 
 def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
@@ -208,7 +212,13 @@ def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
 
 def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[tuple[PollState, bool]]]:
     outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
-    return [_process(scheduler, task_id, outcome, clock) for task_id, outcome in outcomes]
+    states = []
+    for task_id, outcome in outcomes:
+        if isinstance(outcome, NotAwaitedError):
+            scheduler.not_polled(task_id, clock.monotonic())
+        else:
+            states.append(_process(scheduler, task_id, outcome, clock))
+    return states
 
 
 def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> tuple[PollState, bool]:
@@ -216,8 +226,6 @@ def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: C
     now, random = clock.monotonic(), clock.random()
     if isinstance(outcome, APIError):
         return scheduler.failed(task_id, outcome, now, random), False
-    if isinstance(outcome, NotAwaitedError):
-        return scheduler.not_polled(task_id, now), False
     if not isinstance(outcome, QueryResult):
         return scheduler.not_sent(task_id, outcome, now), False
     before = scheduler.last_snapshot(task_id)

@@ -314,10 +314,10 @@ class Scheduler:
         error = None if state.is_failing or not state.is_seen else self._outage.last_error()
         return evolve(state, refusals=1, last_error=error) if error else state
 
-    def not_polled(self, task_id: str, now: float) -> PollState:
+    def not_polled(self, task_id: str, now: float) -> None:
         """Process a poll that was given up before it was sent: the task, if it is still waiting, is due now."""
         state, _ = self._in_flight.pop(task_id)
-        return self._settle(evolve(state, due=now), now)
+        self._settle(evolve(state, due=now), now)
 
     def not_sent(self, task_id: str, error: KkiaiError, now: float) -> PollState:
         """Process a query that could not be sent, which ends the wait for its task."""

@@ -113,6 +113,8 @@ class ThreadWorkers:
             except BaseException as exception:  # re-raised in the collecting thread
                 outcome = exception
             self._reports.put((query.task_id, outcome))
+            # An error, whose traceback holds this frame.
+            del outcome
 
     def __enter__(self) -> Self:
         return self

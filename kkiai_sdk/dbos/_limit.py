@@ -1,9 +1,9 @@
 """One request limit for all workers of a database.
 
-A worker books *windows* of 0.1 s, each the next one that is free: nobody else sends during them, and it spreads its
-requests evenly over each. The windows are kept by pyrate-limiter in the same database, or in a file beside a SQLite one,
-as a rate of one per 0.1 s. So a worker may join or die at any moment, no time passes unused between two windows, and the
-database is written per window and not per request.
+A worker books *windows* of 0.2 s, each the next one that is free: nobody else sends during them, and it spreads its
+requests evenly over each. The windows are kept by pyrate-limiter in the same database, or in a file beside a SQLite
+one, as a rate of one per 0.2 s. So a worker may join or die at any moment, no time passes unused between two windows,
+and the database is written per window and not per request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Seconds of a window, unless one request takes longer by the limit. Shorter ones cost more writes; longer ones waste
 #: more of the limit when a worker has little to do.
-WINDOW = 0.1
+WINDOW = 0.2
 #: Seconds until a worker tries again after the database failed.
 RETRY_DELAY = 1.0
 #: Windows ahead of the clock, beyond which the clock was set back and not so many workers have booked.
@@ -54,7 +54,8 @@ class SharedLimit:
     async def __call__(self) -> None:
         """Wait for the turn of a request."""
         async with self._lock:
-            # A slot can be used until its window ends; late requests are at most twice as dense as the limit.
+            # A late slot is good for half a window, and late requests are at most twice as dense as the limit, so that
+            # no second has more than a tenth above it.
             while not self._slots or self._slots[0] < time.monotonic() - self._count * self._gap / 2:
                 if self._slots:
                     self._slots.popleft()
