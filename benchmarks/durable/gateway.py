@@ -58,18 +58,23 @@ class Gateway:
 
     def __init__(self, plans: Mapping[str, Plan]) -> None:
         self.plans, self.log, self.url, self.start = plans, Log(), "", 0.0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._is_up = threading.Event()
+
+    async def _main(self) -> None:
+        self._loop, self._is_over = asyncio.get_running_loop(), asyncio.Event()
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=500) as server:
+            self.url, self.start = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", time.monotonic()
+            self._is_up.set()
+            await self._is_over.wait()
 
     def __enter__(self) -> Self:
         self._thread.start()
-        serve = asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=500)
-        server = asyncio.run_coroutine_threadsafe(serve, self._loop).result()
-        self.url, self.start = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", time.monotonic()
+        self._is_up.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._is_over.set)
         self._thread.join()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -117,7 +117,8 @@ class AsyncFleet(BaseFleet):
         """Wait for a task to end, then download its video; see :meth:`wait` and ``AsyncKkiai.download``.
 
         At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the downloads that have not begun; the others go on.
+        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
+        downloads that have not begun; the others go on.
         """
         self._check_open()
         request = await self._calls.check_download(

@@ -19,7 +19,7 @@ from rich.table import Table
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
-from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, Command, command, duration, option
+from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, POLL_INTERVAL, Command, command, duration, option
 from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, make_console
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
 
@@ -141,6 +141,7 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
         option("--name", metavar="NAME", help="Name of this worker, the same after a restart. [default: local]"),
         option("--keep-running", help="Wait for further ids when all are done."),
         option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second of all workers."),
+        POLL_INTERVAL,
         DATABASE,
         *COMMON_OPTIONS,
     ],
@@ -178,17 +179,20 @@ def work(
 
 def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
-    report, log = _Report(options), logging.getLogger("kkiai_sdk")
+    report, logs = _Report(options), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
         handler = EventHandler(emit)
-        log.addHandler(handler)
-        log.setLevel(logging.DEBUG if options.verbose else logging.WARNING)
+        for log in logs:
+            log.addHandler(handler)
+        # DBOS sets the level of its own.
+        logs[0].setLevel(logging.DEBUG if options.verbose else logging.WARNING)
         try:
             asyncio.run(run_worker(emit))
         finally:
-            log.removeHandler(handler)
-            log.setLevel(logging.NOTSET)
+            logs[0].setLevel(logging.NOTSET)
+            for log in logs:
+                log.removeHandler(handler)
 
     try:
         for event in in_background(work_in_thread):

@@ -57,10 +57,10 @@ COMMON_OPTIONS = [
     option("--verbose", "-v", help="Log every request to stderr."),
 ]
 WAIT_TIMEOUT = option("--timeout", metavar="DURATION", default="30m", help="Limit of the wait: 30s, 2h, 1h30m or none.")
-WAIT_OPTIONS = [
-    WAIT_TIMEOUT,
-    option("--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."),
-]
+POLL_INTERVAL = option(
+    "--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."
+)
+WAIT_OPTIONS = [WAIT_TIMEOUT, POLL_INTERVAL]
 
 
 def request_timeout(default: str, subject: str) -> click.Option:

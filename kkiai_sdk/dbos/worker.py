@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +53,7 @@ class VideoWorker:
         letters, digits, ``.``, ``_`` or ``-``. Default: "local" with a SQLite file, required otherwise.
     :param max_requests_per_second: queries of all workers of the database together; None for no limit. Default 50.
         Give all workers the same number.
-    :param max_waiting: waits that this worker has at a time, 1 to 1000000. Default 10000.
+    :param max_waiting: waits that this worker has at a time, 1 to 10000000. Default 10000.
     :param max_concurrency: queries in flight at once, and those that wait for their turn. Default 16, so that a worker
         books its turns a third of a second ahead.
     :param max_downloads: downloads at a time. Default 4.
@@ -89,9 +90,15 @@ class VideoWorker:
         if not re.fullmatch(r"[\w.-]{1,100}", self.name, re.ASCII):
             raise ConfigurationError("name must be 1 to 100 letters, digits, dots, underscores or hyphens")
         self._rate, self._max_waiting = max_requests_per_second, max_waiting
-        self._limits = {"max_concurrency": max_concurrency, "max_downloads": max_downloads, "max_waiting": max_waiting}
-        # Whether trouble passes is for the timeout of the wait to say.
-        self._poll = evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0)
+        self._options: dict[str, Any] = {
+            "max_requests_per_second": max_requests_per_second,
+            "max_concurrency": max_concurrency,
+            "max_downloads": max_downloads,
+            "max_waiting": max_waiting,
+            # Whether trouble passes is for the timeout of the wait to say.
+            "poll": evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0),
+        }
+        client.fleet(**self._options)  # Raises for an invalid option.
         self._stack, self._steps, self._is_closing = AsyncExitStack(), set[asyncio.Task[Any]](), False
 
     @property
@@ -129,7 +136,7 @@ class VideoWorker:
         gate = None if self._rate is None else SharedLimit(self._database, self._rate)
         if gate is not None:
             stack.callback(gate.close)
-        return self._client.fleet(max_requests_per_second=self._rate, poll=self._poll, gate=gate, **self._limits)
+        return self._client.fleet(gate=gate, **self._options)
 
     async def _launch(self) -> None:
         DBOS(
@@ -213,6 +220,10 @@ class VideoWorker:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+
+# DBOS adds a handler of its own, on stderr, to a logger without any.
+DBOS.logger.addHandler(logging.NullHandler())
 
 
 # Without a limit of attempts: a worker may be killed any number of times.
