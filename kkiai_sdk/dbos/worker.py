@@ -36,6 +36,8 @@ CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.2, 0.5
 MIN_WAIT = 600.0
 #: Seconds between attempts after trouble that ends no wait, doubled up to the second number.
 RETRY_DELAYS = 5.0, 60.0
+#: Seconds between looks for the end of the queue.
+DRAIN_INTERVAL = 0.5
 #: Threads for the writes to the database and to files.
 THREADS = 16
 
@@ -112,7 +114,7 @@ class VideoWorker:
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
         """
         while await asyncio.to_thread(self._queue.has_work, self.name):
-            await asyncio.wait([self._crash], timeout=1.0)
+            await asyncio.wait([self._crash], timeout=DRAIN_INTERVAL)
             if self._crash.done():
                 self._crash.result()
 

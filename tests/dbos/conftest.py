@@ -28,6 +28,13 @@ class Work(Protocol):
         ...
 
 
+@pytest.fixture(autouse=True)
+def _short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CLAIM_INTERVAL", "DRAIN_INTERVAL"):
+        monkeypatch.setattr(f"kkiai_sdk.dbos.worker.{name}", 0.05)
+    monkeypatch.setattr("kkiai_sdk.dbos.worker.RETRY_DELAYS", (0.05, 0.05))
+
+
 @pytest.fixture
 def gateway() -> Iterator[MockGateway]:
     """A gateway of its own, so that its requests can be counted."""

@@ -115,11 +115,8 @@ def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockG
 
 
 @pytest.mark.parametrize("fault", ["not-http", "close"])
-def test_outage_of_the_gateway_ends_no_wait(
-    queue: VideoQueue, database: Path, videos: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
+def test_outage_of_the_gateway_ends_no_wait(queue: VideoQueue, database: Path, videos: Path, fault: str) -> None:
     """Errors that say nothing about a task are retried until the timeout of its wait."""
-    monkeypatch.setattr("kkiai_sdk.dbos.worker.RETRY_DELAYS", (0.05, 0.05))
     queue.add([IDS[0]])
 
     async def main(gateway: MockGateway) -> None:
@@ -132,11 +129,8 @@ def test_outage_of_the_gateway_ends_no_wait(
     assert [result.state for result in queue.results()] == ["saved"]
 
 
-def test_rejected_key_ends_no_wait(
-    queue: VideoQueue, database: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Path) -> None:
     """A key that is rejected for a while, as during its rotation, costs no wait its result."""
-    monkeypatch.setattr("kkiai_sdk.dbos.worker.RETRY_DELAYS", (0.05, 0.05))
     queue.add([IDS[0]])
 
     async def main(gateway: MockGateway) -> None:
@@ -152,7 +146,7 @@ def test_rejected_key_ends_no_wait(
 
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
     """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
-    queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=1.0)
+    queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
     assert {result.task_id: result.state for result in work()} == {
         "grok:scenario-stalls": "timeout",
         "grok:scenario-fails": "failed",
