@@ -27,10 +27,12 @@ async def _events(ids: list[str]) -> list[dict[str, str]]:
 def main(folder: str) -> None:
     """The operator defers, its trigger waits, and the operator saves the file once."""
     operator = KkiaiVideoOperator(task_id="save", video_id="grok:scenario-normal", folder=folder)
+    trigger = None
     try:
         operator.execute({})
     except TaskDeferred as deferred:
-        assert isinstance(deferred.trigger, KkiaiTrigger)
+        trigger = deferred.trigger
+    assert isinstance(trigger, KkiaiTrigger)
     events = asyncio.run(_events(["grok:scenario-normal", "grok:scenario-fails"]))
     assert events[0] == {"status": "success"}
     assert events[1]["status"] == "error"

@@ -60,7 +60,9 @@ class KkiaiVideoOperator(BaseOperator):
 
     template_fields = ("video_id", "folder")
 
-    def __init__(self, *, video_id: str, folder: str, rate: float = 50.0, wait_timeout: float = 1800.0, **options: Any):
+    def __init__(
+        self, *, video_id: str, folder: str, rate: float = 50.0, wait_timeout: float = 1800.0, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.video_id, self.folder, self.rate, self.wait_timeout = video_id, folder, rate, wait_timeout
 

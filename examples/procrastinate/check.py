@@ -23,7 +23,6 @@ async def main(folder: str) -> None:
         await app.schema_manager.apply_schema_async()
         assert await add([*IDS, *IDS, "grok:scenario-fails"]) == len(IDS) + 1
     await work(folder, "one", wait=False)
-    assert len(list(Path(folder).iterdir())) == len(IDS)
     async with app.open_async():
         jobs = [job.status for job in await app.job_manager.list_jobs_async(task="kkiai.video")]
     assert jobs == ["succeeded"] * (len(IDS) + 1)
@@ -37,3 +36,4 @@ if __name__ == "__main__":
         addresses = {"DATABASE_URL": url, "KKIAI_BASE_URL": gateway.base_url, "KKIAI_API_KEY": gateway.api_key}
         os.environ |= addresses
         asyncio.run(main(target))
+        assert len(list(Path(target).iterdir())) == len(IDS)

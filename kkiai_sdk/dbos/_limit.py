@@ -81,7 +81,7 @@ class SharedLimit:
             assert isinstance(decision, Decision)
             if decision.allowed:
                 self._bucket.leak(now)
-                return local + (item.timestamp - now) / 1000
+                return local + float(item.timestamp - now) / 1000
             if decision.retry_after_ms is None:
                 # Another worker is booking.
                 time.sleep(random.uniform(0.001, 0.005))  # noqa: S311

@@ -58,9 +58,7 @@ class VideoQueue:
             raise ConfigurationError(f"timeout must be above 0 up to {MAX_TIMEOUT:.0f} seconds")
         if isinstance(task_ids, str):
             raise ConfigurationError("task_ids must be an iterable of strings, not str")
-        ids = list(dict.fromkeys(task_ids))
-        if invalid := [each for each in ids if not isinstance(each, str) or not 0 < len(each.strip()) <= MAX_ID]:
-            raise ConfigurationError(f"invalid task id: {invalid[0]!a:.40}")
+        ids = [_checked(each) for each in dict.fromkeys(task_ids)]
         return sum(self._add_page(ids[at : at + PAGE], timeout, retry=retry) for at in range(0, len(ids), PAGE))
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
@@ -136,6 +134,12 @@ class VideoQueue:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _checked(task_id: object) -> str:
+    if not isinstance(task_id, str) or not 0 < len(task_id.strip()) <= MAX_ID:
+        raise ConfigurationError(f"invalid task id: {task_id!a:.40}")
+    return task_id
 
 
 def _options(task_id: str) -> Any:

@@ -58,7 +58,7 @@ def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.Monk
     ],
 )
 def test_invalid_arguments_of_add_are_refused(
-    queue: VideoQueue, arguments: Any, options: dict[str, float], part: str
+    queue: VideoQueue, arguments: Any, options: dict[str, Any], part: str
 ) -> None:
     """Invalid ids and timeouts raise a ConfigurationError, and nothing is added."""
     with pytest.raises(ConfigurationError, match=part):
