@@ -190,6 +190,11 @@ class AsyncFleet(BaseFleet):
                 raise NotAwaitedError
         return await self._calls.query(query)
 
+    def _end_waits(self) -> None:
+        super()._end_waits()
+        for _place in range(self._queued_downloads):
+            self._places.release()
+
     async def _run(self) -> None:
         async with self._workers:
             try:
@@ -215,7 +220,5 @@ class AsyncFleet(BaseFleet):
             # A forked process has neither the event loop nor the waits.
             return
         self._end_waits()
-        for _place in range(self._queued_downloads):
-            self._places.release()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)

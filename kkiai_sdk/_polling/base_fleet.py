@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kkiai_sdk import _validators
 from kkiai_sdk._effects import QueryResult
 from kkiai_sdk._log import log
 from kkiai_sdk._polling.fleet_state import FleetState, Waiter
-from kkiai_sdk._polling.flows import fleet_flow, new_scheduler
+from kkiai_sdk._polling.flows import fleet_flow, new_scheduler, task_or_raise
 from kkiai_sdk.errors import ConfigurationError, FleetClosedError, TaskError
 from kkiai_sdk.models import WaitResult
 
@@ -57,7 +57,10 @@ class BaseFleet:
 
     def _is_elsewhere(self) -> bool:
         """Whether this is another process, or another event loop, than that which entered the fleet."""
-        return self._context != self._options.current_context()
+        try:
+            return self._context != self._options.current_context()
+        except RuntimeError:  # a process forked from a coroutine has no running event loop
+            return True
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -82,7 +85,7 @@ class BaseFleet:
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = error
-        log.error("the fleet has crashed: %s", ascii(f"{type(error).__name__}: {error}"))
+        log.error("the fleet has crashed by %s", type(error).__name__)
 
     def _closed_error(self) -> FleetClosedError:
         if self._crash is None:
@@ -110,10 +113,12 @@ def gate_error(exception: Exception) -> ConfigurationError:
 
 def to_query_result(result: WaitResult) -> QueryResult:
     """Return the snapshot of a wait that stands for one query, or raise the error of its queries."""
-    error = result.error
-    if result.task is not None and (error is None or isinstance(error, TaskError)):
-        return QueryResult(result.task)
+    if isinstance(result.error, TaskError):
+        if result.task is not None:
+            return QueryResult(result.task)
+        result = evolve(result, error=result.error.last_error or result.error)
     try:
-        raise (error.last_error or error) if isinstance(error, TaskError) else error or FleetClosedError("no result")
+        return QueryResult(task_or_raise(result, raise_on_failure=True))
     finally:
-        del error, result
+        # It holds the error, whose traceback holds this frame.
+        del result

@@ -72,6 +72,9 @@ class _FutureReceiver:
             self._end(partial(future.set_exception, error))
         else:
             self._end(partial(future.set_result, task))
+        finally:
+            # They hold the error, whose traceback holds this frame.
+            del future, value
 
     def _end(self, end: Callable[[], None]) -> None:
         # The future holds this object.
@@ -258,6 +261,8 @@ class Fleet(BaseFleet):
         with self._end_lock:
             self._run_commands()
             super()._end_waits()
+        with self._places:
+            self._places.notify_all()
 
     def _run_commands(self) -> None:
         with suppress(queue.Empty):
@@ -303,8 +308,6 @@ class Fleet(BaseFleet):
             return
         self._workers.wake()
         self._thread.join()
-        with self._places:
-            self._places.notify_all()
         self._deliveries.put(None)
         if threading.current_thread() is not self._delivery_thread:
             self._delivery_thread.join()

@@ -33,7 +33,7 @@ from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpir
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from kkiai_sdk._polling.scheduler import Scheduler
     from kkiai_sdk.models import VideoTask
@@ -124,15 +124,15 @@ class FleetState:
     def leave(self, waiter: Waiter, now: float) -> None:
         """Remove a waiter, if it has not ended."""
         if waiter in self._timers:
-            self._remove(waiter)
+            self._remove(waiter.task_id, [waiter])
             self._withdraw_unless_awaited(waiter.task_id, now)
 
     def leave_all(self) -> list[Waiter]:
         """Remove and return all waiters."""
-        waiters = [waiter for group in self._waiters.values() for waiter in group]
-        for waiter in waiters:
-            self._remove(waiter)
-        return waiters
+        groups = list(self._waiters.items())
+        for task_id, waiters in groups:
+            self._remove(task_id, set(waiters))
+        return [waiter for _, waiters in groups for waiter in waiters]
 
     def step(self, now: float) -> PollTask | WaitForResponse | Sleep | list[WaiterEnded]:
         """Return the next step: a poll, waiters that have ended, or the time until which nothing happens."""
@@ -144,9 +144,10 @@ class FleetState:
             return step
         if isinstance(step, TaskExpired):
             return self._end(step.state, self._waiters.get(step.state.task_id, ()), now)
+        timer = max(self._timers.first_due, now + self._scheduler.min_sleep())
         if isinstance(step, WaitForResponse):
-            return WaitForResponse(min(step.until, self._timers.first_due))
-        return Sleep(self._timers.first_due if isinstance(step, AllDone) else min(step.until, self._timers.first_due))
+            return WaitForResponse(min(step.until, timer))
+        return Sleep(timer if isinstance(step, AllDone) else min(step.until, timer))
 
     def after_poll(self, state: PollState, now: float) -> list[Event]:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""
@@ -193,29 +194,28 @@ class FleetState:
         if is_first:
             self._scheduler.hasten(waiter.task_id, now)
         if is_first and not waiter.has_time:
-            return waiter.joined + self._query_timeout
+            return now + self._query_timeout
         if now > due + MIN_POLL_TIMEOUT:
             waiter.was_suspended, waiter.is_excused = True, self._scheduler.is_in_flight(waiter.task_id)
             return now + FINAL_POLL_TIMEOUT
         if waiter.was_suspended:
             return self._last_answer + FINAL_POLL_TIMEOUT
-        return waiter.deadline + FINAL_POLL_TIMEOUT if is_first else now
+        return waiter.deadline + FINAL_POLL_TIMEOUT
 
     def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
-        ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in tuple(waiters)]
-        for each in ended:
-            self._remove(each.waiter)
+        ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]
+        self._remove(state.task_id, {each.waiter for each in ended})
         self._withdraw_unless_awaited(state.task_id, now)
         return ended
 
-    def _remove(self, waiter: Waiter) -> None:
-        self._timers.remove(waiter)
-        group = self._waiters[waiter.task_id]
-        group.remove(waiter)
-        if not group:
-            del self._waiters[waiter.task_id]
-            if self._queue.pop(waiter.task_id, None) is not None:
-                self._set_admission()
+    def _remove(self, task_id: str, waiters: Collection[Waiter]) -> None:
+        for waiter in waiters:
+            self._timers.remove(waiter)
+        rest = [waiter for waiter in self._waiters.pop(task_id, ()) if waiter not in waiters]
+        if rest:
+            self._waiters[task_id] = rest
+        elif self._queue.pop(task_id, None) is not None:
+            self._set_admission()
 
     def _withdraw_unless_awaited(self, task_id: str, now: float) -> None:
         if task_id not in self._waiters:

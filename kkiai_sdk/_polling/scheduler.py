@@ -190,12 +190,12 @@ class Scheduler:
             self._in_flight[task_id] = state, sent
             self._withdrawn.discard(task_id)
             return state
-        state_or_none = self._remove(task_id)
-        if state_or_none is None:
-            return None
-        state = evolve(state_or_none, deadline=max(state_or_none.deadline, deadline))
-        self._push(state)
-        return state
+        found = self._ready.get(task_id) or self._retrying.get(task_id)
+        if found is not None and found.deadline < deadline:
+            self._remove(task_id)
+            found = evolve(found, deadline=deadline)
+            self._push(found)
+        return found
 
     def is_in_flight(self, task_id: str) -> bool:
         """Whether a poll of the task is in flight."""
@@ -237,7 +237,7 @@ class Scheduler:
             return WaitForResponse(math.inf)
         past_deadline = self._limiter.retry_after_until > self._deadline or at > self._last_poll_time()
         if now < at and not past_deadline:
-            wake = max(at, min(now + self._min_sleep(), self._last_poll_time()))
+            wake = max(at, min(now + self.min_sleep(), self._last_poll_time()))
             return WaitForResponse(wake) if self._in_flight else Sleep(wake)
         # Of equally overdue tasks, admitted ones come first.
         if vacant < min(ready, retry):
@@ -350,7 +350,8 @@ class Scheduler:
             return math.inf
         return self._vacant_since if self._is_admitting and self._count() < self._limits.waiting else math.inf
 
-    def _min_sleep(self) -> float:
+    def min_sleep(self) -> float:
+        """Return the shortest sleep in seconds, so that a process with many tasks wakes up in batches."""
         return BATCH_WINDOW if self._count() >= BATCH_THRESHOLD else 0.0
 
     def _retry_time(self) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import os
 import threading
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, FleetClosedError, PollPolicy
 from tests.support.canary import KEY
+from tests.support.programs import run
 from tests.support.waits import PATIENCE, fleet_of, wait_until
 from tests.support.wire import HANG, FileHost, completed, error_reply, http, pattern, task
 
@@ -169,7 +169,7 @@ def test_crash_of_the_fleet_reaches_every_wait(
     assert [type(error) for error in errors] == [FleetClosedError] * 3
     assert {str(error.__cause__) for error in errors if error} == {"mine"}
     assert [each.message for each in caplog.records if each.levelno == logging.ERROR] == [
-        "the fleet has crashed: 'ZeroDivisionError: mine'"
+        "the fleet has crashed by ZeroDivisionError"
     ]
 
 
@@ -440,27 +440,46 @@ def test_fleet_serves_one_event_loop(serve: Serve) -> None:
     assert ["event loop" in str(error) for error in caught] == [True]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_forked_process_cannot_use_the_fleet(make: Maker, serve: Serve) -> None:
+#: The child prints the error and leaves the with statement; the parent goes on.
+FORKED = {
+    "sync": """
+with Kkiai() as client:
+    with client.fleet() as fleet:
+        pid = os.fork()
+        try:
+            print(fleet.wait("t").state, flush=True)
+        except ConfigurationError as error:
+            print(error, flush=True)
+        if pid:
+            os.waitpid(pid, 0)
+    if not pid:
+        os._exit(0)
+""",
+    "async": """
+async def main():
+    async with AsyncKkiai() as client:
+        async with client.fleet() as fleet:
+            pid = os.fork()
+            try:
+                print((await fleet.wait("t")).state, flush=True)
+            except ConfigurationError as error:
+                print(error, flush=True)
+            if pid:
+                os.waitpid(pid, 0)
+        if not pid:
+            os._exit(0)
+asyncio.run(main())
+""",
+}
+
+
+def test_forked_process_cannot_use_the_fleet(kind: str, serve: Serve) -> None:
     """A call in it raises ConfigurationError and leaving the with statement does not hang; the parent goes on."""
     server = serve(completed())
-    with fleet_of(make(server.url)) as fleet:
-        # Waits for nothing: a process with threads may fork if the child only calls what needs no lock.
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                fleet.wait("t")
-            except ConfigurationError:
-                leave = getattr(fleet.fleet, "__exit__", None)
-                if leave:
-                    leave(None, None, None)
-                code = 0
-            finally:
-                os._exit(code)
-        _, status = os.waitpid(pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
-        assert fleet.wait("t").is_succeeded
+    result = run(FORKED[kind], server.url)
+    error = "a fleet serves the process, and the event loop, that entered it: make another one"
+    assert (result.returncode, sorted(result.stdout.splitlines())) == (0, [error, "succeeded"])
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -511,12 +530,15 @@ def test_many_waits_from_many_threads(serve: Serve) -> None:
     assert len(server.requests) <= 200
 
 
+@pytest.mark.parametrize("way", ["wait", "start"])
 @pytest.mark.parametrize("error", [k.TaskFailedError, k.AuthenticationError])
-def test_error_of_a_wait_is_in_no_reference_cycle(make: Maker, serve: Serve, error: type[k.KkiaiError]) -> None:
-    """No frame of the fleet holds the error in whose traceback it is."""
+def test_error_of_a_wait_is_in_no_reference_cycle(
+    make: Maker, serve: Serve, error: type[k.KkiaiError], way: str
+) -> None:
+    """No frame of the fleet holds the error in whose traceback it is, nor its future."""
     server = serve(task("failed") if error is k.TaskFailedError else error_reply(401))
     with fleet_of(make(server.url)) as fleet, pytest.raises(error) as caught:
-        fleet.wait("t")
+        fleet.wait("t") if way == "wait" else fleet.result(fleet.start("t"))
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     ours = [frame for frame in frames if "_polling" in frame.f_code.co_filename]
     assert ours
@@ -524,7 +546,7 @@ def test_error_of_a_wait_is_in_no_reference_cycle(make: Maker, serve: Serve, err
         frame.f_code.co_qualname
         for frame in ours
         for value in frame.f_locals.values()
-        if caught.value in (value, getattr(value, "error", None))
+        if caught.value in (value, getattr(value, "error", None)) or isinstance(value, concurrent.futures.Future)
     ]
     assert holders == []
 

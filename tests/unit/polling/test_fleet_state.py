@@ -150,6 +150,15 @@ def test_deadline_of_one_waiter_does_not_end_another(*, is_first: bool) -> None:
     assert fleet.at(33).poll("a", DONE) == [(long, End.DONE)]
 
 
+def test_error_at_the_deadline_ends_that_waiter() -> None:
+    """A query that failed just then is no reason to wait for another one."""
+    fleet = Fleet()
+    short = fleet.join("a", 10.0)
+    fleet.join("a", 100.0)
+    assert fleet.step() == "a"
+    assert ends(fleet.at(10).after("a", RESET)) == [(short, End.TIMED_OUT)]
+
+
 def test_result_at_the_deadline_counts() -> None:
     """The task that has ended at the deadline is the result."""
     fleet = Fleet()
@@ -213,7 +222,13 @@ def test_waiter_in_the_queue_expires_in_time() -> None:
     fleet = Fleet(concurrency=1)
     fleet.join("a")
     assert fleet.step() == "a"
-    late(fleet, fleet.join("b", 3.0), 3.0)
+    waiter = fleet.join("b", 3.0)
+    assert fleet.step() == 3
+    assert fleet.at(3).step() == FINAL_POLL_TIMEOUT
+    expired = fleet.at(3 + FINAL_POLL_TIMEOUT).state.step(fleet.now)
+    due = START + 3
+    state = PollState(task_id="b", started=START, deadline=due, due=due, end=End.TIMED_OUT)
+    assert expired == [WaiterEnded(waiter, state)]
     assert ends(fleet.after("a", DONE)) != []
     assert fleet.step() == math.inf
 
@@ -260,8 +275,9 @@ def test_waiter_that_expires_in_an_outage_has_its_error() -> None:
     assert [str(states[waiter].last_error) for waiter in waiters] == ["bad key"] * 10 + ["None", "bad key"]
 
 
-def test_outage_that_has_lasted_ends_all_waits() -> None:
-    """Each waiter of each task ends with the refusal."""
+@pytest.mark.parametrize("has_left", [False, True])
+def test_outage_that_has_lasted_ends_all_waits(*, has_left: bool) -> None:
+    """Each waiter of each task that has not left ends with the refusal."""
     fleet = Fleet(policy=evolve(EVEN, max_refusals=3, refusal_grace=0))
     waiters = [fleet.join(task_id) for task_id in ("a", "b", "b")]
     fleet.poll("a")
@@ -271,7 +287,10 @@ def test_outage_that_has_lasted_ends_all_waits() -> None:
     fleet.after("a", FATAL)
     fleet.after("b", FATAL)
     assert fleet.at(20).poll("a", FATAL) == [(waiters[0], End.BROKEN)]
-    assert fleet.step() == [(waiters[1], End.BROKEN), (waiters[2], End.BROKEN)]
+    if has_left:
+        for waiter in waiters[1:]:
+            fleet.state.leave(waiter, fleet.now)
+    assert fleet.step() == [(waiter, End.BROKEN) for waiter in waiters[1:] if not has_left]
     assert fleet.step() == math.inf
 
 
@@ -311,6 +330,28 @@ def test_cancelled_wait_makes_room_and_its_answer_is_dropped() -> None:
     assert fleet.after("a", DONE) == []
     assert ends(fleet.after("b", DONE)) == [(other, End.DONE)]
     assert fleet.step() == math.inf
+
+
+def test_waiter_may_leave_after_its_deadline() -> None:
+    """Its task, whose final poll is in flight, is forgotten."""
+    fleet = Fleet()
+    waiters = [fleet.join(task_id, 5.0) for task_id in ("a", "b")]
+    assert [fleet.step(), fleet.step()] == ["a", "b"]
+    assert fleet.at(5).step() == FINAL_POLL_TIMEOUT
+    for waiter in waiters:
+        fleet.state.leave(waiter, fleet.now)
+    assert fleet.step() == math.inf
+    assert fleet.state.leave_all() == []
+
+
+def test_many_waiters_expire_in_batches() -> None:
+    """With a hundred tasks the fleet wakes up at most twenty times a second, also for deadlines."""
+    fleet = Fleet(concurrency=200, waiting=200)
+    for number in range(100):
+        fleet.join(f"t{number}", 5.0 + number / 1000)
+        assert fleet.step() == f"t{number}"
+    assert fleet.step() == 5
+    assert fleet.at(4.99).step() == pytest.approx(0.05)
 
 
 def test_one_of_two_waiters_may_leave() -> None:
@@ -412,19 +453,44 @@ def test_suspension_past_the_deadline_is_followed_by_a_final_poll() -> None:
     assert ends(fleet.at(7203).after("a", DONE)) == [(waiter, End.DONE)]
 
 
-def test_waiters_after_a_suspension_do_not_expire_while_the_gateway_answers() -> None:
-    """With one request at a time of 4 s, ten waiters all get a final poll; without answers the rest expires."""
+def suspended(count: int) -> tuple[Fleet, list[Waiter]]:
+    """A fleet with one request at a time whose machine was suspended past the deadlines of some waiters."""
     fleet = Fleet(concurrency=1)
-    waiters = [fleet.join(f"t{number}", 60.0) for number in range(10)]
+    waiters = [fleet.join(f"t{number}", 60.0) for number in range(count)]
     for waiter in waiters:
         fleet.poll(waiter.task_id)
-    fleet.at(7200)
+    return fleet.at(7200), waiters
+
+
+def test_waiters_after_a_suspension_do_not_expire_while_the_gateway_answers() -> None:
+    """With one request of 4 s at a time, eight get a final poll; five seconds without an answer end the others."""
+    fleet, waiters = suspended(10)
     for count, waiter in enumerate(waiters[:8]):
         assert fleet.step() == waiter.task_id
+        assert fleet.step() == (FINAL_POLL_TIMEOUT if count == 0 else 1)
+        if count:
+            assert fleet.at(7201 + 4 * count).step() == 4
         assert ends(fleet.at(7204 + 4 * count).after(waiter.task_id, RUNNING)) == [(waiter, End.TIMED_OUT)]
     assert fleet.step() == "t8"
-    assert fleet.at(7232 + 4.5).step() == 0.5
-    assert fleet.at(7232 + 5).step() == [(waiter, End.TIMED_OUT) for waiter in waiters[8:]]
+    assert fleet.step() == 1
+    assert fleet.at(7233).step() == 4
+    assert fleet.at(7237).step() == [(waiter, End.TIMED_OUT) for waiter in waiters[8:]]
+
+
+@pytest.mark.parametrize("outcome", [None, RESET, FATAL])
+def test_waiters_after_a_suspension_expire_without_answers(outcome: APIError | None) -> None:
+    """Neither a failed query nor one that is refused for good is an answer."""
+    fleet = Fleet(concurrency=1)
+    waiter = fleet.join("a", 60.0)
+    fleet.join("b", 9999.0)
+    assert fleet.step() == "a"
+    fleet.at(7200).after("a", RESET)
+    assert fleet.step() == "b"
+    if outcome:
+        fleet.at(7203).after("b", outcome)
+        assert fleet.step() == "a"
+    assert fleet.at(7204.5).step() == 0.5
+    assert fleet.at(7205).step() == [(waiter, End.TIMED_OUT)]
 
 
 @pytest.mark.parametrize("timer_first", [True, False])

@@ -99,7 +99,7 @@ class FleetMachine(RuleBasedStateMachine):
         """Start."""
         dice = self.dice = Random(seed)
         self.limits = SchedulerLimits(
-            dice.choice([1, 2, 8]), dice.choice([0.5, 10.0, math.inf]), dice.choice([1, 2, 4, 99])
+            dice.choice([1, 2, 8]), dice.choice([0.5, 10.0, math.inf, math.inf]), dice.choice([1, 4, 99, 99])
         )
         policy = PollPolicy(
             jitter=0,
