@@ -20,6 +20,7 @@ COMMANDS = {
     "wait": ("tasks", "Wait for tasks to end."),
     "watch": ("tasks", "Print every change of a task until it ends."),
     "download": ("tasks", "Download the videos of tasks, waiting for unfinished ones."),
+    "fleet": ("fleet", "Wait for tasks and download their videos, across restarts."),
     "mock": ("mock", "Run a mock gateway on this machine until Ctrl-C."),
     "demo": ("mock", "Wait for a task and download its video."),
     "doctor": ("doctor", "Diagnose the connection to the gateway, step by step."),

@@ -23,7 +23,7 @@ from kkiai_sdk.cli.output import OutputOptions, logged_to_stderr, report_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kkiai_sdk import Kkiai
+    from kkiai_sdk import AsyncKkiai, Kkiai
     from kkiai_sdk.cli.exit_codes import ExitCode
 
     Function: TypeAlias = Callable[..., ExitCode]
@@ -65,10 +65,10 @@ COMMON_OPTIONS = [
     option("--verbose", "-v", help="Log every request to stderr."),
 ]
 WAIT_TIMEOUT = option("--timeout", metavar="DURATION", default="30m", help="Limit of the wait: 30s, 2h, 1h30m or none.")
-WAIT_OPTIONS = [
-    WAIT_TIMEOUT,
-    option("--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."),
-]
+POLL_INTERVAL = option(
+    "--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."
+)
+WAIT_OPTIONS = [WAIT_TIMEOUT, POLL_INTERVAL]
 
 
 def request_timeout(default: str, subject: str) -> click.Option:
@@ -101,8 +101,9 @@ def read_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a command line, with shared options as ``connection``, ``output`` and seconds."""
     values = dict(params)
     poll = poll_policy(values.pop("poll_interval")) if "poll_interval" in values else PollPolicy()
-    key_file = values.pop("api_key_file")
-    values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
+    if "api_key_file" in values:
+        key_file = values.pop("api_key_file")
+        values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
     if "json" in values:
         values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
     for name in {"timeout", "request_timeout"} & values.keys():
@@ -127,9 +128,19 @@ class Connection:
         """Make a client with these and further options."""
         from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
 
+        self._check_key()
+        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
+
+    def async_client(self) -> AsyncKkiai:
+        """Make an asynchronous client."""
+        from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
+
+        self._check_key()
+        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll)
+
+    def _check_key(self) -> None:
         if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):
             raise ConfigurationError("no API key: set KKIAI_API_KEY, or name a file that holds it with --api-key-file")
-        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
 
 def words_to_resume(context: click.Context) -> list[str]:

@@ -78,5 +78,5 @@ def test_help_of_command_has_summary_and_examples(name: str) -> None:
 def test_list_of_commands_is_in_documented_order() -> None:
     """The help lists all commands, the most used ones first."""
     listed = help_of().partition("Commands:\n")[2].partition("\n\n")[0]
-    names = ["query", "wait", "watch", "download", "mock", "demo", "doctor", "contract"]
+    names = ["query", "wait", "watch", "download", "fleet", "mock", "demo", "doctor", "contract"]
     assert [line.split()[0] for line in listed.splitlines()] == names == list(COMMANDS)

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from ruamel.yaml import YAML
 
 from kkiai_sdk.cli.main import main
+from kkiai_sdk.mock import MockGateway
 from tests.support.clock import START
 from tests.support.documents import PAGES, ROOT, blocks, run
 from tests.support.rawserver import RawServer
@@ -33,8 +34,6 @@ from tests.tools import test_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from kkiai_sdk.mock import MockGateway
 
 #: Recipes that are run here and not as they stand.
 HEADINGS = {
@@ -50,6 +49,7 @@ HEADINGS = {
     "GitLab CI",
     "GitHub Actions",
     "pytest",
+    "With a database",
 }
 TASK = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
 
@@ -64,7 +64,7 @@ def authority() -> trustme.CA:
 
 def recipe(heading: str, language: str = "python") -> list[str]:
     """The blocks of a recipe in one language."""
-    found = [block for page, path in PAGES.items() if page.startswith("cookbook/") for block in blocks(path)]
+    found = [block for path in PAGES.values() for block in blocks(path)]
     return [block.code for block in found if (block.heading, block.language) == (heading, language)]
 
 
@@ -223,3 +223,22 @@ def test_pytest_recipe_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.splitlines()[-1][:8]) == (0, "3 passed"), done.stdout
+
+
+@pytest.mark.deep
+def test_with_a_database_recipe_records_the_results(tmp_path: Path) -> None:
+    """The program waits, records a file and a failure, and does nothing a second time; it is a process of its own,
+    since a worker belongs to one.
+    """
+    (code,) = recipe("With a database")
+    with MockGateway(speed=100) as gateway:
+        own = {"KKIAI_API_KEY": gateway.api_key, "KKIAI_BASE_URL": gateway.base_url}
+        path = os.pathsep.join([str(ROOT), str(ROOT / "generated")])
+        command, environment = [sys.executable, "-c", code], os.environ | own | {"PYTHONPATH": path}
+        first, again = (
+            subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+            for _ in range(2)
+        )
+    assert first == again
+    assert [line.split()[1] for line in sorted(first.splitlines())] == ["saved", "failed"]
+    assert len(list((tmp_path / "videos").glob("*.mp4"))) == 1

@@ -39,6 +39,7 @@ from kkiai_sdk import (
     WaitResult,
     __version__,
 )
+from kkiai_sdk.dbos import VideoQueue, VideoResult, VideoWorker, WorkerStatus
 
 
 def clients(key: str) -> None:
@@ -241,3 +242,16 @@ async def generated(client: Kkiai, other: AsyncKkiai) -> None:
         answer.parsed.to_dict()
     await query_video_task.asyncio_detailed(client=other.raw, id="id")
     client.raw = other.raw  # type: ignore[misc]
+
+
+async def durable(client: AsyncKkiai) -> None:
+    """The durable queue and its worker."""
+    with VideoQueue("fleet.sqlite") as queue:
+        assert_type(queue.add(["id"], timeout=60, retry=True), int)
+        assert_type([*queue.results()], list[VideoResult])
+        assert_type(queue.status().workers, list[WorkerStatus])
+        assert_type(queue.hand_over("machine-3"), int)
+    async with VideoWorker(client, Path(), name="a", max_requests_per_second=None, on_result=print) as worker:
+        assert_type(worker, VideoWorker)
+        assert_type(worker.waiting, int)
+        await worker.drain()
