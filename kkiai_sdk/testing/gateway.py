@@ -82,7 +82,7 @@ class Gateway(MockGateway):
         Raises:
             ConfigurationError: A name, a word or a value is not known, with its place.
         """
-        if not isinstance(task_id, str) or not 1 <= len(task_id) <= 256:
+        if not _is_id(task_id):
             raise ConfigurationError(f"a task id must have 1 to 256 characters, not {task_id!r:.60}")
         self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
 
@@ -111,7 +111,7 @@ class Gateway(MockGateway):
 
     def succeeded(self) -> dict[str, str]:
         """The ids of the tasks for whose video a URL of this gateway was given, each with the name of its file."""
-        found = {}
+        found: dict[str, str] = {}
         for request, reply in self._replies:
             task_id = request.parameter("id") if request.path == "/v1/video/query" else None
             if task_id and reply.status == 200:
@@ -131,15 +131,13 @@ class Gateway(MockGateway):
         return end == len(self.video)
 
     def _spans(self, reply: Reply) -> list[tuple[int, int]]:
-        """The half-open parts of the video that an answer holds."""
-        fields = dict(reply.headers)
-        if reply.fault not in _WHOLE or not reply.content_type.startswith("video/"):
-            return []
+        """The half-open parts of the video that an answer holds. One that is cut lacks its end, which is asked for."""
+        fields, missing = dict(reply.headers), reply.fault not in _WHOLE
         if reply.status == 206 and (part := _RANGE.fullmatch(fields.get("content-range", ""))):
-            return [(int(part[1]), int(part[2]) + 1)]
+            return [(int(part[1]), int(part[2]) + 1 - missing)]
         is_packed = fields.get("content-encoding") == "gzip"
         body = gzip.decompress(reply.body) if is_packed else reply.body
-        return [(0, len(body))] if body == self.video else []
+        return [(0, len(body) - missing)] if body == self.video else []
 
 
 def assert_all_downloaded(gateway: Gateway, files: Iterable[str | os.PathLike[str]] = ()) -> None:
@@ -166,6 +164,10 @@ def assert_all_downloaded(gateway: Gateway, files: Iterable[str | os.PathLike[st
     problems += [f"{path} is not the video" for path in paths if path.is_file() and path.read_bytes() != gateway.video]
     if problems:
         raise AssertionError("; ".join(problems))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 256
 
 
 def _name(task_id: str) -> str:

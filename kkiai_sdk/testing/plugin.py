@@ -79,5 +79,5 @@ def _options(item: pytest.Item) -> dict[str, Any]:
         tasks = marker.kwargs.get("tasks", {})
         if marker.args or not marker.kwargs.keys() <= {"tasks", "faults"} or not isinstance(tasks, dict):
             raise pytest.UsageError(f"pytest.mark.kkiai of {item.nodeid} takes tasks={{…}} and faults=[…] alone")
-        options |= marker.kwargs | {"tasks": options["tasks"] | tasks}
+        options |= {**marker.kwargs, "tasks": options["tasks"] | tasks}
     return options

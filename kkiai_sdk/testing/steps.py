@@ -61,6 +61,10 @@ def _are_texts(value: Mapping[Any, Any]) -> bool:
     return all(isinstance(text, str) and text.isascii() and text.isprintable() for pair in pairs for text in pair)
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and bool(value)
+
+
 def _is_number(value: object) -> bool:
     return type(value) in {int, float} and math.isfinite(value)  # type: ignore[arg-type]
 
@@ -112,7 +116,7 @@ class Script:
     """Answers the queries for one task step by step; the last step lasts for ever."""
 
     def __init__(self, steps: Sequence[AnyStep]) -> None:
-        if isinstance(steps, str | bytes) or not isinstance(steps, Sequence) or not steps:
+        if not _is_list(steps):
             raise ConfigurationError(f"a script must be a name or a list of steps, at least one, not {steps!r:.60}")
         self._steps = [checked(f"step {number}", step) for number, step in enumerate(steps, 1)]
         self._number = -1
