@@ -63,9 +63,11 @@ def load(folder: Path) -> dict[str, list[Step]]:
     for path in sorted(folder.glob("*.json")):
         try:
             answer = json.loads(path.read_text("utf-8"))
-            task_id = answer.pop("task_id")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
-            raise ConfigurationError(f"{path} must be a JSON object with a task_id") from error
+        except ValueError:
+            answer = None
+        task_id = answer.pop("task_id", None) if isinstance(answer, dict) else None
+        if not isinstance(task_id, str):
+            raise ConfigurationError(f"{path} must be a JSON object with a task_id")
         found.setdefault(task_id, []).append(checked(str(path), answer))
     if not found:
         raise ConfigurationError(f"{folder} has no recorded answer (*.json)")
