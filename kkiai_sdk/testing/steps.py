@@ -128,11 +128,10 @@ class Script:
         while query.elapsed >= self._ends and self._number < len(self._steps) - 1:
             self._number += 1
             seconds = self._steps[self._number].get("seconds")
-            # A step without a length begins and ends with the query that it answers.
-            self._began = query.elapsed if seconds is None or self._number == 0 else self._ends
-            self._ends = self._began + (seconds or 0.0)
+            self._began = self._ends if self._number else query.elapsed
+            self._ends = query.elapsed if seconds is None else self._began + seconds
             if seconds is None:
-                break
+                break  # it answers this query, and ends with it
         return _reply(self._steps[self._number], query, self._began)
 
 

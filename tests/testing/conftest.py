@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 #: The plugins of a run. Loading all that are installed takes seconds.
 PLUGINS = ("kkiai_sdk.testing.plugin", "pytest_asyncio.plugin", "anyio.pytest_plugin", "xdist.plugin")
-#: pytest-asyncio warns if it is left open.
-OPTIONS = ("-Werror", "--strict-markers", "-oasyncio_default_fixture_loop_scope=function", "-pno:cacheprovider")
+OPTIONS = ("-Werror", "--strict-markers", "-pno:cacheprovider")
 
 
 class Run(Protocol):
@@ -38,6 +37,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         if plugins is not None:
             monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         named = [word for plugin in plugins or () for word in ("-p", plugin)]
+        if plugins is None or "pytest_asyncio.plugin" in plugins:
+            # It warns if this is left open.
+            named.append("-oasyncio_default_fixture_loop_scope=function")
         return pytester.runpytest_subprocess(*OPTIONS, *named, *arguments)
 
     return start

@@ -53,7 +53,7 @@ def test_failed_and_unknown_tasks_do_not_count(gateway: Gateway, client: Kkiai, 
     """Tasks that failed, run or are unknown have no video to download."""
     gateway.script("grok:fails", "fails")
     client.wait_many(["grok:fails", "grok:unknown"])
-    with pytest.raises(AssertionError, match="^no task has succeeded$"):
+    with pytest.raises(AssertionError, match=r"^no task has succeeded$"):
         assert_all_downloaded(gateway)
     client.wait_and_download("grok:a", tmp_path / "v.mp4")
     assert_all_downloaded(gateway)
@@ -65,7 +65,7 @@ def test_parts_count_once_they_are_all_there(gateway: Gateway, client: Kkiai) ->
     for first, last in ((1000, size - 1), (0, 998)):
         httpx.get(url, headers={"range": f"bytes={first}-{last}"}, trust_env=False)
     httpx.head(url, trust_env=False)
-    with pytest.raises(AssertionError, match="^grok:a was not downloaded$"):
+    with pytest.raises(AssertionError, match=r"^grok:a was not downloaded$"):
         assert_all_downloaded(gateway)
     httpx.get(url, headers={"range": "bytes=500-1200"}, trust_env=False)
     assert_all_downloaded(gateway)

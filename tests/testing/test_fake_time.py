@@ -28,6 +28,12 @@ def gateway() -> Iterator[Gateway]:
         yield gateway
 
 
+async def first_request(gateway: Gateway) -> None:
+    """Wait until a request has arrived."""
+    while not gateway.requests:  # noqa: ASYNC110 (it arrives in another thread)
+        await asyncio.sleep(0)
+
+
 def test_wait_lasts_as_long_as_the_task_in_fake_time(gateway: Gateway) -> None:
     """A wait for half an hour follows the schedule of production: some 150 polls, and an end within 15 s."""
     with gateway.client() as client:
@@ -96,8 +102,7 @@ def test_cancelled_sleeper_does_not_stop_the_time(gateway: Gateway) -> None:
     async def wait() -> VideoTask:
         async with gateway.async_client() as client:
             cancelled = asyncio.create_task(client.wait("grok:a"))
-            while not gateway.requests:
-                await asyncio.sleep(0)
+            await first_request(gateway)
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cancelled
@@ -112,8 +117,7 @@ def test_sleeper_in_a_blocked_loop_does_not_stop_the_time(gateway: Gateway) -> N
     async def wait() -> VideoTask:
         async with gateway.async_client() as client:
             blocked = asyncio.create_task(client.wait("grok:a", timeout=3600))
-            while not gateway.requests:
-                await asyncio.sleep(0)
+            await first_request(gateway)
             with gateway.client() as blocking:
                 done = blocking.wait("grok:5")
             assert (await blocked).is_succeeded

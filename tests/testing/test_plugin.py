@@ -66,7 +66,7 @@ async def test_anyio(kkiai_async_client, tmp_path):
 
 
 def test_plugin_is_found_by_its_entry_point() -> None:
-    """pytest finds the plugin by an entry point of the distribution."""
+    """The distribution has an entry point by which pytest finds the plugin."""
     (found,) = [each for each in entry_points(group="pytest11") if each.name == "kkiai"]
     assert found.value == "kkiai_sdk.testing.plugin"
 
@@ -162,24 +162,26 @@ def test_faults_of_marker_hit_the_first_requests(run: Run, pytester: pytest.Pyte
     run().assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize(
-    ("marker", "error"),
-    [
-        ("tasks={'grok:a': 'normall'}", "no script is called 'normall'; known: normal, fails, *; and fault- or *close"),
-        ("tasks={'grok:a': 'fault-moo'}", "no script is called 'fault-moo'; known: normal*"),
-        ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown word 'stat'; known: state, fields, *"),
-        ("faults=['closed']", "faults must not hold 'closed'; known: close, *"),
-        ("task={}", "* takes tasks={*} and faults=[[]*] alone"),
-        ("{'grok:a': 'fails'}", "* takes tasks={*} and faults=[[]*] alone"),
-        ("tasks=['grok:a']", "* takes tasks={*} and faults=[[]*] alone"),
-    ],
-)
-def test_invalid_marker_is_a_usage_error(run: Run, pytester: pytest.Pytester, marker: str, error: str) -> None:
+#: Arguments of a marker, and the error.
+INVALID = [
+    ("tasks={'grok:a': 'normall'}", "no script is called 'normall'; known: normal, fails, *; and fault- or *close"),
+    ("tasks={'grok:a': 'fault-moo'}", "no script is called 'fault-moo'; known: normal*"),
+    ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown word 'stat'; known: state, fields, *"),
+    ("faults=['closed']", "faults must not hold 'closed'; known: close, *"),
+    ("task={}", "* takes tasks={*} and faults=[[]*] alone"),
+    ("{'grok:a': 'fails'}", "* takes tasks={*} and faults=[[]*] alone"),
+    ("tasks=['grok:a']", "* takes tasks={*} and faults=[[]*] alone"),
+]
+
+
+def test_invalid_marker_is_a_usage_error(run: Run, pytester: pytest.Pytester) -> None:
     """An unknown word in a marker is an error before the test starts, which lists the words that are known."""
-    pytester.makepyfile(f"import pytest\n@pytest.mark.kkiai({marker})\ndef test_unreached(): assert False\n")
+    tests = [f"@pytest.mark.kkiai({marker})\ndef test_{n}(): assert False" for n, (marker, _) in enumerate(INVALID)]
+    pytester.makepyfile("\n".join(["import pytest", *tests]))
     result = run(plugins=("kkiai_sdk.testing.plugin",))
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"*UsageError: pytest.mark.kkiai of *test_unreached*{error}*"])
+    result.assert_outcomes(errors=len(INVALID))
+    for number, (_, error) in enumerate(INVALID):
+        result.stdout.fnmatch_lines([f"*UsageError: pytest.mark.kkiai of *test_{number}*{error}*"])
 
 
 def test_names_of_the_marker_are_those_of_the_mock_gateway() -> None:

@@ -58,7 +58,7 @@ def test_step_with_seconds_lasts_for_that_time(gateway: Gateway) -> None:
     """Times begin with the first query, and follow each other without a gap; one that nobody saw is left out."""
     steps: list[Any] = [{"state": state, "seconds": 10} for state in ("a", "b", "c")]
     gateway.script("grok:a", [*steps, "d"])
-    assert states(gateway, 500, 9, 1, 9.5, 0.25, 0.5, 9.5, 0) == ["a", "a", "b", "b", "b", "c", "d", "d"]
+    assert states(gateway, 500, 9, 1, 9.5, 0.25, 0.5, 9.75, 0) == ["a", "a", "b", "b", "b", "c", "d", "d"]
     gateway.script("grok:a", [*steps, "d"])
     assert states(gateway, 0, 25, 100) == ["a", "c", "d"]
 
