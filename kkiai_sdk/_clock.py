@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -13,7 +13,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     import asyncio
     import threading
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 
 def _sleep_until(until: float) -> None:
@@ -56,3 +56,17 @@ class Clock:
 
 
 SYSTEM = Clock()
+
+
+@contextmanager
+def replaced(clock: Clock) -> Iterator[None]:
+    """Give ``clock`` to every client that is made during the ``with`` statement, in any thread.
+
+    The one private name that :mod:`kkiai_sdk.testing` may use.
+    """
+    global SYSTEM  # noqa: PLW0603 (clients read it once, when they are made)
+    before, SYSTEM = SYSTEM, clock
+    try:
+        yield
+    finally:
+        SYSTEM = before

@@ -14,6 +14,8 @@ from tests.support import effort  # noqa: F401 (its profile must be known before
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytest_plugins = ["pytester"]
+
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 #: Test files that need what Windows lacks: forks, FIFOs, users, limits, modes, interrupts of processes, long paths.
 NOT_ON_WINDOWS = (

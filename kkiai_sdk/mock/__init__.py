@@ -9,9 +9,10 @@
         task = client.wait("grok:scenario-late-url")
 """
 
-from kkiai_sdk.mock.catalog import scenarios
+from kkiai_sdk.mock.catalog import scenarios, script_of
 from kkiai_sdk.mock.gateway import MockGateway
-from kkiai_sdk.mock.messages import ReceivedRequest
+from kkiai_sdk.mock.messages import ReceivedRequest, Reply
+from kkiai_sdk.mock.tasks import TaskQuery
 from kkiai_sdk.mock.wire_faults import faults
 
-__all__ = ["MockGateway", "ReceivedRequest", "faults", "scenarios"]
+__all__ = ["MockGateway", "ReceivedRequest", "Reply", "TaskQuery", "faults", "scenarios", "script_of"]

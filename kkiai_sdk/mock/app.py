@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from kkiai_sdk.mock.catalog import BEARER, script_of
 from kkiai_sdk.mock.files import EPOCH, FOLDERS, send_file, send_from_folder
@@ -15,6 +16,11 @@ from kkiai_sdk.mock.messages import ReceivedRequest, Reply, nested_error
 from kkiai_sdk.mock.spec_examples import SpecOperation, operations_at
 from kkiai_sdk.mock.tasks import TaskQuery
 from kkiai_sdk.mock.wire_faults import FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kkiai_sdk.mock.catalog import Script
 
 QUERY_PATH = "/v1/video/query"
 MAX_ID = 256
@@ -35,6 +41,8 @@ class GatewayApp:
     video: bytes
     #: The one key that is accepted; None accepts any that begins with sk-, and the very first.
     api_key: str | None = None
+    #: Scripts by task id that take the place of those of the catalog. Looked up for every query.
+    scripts: Mapping[str, Script] = field(default_factory=dict)
     _first_key: str = ""
     _received: int = 0
     _started: dict[str, float] = field(default_factory=dict)
@@ -98,7 +106,7 @@ class GatewayApp:
         query = TaskQuery(
             task_id, number, elapsed, EPOCH + started, self.url, self.files_url, request_id, video=self.video
         )
-        return script_of(task_id)(query)
+        return (self.scripts.get(task_id) or script_of(task_id))(query)
 
     def _file(self, request: ReceivedRequest, folder: str, request_id: str) -> Reply:
         if request.method not in {"GET", "HEAD"}:

@@ -24,7 +24,9 @@ from kkiai_sdk.mock.wire_faults import FAULTS, play
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from kkiai_sdk.mock.catalog import Script
 
 #: The key to use with a gateway that accepts any.
 ANY_KEY = "sk-mock"
@@ -61,6 +63,9 @@ class MockGateway:
             faults are in gateway seconds. The ``json-`` ones leave answers that are not JSON unchanged.
         cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a credential.
         clock: Seconds from any origin, never going back. A clock that the test moves makes the tasks move with it.
+        scripts: Functions from a :class:`TaskQuery` to a :class:`Reply`, by task id, in the place of the catalog's. The
+            mapping may change while the gateway runs.
+        on_reply: Called with each request and the reply to it, in the gateway's thread, before the reply is sent.
 
     Raises:
         ConfigurationError: An option is out of its range, or (from ``start``) the port cannot be used.
@@ -76,6 +81,8 @@ class MockGateway:
         faults: Iterable[str | None] = (),
         cdn: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        scripts: Mapping[str, Script] | None = None,
+        on_reply: Callable[[ReceivedRequest, Reply], object] = lambda _request, _reply: None,
     ) -> None:
         _require("speed", speed, "a number above 0", _is(speed, int, float) and 0 < speed < math.inf)
         _require("port", port, "a whole number from 0 (any free one) to 65535", _is(port, int) and 0 <= port <= 65_535)
@@ -88,6 +95,7 @@ class MockGateway:
         self._speed, self._port, self._accepted, self._clock, self._has_cdn = float(speed), port, api_key, clock, cdn
         self._host = "127.0.0.1" if host == "localhost" else host
         self._faults = iter([_checked_fault(name) for name in faults])
+        self._scripts, self._on_reply = {} if scripts is None else scripts, on_reply
         self._lock = threading.Lock()
         self._server: Server | None = None
         #: Every request that arrived, oldest first: the gateway's and the CDN's. May be cleared.
@@ -109,6 +117,11 @@ class MockGateway:
         """The address of the stand-in for a CDN, or None if there is none."""
         self._started_server()
         return self._app.files_url if self._has_cdn else None
+
+    @property
+    def video(self) -> bytes:
+        """The bytes of the file of every task."""
+        return _sample()
 
     def client(self, **options: Any) -> Kkiai:
         """A synchronous client of this gateway that polls often, for tests.
@@ -139,7 +152,7 @@ class MockGateway:
             self._start_time = self._clock()
             listeners = {"gateway": self._listen(self._port)} | ({"cdn": self._listen(0)} if self._has_cdn else {})
             urls = [self._url(listener) for listener in listeners.values()]
-            self._app = GatewayApp(urls[0], urls[-1], _sample(), self._accepted)
+            self._app = GatewayApp(urls[0], urls[-1], _sample(), self._accepted, self._scripts)
             self._server = Server(self._respond, listeners, bad_request=_BAD_REQUEST.encode(), name="kkiai-mock")
             self._server.start()
         return self
@@ -216,7 +229,9 @@ class MockGateway:
         self.requests.append(request)
         reply = self._app.answer(request, (self._clock() - self._start_time) * self._speed)
         fault = next(self._faults, None)
-        return reply if fault is None else replace(reply, fault=fault)
+        reply = reply if fault is None else replace(reply, fault=fault)
+        self._on_reply(request, reply)
+        return reply
 
 
 @cache

@@ -1,0 +1,83 @@
+"""The pytest plugin. It imports the SDK once a fixture is used, and has no effect on tests that use none."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kkiai_sdk import AsyncKkiai, Kkiai
+    from kkiai_sdk.testing import Gateway
+
+MARKER = (
+    "kkiai(tasks={}, faults=[]): scripts by task id, and faults of the first requests, of the fixture kkiai_gateway"
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start the gateway for a marked test that does not name the fixture, before the fixtures that it names."""
+    names = getattr(item, "fixturenames", None)
+    if names is not None and "kkiai_gateway" not in names and item.get_closest_marker("kkiai"):
+        names.insert(0, "kkiai_gateway")
+
+
+@pytest.fixture
+def kkiai_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    """A mock gateway on fake time, for clients that are made during the test, with the scripts of the marker.
+
+    ``KKIAI_BASE_URL`` and ``KKIAI_API_KEY`` name it, so ``Kkiai()`` in the tested code talks to it.
+    """
+    from kkiai_sdk import ConfigurationError  # noqa: PLC0415 (nothing is imported before it is used)
+    from kkiai_sdk.testing import Gateway  # noqa: PLC0415
+
+    try:
+        gateway = Gateway(**_options(request.node))
+    except ConfigurationError as error:
+        raise pytest.UsageError(f"pytest.mark.kkiai of {request.node.nodeid}: {error}") from None
+    with gateway, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KKIAI_BASE_URL", gateway.base_url)
+        patch.setenv("KKIAI_API_KEY", gateway.api_key)
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, ",".join(filter(None, [os.environ.get(name), "127.0.0.1"])))
+        yield gateway
+
+
+@pytest.fixture
+def kkiai_client(kkiai_gateway: Gateway) -> Iterator[Kkiai]:
+    """A client of the mock gateway."""
+    with kkiai_gateway.client() as client:
+        yield client
+
+
+@pytest.fixture
+def kkiai_async_client(kkiai_gateway: Gateway) -> AsyncKkiai:
+    """An asynchronous client of the mock gateway. It keeps no connection, so nothing has to be closed.
+
+    A fixture that awaits would need the loop of one of several plugins. This one works with each of them.
+    """
+    return kkiai_gateway.async_client(httpx_args={"event_hooks": {"request": [_close_afterwards]}})
+
+
+async def _close_afterwards(request: Any) -> None:
+    request.headers["connection"] = "close"
+
+
+def _options(item: pytest.Item) -> dict[str, Any]:
+    """The options of the gateway from the markers, the closest of which has the last word on each task."""
+    options: dict[str, Any] = {"tasks": {}}
+    for marker in reversed([*item.iter_markers("kkiai")]):
+        tasks = marker.kwargs.get("tasks", {})
+        if marker.args or not marker.kwargs.keys() <= {"tasks", "faults"} or not isinstance(tasks, dict):
+            raise pytest.UsageError(f"pytest.mark.kkiai of {item.nodeid} takes tasks={{…}} and faults=[…] alone")
+        options |= {**marker.kwargs, "tasks": options["tasks"] | tasks}
+    return options
