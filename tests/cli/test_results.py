@@ -10,6 +10,7 @@ from rich.console import Console
 
 from kkiai_sdk import (
     APIConnectionError,
+    APIError,
     KkiaiError,
     TaskFailedError,
     TaskFailure,
@@ -180,7 +181,7 @@ def test_query_that_failed_is_no_wait() -> None:
         (None, None, "no answer"),
     ],
 )
-def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: KkiaiError | None, said: str) -> None:
+def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:
     """The reason of a timeout is the last status, the last error, or both."""
     error = TaskTimeoutError("too late", task_id=ID, task=task, last_error=last_error)
     assert outcome_of(WaitResult(ID, task, error)).detail.startswith(f"{said}; the task was not cancelled")
