@@ -104,9 +104,10 @@ class FakeTime:
         with self._lock:
             seen = time.monotonic()
             self._sleepers[sleeper] = until, seen
-            self._sleepers = {who: each for who, each in self._sleepers.items() if each[1] >= seen - PATIENCE}
-            if until == min(end for end, _ in self._sleepers.values()):
-                self._now = max(self._now, until)
+            fresh = seen - PATIENCE
+            if self._now < until and not any(end < until and at >= fresh for end, at in self._sleepers.values()):
+                self._now = until
+                self._sleepers = {who: (end, at) for who, (end, at) in self._sleepers.items() if at >= fresh}
             return self._now >= until
 
     def _wake(self, sleeper: Hashable) -> None:

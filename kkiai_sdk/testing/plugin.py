@@ -26,9 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Start the gateway for a marked test that does not name the fixture, before the fixtures that it names."""
-    names = getattr(item, "fixturenames", None)
-    if names is not None and "kkiai_gateway" not in names and item.get_closest_marker("kkiai"):
-        names.insert(0, "kkiai_gateway")
+    names = getattr(item, "fixturenames", ["kkiai_gateway"])
+    if "kkiai_gateway" not in names and item.get_closest_marker("kkiai"):
+        # A list of its own: that of pytest is shared by all parameters of a test.
+        item.fixturenames = ["kkiai_gateway", *names]  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -27,10 +27,12 @@ DOCUMENTS = {
     **{name: ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")},
 }
 #: The check of a gateway takes seconds.
+#: Its blocks are tests, which tests/testing/test_guide.py runs.
+GUIDE = "testing.md"
 WITH_PYTHON = [
     pytest.param(page, marks=pytest.mark.deep if page == "contract.md" else ())
     for page, path in PAGES.items()
-    if any(block.language == "python" for block in blocks(path))
+    if page != GUIDE and any(block.language == "python" for block in blocks(path))
 ]
 #: The languages of blocks: those that tests run or read, and those of settings, output and commands for elsewhere.
 LANGUAGES = {"python", "sh", "yaml", "dockerfile", "text", "toml", "ini", "json", "toctree", "include"}

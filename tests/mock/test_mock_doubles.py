@@ -73,13 +73,14 @@ def test_unknown_task_over_mock_and_respx_is_not_found(client: Client) -> None:
 
 @pytest.mark.deep
 @pytest.mark.fault("M-05")
-def test_pytest_in_empty_folder_loads_nothing_of_sdk() -> None:
-    """The SDK hooks into nothing: a run of pytest in an empty folder has not imported it."""
-    assert [entry.group for entry in distribution("kkiai-sdk").entry_points] == ["console_scripts"]
+def test_pytest_in_empty_folder_loads_only_the_plugin_of_sdk() -> None:
+    """The SDK hooks into pytest alone: a run in an empty folder imports its plugin, and nothing that the plugin uses."""
+    groups = sorted(entry.group for entry in distribution("kkiai-sdk").entry_points)
+    assert groups == ["console_scripts", "pytest11"]
     run = "pytest.main(['-q', '--co', '-p', 'no:cacheprovider', '/dev/null'])"
     code = f"import sys, pytest; {run}; print([name for name in sys.modules if name.startswith('kkiai')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == "[]"
+    assert ran.stdout.splitlines()[-1] == "['kkiai_sdk', 'kkiai_sdk.testing', 'kkiai_sdk.testing.plugin']"
 
 
 @pytest.mark.fault("M-08")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from kkiai_sdk import ConfigurationError
-from kkiai_sdk.mock import MockGateway
+from kkiai_sdk import ConfigurationError, QuotaExceededError
+from kkiai_sdk.mock import MockGateway, script_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from kkiai_sdk.mock import Reply, TaskQuery
     from tests.support.clock import FakeTime
 
     Ask = Callable[[str], httpx.Response]
@@ -249,3 +250,26 @@ def test_sample_video_is_small_and_complete() -> None:
     assert names[0] == "ftyp"
     assert names.index("moov") < names.index("mdat")
     assert b"avc1" in data[: sum(length for name, length in found if name in {"ftyp", "moov"})]
+
+
+def test_scripts_of_ones_own_come_before_the_catalog() -> None:
+    """A script by task id answers the queries for it, also one that is added later; other ids have the catalog's."""
+    scripts: dict[str, Callable[[TaskQuery], Reply]] = {"grok:a": lambda query: query.reply(status=f"n{query.number}")}
+    with MockGateway(scripts=scripts) as waits, waits.client() as own:
+        assert [own.query("grok:a").status for _ in range(2)] == ["n1", "n2"]
+        assert own.query("grok:scenario-normal").status == "pending"
+        scripts["grok:scenario-normal"] = script_of("grok:scenario-http-402")
+        with pytest.raises(QuotaExceededError):
+            own.query("grok:scenario-normal")
+
+
+def test_every_reply_is_shown_before_it_is_sent() -> None:
+    """`on_reply` is called with each request and the reply to it, with the fault that the reply will have."""
+    seen: list[tuple[str, int, str | None]] = []
+    waits = MockGateway(
+        faults=["close"], on_reply=lambda asked, reply: seen.append((asked.path, reply.status, reply.fault))
+    )
+    with waits, waits.client() as own:
+        own.query("grok:scenario-normal")
+    assert seen == [("/v1/video/query", 200, "close"), ("/v1/video/query", 200, None)]
+    assert waits.video == sample()

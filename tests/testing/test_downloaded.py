@@ -89,7 +89,7 @@ def test_files_must_exist_and_hold_the_video(gateway: Gateway, client: Kkiai, tm
     client.query("grok:b")
     path.write_bytes(b"moo")
     with pytest.raises(AssertionError) as failed:
-        assert_all_downloaded(gateway, iter([path, str(tmp_path / "b.mp4"), tmp_path]))
+        assert_all_downloaded(gateway, (each for each in (path, f"{tmp_path}/b.mp4", tmp_path)))
     assert str(failed.value).split("; ") == [
         "grok:b was not downloaded",
         "2 tasks have succeeded, and 3 files were named",
@@ -154,7 +154,8 @@ def test_invalid_recording_is_refused(gateway: Gateway, tmp_path: Path, content:
 
 def test_recording_by_hand_may_be_any_step(gateway: Gateway, client: Kkiai, tmp_path: Path) -> None:
     """A file holds a step, such as an error before the end."""
-    for number, step in enumerate([{"status": 503}, {"state": "completed"}]):
+    steps: list[dict[str, Any]] = [{"status": 503}, {"state": "completed"}]
+    for number, step in enumerate(steps):
         (tmp_path / f"{number}.json").write_text(json.dumps({"task_id": "grok:x", **step}), "utf-8")
     gateway.play(tmp_path)
     assert client.wait("grok:x").is_succeeded

@@ -21,14 +21,14 @@ def pytest_sessionfinish():
     found = sorted(heavy & {*sys.modules})
     print("loaded:", found, [name for name in os.environ if name.startswith("KKIAI")])
 """
-#: Tests with all fixtures; each is a run of a task of ten minutes.
+#: Tests with all fixtures; each waits for a task of a minute.
 TESTS = """
 import asyncio, os
 import pytest
 from kkiai_sdk import Kkiai
 from kkiai_sdk.testing import assert_all_downloaded
 
-pytestmark = pytest.mark.kkiai(tasks={"grok:a": [{"state": "processing", "seconds": 600}, "completed"]})
+pytestmark = pytest.mark.kkiai(tasks={"grok:a": [{"state": "processing", "seconds": 60}, "completed"]})
 
 def test_client(kkiai_client, kkiai_gateway, tmp_path):
     assert_all_downloaded(kkiai_gateway, [kkiai_client.wait_and_download("grok:a", tmp_path / "v.mp4")])
@@ -52,8 +52,8 @@ async def test_pytest_asyncio(kkiai_async_client, tmp_path):
 
 @pytest.mark.asyncio
 async def test_many_at_once(kkiai_async_client, kkiai_gateway, tmp_path):
-    await asyncio.gather(*(kkiai_async_client.wait("grok:a") for _ in range(5)))
-    assert 600 <= kkiai_gateway.elapsed < 700
+    await asyncio.gather(*(kkiai_async_client.wait("grok:a") for _ in range(3)))
+    assert 60 <= kkiai_gateway.elapsed < 70
 
 @pytest.fixture
 def anyio_backend():
@@ -117,7 +117,7 @@ def test_fixtures_work_with_both_asynchronous_plugins(
 def test_fixtures_work_beside_all_installed_plugins(run: Run, pytester: pytest.Pytester) -> None:
     """The plugin is loaded by itself and gets along with all that are installed, respx and pytest-httpx too."""
     pytester.makepyfile(TESTS + "def test_mocks(respx_mock, httpx_mock): pass\n")
-    run("-n2", plugins=None).assert_outcomes(passed=7)
+    run("-n0", plugins=None).assert_outcomes(passed=7)
 
 
 def test_marker_is_registered(run: Run, pytester: pytest.Pytester) -> None:
@@ -144,6 +144,29 @@ def test_markers_of_class_and_test_are_merged(run: Run, pytester: pytest.Pyteste
         """
     )
     run().assert_outcomes(passed=2)
+
+
+def test_marker_starts_the_gateway_of_its_own_tests_only(run: Run, pytester: pytest.Pytester) -> None:
+    """A marked test has the gateway without naming it, in classes of unittest too; the next parameter does not."""
+    pytester.makepyfile(
+        """
+        import os, unittest
+        import pytest
+
+        @pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.kkiai), 2])
+        def test_parameters(number):
+            assert ("KKIAI_BASE_URL" in os.environ) is (number == 1)
+
+        class TestOld(unittest.TestCase):
+            @pytest.mark.kkiai
+            def test_marked(self):
+                assert "KKIAI_BASE_URL" in os.environ
+
+            def test_plain(self):
+                assert "KKIAI_BASE_URL" not in os.environ
+        """
+    )
+    run().assert_outcomes(passed=4)
 
 
 def test_faults_of_marker_hit_the_first_requests(run: Run, pytester: pytest.Pytester) -> None:
