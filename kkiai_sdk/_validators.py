@@ -203,7 +203,7 @@ def unique_ids(value: object) -> Iterable[Any]:
 def mapping(name: str, value: object) -> Mapping[Any, Any]:
     """Validate a mapping; None counts as an empty one."""
     if value is not None and not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be a mapping, such as a dict, and not {type(value).__name__}")
+        raise ConfigurationError(f"{name} must be a mapping, such as a dict, not {type(value).__name__}")
     return value or {}
 
 

@@ -39,7 +39,8 @@ documented server.
 
 Results go to stdout, progress and messages to stderr. If stderr is a terminal, progress is a live display; otherwise it
 is one line per change. `--quiet` silences it, except for problems that stdout does not show. Nothing is coloured if
-`NO_COLOR` is set or the output is not a terminal.
+`NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the level of the log on stderr for every command:
+`debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
 
 | stdout is | `query`, `wait`, `watch` | `download` |
 |---|---|---|
@@ -59,7 +60,11 @@ option, is reported on stderr only.
 Ids come from the command line or, in place of `-`, from stdin: one per line; blank lines and lines that begin with `#`
 are skipped. A repeated id counts once. Durations are `30s`, `10m`, `2h`, `1h30m` or plain seconds.
 
-Ctrl-C ends a command at once. The tasks keep running at the gateway, and a partial download stays for the next run.
+Ctrl-C ends a command at once. The tasks keep running at the gateway, and a partial download stays for the next run. The
+last line on stderr is the command to continue with, with all options that were given; paste it into a shell.
+
+`kkiai --install-completion` writes the completion script for the shell that `SHELL` names (bash, zsh or fish) to where
+that shell looks for it, and says what else the shell needs; `kkiai --show-completion` only prints it.
 
 ## Exit codes
 

@@ -40,6 +40,7 @@ from kkiai_sdk.errors import (
     ConfigurationError,
     KkiaiError,
     TaskFailedError,
+    TaskNotFoundError,
     TaskTimeoutError,
     VideoMissingError,
 )
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 
 #: Failures in a row at which a wait logs a warning.
 WARN_AFTER = 3
+UNKNOWN_TASK = "the gateway does not know this task (yet); check the id"
 #: Tasks with an unknown status that are remembered. The waits for some may have ended without a result.
 MAX_UNKNOWN = 10_000
 
@@ -241,7 +243,7 @@ def to_wait_result(state: PollState, now: float) -> WaitResult:
 
 def _error_of(state: PollState, now: float) -> KkiaiError | None:
     task, elapsed = state.task, now - state.started
-    last_seen = f"last seen {_status(task)}" if task else "no response about it yet"
+    last_seen = _last_seen(state)
     if state.end is End.BROKEN and state.last_error is not None:
         note = f"task {state.task_id}: {last_seen}; it may still be running: wait for the same id again"
         state.last_error.add_note(note)
@@ -255,17 +257,26 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
     }
     if state.end is End.TIMED_OUT:
         last_error = f"; {state.last_error}" if state.is_failing and state.last_error else ""
-        return TaskTimeoutError(
-            f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}); "
-            "it was not cancelled: wait for the same id again",
-            **details,
-        )
+        advice = "" if _is_unknown(state) else "; it was not cancelled: wait for the same id again"
+        text = f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}){advice}"
+        return TaskTimeoutError(text, **details)
     if state.end is End.VIDEO_MISSING:
         reason = f"succeeded ({last_seen}), but the gateway names no video; query it again later"
         return VideoMissingError(f"task {state.task_id} {reason}", **details)
     if task is not None and task.is_failed:
         return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **details)
     return None
+
+
+def _last_seen(state: PollState) -> str:
+    if state.task:
+        return f"last seen {_status(state.task)}"
+    return UNKNOWN_TASK if _is_unknown(state) else "no response about it yet"
+
+
+def _is_unknown(state: PollState) -> bool:
+    """Whether all that the gateway says is that there is no such task."""
+    return state.task is None and isinstance(state.last_error, TaskNotFoundError)
 
 
 class PollLogger:
@@ -291,6 +302,8 @@ class PollLogger:
             self._warn_refused(state, state.last_error, now)
         if state.errors_in_row == WARN_AFTER and not state.refusals and isinstance(state.last_error, APIError):
             self._warn_failed(state, state.last_error)
+        elif state.polls == WARN_AFTER and state.end is None and _is_unknown(state):
+            self._warn_not_found(state)
         elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
@@ -301,6 +314,10 @@ class PollLogger:
         if not isinstance(error, APIConnectionError) and self._is_new(error):
             text = "task %s: %d failed queries in a row, the last: %s"
             log.warning(text, ascii(state.task_id), state.errors_in_row, error)
+
+    def _warn_not_found(self, state: PollState) -> None:
+        if isinstance(state.last_error, APIError) and self._is_new(state.last_error):
+            log.warning("task %s: %s", ascii(state.task_id), UNKNOWN_TASK)
 
     def _is_new(self, error: APIError) -> bool:
         """Whether no error of this kind was logged since the last snapshot of any task."""
@@ -322,7 +339,7 @@ class PollLogger:
         seen = self._unknown.setdefault(task.id, set())
         if task.status not in seen:
             seen.add(task.status)
-            log.warning("task %s: unknown status %s, taken for not ended", ascii(task.id), _status(task))
+            log.warning("task %s: unknown status %s, treated as not ended", ascii(task.id), _status(task))
 
 
 def _status(task: VideoTask) -> str:

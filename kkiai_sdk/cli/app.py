@@ -54,15 +54,16 @@ class LazyGroup(click.Group):
     epilog="\n".join([EXIT_CODES, *(f"  {code.value:<4} {code.meaning}" for code in ExitCode)]),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
-@click.option("--install-completion", is_flag=True, help="Complete commands and options in the shell, and exit.")
-@click.option("--show-completion", is_flag=True, help="Print the script that does so, and exit.")
+@click.option("--install-completion", is_flag=True, help="Install completion for the current shell, and exit.")
+@click.option("--show-completion", is_flag=True, help="Print the completion script for the current shell, and exit.")
 @click.version_option(__version__, message="kkiai %(version)s", help="Show the version and exit.")
 @click.pass_context
 def kkiai(context: click.Context, *, install_completion: bool, show_completion: bool) -> None:
     """Query, wait for and download the video tasks of a kkiai gateway.
 
     Results go to stdout, progress and messages to stderr. The key is read from the environment variable
-    KKIAI_API_KEY or from a file, never from the command line, which other users of the machine can see.
+    KKIAI_API_KEY or from a file, never from the command line, which other users of the machine can see. With
+    KKIAI_LOG=debug every command logs its requests to stderr.
     """
     if install_completion or show_completion:
         context.exit(_complete(install=install_completion))

@@ -23,8 +23,8 @@ PLACES = {
 }
 #: Further steps that a shell needs.
 STEPS = {
-    "bash": "It needs the package bash-completion.",
-    "zsh": "Put these lines into ~/.zshrc, if they are missing:\n  fpath+=~/.zfunc\n  autoload -Uz compinit; compinit",
+    "bash": "The package bash-completion must be installed.",
+    "zsh": "Add these lines to ~/.zshrc if they are missing:\n  fpath+=~/.zfunc\n  autoload -Uz compinit; compinit",
     "fish": "",
 }
 
@@ -34,7 +34,7 @@ def script(command: click.Command, shell: str) -> str:
     name = Path(shell).name
     if name not in PLACES:
         known = ", ".join(PLACES)
-        raise ConfigurationError(f"completion is known for {known}, not {name[:40]!a}; set SHELL to one of them")
+        raise ConfigurationError(f"SHELL must be one of {known} for completion, not {name[:40]!a}")
     return answer(command, f"{name}_source")
 
 

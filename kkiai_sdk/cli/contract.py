@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 EXIT_CODES_HELP = """\
 \b
 Exit codes of this command:
-  0  the contract is kept
-  1  it is broken
+  0  the gateway keeps the contract
+  1  it breaks the contract
   2  invalid usage
   3  not checked, or not in full: no key or no credit, no --task-id, an operation of the
-     contract that was not asked or never succeeded, unreachable, failing, too busy to
-     answer a query (429), or ended by --time-limit or Ctrl-C before a violation was found
+     contract that was not requested or never succeeded, a gateway that is unreachable,
+     failing or too busy to answer a query (429), or a check ended by --time-limit or
+     Ctrl-C before a violation was found
   6  checked, but the report could not be printed
 
 """
 FUZZ_HELP = "Send many generated requests, or a handful. [default: many to a gateway on this machine]"
-ONLY_HELP = "Check this operation alone: its operationId, or as 'GET /path'; repeatable. [default: all of the contract]"
+ONLY_HELP = "Check only this operation: its operationId, or 'GET /path'; repeatable. [default: all operations]"
 WRITES_HELP = "Also send requests that may create, change or delete something, or cost money."
-TIME_LIMIT_HELP = "Report the findings so far, as an incomplete check; none for no limit."
+TIME_LIMIT_HELP = "Stop after this time and report an incomplete check; none for no limit."
 SEVERITIES = click.Choice(["breaking", "drift"])
 COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"}
 
@@ -72,8 +73,8 @@ def contract(
 ) -> ExitCode:
     """Check a gateway against the contract, openapi.yaml.
 
-    Only reads: nothing is created, changed or deleted there, unless --allow-writes is given. Without --base-url it
-    checks a mock gateway of its own; KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A
+    Read-only: nothing is created, changed or deleted there, unless --allow-writes is given. Without --base-url it
+    checks a built-in mock gateway; KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A
     gateway that is not on this machine gets at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
     """
     from kkiai_sdk import contract as checker  # noqa: PLC0415 (needs the extra)

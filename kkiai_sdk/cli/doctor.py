@@ -42,8 +42,8 @@ EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"
 ANY_URL, ANY_KEY = "https://localhost", "any"
 NO_NETWORK = {"trust_env": False, "verify": False}
 ADVICE = {
-    "DNS": "check name and network",
-    "connection": "is there a firewall or proxy? for certificates see SSL_CERT_FILE",
+    "DNS": "check the host name and the network",
+    "connection": "check for a firewall or a proxy; SSL_CERT_FILE names a private CA",
 }
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -68,7 +68,7 @@ def doctor(
 
     Checks versions, key, address and network, and makes one query if there is a key: for the task with this ID, else
     for one that cannot exist. Neither costs anything. Every line begins with ok, warn or fail. The lines of --explain
-    hold no key and no signature: paste them to report a response that is misread.
+    contain no key and no signature, so they can be pasted into a report about a misread response.
     """
     if explain and task_id is None:
         raise ConfigurationError("--explain needs the ID of a task")
@@ -109,7 +109,7 @@ def checks(
     packages = f"kkiai-sdk {__version__}, Python {platform.python_version()}, httpx {version('httpx')}"
     yield Check("ok", "versions", packages)
     missing = [name for name, module in EXTRAS.items() if find_spec(module) is None]
-    advice = f'for the others: pip install "kkiai-sdk[{",".join(missing)}]"' if missing else ""
+    advice = f'to add the others: pip install "kkiai-sdk[{",".join(missing)}]"' if missing else ""
     yield Check("ok", "extras", ", ".join(name for name in EXTRAS if name not in missing), advice)
     yield (key := _key(connection))
     yield (base_url := _base_url(connection))
@@ -140,7 +140,7 @@ def _key(connection: Connection) -> Check:
     try:
         evolve(connection, base_url=ANY_URL).client(httpx_args=NO_NETWORK).close()
     except KkiaiError as error:
-        return Check("fail", "key", error_message(error), "the gateway's console lists your keys", ExitCode.USAGE)
+        return Check("fail", "key", error_message(error), "find your keys in the gateway's console", ExitCode.USAGE)
     return Check("ok", "key", f"present, from {source}; not shown")
 
 
@@ -152,7 +152,7 @@ def _base_url(connection: Connection) -> Check:
             url = str(client.raw.get_httpx_client().base_url)
     except KkiaiError as error:
         detail = f"{error_message(error)} ({source})"
-        return Check("fail", "base URL", detail, "give scheme and host, without the path", ExitCode.USAGE)
+        return Check("fail", "base URL", detail, "give the scheme and the host, without a path", ExitCode.USAGE)
     return Check("ok", "base URL", url.rstrip("/"), f"from {source}")
 
 
@@ -201,7 +201,7 @@ def _query(connection: Connection, timeout: float, task_id: str | None, *, expla
         if task_id is None and isinstance(error, TaskNotFoundError):
             yield Check("ok", "query", f"the gateway answers and accepts the key, {_since(start)}")
         else:
-            yield Check("fail", "query", error_message(error), "see the message", exit_code_of(error))
+            yield Check("fail", "query", error_message(error), exit_code=exit_code_of(error))
     else:
         yield from _task_checks(task, _since(start), is_known=task_id is not None, explain=explain)
     with suppress(IndexError, ValueError, OverflowError):

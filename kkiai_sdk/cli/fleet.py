@@ -20,7 +20,7 @@ import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
 from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, POLL_INTERVAL, Command, command, duration, option
-from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, make_console
+from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, log_level, make_console
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
         for log in logs:
             log.addHandler(handler)
         # DBOS sets the level of its own.
-        logs[0].setLevel(logging.DEBUG if options.verbose else logging.WARNING)
+        logs[0].setLevel(logging.DEBUG if options.verbose else log_level())
         try:
             asyncio.run(run_worker(emit))
         finally:
@@ -198,7 +198,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
         for event in in_background(work_in_thread):
             report.take(event)
     except KeyboardInterrupt:
-        report.write_note("kkiai: interrupted; the same command goes on")
+        report.write_note("kkiai: interrupted; to continue, run the same command again")
         return ExitCode.INTERRUPTED
     finally:
         report.live.stop()

@@ -44,13 +44,15 @@ SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How m
         option("--fault", "faults", metavar="NAME", multiple=True, help=FAULT_HELP),
         option("--cdn", help="Serve the videos from a second port, as a CDN would."),
         option("--list", "is_list", help="Print the scripted tasks and faults, and exit."),
-        option("--api-key-file", metavar="FILE", type=Path, help="Accept only the key in it. [default: any key]"),
+        option(
+            "--api-key-file", metavar="FILE", type=Path, help="Accept only the key in this file. [default: any key]"
+        ),
     ],
 )
 def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> ExitCode:
     """Run a mock gateway on this machine until Ctrl-C.
 
-    Its tasks follow scripts. Prints its address and a command to try.
+    Its tasks follow scripts, listed by --list. Prints its address and a command to try.
     """
     from kkiai_sdk import mock as gateways  # noqa: PLC0415 (--help needs no server)
 

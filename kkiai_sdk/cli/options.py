@@ -89,8 +89,8 @@ class Command(click.Command):
         """Call the command's function with the values of :func:`read_params`."""
         assert self.callback is not None
         try:
-            # A command with a live display writes the log beside it.
-            has_log = "quiet" not in ctx.params and "KKIAI_LOG" in os.environ
+            # A command with a live display writes the log itself, above the display.
+            has_log = "KKIAI_LOG" in os.environ and not (self.name == "demo" or "quiet" in ctx.params)
             with logged_to_stderr() if has_log else nullcontext():
                 return ctx.invoke(self.callback, **read_params(ctx.params))
         except KkiaiError as error:
@@ -199,7 +199,7 @@ def read_ids(arguments: Iterable[str]) -> list[str]:
         if len(ids) > MAX_IDS:
             raise ConfigurationError(f"at most {MAX_IDS} ids at once")
     if not ids:
-        raise ConfigurationError("no task id: stdin held none")
+        raise ConfigurationError("no task id on stdin")
     check_ids(ids)
     return list(ids)
 
@@ -227,7 +227,7 @@ def _ids_from_stdin() -> Iterable[str]:
             if text and not text.startswith("#"):
                 yield text
     except UnicodeDecodeError:
-        raise ConfigurationError("the ids on stdin are not text") from None
+        raise ConfigurationError("stdin does not hold text") from None
 
 
 def api_key(path: Path) -> str:

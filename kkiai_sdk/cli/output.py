@@ -101,7 +101,7 @@ class EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
-        hint = "; trying again (kkiai doctor finds the cause)" if "cannot be reached" in str(record.msg) else ""
+        hint = "; trying again; run `kkiai doctor` to find the cause" if "cannot be reached" in str(record.msg) else ""
         self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
 
 
@@ -203,10 +203,10 @@ class Output:
         if not (words and ids):
             return self._write(self._err, "kkiai: interrupted")
         if len(ids) > MAX_RESUMED_IDS:
-            text = f"kkiai: interrupted; {len(ids)} tasks keep running. Run the same command again to go on."
+            text = f"kkiai: interrupted; {len(ids)} tasks keep running. To continue, run the same command again."
             return self._write(self._err, text)
         separator = ["--"] if any(task_id.startswith("-") for task_id in ids) else []
-        self._write(self._err, "kkiai: interrupted; the tasks keep running. To go on:")
+        self._write(self._err, "kkiai: interrupted; the tasks keep running. To continue, run:")
         return self._write(self._err, shlex.join(["kkiai", *words, *separator, *ids]))
 
     def close(self) -> None:

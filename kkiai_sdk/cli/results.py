@@ -157,19 +157,22 @@ def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:
         case sdk.TaskFailedError():
             state, reason = str(TaskState.FAILED), str(error.failure or reason)
         case sdk.TaskTimeoutError():
-            state, reason = "timeout", f"{_last_known(error)}; the task was not cancelled, wait for it again"
+            state, reason = "timeout", _timeout_reason(error)
         case sdk.APIError(transient=True) if is_wait:
             reason += "; the task may still be running, wait for it again"
     return state, visible(reason)
 
 
-def _last_known(error: sdk.TaskTimeoutError) -> str:
-    """Return the last that was known about a task whose wait timed out, and the reason why that is little."""
-    if isinstance(error.last_error, sdk.TaskNotFoundError):
+def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
+    """Return the last that was known about a task, and the reason why that is little."""
+    task, last_error = error.task, error.last_error
+    if task is None and isinstance(last_error, sdk.TaskNotFoundError):
         return "the gateway does not know this task (yet); check the id"
-    known = [f"last status: {status_of(error.task)}"] if error.task else []
-    reason = [error_message(error.last_error)] if isinstance(error.last_error, KkiaiError) else []
-    return ", ".join([*known, *reason]) or "no answer"
+    # With a snapshot, the message names the error only if no poll has succeeded since.
+    is_last = last_error is not None and (task is None or str(last_error) in error.message)
+    reason = [error_message(last_error)] if last_error is not None and is_last else []
+    known = [f"last status: {status_of(task)}"] if task is not None else []
+    return f"{', '.join(known + reason) or 'no answer'}; the task was not cancelled, wait for it again"
 
 
 def status_of(task: VideoTask) -> str:

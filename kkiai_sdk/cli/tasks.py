@@ -113,8 +113,8 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         IDS,
         option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
         option("--overwrite", help="Replace existing files."),
-        option("--skip-existing", help="Keep existing files, and query nothing for them."),
-        option("--max-bytes", metavar="SIZE", help="Refuse larger videos, for example 200MB."),
+        option("--skip-existing", help="Keep existing files, without querying their tasks."),
+        option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, for example 200MB."),
         option(
             "--allow-file-host", metavar="HOST", multiple=True, help="Allow videos on this host, address or network."
         ),
@@ -140,7 +140,7 @@ def download(
     leaves a partial file; the same command resumes it.
     """
     if overwrite and skip_existing:
-        raise ConfigurationError("--overwrite and --skip-existing exclude each other")
+        raise ConfigurationError("--overwrite and --skip-existing cannot be used together")
     dest = _target_path(target, is_directory=len(ids) > 1)
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
     options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
@@ -155,7 +155,7 @@ def _target_path(text: str, *, is_directory: bool) -> Path:
     path = Path(text)
     if is_directory and path.suffix and not (text.endswith(("/", os.sep)) or path.is_dir()):
         raise ConfigurationError(
-            f"-o must be a directory for several ids, and {text!a} looks like a file; end it with /"
+            f"-o must be a directory for several ids; {text!a} looks like a file (end a directory with /)"
         )
     if is_directory or text.endswith(("/", os.sep)):
         try:
@@ -202,5 +202,7 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
         return
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
     with ThreadPool(MAX_DOWNLOADS) as pool:
-        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout, on_update=emit)):
-            pass
+        # A pool that iterates over the results itself would delay the exit after Ctrl-C until the next one.
+        results = client.as_completed(missing, timeout=timeout, on_update=emit)
+        for download in [pool.apply_async(save_result, [result]) for result in results]:
+            download.get()

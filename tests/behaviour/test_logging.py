@@ -49,7 +49,7 @@ def test_unknown_status_is_one_warning_per_value(make: Maker, serve: Serve, capl
     server = serve(*[task(word) for word in ("polishing", "polishing", "queued", "polishing", "buffing")], completed())
     make(server.url).wait("grok:1")
     assert lines(caplog, logging.WARNING) == [
-        f"task 'grok:1': unknown status '{word}', taken for not ended" for word in ("polishing", "buffing")
+        f"task 'grok:1': unknown status '{word}', treated as not ended" for word in ("polishing", "buffing")
     ]
 
 
@@ -59,6 +59,14 @@ def test_third_failure_in_a_row_is_one_warning(make: Maker, serve: Serve, caplog
     make(server.url, max_retries=0).wait("t")
     (warning,) = lines(caplog, logging.WARNING)
     assert warning.startswith("task 't': 3 failed queries in a row, the last: HTTP 503")
+
+
+def test_unknown_task_is_one_warning(make: Maker, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """The third answer that there is no such task is a WARNING with the advice to check the id; the fourth is none."""
+    server = serve(*[error_reply(400, code="task_not_exist")] * 4, completed())
+    make(server.url).wait("t")
+    text = "task 't': the gateway does not know this task (yet); check the id"
+    assert lines(caplog, logging.WARNING) == [text]
 
 
 @pytest.mark.fault("S-15")

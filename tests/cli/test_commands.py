@@ -180,7 +180,7 @@ def test_several_downloads_into_a_file_are_refused(kkiai: Run, gateway: MockGate
 def test_unknown_task_is_named_as_the_reason_of_a_timeout(kkiai: Run) -> None:
     """A wait for an id that the gateway does not know ends with that reason, and the advice to check the id."""
     ended = kkiai("wait", "grok:scenario-not-exist-first~unknown", "--timeout", "0s")
-    assert "the gateway does not know this task (yet); check the id" in ended.out
+    assert ended.rows[0][2] == "the gateway does not know this task (yet); check the id"
     assert ended.code == 3
 
 
@@ -199,6 +199,14 @@ def test_level_of_the_log_is_that_of_the_environment(kkiai: Run, monkeypatch: py
     monkeypatch.setenv("KKIAI_LOG", "loud")
     ended = kkiai("query", "grok:scenario-normal~log")
     assert (ended.code, "KKIAI_LOG must be one of debug" in ended.err) == (2, True)
+
+
+def test_demo_logs_each_request_once(kkiai: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """KKIAI_LOG=debug logs no line of a demonstration twice."""
+    monkeypatch.setenv("KKIAI_LOG", "debug")
+    ended = kkiai("demo", "grok:scenario-normal~logged", "-o", str(tmp_path))
+    logged = [line.lower() for line in ended.err.splitlines() if re.match("(?i)debug: task", line)]
+    assert len(logged) == len(set(logged)) > 0
 
 
 @pytest.mark.parametrize(("shell", "sign"), [("/bin/bash", "complete"), ("zsh", "compdef"), ("fish", "function")])

@@ -84,7 +84,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 #: Between the message and the command that goes on, which is alone on its line.
-ON = "; the tasks keep running. To go on:\n"
+ON = "; the tasks keep running. To continue, run:\n"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,29 @@ def test_ctrl_c_in_request_ends_command_at_once(words: list[str], hint: str) -> 
         assert asked.wait(timeout=PATIENCE)
         ended = interrupted(process)
     assert ended == (130, "", f"kkiai: interrupted{hint}\n")
+
+
+def test_command_to_continue_with_survives_a_shell(tmp_path: Path) -> None:
+    """Pasted into a shell, the last line is the command with all options and ids as they were given."""
+    asked = threading.Event()
+
+    def never(_request: RawRequest) -> RawReply:
+        asked.set()
+        return HANG
+
+    (tmp_path / "a key").write_text("sk-pasted")
+    words = ["download", "--output", f"{tmp_path}/it's $HOME", "--max-bytes", "20 MB", "--allow-file-host", "a.example"]
+    words += ["--allow-file-host", "10.0.0.0/8", "--timeout", "none", "--quiet", "--api-key-file", f"{tmp_path}/a key"]
+    ids = ["--", "-a", "*", "$(id)", "`id`", "a'b\"c", "~", "#", "é|&>\\"]
+    server = RawServer([never] * 20, clock=lambda: 1000.25)
+    with server, started(*words, "--base-url", server.url, *ids) as process:
+        assert asked.wait(timeout=PATIENCE)
+        _, _, err = interrupted(process)
+    script = 'kkiai() { printf "%s\\n" "$@"; }\n' + err.splitlines()[-1]
+    pasted = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True)
+    given, given_ids = pasted.stdout.splitlines()[: -len(ids)], pasted.stdout.splitlines()[-len(ids) :]
+    assert sorted(given) == sorted([*words, "--base-url", server.url])
+    assert given_ids == ids
 
 
 def test_ctrl_c_in_download_leaves_a_resumable_part(tmp_path: Path) -> None:

@@ -172,16 +172,27 @@ def test_query_that_failed_is_no_wait() -> None:
     assert outcome_of(TRANSIENT, is_wait=False).detail == "connection reset"
 
 
+#: The advice after the reason of a timeout.
+AGAIN = "; the task was not cancelled, wait for it again"
+
+
 @pytest.mark.parametrize(
     ("task", "last_error", "said"),
     [
         (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
-        (None, APIConnectionError("connection reset"), "connection reset"),
-        (RUNNING, APIConnectionError("connection reset"), "last status: processing 43 %, connection reset"),
-        (None, None, "no answer"),
+        (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
+        (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
+        (None, None, f"no answer{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:
     """The reason of a timeout is the last status, the last error, or both."""
-    error = TaskTimeoutError("too late", task_id=ID, task=task, last_error=last_error)
-    assert outcome_of(WaitResult(ID, task, error)).detail.startswith(f"{said}; the task was not cancelled")
+    error = TaskTimeoutError(f"too late ({last_error})", task_id=ID, task=task, last_error=last_error)
+    assert outcome_of(WaitResult(ID, task, error)).detail == said
+
+
+def test_timeout_names_no_error_from_which_the_wait_recovered() -> None:
+    """An error that the message of the timeout does not name was followed by an answer, and is not named."""
+    error = TaskTimeoutError("too late", task_id=ID, task=RUNNING, last_error=APIConnectionError("connection reset"))
+    said = f"last status: processing 43 %{AGAIN}"
+    assert outcome_of(WaitResult(ID, RUNNING, error)).detail == said

@@ -80,8 +80,8 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "user_agent_suffix é": ({"user_agent_suffix": "é"}, "user_agent_suffix must be at most 200 visible ASCII"),
     "user_agent_suffix long": ({"user_agent_suffix": "x" * 201}, "user_agent_suffix must be at most 200"),
     "user_agent_suffix number": ({"user_agent_suffix": 5}, "user_agent_suffix must be at most 200"),
-    "httpx_args": ({"httpx_args": [1]}, "httpx_args must be a mapping, such as a dict, and not list"),
-    "httpx_args number": ({"httpx_args": 5}, "httpx_args must be a mapping, such as a dict, and not int"),
+    "httpx_args": ({"httpx_args": [1]}, "httpx_args must be a mapping, such as a dict, not list"),
+    "httpx_args number": ({"httpx_args": 5}, "httpx_args must be a mapping, such as a dict, not int"),
     "httpx_args unknown": (
         {"httpx_args": {"timeout": 5, 7: 1, "proxy": None}},
         "httpx_args must not set 'timeout', 7; it may set cert,",
@@ -89,7 +89,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "httpx_args long": ({"httpx_args": {"x" * 300: 1}}, f"httpx_args must not set '{'x' * 199}; it may set cert,"),
     "event_hooks": (
         {"httpx_args": {"event_hooks": [print]}},
-        "event_hooks in httpx_args must be a mapping, such as a dict, and not list",
+        "event_hooks in httpx_args must be a mapping, such as a dict, not list",
     ),
     "event_hooks unknown": (
         {"httpx_args": {"event_hooks": {"requests": [print]}}},
@@ -107,7 +107,7 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"httpx_args": {"event_hooks": {"response": [print, None]}}},
         "event_hooks in httpx_args['response'] must hold functions, not NoneType",
     ),
-    "mounts": ({"httpx_args": {"mounts": [1]}}, "mounts in httpx_args must be a mapping, such as a dict, and not list"),
+    "mounts": ({"httpx_args": {"mounts": [1]}}, "mounts in httpx_args must be a mapping, such as a dict, not list"),
     "base_url": ({"base_url": "x"}, "base_url must start with https://"),
     "base_url number": ({"base_url": 5}, "base_url must be a URL"),
     "key with a newline": ({"api_key": "Canary\n0123456789"}, "character 7 of api_key is not allowed"),

@@ -107,8 +107,8 @@ def test_none_or_empty_mapping_is_no_headers() -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ([("A", "b")], "must be a mapping, such as a dict, and not list"),
-        ("A: b", "must be a mapping, such as a dict, and not str"),
+        ([("A", "b")], "must be a mapping, such as a dict, not list"),
+        ("A: b", "must be a mapping, such as a dict, not str"),
         ({"": "b"}, "has an invalid field name ''"),
         ({"A b": "c"}, "has an invalid field name 'A b'"),
         ({"A\r\nB": "c"}, r"has an invalid field name 'A\r\nB'"),
