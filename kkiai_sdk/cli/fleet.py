@@ -40,7 +40,7 @@ EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai
 def fleet() -> None:
     """Wait for tasks and download their videos, across restarts.
 
-    The ids and what became of them are kept in a SQLite file in your state folder, or in the database that --db or
+    The ids and their results are kept in a SQLite file in your state folder, or in the database that --db or
     KKIAI_FLEET_DB names, for several machines a PostgreSQL database. Needs the extra dbos.
     """
 
@@ -123,9 +123,9 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     params=[click.Argument(["name"]), DATABASE, JSON],
 )
 def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode:
-    """Give the waits of a worker that is gone for good to the others.
+    """Hand the waits of a worker that will not come back over to the others.
 
-    A worker that is started again under its own NAME goes on with its waits by itself.
+    A worker that is restarted under the same NAME continues its waits by itself.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.hand_over(name)
@@ -158,8 +158,8 @@ def work(
 ) -> ExitCode:
     """Wait for the tasks of the queue and download their videos.
 
-    Prints the path of each finished file. It ends when all tasks of the queue are done; killed or interrupted, the same
-    command goes on where it was. A file that is there already counts as done.
+    Prints the path of each finished file. It ends when all tasks of the queue are done; after a kill or an
+    interruption, the same command continues. A file that is there already counts as done.
     """
     library, client = _library(), connection.async_client()
     try:

@@ -52,7 +52,9 @@ def option(*names: str, **attributes: Any) -> click.Option:
 
 
 IDS = click.Argument(["ids"], metavar="ID...", nargs=-1, required=True)
-API_KEY_FILE = option("--api-key-file", metavar="FILE", type=Path, help="File with the key. [default: $KKIAI_API_KEY]")
+API_KEY_FILE = option(
+    "--api-key-file", metavar="FILE", type=Path, help="File that holds the key. [default: $KKIAI_API_KEY]"
+)
 CONNECTION_OPTIONS = [
     option("--base-url", metavar="URL", help="Gateway URL. [default: $KKIAI_BASE_URL, else the documented one]"),
     API_KEY_FILE,

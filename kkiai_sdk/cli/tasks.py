@@ -116,7 +116,10 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         option("--skip-existing", help="Keep existing files, without querying their tasks."),
         option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, for example 200MB."),
         option(
-            "--allow-file-host", metavar="HOST", multiple=True, help="Allow videos on this host, address or network."
+            "--allow-file-host",
+            metavar="HOST",
+            multiple=True,
+            help="Allow videos on this host, address or network; repeatable.",
         ),
         *WAIT_OPTIONS,
         *COMMON_OPTIONS,
