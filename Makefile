@@ -8,6 +8,7 @@ DEV_STAMP := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOWEST_VENV := .venv-lowest
 BENCH := .venv-bench
+RECIPES := .venv-recipe
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -100,10 +101,16 @@ else
 	@$(BIN)/python -m contract_tests.mutants
 endif
 
+# A warning of Sphinx is an error: no reference is open, no page without a place.
 .PHONY: docs
-docs: $(DEV_STAMP) ## make docs/ anew: the command line's reference and the pictures
+docs: $(DEV_STAMP) ## write the command line's reference and the pictures, build the site in build/site, test it (Chromium)
 	@$(BIN)/python tools/make_cli_docs.py
 	@$(BIN)/python tools/make_terminal_picture.py
+	@$(BIN)/python tools/make_diagrams.py
+	@rm -rf build/site build/doctrees
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
+	@$(BIN)/python -m pytest tests/site $(ARGS)
+	@echo "open build/site/index.html"
 
 # The peers, and the SDK as it stands, in an environment of their own.
 $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
@@ -123,6 +130,24 @@ else
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 endif
 
+.PHONY: bench-durable
+bench-durable: $(DEV_STAMP) ## kill the workers of a durable queue, in a quarter of an hour (ARGS="sqlite --tasks 200": less)
+	@$(BIN)/python -m benchmarks.durable $(ARGS)
+
+# The recipes run with the real packages, each set in an environment of its own.
+$(RECIPES)%/.stamp: $(VENV)/pyvenv.cfg examples/requirements.txt examples/airflow/requirements.txt pyproject.toml
+	@echo "Setting up $(@D) to run the recipes (once) …"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r examples/$(if $(findstring airflow,$*),airflow/)requirements.txt
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: recipes
+recipes: $(RECIPES)s/.stamp $(if $(AIRFLOW),$(RECIPES)-airflow/.stamp) ## run the recipes of examples/ with the real packages (AIRFLOW=1: Airflow's, too)
+	@PYTHONPATH=. $(RECIPES)s/bin/python examples/fastapi/check.py
+	@PYTHONPATH=. $(RECIPES)s/bin/python examples/procrastinate/check.py
+	@$(if $(AIRFLOW),AIRFLOW_HOME=$(abspath $(RECIPES)-airflow/home) $(RECIPES)-airflow/bin/python examples/airflow/check.py)
+
 # An environment with the wheel and the locked releases of what it needs, and nothing else, is what the list is made of.
 .PHONY: build
 build: $(DEV_STAMP) ## build the wheel, the source distribution and the list of parts (CycloneDX) into dist/
@@ -135,4 +160,4 @@ build: $(DEV_STAMP) ## build the wheel, the source distribution and the list of 
 
 .PHONY: clean
 clean: ## remove everything that can be made again
-	@rm -rf $(VENV) $(LOWEST_VENV) $(BENCH) dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST_VENV) $(BENCH) $(RECIPES)* dist build demo mutants .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis

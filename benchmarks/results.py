@@ -21,6 +21,8 @@ VERSIONS = (
     "httpx", "httpcore", "sniffio", "attrs", "aiohttp", "httpx-aiohttp", "click", "openai", "runwayml", "lumaai",
     "replicate", "fal-client", "huggingface-hub",
 )  # fmt: skip
+#: The heading of the last section, which has a target of its own.
+DURABLE = "## Waits that survive kills\n"
 
 
 class Goal(NamedTuple):
@@ -87,7 +89,13 @@ Absolute times say little about another machine; compare the ratios.
 def document(groups: list[Group], server: str, rounds: int) -> str:
     """The whole document."""
     remarks = Path(__file__).with_name("remarks.md").read_text("utf-8")
-    return f"{_HEAD}{_machine(server, rounds)}{goals(groups, GOALS)}\n{remarks}\n{tables(groups)}"
+    return f"{_HEAD}{_machine(server, rounds)}{goals(groups, GOALS)}\n{remarks}\n{tables(groups)}{durable_section()}"
+
+
+def durable_section() -> str:
+    """The section that `make bench-durable` wrote, with its heading, or nothing."""
+    _, heading, section = FILE.read_text("utf-8").partition(DURABLE)
+    return f"\n{heading}{section}" if heading else ""
 
 
 def summary(groups: list[Group]) -> str:

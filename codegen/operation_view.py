@@ -182,29 +182,52 @@ def _parameter(
     location, schema = parameter.get("in"), resolved(view, parameter.get("schema", {}))
     style = parameter.get("style", "form" if location in {"query", "cookie"} else "simple")
     exploded = parameter.get("explode", style == "form") and location != "cookie"
-    types = {resolved(view, each).get("type") for each in [schema, *_branches(schema)] if isinstance(each, dict)}
-    if "object" in types and location == "query" and not (style == "form" and exploded):
+    types = set[str]() if "content" in parameter else _types(view, schema)
+    is_plain = location == "query" and style == "form" and exploded
+    if style in {"label", "matrix"}:
+        yield Finding(place, f"parameter {name} is not written by the client in the style {style}", is_error=True)
+    elif (
+        "content" not in parameter and "object" in types and not (location == "query" and style == "form" and exploded)
+    ):
         yield Finding(place, f"an object in the style of parameter {name} is not written by the client", is_error=True)
     elif "content" in parameter:
         kinds = " or ".join(parameter.pop("content"))
         _make_text(parameter, f"Its value as {kinds}.")
-    elif "array" in types and not (location == "query" and style == "form" and exploded):
+    elif "array" in types and not is_plain:
         _make_text(parameter, f"Values separated by {_SEPARATORS.get(style, ',')!r}.")
-    elif location in {"header", "cookie"} and schema.get("format") in {"date", "date-time"}:
+    elif (
+        location in {"header", "cookie"} and isinstance(schema, dict) and schema.get("format") in {"date", "date-time"}
+    ):
         # The generator leaves out operations with a date in a header.
         parameter["schema"] = {key: value for key, value in schema.items() if key != "format"}
+    _describe_value(parameter)
 
 
-def _branches(schema: Mapping[str, Any]) -> list[Any]:
-    types = schema.get("type") if isinstance(schema.get("type"), list) else []
-    return [*schema.get("anyOf", []), *schema.get("oneOf", []), *({"type": each} for each in types or [])]
+def _describe_value(parameter: dict[str, Any]) -> None:
+    """Repeat the description and the example of a parameter in its schema, where the generator looks for them."""
+    schema = parameter.get("schema")
+    notes = {key: parameter[key] for key in ("description", "example") if key in parameter}
+    if isinstance(schema, dict) and notes.keys() - schema.keys():
+        parameter["schema"] = {"allOf": [schema], **notes} if "$ref" in schema else {**notes, **schema}
+
+
+def _types(view: Mapping[str, Any], schema: Any, depth: int = 0) -> set[str]:
+    """Return the types that a schema and its branches name; one with fields is an object."""
+    found = resolved(view, schema)
+    if not isinstance(found, dict) or depth > 9:
+        return set()
+    named = found.get("type", "object" if "properties" in found else [])
+    branches = [each for key in ("allOf", "anyOf", "oneOf") for each in found.get(key, [])]
+    return {*([named] if isinstance(named, str) else named)}.union(
+        *(_types(view, each, depth + 1) for each in branches)
+    )
 
 
 def _make_text(parameter: dict[str, Any], note: str) -> None:
     """Make a parameter text that the caller writes: the generator writes lists in one style, and JSON in none."""
     schema = {"type": "string", "description": f"{parameter.get('description', '')} {note}".strip()}
     parameter.update(schema=schema)
-    for key in ("style", "explode"):
+    for key in ("style", "explode", "example"):
         parameter.pop(key, None)
 
 

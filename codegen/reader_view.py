@@ -74,7 +74,12 @@ def _drop_repeated_titles(schemas: Mapping[str, Any]) -> None:
 def _drop_title_of_body(operation: Mapping[str, Any]) -> None:
     """Drop the titles that responses share with the body of their request, if both are written in the operation."""
     schemas, sent = (
-        [each["schema"] for response in responses for each in response.get("content", {}).values() if "schema" in each]
+        [
+            schema
+            for response in responses
+            for each in response.get("content", {}).values()
+            if isinstance(schema := each.get("schema"), dict)
+        ]
         for responses in (operation.get("responses", {}).values(), [operation.get("requestBody", {})])
     )
     titles = {schema.get("title") for schema in sent}

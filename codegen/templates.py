@@ -27,6 +27,7 @@ CHANGES: dict[str, list[tuple[str, str]]] = {
     "endpoint_macros.py.jinja": [
         # The generator forgets, from one body to the next, that all are required.
         ("{% if not body_required %} | Unset", "{% if not endpoint.bodies[0].prop.required %} | Unset"),
+        ("{%- if endpoint.description %} {{", "{%- if endpoint.description %}{{"),
         # httpx.AsyncClient takes no file, and a file could not be sent again.
         ('_kwargs["content"] = body.payload', '_kwargs["content"] = body.payload.read()'),
         # A union that is not given would be sent all the same.

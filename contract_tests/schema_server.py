@@ -176,7 +176,9 @@ def operations_of(path: Path) -> list[Operation]:
     sampler = Sampler(document, spec.document.get("components", {}))
     found = [Operation(sampler, *each) for each in operations(document)]
     for each in found:
-        each.written = spec.operation(each.method.upper(), re.sub(r"{[^}]*}", "x", each.path)).value
+        written = spec.operation(each.method.upper(), re.sub(r"{[^}]*}", "x", each.path))
+        assert written is not None
+        each.written = written.value
     return found
 
 

@@ -1,8 +1,8 @@
-"""The numbers of the schedule when it is known how long tasks take, and how much delay does no harm.
+"""A schedule for tasks whose duration is known.
 
-Whoever knows that asks evenly: with a gap of twice the delay that does no harm, an end is noticed half a gap late on
-average, and a task costs its duration over the gap in questions. The default, whose gap grows with the time waited, is
-for those who do not know.
+If you know how long tasks take and how much delay is acceptable, poll at even intervals. With a gap of twice that delay
+the end is noticed half a gap late on average, and a task costs its duration divided by the gap in requests. The default
+schedule, whose gap grows with the time waited, is for unknown durations.
 
 Runs against a mock gateway: ``python examples/known_duration.py``
 """
@@ -12,12 +12,12 @@ from __future__ import annotations
 from kkiai_sdk import Kkiai, PollPolicy
 from kkiai_sdk.mock import MockGateway
 
-#: How many times faster than life the mock gateway's tasks are.
+#: Gateway seconds per second.
 SPEED = 20
 
 
 def even(delay: float) -> PollPolicy:
-    """The schedule that notices an end ``delay`` seconds late on average."""
+    """Return the schedule that notices an end ``delay`` seconds late on average."""
     return PollPolicy(min_interval=2 * delay, growth=0, max_interval=2 * delay)
 
 
@@ -29,7 +29,7 @@ def main() -> None:
             Kkiai(gateway.api_key, base_url=gateway.base_url, poll=poll) as client,
         ):
             task = client.wait("grok:scenario-normal")
-            print(task.state, "after", len(gateway.requests), "questions:", task.video_url)
+            print(task.state, "after", len(gateway.requests), "requests:", task.video_url)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A schedule of your own: a subclass of PollPolicy that says how long each gap is.
+"""A schedule of your own: a subclass of PollPolicy that computes each gap.
 
-``gap`` is given the seconds since the wait began, and returns the seconds to the next question, before jitter. What it
-returns is checked. Everything else that PollPolicy holds (patience with errors, grace periods) stays as it is.
+``gap`` gets the seconds since the wait began, and returns the seconds to the next poll, before jitter. The result is
+checked. Everything else of PollPolicy (tolerated errors, grace periods) stays as it is.
 
 Runs against a mock gateway: ``python examples/own_schedule.py``
 """
@@ -11,21 +11,21 @@ from __future__ import annotations
 from kkiai_sdk import Kkiai, PollPolicy
 from kkiai_sdk.mock import MockGateway
 
-#: How many times faster than life the mock gateway's tasks are.
+#: Gateway seconds per second.
 SPEED = 20
 
 
 class AroundTheUsualTime(PollPolicy):
-    """Asks rarely before a task can be done, often when it usually is, and rarely again when it is late."""
+    """Polls rarely before a task can be done, often when it usually is, and rarely again when it is late."""
 
-    #: Seconds from and until which tasks usually end.
+    #: Seconds between which tasks usually end.
     usual = (60 / SPEED, 180 / SPEED)
 
     def gap(self, elapsed: float) -> float:
-        """Seconds to the next question."""
+        """Return the seconds to the next poll."""
         begin, end = self.usual
         if elapsed < begin:
-            # Up to the time at which it may end, but not longer than the longest gap.
+            # Until the earliest end, but at most the longest gap.
             return min(max(begin - elapsed, self.min_interval), self.max_interval)
         return self.min_interval if elapsed < end else self.max_interval
 
@@ -35,7 +35,7 @@ def main() -> None:
     poll = AroundTheUsualTime(min_interval=2 / SPEED, max_interval=30 / SPEED)
     with MockGateway(speed=SPEED) as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
         for result in client.as_completed(["grok:scenario-normal", "veo3:scenario-normal"], poll=poll):
-            print(result.task_id, result.error or result.task, "after", len(gateway.requests), "questions in all")
+            print(result.task_id, result.error or result.task, "after", len(gateway.requests), "requests in all")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from importlib import import_module
 # Not from `typing`, whose import would take most of the time that importing this package takes.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from kkiai_sdk._polling.async_fleet import AsyncFleet
+    from kkiai_sdk._polling.fleet import Fleet
     from kkiai_sdk._version import __version__
     from kkiai_sdk.async_client import AsyncKkiai
     from kkiai_sdk.client import Kkiai
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         ConflictError,
         DownloadError,
+        FleetClosedError,
         IncompleteDownloadError,
         KkiaiError,
         NotAVideoError,
@@ -55,6 +58,7 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AsyncFleet",
     "AsyncKkiai",
     "Attempt",
     "AuthenticationError",
@@ -62,6 +66,8 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DownloadError",
+    "Fleet",
+    "FleetClosedError",
     "IncompleteDownloadError",
     "Kkiai",
     "KkiaiError",
@@ -90,7 +96,9 @@ __all__ = [
 
 #: Modules of the public names that are not errors.
 _MODULES = {
+    "AsyncFleet": "_polling.async_fleet",
     "AsyncKkiai": "async_client",
+    "Fleet": "_polling.fleet",
     "Kkiai": "client",
     "PollPolicy": "policies",
     "RetryPolicy": "policies",

@@ -16,6 +16,7 @@ from kkiai_sdk._http.base_session import SessionContext
 from kkiai_sdk._http.client_pool import ClientPool
 from kkiai_sdk._http.raw_client import raw_client
 from kkiai_sdk._http.retry import RetryBudget
+from kkiai_sdk._polling.base_fleet import FleetOptions
 from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
 from kkiai_sdk._polling.scheduler import SchedulerLimits
 from kkiai_sdk._responses.error_parser import MAX_BODY, read_query
@@ -147,6 +148,25 @@ class BaseClient:
         self._context.pool.check_open()
         checked = SchedulerLimits.of(*limits)
         return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)
+
+    def _fleet_options(
+        self,
+        limits: tuple[int, float | None, int],
+        max_downloads: int,
+        poll: PollPolicy | None,
+        gate: Callable[[], object] | None,
+    ) -> FleetOptions:
+        """Return the validated options of a fleet."""
+        _validators.callback("gate", gate)
+        pool = self._context.pool
+        return FleetOptions(
+            self._wait_options(None, poll),
+            SchedulerLimits.of(*limits),
+            _validators.whole("max_downloads", max_downloads, low=1, high=1000),
+            gate,
+            pool.check_open,
+            self._transport_types.current_context,
+        )
 
     @staticmethod
     def _in_order(ids: list[str], results: Iterable[WaitResult]) -> list[WaitResult]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 if TYPE_CHECKING:
+    import asyncio
+    import threading
     from collections.abc import Awaitable, Callable, Iterator
 
 
@@ -23,6 +26,18 @@ async def _sleep_until_async(until: float) -> None:
     await asyncio.sleep(max(until - time.monotonic(), 0.0))
 
 
+def _wait_until(event: threading.Event, until: float) -> None:
+    event.wait(None if math.isinf(until) else max(until - time.monotonic(), 0.0))
+
+
+async def _wait_until_async(event: asyncio.Event, until: float) -> None:
+    import asyncio  # noqa: PLC0415 (the synchronous client does not need it)
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None if math.isinf(until) else max(until - time.monotonic(), 0.0)):
+            await event.wait()
+
+
 @frozen
 class Clock:
     """Sources of time and randomness. Sleep functions take an absolute wake-up time, not a duration."""
@@ -33,6 +48,9 @@ class Clock:
     wall_clock: Callable[[], float] = time.time
     sleep_until: Callable[[float], None] = _sleep_until
     sleep_until_async: Callable[[float], Awaitable[None]] = _sleep_until_async
+    #: Wait for an event, at most until a time, which may be infinity.
+    wait_until: Callable[[threading.Event, float], None] = _wait_until
+    wait_until_async: Callable[[asyncio.Event, float], Awaitable[None]] = _wait_until_async
     #: Returns a number from 0 to 1.
     random: Callable[[], float] = random.random
 

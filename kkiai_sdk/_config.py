@@ -30,6 +30,8 @@ DEFAULT_CONCURRENCY = 8
 DEFAULT_PER_SECOND = 50.0
 #: Tasks that wait at the same time; they take about 10 MiB.
 DEFAULT_WAITING = 10_000
+#: Downloads of a fleet that run at a time.
+DEFAULT_DOWNLOADS = 4
 
 #: Arguments that are passed to httpx. The SDK sets headers, timeouts, redirects and pool limits itself: a limited pool
 #: of httpcore 1.0.9 loses slots when requests are cancelled.

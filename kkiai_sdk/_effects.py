@@ -79,6 +79,19 @@ class CollectResults(NamedTuple):
     until: float
 
 
+class Idle(NamedTuple):
+    """Sleep until this monotonic time, which may be infinity, or until the driver has news. No query was started."""
+
+    until: float
+
+
+class Deliver(NamedTuple):
+    """Pass a changed snapshot, or the result, to one of many waiters."""
+
+    receiver: Any
+    value: VideoTask | WaitResult
+
+
 class RunBlocking(NamedTuple):
     """Run a function that may block on the file system. Result: its return value."""
 
@@ -108,10 +121,22 @@ class WriteBody(NamedTuple):
     report: Callable[[], object]
     #: The body of a file that is not received, or None.
     source: Iterable[bytes] | None = None
+    #: Whether ``write`` may block on the file system; the asynchronous client then calls it in threads, in batches.
+    may_block: bool = True
 
 
 Effect: TypeAlias = (
-    QueryTask | Sleep | Emit | Update | StartQuery | CollectResults | RunBlocking | OpenDownload | WriteBody
+    QueryTask
+    | Sleep
+    | Emit
+    | Update
+    | StartQuery
+    | CollectResults
+    | Idle
+    | Deliver
+    | RunBlocking
+    | OpenDownload
+    | WriteBody
 )
 Flow: TypeAlias = Generator[Effect, Any, T]
 QueryOutcome: TypeAlias = QueryResult | KkiaiError

@@ -26,7 +26,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 def number(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
     """Validate a finite number from ``low`` (excluded if ``above``) to ``high``; a timedelta counts in seconds."""
-    span = f"a number {'above' if above else 'from'} {low:g} {'up ' if above else ''}to {high:g}"
+    span = f"a number {'above' if above else 'from'} {low:.10g} {'up ' if above else ''}to {high:.10g}"
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):

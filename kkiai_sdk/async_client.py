@@ -16,12 +16,13 @@ from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish, require_asyncio
+from kkiai_sdk._polling.async_fleet import AsyncFleet, AsyncFleetCalls
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from datetime import timedelta
     from pathlib import Path
 
@@ -218,6 +219,35 @@ class AsyncKkiai(BaseClient):
         flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
         return self._in_order(ids, [result async for result in self._wait_many(flow, on_update)])
 
+    def fleet(
+        self,
+        *,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_waiting: int = _config.DEFAULT_WAITING,
+        max_downloads: int = _config.DEFAULT_DOWNLOADS,
+        poll: PollPolicy | None = None,
+        gate: Callable[[], object] | None = None,
+    ) -> AsyncFleet:
+        """Return a fleet: one paced queue to which any coroutine can add an id and wait for it.
+
+        Use it in an ``async with`` statement. A 429 response for one task pauses all.
+
+        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
+        :param max_waiting: tasks that are polled at the same time, 1 to 10000000; further ones queue. Default 10000.
+        :param max_downloads: downloads that run at a time, 1 to 1000. Default 4.
+        :param poll: the poll policy. Default: the client's.
+        :param gate: called before each request, for a limiter that several processes share. While it blocks, it takes a
+            place of ``max_concurrency``; an exception ends the waits for that task. May be a coroutine function.
+            Default: none.
+        :raises ConfigurationError: an option is invalid.
+        """
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        options = self._fleet_options(limits, max_downloads, poll, gate)
+        calls = AsyncFleetCalls(self._query, self._perform, self._check_download, self._download)
+        return AsyncFleet(options, calls)
+
     async def download(
         self,
         task_or_id: VideoTask | str,
@@ -309,12 +339,17 @@ class AsyncKkiai(BaseClient):
         # In a thread: the destination is looked up in the file system.
         return await run_in_thread(partial(self._download_request, *arguments, **options))
 
-    async def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
+    async def _download(
+        self,
+        request: DownloadRequest,
+        task: VideoTask | None,
+        perform: Callable[[Effect], Awaitable[Any]] | None = None,
+    ) -> Path:
         part = PartFile(request.target, request.task_id)
         try:
             async with AsyncTransfer(self._session) as transfer:
                 flow = download_flow(request, part, task)
-                return await run_async(flow, lambda effect: transfer.perform(effect, self._perform))
+                return await run_async(flow, lambda effect: transfer.perform(effect, perform or self._perform))
         finally:
             await run_in_thread(part.close)
 

@@ -13,6 +13,7 @@ from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._downloads.transfer import Transfer
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
 from kkiai_sdk._http import session
+from kkiai_sdk._polling.fleet import Fleet, FleetCalls
 from kkiai_sdk._polling.workers import ThreadWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -214,6 +215,34 @@ class Kkiai(BaseClient):
         flow = self._wait_many_flow(ids, timeout, poll, limits, on_update)
         return self._in_order(ids, self._wait_many(flow, on_update))
 
+    def fleet(
+        self,
+        *,
+        max_requests_per_second: float | None = _config.DEFAULT_PER_SECOND,
+        max_concurrency: int = _config.DEFAULT_CONCURRENCY,
+        max_waiting: int = _config.DEFAULT_WAITING,
+        max_downloads: int = _config.DEFAULT_DOWNLOADS,
+        poll: PollPolicy | None = None,
+        gate: Callable[[], object] | None = None,
+    ) -> Fleet:
+        """Return a fleet: one paced queue to which any thread can add an id and wait for it.
+
+        Use it in a ``with`` statement. A 429 response for one task pauses all.
+
+        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
+        :param max_waiting: tasks that are polled at the same time, 1 to 10000000; further ones queue. Default 10000.
+        :param max_downloads: downloads that run at a time, 1 to 1000. Default 4.
+        :param poll: the poll policy. Default: the client's.
+        :param gate: called before each request, for a limiter that several processes share. While it blocks, it
+            takes a place of ``max_concurrency``; an exception ends the waits for that task. Default: none.
+        :raises ConfigurationError: an option is invalid.
+        """
+        limits = max_concurrency, max_requests_per_second, max_waiting
+        options = self._fleet_options(limits, max_downloads, poll, gate)
+        calls = FleetCalls(self._query, self._perform, self._download_request, self._download)
+        return Fleet(options, calls)
+
     def download(
         self,
         task_or_id: VideoTask | str,
@@ -290,10 +319,13 @@ class Kkiai(BaseClient):
         with ThreadWorkers(self._query, self._context.clock, on_update) as workers:
             yield from iterate(flow, workers.perform)
 
-    def _download(self, request: DownloadRequest, task: VideoTask | None) -> Path:
+    def _download(
+        self, request: DownloadRequest, task: VideoTask | None, perform: Callable[[Effect], Any] | None = None
+    ) -> Path:
         part = PartFile(request.target, request.task_id)
         with closing(part), Transfer(self._session) as transfer:
-            return run(download_flow(request, part, task), lambda effect: transfer.perform(effect, self._perform))
+            flow = download_flow(request, part, task)
+            return run(flow, lambda effect: transfer.perform(effect, perform or self._perform))
 
     def _perform(self, effect: Effect, on_update: Callable[[VideoTask], object] | None = None) -> Any:
         match effect:

@@ -23,6 +23,7 @@
     │  ├─ TaskFailedError                      the task ended without a video
     │  ├─ TaskTimeoutError (TimeoutError)      the task did not end in time; it may still be running
     │  └─ VideoMissingError                    the task succeeded, but no response named a video
+    ├─ FleetClosedError                        the fleet was closed or has crashed during the wait, or before it
     └─ DownloadError                           the file could not be downloaded
        ├─ UnsafeURLError                       the URL must not be fetched
        ├─ IncompleteDownloadError              fewer bytes than the file has; the part is kept
@@ -248,6 +249,10 @@ class TaskTimeoutError(TaskError, TimeoutError):
 
 class VideoMissingError(TaskError):
     """The task succeeded, but no response named a video within ``PollPolicy.url_grace``."""
+
+
+class FleetClosedError(KkiaiError):
+    """The fleet was closed, or has crashed, during the wait or before it. No task was cancelled: wait again."""
 
 
 class DownloadError(KkiaiError):

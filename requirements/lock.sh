@@ -11,4 +11,6 @@ compile requirements/build.in --extra cli -c requirements/dev.txt -o requirement
 compile -c requirements/dev.txt -o requirements/sdk.txt
 compile benchmarks/requirements.in requirements/build.in --extra cli --extra aiohttp -c requirements/dev.txt \
     -o benchmarks/requirements.txt
+compile examples/requirements.in requirements/build.in -c requirements/dev.txt -o examples/requirements.txt
+compile examples/airflow/requirements.in requirements/build.in -c requirements/dev.txt -o examples/airflow/requirements.txt
 compile --extra cli --extra contract --extra aiohttp --upgrade --resolution lowest-direct -o requirements/lowest.txt

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 PURE_NAMES = """
 _config _downloads/content_coding _downloads/data_url _downloads/range_requests _downloads/sniffing _downloads/text_body
-_downloads/urls _downloads/windows_names _http/retry _polling/outage _polling/poll_state _polling/rate_limiter
-_polling/scheduler _redaction _responses/error_parser _responses/explanation _responses/json_search _responses/layers
-_responses/raw_response _responses/status_words _responses/strict_json _responses/task_parser _responses/video_urls
-_validators errors models policies
+_downloads/urls _downloads/windows_names _http/retry _polling/due_heap _polling/fleet_state _polling/outage
+_polling/poll_state _polling/rate_limiter _polling/scheduler _redaction _responses/error_parser _responses/explanation
+_responses/json_search _responses/layers _responses/raw_response _responses/status_words _responses/strict_json
+_responses/task_parser _responses/video_urls _validators errors models policies
 """
 PURE = PURE_NAMES.split()
 #: What judgement must not know of: the world, its clocks, and chance.
@@ -37,7 +37,7 @@ MODULES = {module_name(path): path for path in FILES}
 def _is_outer(path: Path) -> bool:
     """Whether a file belongs to what is built on the package, and not to the package itself."""
     inside = path.relative_to(PACKAGE)
-    return inside.parts[0] in {"mock", "contract", "testing"} or _is_cli(path)
+    return inside.parts[0] in {"mock", "contract", "dbos", "testing"} or _is_cli(path)
 
 
 def _is_cli(path: Path) -> bool:
@@ -154,7 +154,7 @@ CLOCK = {("kkiai_sdk._clock", "Clock"), ("kkiai_sdk._clock", "replaced")}
 def _is_allowed(found: Import, path: Path) -> bool:
     """Whether what is built on the package may import this: a public name, a door, or a sibling."""
     is_public = found.target == "kkiai_sdk" and found.name in {None, *kkiai_sdk.__all__}
-    is_door = found.target in {"kkiai_sdk.mock", "kkiai_sdk.contract", "kkiai_sdk.testing"}
+    is_door = found.target in {"kkiai_sdk.mock", "kkiai_sdk.contract", "kkiai_sdk.dbos", "kkiai_sdk.testing"}
     folder = path.relative_to(PACKAGE).parts[0]
     # Fake time needs to reach the clients that are made in the tested code.
     is_door = is_door or (folder == "testing" and (found.target, found.name) in CLOCK)
@@ -172,7 +172,7 @@ def test_outer_layers_import_public_names_only() -> None:
 def test_package_imports_no_outer_layer() -> None:
     """The package imports nothing that is built on it, nor what that needs."""
     outer = {module_name(other) for other in OUTER}
-    extras = {"click", "rich", "schemathesis", "ruamel", "pytest"}
+    extras = {"click", "rich", "schemathesis", "ruamel", "dbos", "sqlalchemy", "psycopg", "pyrate_limiter", "pytest"}
     assert {shown(path): ours(path, static=True) & outer for path in CORE if ours(path, static=True) & outer} == {}
     assert [shown(path) for path in CORE for i in imports(path) if top(i) in extras] == []
 
@@ -282,7 +282,7 @@ with contextlib.redirect_stdout(io.StringIO()):
         ),
         (
             HELP,
-            "httpx attr asyncio schemathesis h11 yaml kkiai_api kkiai_sdk.errors kkiai_sdk.cli.tasks rich",
+            "httpx attr asyncio schemathesis h11 yaml kkiai_api kkiai_sdk.errors kkiai_sdk.cli.tasks rich dbos",
             "click kkiai_sdk.cli.app",
         ),
     ],

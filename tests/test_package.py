@@ -35,6 +35,7 @@ SOURCES = (
     "README.md",
     "CHANGELOG.md",
     "LICENSE",
+    "hatch_build.py",
     ".gitignore",
 )
 
@@ -46,7 +47,7 @@ IN_WHEEL = re.compile(
 IN_SDIST = re.compile(
     rf"kkiai_sdk-{re.escape(__version__)}/(" + CODE.format("generated/") + r"|openapi\.yaml"
     r"|generated/kkiai_api/examples\.json|pyproject\.toml|PKG-INFO"
-    r"|README\.md|CHANGELOG\.md|LICENSE|\.gitignore|generated/[\w.-]*\.(toml|md))"
+    r"|README\.md|CHANGELOG\.md|LICENSE|hatch_build\.py|\.gitignore|generated/[\w.-]*\.(toml|md))"
 )
 
 
@@ -198,6 +199,37 @@ def test_source_distribution_builds_the_same_wheel(wheel: Path, sdist: Path, tmp
         archive.extractall(tmp_path, filter="data")
     rebuilt = build(next(tmp_path.iterdir()), tmp_path / "dist")
     assert rebuilt[wheel.name] == wheel.read_bytes()
+
+
+@pytest.mark.deep
+def test_released_readme_has_links_that_work_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that knows where the project lives has its URLs, and no relative link; one from its source distribution
+    has the same without knowing.
+    """
+    monkeypatch.setenv("PROJECT_URL", "https://git.example/owner/kkiai-sdk/")
+    build(ROOT, tmp_path / "dist")
+    monkeypatch.delenv("PROJECT_URL")
+    with tarfile.open(next((tmp_path / "dist").glob("*.tar.gz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    built, rebuilt = (
+        metadata(next(folder.glob("*.whl"))) for folder in (tmp_path / "dist", _rebuilt(tmp_path, tmp_path / "again"))
+    )
+    assert built == rebuilt
+    assert "Project-URL: Source, https://git.example/owner/kkiai-sdk\n" in built
+    targets = re.findall(r"\]\(([^)]+)\)", built)
+    assert f"https://git.example/owner/kkiai-sdk/raw/v{__version__}/docs/kkiai-wait.svg" in targets
+    assert [target for target in targets if not target.startswith("https://")] == []
+
+
+def _rebuilt(extracted: Path, folder: Path) -> Path:
+    build(next(extracted.glob("kkiai_sdk-*")), folder)
+    return folder
+
+
+def metadata(wheel: Path) -> str:
+    """The metadata of a wheel, README included."""
+    (name,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA"))
+    return zipfile.ZipFile(wheel).read(name).decode()
 
 
 @pytest.mark.deep

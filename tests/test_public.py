@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The modules whose public classes are public names.
 HOMES = ["async_client", "client", "errors", "models", "policies"]
+#: Public classes that only a client makes, from modules of their own.
+FLEETS = {"AsyncFleet", "Fleet"}
 CLASSES = [name for name in kkiai_sdk.__all__ if inspect.isclass(getattr(kkiai_sdk, name))]
 
 
@@ -49,7 +51,7 @@ def test_all_has_every_public_class() -> None:
         for name, value in vars(module).items()
         if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
     }
-    assert found | {"__version__"} == set(kkiai_sdk.__all__)
+    assert found | FLEETS | {"__version__"} == set(kkiai_sdk.__all__)
 
 
 def test_static_names_equal_runtime_names() -> None:
@@ -111,10 +113,24 @@ def test_both_clients_have_the_same_parameters(name: str) -> None:
 def test_both_clients_return_the_same_types(name: str) -> None:
     """Each method gives the same type in both clients, awaited or iterated over where the name says so."""
     sync, awaited = (str(inspect.signature(getattr(kind, name)).return_annotation) for kind in (Kkiai, AsyncKkiai))
-    assert awaited == sync.replace("Iterator", "AsyncIterator")
-    is_iterator = "Iterator" in sync
-    is_copy = name == "with_options"
-    assert inspect.iscoroutinefunction(getattr(AsyncKkiai, name)) is not (is_iterator or is_copy)
+    assert awaited == sync.replace("Iterator", "AsyncIterator").replace("Fleet", "AsyncFleet")
+    is_made_at_once = "Iterator" in sync or name in {"fleet", "with_options"}
+    assert inspect.iscoroutinefunction(getattr(AsyncKkiai, name)) is not is_made_at_once
+
+
+@pytest.mark.parametrize("name", ["wait", "wait_and_download"])
+def test_both_fleets_have_the_same_parameters(name: str) -> None:
+    """Each method has the same parameters in both fleets, and those of the client but for the poll policy."""
+    ours = parameters(getattr(kkiai_sdk.Fleet, name))
+    assert ours == parameters(getattr(kkiai_sdk.AsyncFleet, name))
+    theirs = [each for each in parameters(getattr(Kkiai, name)) if each[0] != "poll"]
+    assert [each for each in ours if each[0] != "waited"] == theirs
+
+
+def test_fleets_differ_in_submit_alone() -> None:
+    """The synchronous fleet has ``submit`` in addition, with the parameters of ``wait``."""
+    assert set(members(kkiai_sdk.Fleet)) == {*members(kkiai_sdk.AsyncFleet), "submit"}
+    assert parameters(kkiai_sdk.Fleet.submit) == parameters(kkiai_sdk.Fleet.wait)
 
 
 CALLS = {
@@ -126,6 +142,7 @@ CALLS = {
     "wait_many": "self task_ids * timeout max_concurrency",
     "download": "self task_or_id dest * overwrite resume progress max_bytes",
     "wait_and_download": "self task_id dest *",
+    "fleet": "self * max_requests_per_second max_concurrency max_waiting max_downloads poll gate",
     "with_options": "self",
     "close": "self",
 }

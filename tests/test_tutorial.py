@@ -60,3 +60,19 @@ def test_the_tutorial_breaks_no_caller(grown: Path) -> None:
     found = run(grown, "-m", "codegen.spec_diff", str(generate.SPEC), str(grown / "openapi.yaml"))
     assert found.returncode == 0
     assert " 0 breaking, " in found.stdout.splitlines()[-1]
+
+
+@pytest.mark.deep
+def test_the_reference_documents_the_endpoints_of_the_tutorial(grown: Path) -> None:
+    """The documentation of the generated client has every new function and model, with its text, and no warning."""
+    settings = ["root_doc=docs/api/index", "include_patterns=docs/api/*"]
+    options = [word for setting in settings for word in ("-D", setting)]
+    folders = ["--conf-dir", str(generate.ROOT / "docs"), "--doctree-dir", str(grown / "doctrees"), str(generate.ROOT)]
+    built = run(grown, "-m", "sphinx", "--quiet", "--builder", "text", *options, *folders, str(grown / "site"))
+    text = (grown / "site" / "docs" / "api" / "generated.txt").read_text("utf-8")
+    assert built.returncode == 0
+    assert [line for line in built.stderr.splitlines() if "kkiai_api" in line] == []
+    for name in ("create_video", "list_videos", "delete_video", "get_content", "query_video_task"):
+        assert f"kkiai_api.api.video.{name}.asyncio_detailed(" in text
+    assert "class kkiai_api.models.NewVideo(" in text
+    assert "Create a video." in text

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from kkiai_sdk.cli.app import COMMANDS, kkiai
 from kkiai_sdk.cli.exit_codes import SEVERITY_ORDER, ExitCode
+from kkiai_sdk.cli.fleet import fleet
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
 #: Columns of the help: the width of a code block without a scroll bar, and two that click leaves free.
@@ -24,7 +25,7 @@ TEXT = """\
 # The command line
 
 `pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
-`kkiai contract` needs the extra `contract` as well.
+`kkiai contract` needs the extra `contract` as well, and `kkiai fleet` the extra `dbos`.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 
@@ -86,7 +87,8 @@ def document() -> str:
     """Return the whole file."""
     codes = "\n".join(f"| {code.value} | {code.meaning} |" for code in ExitCode)
     text = TEXT.format(codes=codes, order=", ".join(map(str, SEVERITY_ORDER)), help=help_of())
-    return text + "".join(f"\n## kkiai {name}\n\n```text\n{help_of(name)}\n```\n" for name in COMMANDS)
+    parts = [*COMMANDS, *(f"fleet {name}" for name in fleet.commands)]
+    return text + "".join(f"\n## kkiai {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in parts)
 
 
 if __name__ == "__main__":

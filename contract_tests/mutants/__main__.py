@@ -23,8 +23,9 @@ _HEAD = """\
 # Seeded defects
 
 Tests of the check itself: gateways with one defect each are given to `kkiai contract`, and copies of the SDK with one
-mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests, and then in full
-if these find nothing, with `--allow-writes` at last, which the table says. Written by `make mutants`; do not edit.
+mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests. If that finds
+nothing, it is checked in full, and then with `--allow-writes`; the table says so. Written by `make mutants`; do not
+edit.
 
 | what | tried | caught |
 |---|---|---|

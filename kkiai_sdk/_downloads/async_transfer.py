@@ -60,6 +60,11 @@ class AsyncTransfer:
 
     async def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
+        if not effect.may_block:
+            async with aclosing(self._chunks(effect)) as chunks:
+                async for chunk in chunks:
+                    effect.write(chunk)
+            return response.error if response else None
         await _report(effect)
         async with aclosing(self._chunks(effect)) as chunks, _BatchWriter(effect) as writer:
             async for chunk in chunks:

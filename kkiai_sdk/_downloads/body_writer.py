@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from kkiai_sdk._downloads import sniffing
@@ -12,6 +13,8 @@ from kkiai_sdk._responses.raw_response import decode_body
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kkiai_sdk._downloads.part_file import PartFile
     from kkiai_sdk._downloads.range_requests import SaveBody
 
@@ -100,19 +103,27 @@ class BodyWriter:
         self._part.write(chunk)
 
 
+#: Seconds for which the text of a refusal is read, after its first bytes: some servers send a little now and then.
+TEXT_TIMEOUT = 5.0
+
+
 class TextTooLongError(Exception):
-    """A text that is too long to be read, and may have no end."""
+    """A text that is too long, or takes too long, to be read, and may have no end."""
 
 
 class TextReader:
-    """Reads a body as text; ``coding`` is its Content-Encoding."""
+    """Reads a body as text; ``coding`` is its Content-Encoding, ``clock`` returns seconds."""
 
-    def __init__(self, coding: str) -> None:
-        self._body, self._coding = b"", coding
+    def __init__(self, coding: str, clock: Callable[[], float]) -> None:
+        self._body, self._coding, self._clock, self._until = b"", coding, clock, math.inf
 
     def write(self, chunk: bytes) -> None:
         """Add a chunk. Raises TextTooLongError."""
+        now = self._clock()
+        self._until = min(self._until, now + TEXT_TIMEOUT)
         self._body += chunk
+        if now > self._until:
+            raise TextTooLongError
         if len(self._body) > MAX_TEXT:
             self._body = b""
             raise TextTooLongError

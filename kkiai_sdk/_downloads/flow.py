@@ -166,7 +166,7 @@ class _Download:
             step: NextStep | None = self._next_step(response, target.url)
             if isinstance(step, SaveBody):
                 step = yield from self._save(step, response, target.url, may_follow=may_follow)
-            elif isinstance(step, ReadRefusal):
+            elif isinstance(step, ReadRefusal | NotReady):
                 step = yield from self._read_refusal(step, response)
             if not isinstance(step, FollowRedirect):
                 return step
@@ -204,8 +204,9 @@ class _Download:
             if writer.text is None:
                 raise
             wait = retry_after(response, self._request.clock.wall_clock())
-            error = NotAVideoError(self._with_message(problem.message, writer.text), url=problem.url)
-            return after_text(error, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
+            message = self._message_of(writer.text)
+            full = NotAVideoError(problem.message + (f" ({message})" if message else ""), url=problem.url)
+            return after_text(full, writer.text, wait=wait, size=part.size, url=came_from, may_follow=may_follow)
         if error is not None or (save.total is not None and part.size < save.total):
             return Failed(str(error or "the server ended the file early"), transient=True)
         if save.total is None and not save.codings and not has_framing(response):
@@ -242,19 +243,21 @@ class _Download:
             raise self._incomplete("the data URL is cut short")
         self._is_done = True
 
-    def _read_refusal(self, refusal: ReadRefusal, response: RawResponse) -> Flow[NextStep]:
-        """Read the body of a refusal, which may say that the file is not there yet."""
-        reader = TextReader(response.header("content-encoding") or "")
+    def _read_refusal(self, refusal: ReadRefusal | NotReady, response: RawResponse) -> Flow[NextStep]:
+        """Read the body of a refusal, which may say why, and that the file is not there yet."""
+        reader = TextReader(response.header("content-encoding") or "", self._request.clock.monotonic)
         with suppress(TextTooLongError):
-            yield WriteBody(reader.write, lambda: None)
+            yield WriteBody(reader.write, lambda: None, may_block=False)
+        message = self._message_of(reader.text)
+        refusal = evolve(refusal, reason=refusal.reason + (f": {message}" if message else ""))
+        if isinstance(refusal, NotReady):
+            return refusal
         wait = retry_after(response, self._request.clock.wall_clock())
-        refusal = evolve(refusal, reason=self._with_message(refusal.reason, reader.text))
         return after_refusal(refusal, reader.text, wait=wait, size=self._part.size)
 
-    def _with_message(self, reason: str, text: str) -> str:
-        """Return a reason with the server's message, in which the key is redacted."""
-        message = _redaction.redact(message_of(text), self._request.secret.known)
-        return f"{reason} ({message})" if message else reason
+    def _message_of(self, text: str) -> str:
+        """Return the message in a text of the server, in which the key is redacted."""
+        return _redaction.redact(message_of(text), self._request.secret.known)
 
     def _wait_for_file(self, step: NotReady) -> Flow[None]:
         """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""

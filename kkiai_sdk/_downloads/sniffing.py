@@ -81,6 +81,7 @@ _PICTURE = _kind(
         "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
         "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
         "PSD": rb"8BPS",
+        "SVG": rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]",
     },
 )
 _SOUND = _kind(

@@ -10,9 +10,10 @@ from attrs import evolve
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._responses.error_parser import read_fields, transient_class
+from kkiai_sdk._responses.json_search import walk, words_of
 from kkiai_sdk._responses.status_words import state_of
 from kkiai_sdk._responses.strict_json import parse_leniently
-from kkiai_sdk._responses.video_urls import find_videos
+from kkiai_sdk._responses.video_urls import EXCLUDED, VIDEO_SUFFIXES, find_videos, is_other_file, read_url, suffix_of
 from kkiai_sdk.models import TaskState
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ MAX_TEXT = 1 << 16
 MAX_MESSAGE = 200
 #: Maximum characters that a page shows if it is a notice, and no site.
 MAX_NOTICE = 500
+_LONG_WORD = re.compile(r"[\w+/=]{150}", re.ASCII)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1\s*>?|\Z)|<[^>]*+>?", re.DOTALL | re.IGNORECASE)
 _XML_CODE = re.compile(r"<Code>\s*([\w.-]{1,100})\s*</Code>", re.IGNORECASE)
@@ -56,10 +58,12 @@ def read_text(body: bytes) -> str | None:
 
 
 def message_of(text: str) -> str:
-    """Return the message in a text, in one line: of JSON its field for that, of a page its words if they are few."""
+    """Return the message in a text, in one line: of JSON its field for that, else its words if they are a sentence."""
     value = parse_leniently(text)
     message = read_fields(value).message if isinstance(value, dict | list) else _words(text, value)
-    return "" if _is_page(text) and len(message) > MAX_NOTICE else _redaction.message(message, MAX_MESSAGE)
+    # A site, a playlist, a file in base64.
+    is_none = (_is_page(text) and len(message) > MAX_NOTICE) or message[:1] == "#" or _LONG_WORD.search(message)
+    return "" if is_none else _redaction.message(message, MAX_MESSAGE)
 
 
 def is_expired(text: str) -> bool:
@@ -107,11 +111,29 @@ def _is_open(name: str, value: str) -> bool:
 def named_url(text: str, url: str) -> str | None:
     """Return the URL of the video that JSON at ``url`` names, completed from that; None if it names none.
 
-    A text that is nothing but a URL counts as JSON.
+    If no name is one of a video, its only URL counts. A text that is nothing but a URL counts as JSON.
     """
     value = parse_leniently(text) if not _URL.fullmatch(text.strip()) else text.strip()
-    found = find_videos({"url": value} if isinstance(value, str) else value, url)
-    return next((each.url for each in found if _URL.match(each.url)), None)
+    found = find_videos(value if isinstance(value, dict) else {"url": value}, url)
+    named = [each.url for each in found if _URL.match(each.url)]
+    only = set(_other_urls(value, url))
+    return named[0] if named else only.pop() if len(only) == 1 else None
+
+
+def _other_urls(value: Any, url: str) -> Iterator[str | None]:
+    """Yield the URLs in JSON under names that say nothing, and paths to a video."""
+    for node in walk(value, skips=_is_of_another_thing):
+        text, names = node.value, node.path[-1:]
+        if isinstance(text, str) and not is_other_file(text):
+            is_named = text[:1] == "/" and not {"location", "redirect"}.isdisjoint(map(str, names))
+            if is_named or _URL.fullmatch(text) or (text[:1] == "/" and suffix_of(text) in VIDEO_SUFFIXES):
+                yield read_url(text, url)
+
+
+def _is_of_another_thing(key: str) -> bool:
+    """Whether a URL under a name is not that of the file: a redirect is, an error and a path of its machine are not."""
+    words = words_of(key) - {"redirect"}
+    return not (EXCLUDED | {"error", "path"}).isdisjoint(words)
 
 
 def _strings(value: Any) -> Iterator[tuple[str, str]]:

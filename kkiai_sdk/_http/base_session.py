@@ -23,7 +23,15 @@ from kkiai_sdk._log import log
 from kkiai_sdk._responses.error_parser import MAX_ERROR_BODY, read_status
 from kkiai_sdk._responses.raw_response import MAX_REDIRECTS, REDIRECTS, RawResponse
 from kkiai_sdk._responses.strict_json import parse_json
-from kkiai_sdk.errors import APIError, APIResponseError, APITimeoutError, Attempt, ConfigurationError, KkiaiError
+from kkiai_sdk.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    Attempt,
+    ConfigurationError,
+    KkiaiError,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -147,6 +155,8 @@ def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list
     return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
+#: Kinds of faults with which no connection is made.
+UNREACHABLE = frozenset({"dns", "refused", "proxy", "connection"})
 #: Cached, because a wait requests the same URL many times.
 read_url = lru_cache(maxsize=128)(httpx.URL)
 
@@ -291,6 +301,7 @@ class SessionContext:
             outcome = yield from self._attempt(spec, min(options.timeout, left))
             if isinstance(outcome, Success):
                 self.budget.refund()
+                self.pool.is_unreachable = False
                 self._log(spec.url, len(attempts), f"HTTP {outcome.raw.status}", started, "done")
                 return outcome
             error = outcome.error
@@ -299,6 +310,7 @@ class SessionContext:
             delay = 0.0 if time is None else time - self.clock.monotonic()
             after = "giving up" if time is None else f"again in {delay:.2f} s"
             self._log(spec.url, len(attempts), str(error), started, after)
+            self._note_reachability(error)
             attempts.append(_to_attempt(error, delay))
             if time is None:
                 raise _with_attempts(error, fault, attempts, is_cut=left < options.timeout)
@@ -373,6 +385,15 @@ class SessionContext:
     def _is_gateway(self, url: str) -> bool:
         # Fast path: almost all URLs are made from the base URL.
         return url.startswith(f"{self.config.base_url}/") or _origin(url) == _origin(self.config.base_url)
+
+    def _note_reachability(self, error: APIError) -> None:
+        """Log a warning if no connection can be made, once until one is: a wait goes on, and would be silent."""
+        kind = error.kind if isinstance(error, APIConnectionError) else None
+        if kind not in UNREACHABLE:
+            self.pool.is_unreachable = False
+        elif error.transient and not self.pool.is_unreachable:
+            self.pool.is_unreachable = True
+            log.warning("the gateway cannot be reached: %s", error)
 
     def _log(self, url: str, before: int, outcome: str, started: float, after: str) -> None:
         if log.isEnabledFor(logging.DEBUG):

@@ -69,6 +69,8 @@ class ClientPool:
         self._transports: list[Any] = []
         #: By the hosts that are allowed: a connection that one copy of the client may open is not used by another.
         self._file_clients: dict[tuple[str, ...], Any] = {}
+        #: Whether the last attempt to reach the gateway made no connection.
+        self.is_unreachable = False
         #: Set once the client is closed.
         self.closed = Event()
         #: Whether the caller passed a transport, which is then tied to the context in which it is first used.

@@ -7,7 +7,7 @@ import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from kkiai_sdk._effects import CollectResults, Sleep, StartQuery, Update
+from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
 from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
 
@@ -35,18 +35,25 @@ class TaskWorkers:
         self._has_reports = asyncio.Event()
 
     async def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, sleep, or call ``on_update``."""
+        """Start a query, collect results, idle, sleep, or call ``on_update``."""
         match effect:
             case StartQuery():
                 self._start(effect.query)
             case CollectResults():
                 return await self._collect(effect.until)
+            case Idle():
+                await self._clock.wait_until_async(self._has_reports, effect.until)
+                self._has_reports.clear()
             case Sleep():
                 await self._clock.sleep_until_async(effect.until)
             case Update() if self._on_update is not None:
                 result = self._on_update(effect.task)
                 return await result if inspect.isawaitable(result) else result
         return None
+
+    def wake(self) -> None:
+        """End the wait for results, or the idleness, that is going on."""
+        self._has_reports.set()
 
     def _start(self, query: QueryTask) -> None:
         task = asyncio.create_task(self._work(query))
@@ -70,6 +77,8 @@ class TaskWorkers:
         except BaseException as exception:  # re-raised in the collecting task
             outcome = exception
         self._reports.append((query.task_id, outcome))
+        # An error, whose traceback holds this frame.
+        del outcome
         self._has_reports.set()
 
     async def __aenter__(self) -> Self:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve, frozen
 
 from kkiai_sdk import _redaction, _validators
-from kkiai_sdk._effects import CollectResults, Emit, QueryResult, QueryTask, RequestOptions, Sleep, StartQuery, Update
+from kkiai_sdk._effects import (
+    CollectResults,
+    Deliver,
+    Emit,
+    Idle,
+    QueryResult,
+    QueryTask,
+    RequestOptions,
+    Sleep,
+    StartQuery,
+    Update,
+)
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
+from kkiai_sdk._polling.fleet_state import NotAwaitedError, WaiterEnded
 from kkiai_sdk._polling.poll_state import End, PollState, Stop
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
@@ -22,6 +35,7 @@ from kkiai_sdk._polling.scheduler import (
     WaitForResponse,
 )
 from kkiai_sdk.errors import (
+    APIConnectionError,
     APIError,
     ConfigurationError,
     KkiaiError,
@@ -32,15 +46,18 @@ from kkiai_sdk.errors import (
 from kkiai_sdk.models import TaskState, VideoTask, WaitResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Flow, QueryOutcome
     from kkiai_sdk._http.retry import RetryBudget
+    from kkiai_sdk._polling.fleet_state import Event, FleetState
     from kkiai_sdk.policies import PollPolicy
 
 #: Failures in a row at which a wait logs a warning.
 WARN_AFTER = 3
+#: Tasks with an unknown status that are remembered. The waits for some may have ended without a result.
+MAX_UNKNOWN = 10_000
 
 
 @frozen
@@ -59,10 +76,7 @@ def wait_flow(
 ) -> Flow[VideoTask]:
     """Poll a task to its end, emitting a snapshot per change; return the task or raise the error of the wait."""
     state = yield from poll_to_end(task_id, options, every_poll=every_poll)
-    error = _error_of(state, options.clock.monotonic())
-    if error is not None and (raise_on_failure or not isinstance(error, TaskFailedError)):
-        raise error
-    return cast("VideoTask", state.task)
+    return task_or_raise(to_wait_result(state, options.clock.monotonic()), raise_on_failure=raise_on_failure)
 
 
 def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow[PollState]:
@@ -100,25 +114,17 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
     Ids are consumed on demand.
     """
     clock, logger = options.clock, PollLogger(options.policy)
-    scheduler = Scheduler(
-        limits,
-        options.policy,
-        options.budget,
-        now=clock.monotonic(),
-        timeout=options.timeout,
-        tries=1 + options.request.max_retries,
-    )
+    scheduler = new_scheduler(options, limits)
     # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
     request = options.request._replace(max_retries=0)
-    ids, waiting = iter(task_ids), set[str]()
+    ids = iter(task_ids)
     while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
         if isinstance(step, PollTask):
-            limited = request._replace(timeout=step.timeout) if step.timeout < request.timeout else request
-            yield StartQuery(QueryTask(step.task_id, limited))
+            yield _start(step, request)
         elif isinstance(step, Sleep):
             yield step
         elif isinstance(step, AdmitTask):
-            yield from _admit(ids, scheduler, waiting)
+            yield from _admit(ids, scheduler)
         else:
             for state, is_changed in (
                 [(step.state, False)]
@@ -129,28 +135,91 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
                 if is_changed and state.task:
                     yield Update(state.task)
                 if state.end is not None:
-                    waiting.discard(state.task_id)
                     yield Emit(to_wait_result(state, clock.monotonic()))
 
 
-def _admit(ids: Iterator[Any], scheduler: Scheduler, waiting: set[str]) -> Flow[None]:
+def new_scheduler(options: WaitOptions, limits: SchedulerLimits) -> Scheduler:
+    """Return a scheduler that starts now."""
+    return Scheduler(
+        limits,
+        options.policy,
+        options.budget,
+        now=options.clock.monotonic(),
+        timeout=options.timeout,
+        tries=1 + options.request.max_retries,
+    )
+
+
+def _start(step: PollTask, request: RequestOptions) -> StartQuery:
+    limited = request._replace(timeout=step.timeout) if step.timeout < request.timeout else request
+    return StartQuery(QueryTask(step.task_id, limited))
+
+
+def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) -> Flow[None]:
+    """Poll the tasks of a fleet without end, delivering changed snapshots and results to its waiters."""
+    clock, logger = options.clock, PollLogger(options.policy)
+    request = options.request._replace(max_retries=0)
+    while True:
+        step = fleet.step(clock.monotonic())
+        if isinstance(step, PollTask):
+            yield _start(step, request)
+        elif isinstance(step, Sleep):
+            yield Idle(step.until)
+        elif isinstance(step, WaitForResponse):
+            for state, _ in (yield from _collect(step, scheduler, clock)):
+                logger.log_poll(state, clock.monotonic())
+                yield from _deliver(fleet.after_poll(state, clock.monotonic()), clock)
+        else:
+            yield from _deliver(step, clock)
+
+
+def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
+    for event in events:
+        if not isinstance(event, WaiterEnded):
+            yield Deliver(event.waiter.receiver, event.task)
+            continue
+        state = event.state
+        if len(events) > 1 and state.end is End.BROKEN and state.last_error:
+            # Each waiter raises an error of its own, to which notes and tracebacks are added.
+            error = copy(state.last_error)
+            error.__cause__ = state.last_error.__cause__
+            state = evolve(state, last_error=error)
+        yield Deliver(event.waiter.receiver, to_wait_result(state, clock.monotonic()))
+
+
+def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
+    """Return the task of a result, or raise its error; the failure of a task is returned if wanted."""
+    try:
+        if result.error is not None and (raise_on_failure or not isinstance(result.error, TaskFailedError)):
+            raise result.error
+        return cast("VideoTask", result.task)
+    finally:
+        # It holds the error, whose traceback holds this frame.
+        del result
+
+
+def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
     """Admit the next id that is not waiting already; emit the result of an invalid one."""
     for task_id in ids:
-        if task_id in waiting:
+        if scheduler.is_waiting(task_id):
             continue
         try:
             scheduler.admit(_validators.task_id(task_id))
         except ConfigurationError as error:
             yield Emit(WaitResult(task_id, error=error))
-        else:
-            waiting.add(task_id)
         return
     scheduler.close_admission()
 
 
 def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[tuple[PollState, bool]]]:
     outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
-    return [_process(scheduler, task_id, outcome, clock) for task_id, outcome in outcomes]
+    states = []
+    for task_id, outcome in outcomes:
+        if isinstance(outcome, NotAwaitedError):
+            scheduler.not_polled(task_id, clock.monotonic())
+        else:
+            states.append(_process(scheduler, task_id, outcome, clock))
+    return states
 
 
 def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> tuple[PollState, bool]:
@@ -205,8 +274,8 @@ class PollLogger:
     def __init__(self, policy: PollPolicy) -> None:
         self._policy = policy
         self._unknown: dict[str, set[str | None]] = {}
-        # Kinds of the refusals that were logged since the last snapshot of any task: those of one outage are alike.
-        self._refusals: set[tuple[object, ...]] = set()
+        # Kinds of the errors that were logged since the last snapshot of any task: those of one outage are alike.
+        self._logged: set[tuple[object, ...]] = set()
 
     def log_poll(self, state: PollState, now: float) -> None:
         """Log one poll, and the warnings that are due."""
@@ -217,27 +286,39 @@ class PollLogger:
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
         task = state.task
         if state.is_seen and not state.is_failing:
-            self._refusals.clear()
+            self._logged.clear()
         if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
             self._warn_refused(state, state.last_error, now)
-        if state.errors_in_row == WARN_AFTER and not state.refusals:
-            text = "task %s: %d failed queries in a row, the last: %s"
-            log.warning(text, ascii(state.task_id), state.errors_in_row, state.last_error)
+        if state.errors_in_row == WARN_AFTER and not state.refusals and isinstance(state.last_error, APIError):
+            self._warn_failed(state, state.last_error)
         elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
             self._unknown.pop(state.task_id, None)
 
-    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
+    def _warn_failed(self, state: PollState, error: APIError) -> None:
+        # The session warns of a gateway that cannot be reached.
+        if not isinstance(error, APIConnectionError) and self._is_new(error):
+            text = "task %s: %d failed queries in a row, the last: %s"
+            log.warning(text, ascii(state.task_id), state.errors_in_row, error)
+
+    def _is_new(self, error: APIError) -> bool:
+        """Whether no error of this kind was logged since the last snapshot of any task."""
         kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
-        if kind in self._refusals or not poll_state.is_refusal(error):
+        is_new = kind not in self._logged
+        self._logged.add(kind)
+        return is_new
+
+    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
+        if not poll_state.is_refusal(error) or not self._is_new(error):
             return
-        self._refusals.add(kind)
         left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
         text = "task %s: %s; the task has been seen, so this is tolerated for %.4g s and at least %d times in a row"
         log.warning(text, ascii(state.task_id), error, left, self._policy.max_refusals)
 
     def _warn_unknown(self, task: VideoTask) -> None:
+        if len(self._unknown) > MAX_UNKNOWN:
+            self._unknown.clear()
         seen = self._unknown.setdefault(task.id, set())
         if task.status not in seen:
             seen.add(task.status)

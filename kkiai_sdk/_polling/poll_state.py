@@ -266,11 +266,16 @@ _intern = lru_cache(maxsize=128)(str)
 
 def without_extras(state: PollState) -> PollState:
     """Return the state without the undocumented fields of its snapshot, which may be large."""
-    task = state.task
-    if task is None or not task.raw:
-        return state
+    task = state.task and slim(state.task)
+    return state if task is state.task else evolve(state, task=task)
+
+
+def slim(task: VideoTask) -> VideoTask:
+    """Return the snapshot without its undocumented fields."""
+    if not task.raw:
+        return task
     status = None if task.status is None else _intern(task.status)
-    return evolve(state, task=evolve(task, status=status, raw={}, extra=_NO_EXTRA))
+    return evolve(task, status=status, raw={}, extra=_NO_EXTRA)
 
 
 def _gap(state: PollState, now: float, policy: PollPolicy, random: float) -> float:

@@ -2,7 +2,7 @@
 
 A waiting task is one :class:`~kkiai_sdk._polling.poll_state.PollState` in a heap ordered by due time: no thread, no
 coroutine. The longest overdue task is polled first; a priority by age would starve old tasks. Ids are admitted one by
-one, when their first poll can be made; until then they stay in the caller's iterable.
+one, when their first poll can be made; until then they stay in the caller's iterable or queue.
 
 Rules, in addition to those of ``poll_state``:
 
@@ -16,6 +16,9 @@ Rules, in addition to those of ``poll_state``:
 * All tasks have one deadline. All final polls share one timeout; tasks that do not fit expire without a final poll, and
   so do all if the server requests a pause beyond the deadline. If the machine was suspended past the deadline, final
   polls continue as long as they succeed, so no task expires without one.
+* In a fleet each task has a deadline of its own instead, and ``fleet_state`` withdraws the tasks that expire.
+* A task that is withdrawn makes room at once. If its poll is in flight, the poll keeps its place among those in flight,
+  and its response is dropped.
 * Between polls only the documented fields of a snapshot are kept.
 
 Pure, like ``poll_state``: time and randomness are arguments.
@@ -23,7 +26,7 @@ Pure, like ``poll_state``: time and randomness are arguments.
 
 from __future__ import annotations
 
-import heapq
+import itertools
 import math
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,6 +35,7 @@ from attrs import evolve, frozen
 from kkiai_sdk import _validators
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling import outage, poll_state
+from kkiai_sdk._polling.due_heap import DueHeap
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MAX_POLL_RETRY_AFTER, MIN_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.rate_limiter import BURST_SECONDS, RateLimiter
 from kkiai_sdk.errors import APIError, RateLimitError
@@ -128,13 +132,15 @@ class Scheduler:
         self._last_step = now
         self._was_suspended = False
         self._limiter = RateLimiter(now, limits.per_second, policy.min_interval)
-        # Heaps by due time, then by order of arrival: tasks after a success, and tasks after a failure.
-        self._ready: list[tuple[float, int, PollState]] = []
-        self._retrying: list[tuple[float, int, PollState]] = []
-        self._arrivals = 0
+        # Tasks after a success, and tasks after a failure.
+        arrivals = itertools.count()
+        self._ready: DueHeap[PollState] = DueHeap(arrivals)
+        self._retrying: DueHeap[PollState] = DueHeap(arrivals)
         self._probe_at = now
         # Tasks with a poll in flight, and the time at which it was sent.
         self._in_flight: dict[str, tuple[PollState, float]] = {}
+        # Those of them that have been withdrawn.
+        self._withdrawn: set[str] = set()
         # Time since which another id could be admitted.
         self._vacant_since = now
         self._is_admitting = True
@@ -142,14 +148,75 @@ class Scheduler:
         # Tasks that an outage has ended, which are not reported yet.
         self._ended: list[PollState] = []
 
-    def admit(self, task_id: str) -> None:
-        """Admit an id, after an ``AdmitTask``. It must not be waiting already."""
+    def admit(self, task_id: str, *, started: float | None = None, deadline: float | None = None) -> None:
+        """Admit an id, after an ``AdmitTask``. It must not be waiting already.
+
+        The default of ``started`` is the time since which it could have been admitted, that of ``deadline`` the
+        deadline of all.
+        """
         since = self._vacant_since
-        self._push(PollState(task_id=task_id, started=since, deadline=self._deadline, due=since))
+        started, deadline = since if started is None else started, self._deadline if deadline is None else deadline
+        self._push(PollState(task_id=task_id, started=started, deadline=deadline, due=since))
 
     def close_admission(self) -> None:
-        """Stop admitting: there are no more ids."""
+        """Stop admitting: there are no more ids, or none for now."""
         self._is_admitting = False
+
+    def open_admission(self, since: float) -> None:
+        """Go on admitting: there has been an id since this time."""
+        self._is_admitting = True
+        self._vacant_since = max(self._vacant_since, since)
+
+    def is_waiting(self, task_id: str) -> bool:
+        """Whether the task was admitted, and has neither ended nor been withdrawn."""
+        is_due = task_id in self._ready or task_id in self._retrying
+        return is_due or (task_id in self._in_flight and task_id not in self._withdrawn)
+
+    def state_of(self, task_id: str) -> PollState | None:
+        """Return the state of a task, also of one that was withdrawn while its poll is in flight, or None."""
+        if task_id in self._in_flight:
+            return self._in_flight[task_id][0]
+        state = self._ready.get(task_id) or self._retrying.get(task_id)
+        return None if state is None else self._in_outage(state)
+
+    def extend(self, task_id: str, deadline: float) -> PollState | None:
+        """Wait for a task until this time at least. Return its state, or None if it was not admitted.
+
+        A task that was withdrawn while its poll is in flight waits again.
+        """
+        if task_id in self._in_flight:
+            state, sent = self._in_flight[task_id]
+            state = evolve(state, deadline=max(state.deadline, deadline))
+            self._in_flight[task_id] = state, sent
+            self._withdrawn.discard(task_id)
+            return state
+        found = self._ready.get(task_id) or self._retrying.get(task_id)
+        if found is not None and found.deadline < deadline:
+            self._remove(task_id)
+            found = evolve(found, deadline=deadline)
+            self._push(found)
+        return found
+
+    def is_in_flight(self, task_id: str) -> bool:
+        """Whether a poll of the task is in flight."""
+        return task_id in self._in_flight
+
+    def hasten(self, task_id: str, now: float) -> None:
+        """Make a task due now, unless its poll is in flight or it has been due for longer."""
+        state = self._ready.get(task_id) or self._retrying.get(task_id)
+        if state is not None and state.due > now:
+            self._remove(task_id)
+            self._push(evolve(state, due=now))
+
+    def withdraw(self, task_id: str, now: float) -> None:
+        """End the wait for a task without a result, if it is waiting."""
+        if self.is_waiting(task_id):
+            if self._remove(task_id) is None:
+                self._withdrawn.add(task_id)
+            self._release_slot(now)
+
+    def _remove(self, task_id: str) -> PollState | None:
+        return self._ready.remove(task_id) or self._retrying.remove(task_id)
 
     def step(self, now: float) -> Step:
         """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
@@ -157,7 +224,7 @@ class Scheduler:
         return TaskExpired(self._ended.pop()) if self._ended else self._next_step(now)
 
     def _next_step(self, now: float) -> Step:
-        vacant, ready, retry = self._vacant_time(), self._ready[0][0] if self._ready else math.inf, self._retry_time()
+        vacant, ready, retry = self._vacant_time(), self._ready.first_due, self._retry_time()
         due = min(vacant, ready, retry)
         if math.isinf(due):
             return WaitForResponse(math.inf) if self._in_flight else AllDone()
@@ -170,7 +237,7 @@ class Scheduler:
             return WaitForResponse(math.inf)
         past_deadline = self._limiter.retry_after_until > self._deadline or at > self._last_poll_time()
         if now < at and not past_deadline:
-            wake = max(at, min(now + self._min_sleep(), self._last_poll_time()))
+            wake = max(at, min(now + self.min_sleep(), self._last_poll_time()))
             return WaitForResponse(wake) if self._in_flight else Sleep(wake)
         # Of equally overdue tasks, admitted ones come first.
         if vacant < min(ready, retry):
@@ -178,8 +245,8 @@ class Scheduler:
         return self._poll_next(now, is_retry=retry < ready, past_deadline=past_deadline)
 
     def _poll_next(self, now: float, *, is_retry: bool, past_deadline: bool) -> PollTask | TaskExpired:
-        _, _, state = heapq.heappop(self._retrying if is_retry else self._ready)
-        timeout = 0.0 if past_deadline else self._poll_timeout(now)
+        state = (self._retrying if is_retry else self._ready).pop()
+        timeout = 0.0 if past_deadline else self._poll_timeout(state, now)
         if not timeout:
             self._release_slot(now)
             return TaskExpired(evolve(self._in_outage(state), end=poll_state.expired(state)))
@@ -191,7 +258,7 @@ class Scheduler:
         return PollTask(state.task_id, timeout)
 
     def last_snapshot(self, task_id: str) -> VideoTask | None:
-        """Return the last snapshot of a task with a poll in flight, without extras, or None."""
+        """Return the last snapshot of a task whose poll is in flight, without extras, or None."""
         return self._in_flight[task_id][0].task
 
     def answered(
@@ -235,13 +302,11 @@ class Scheduler:
     def _end_seen(self, now: float) -> None:
         """End the wait for each task that has been seen, because the outage has lasted too long."""
         self._release_slot(now)
-        waiting = sorted([*self._ready, *self._retrying], reverse=True)
-        ended = [evolve(self._in_outage(state), end=End.BROKEN) for _, _, state in waiting if state.is_seen]
-        self._ended = ended + self._ended
-        self._ready, self._retrying = [], []
-        for _, _, state in waiting:
-            if not state.is_seen:
-                self._push(state)
+        waiting = sorted([*self._ready.entries, *self._retrying.entries], reverse=True)
+        seen = [state for *_, state in waiting if state.is_seen]
+        self._ended = [evolve(self._in_outage(state), end=End.BROKEN) for state in seen] + self._ended
+        for state in seen:
+            self._remove(state.task_id)
         self._outage.end()
 
     def _in_outage(self, state: PollState) -> PollState:
@@ -249,21 +314,27 @@ class Scheduler:
         error = None if state.is_failing or not state.is_seen else self._outage.last_error()
         return evolve(state, refusals=1, last_error=error) if error else state
 
+    def not_polled(self, task_id: str, now: float) -> None:
+        """Process a poll that was given up before it was sent: the task, if it is still waiting, is due now."""
+        state, _ = self._in_flight.pop(task_id)
+        self._settle(evolve(state, due=now), now)
+
     def not_sent(self, task_id: str, error: KkiaiError, now: float) -> PollState:
         """Process a query that could not be sent, which ends the wait for its task."""
         state, _ = self._in_flight.pop(task_id)
         return self._settle(evolve(state, last_error=error, end=End.BROKEN), now)
 
     def _settle(self, state: PollState, now: float) -> PollState:
-        if state.end is None:
+        if state.task_id in self._withdrawn:
+            self._withdrawn.remove(state.task_id)
+        elif state.end is None:
             self._push(poll_state.without_extras(state))
         else:
             self._release_slot(now)
         return state
 
     def _push(self, state: PollState) -> None:
-        self._arrivals += 1
-        heapq.heappush(self._retrying if state.is_failing else self._ready, (state.due, self._arrivals, state))
+        (self._retrying if state.is_failing else self._ready).push(state.task_id, state.due, state)
 
     def _release_slot(self, now: float) -> None:
         """Record the time if there is room for another task only from now on."""
@@ -271,7 +342,7 @@ class Scheduler:
             self._vacant_since = now
 
     def _count(self) -> int:
-        return len(self._ready) + len(self._retrying) + len(self._in_flight)
+        return len(self._ready) + len(self._retrying) + len(self._in_flight) - len(self._withdrawn)
 
     def _vacant_time(self) -> float:
         """Return the time since which another id could be polled, or infinity."""
@@ -279,14 +350,17 @@ class Scheduler:
             return math.inf
         return self._vacant_since if self._is_admitting and self._count() < self._limits.waiting else math.inf
 
-    def _min_sleep(self) -> float:
+    def min_sleep(self) -> float:
+        """Return the shortest sleep in seconds, so that a process with many tasks wakes up in batches."""
         return BATCH_WINDOW if self._count() >= BATCH_THRESHOLD else 0.0
 
     def _retry_time(self) -> float:
         """Return the time of the next retry, or infinity. In an outage, tasks seen and not refused come first."""
-        if not self._retrying or (self._outage.is_on and self._ready and self._ready[0][2].is_seen):
+        first = self._ready.first()
+        if not self._retrying or (self._outage.is_on and first and first.is_seen):
             return math.inf
-        return self._retrying[0][0] if self._budget.left > 0 else max(self._retrying[0][0], self._probe_at)
+        due = self._retrying.first_due
+        return due if self._budget.left > 0 else max(due, self._probe_at)
 
     def _detect_suspension(self, now: float) -> None:
         """If the process was suspended past the deadline, restart the final-poll window."""
@@ -302,11 +376,11 @@ class Scheduler:
         """Return the time after which no task is polled. With a timeout of 0 each task is polled once."""
         return self._final_deadline - MIN_POLL_TIMEOUT if self._timeout else math.inf
 
-    def _poll_timeout(self, now: float) -> float:
+    def _poll_timeout(self, state: PollState, now: float) -> float:
         """Return the timeout of a poll made now; 0 if it is too late for one."""
         if not self._timeout:
             return math.inf
-        left = self._deadline - now
+        left = state.deadline - now
         if left > 0:
             return max(left, MIN_POLL_TIMEOUT)
-        return self._final_deadline - now if now <= self._last_poll_time() else 0.0
+        return min(self._final_deadline - now, FINAL_POLL_TIMEOUT) if now <= self._last_poll_time() else 0.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from kkiai_sdk._effects import CollectResults, Sleep, StartQuery, Update
+from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
@@ -56,22 +57,32 @@ class ThreadWorkers:
     ) -> None:
         self._query, self._clock, self._on_update = query, clock, on_update
         self._queries: queue.SimpleQueue[QueryTask | None] = queue.SimpleQueue()
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        # None wakes up the wait for reports, and the event the idleness without queries.
+        self._reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._wakeup = threading.Event()
         self._threads: list[threading.Thread] = []
         self._in_flight = 0
 
     def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, sleep, or call ``on_update``."""
+        """Start a query, collect results, idle, sleep, or call ``on_update``."""
         match effect:
             case StartQuery():
                 return self._start(effect.query)
             case CollectResults():
                 return self._collect(effect.until)
+            case Idle():
+                self._clock.wait_until(self._wakeup, effect.until)
+                self._wakeup.clear()
             case Sleep():
                 return self._clock.sleep_until(effect.until)
             case Update() if self._on_update is not None:
                 return self._on_update(effect.task)
         return None
+
+    def wake(self) -> None:
+        """End the wait for results, or the idleness, that is going on. Any thread may call it."""
+        self._wakeup.set()
+        self._reports.put(None)
 
     def _start(self, query: QueryTask) -> None:
         # The scheduler limits the number in flight.
@@ -84,13 +95,13 @@ class ThreadWorkers:
         self._queries.put(query)
 
     def _collect(self, until: float) -> list[tuple[str, QueryOutcome]]:
-        reports: list[Report] = []
-        try:
-            reports.append(self._reports.get(timeout=seconds_until(until, self._clock)))
+        items: list[Report | None] = []
+        with suppress(queue.Empty):
+            items.append(self._reports.get(timeout=seconds_until(until, self._clock)))
             while True:
-                reports.append(self._reports.get_nowait())
-        except queue.Empty:
-            self._in_flight -= len(reports)
+                items.append(self._reports.get_nowait())
+        reports = [item for item in items if item is not None]
+        self._in_flight -= len(reports)
         return to_outcomes(reports)
 
     def _work(self) -> None:
@@ -102,6 +113,8 @@ class ThreadWorkers:
             except BaseException as exception:  # re-raised in the collecting thread
                 outcome = exception
             self._reports.put((query.task_id, outcome))
+            # An error, whose traceback holds this frame.
+            del outcome
 
     def __enter__(self) -> Self:
         return self

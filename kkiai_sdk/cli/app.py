@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "wait": ("tasks", "Wait for tasks to end."),
     "watch": ("tasks", "Print every change of a task until it ends."),
     "download": ("tasks", "Download the videos of tasks, waiting for unfinished ones."),
+    "fleet": ("fleet", "Wait for tasks and download their videos, across restarts."),
     "mock": ("mock", "Run a mock gateway on this machine until Ctrl-C."),
     "demo": ("mock", "Wait for a task and download its video."),
     "doctor": ("doctor", "Diagnose the connection to the gateway, step by step."),
@@ -52,21 +54,42 @@ class LazyGroup(click.Group):
     epilog="\n".join([EXIT_CODES, *(f"  {code.value:<4} {code.meaning}" for code in ExitCode)]),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
+@click.option("--install-completion", is_flag=True, help="Complete commands and options in the shell, and exit.")
+@click.option("--show-completion", is_flag=True, help="Print the script that does so, and exit.")
 @click.version_option(__version__, message="kkiai %(version)s", help="Show the version and exit.")
 @click.pass_context
-def kkiai(context: click.Context) -> None:
+def kkiai(context: click.Context, *, install_completion: bool, show_completion: bool) -> None:
     """Query, wait for and download the video tasks of a kkiai gateway.
 
     Results go to stdout, progress and messages to stderr. The key is read from the environment variable
     KKIAI_API_KEY or from a file, never from the command line, which other users of the machine can see.
     """
+    if install_completion or show_completion:
+        context.exit(_complete(install=install_completion))
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+def _complete(*, install: bool) -> ExitCode:
+    from kkiai_sdk import ConfigurationError  # noqa: PLC0415 (--help needs no errors)
+    from kkiai_sdk.cli import completion  # noqa: PLC0415 (imported on demand)
+
+    try:
+        click.echo(completion.install(kkiai) if install else completion.script(kkiai, os.environ.get("SHELL", "")))
+    except ConfigurationError as error:
+        click.echo(f"kkiai: {error}", err=True)
+        return ExitCode.USAGE
+    return ExitCode.SUCCESS
 
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     try:
+        if request := os.environ.get("_KKIAI_COMPLETE"):
+            from kkiai_sdk.cli import completion  # noqa: PLC0415 (imported on demand)
+
+            click.echo(completion.answer(kkiai, request))
+            return ExitCode.SUCCESS
         with kkiai.make_context("kkiai", list(argv)) as context:
             return cast("ExitCode | None", kkiai.invoke(context)) or ExitCode.SUCCESS
     except click.exceptions.Exit as end:

@@ -33,7 +33,7 @@ class StatusColumn(progress.ProgressColumn):
     def render(self, task: Task) -> Text:
         """Render a row's status."""
         if status := task.fields["status"]:
-            return Text(f"{status}  {clock(task.elapsed or 0)}" if task.fields["has_time"] else status)
+            return Text(f"{status}  {clock(task.elapsed or 0)}")
         text = Text("  ").join(column.render(task) for column in self.download)
         return text + " left" if task.total else text
 
@@ -44,7 +44,8 @@ class Display:
     def __init__(
         self, ids: Iterable[str], console: Console, *, is_live: bool, get_time: Callable[[], float] | None = None
     ) -> None:
-        self.unfinished = dict.fromkeys(ids)
+        #: The ids, and the last snapshot of each.
+        self.unfinished: dict[str, VideoTask | None] = dict.fromkeys(ids)
         self._is_live, self._console, self._live = is_live, console, Live(console=console)
         # The default bars of rich are red, which looks like an error.
         bar = progress.BarColumn(
@@ -59,17 +60,16 @@ class Display:
         self._downloads: set[str] = set()
         self._count, self._failed = len(self.unfinished), 0
         status = f"0 of {self._count} done"
-        self._total = self._progress.add_task("", total=self._count, status=status, has_time=True)
+        self._total = self._progress.add_task("", total=self._count, status=status)
         self._fill()
 
     def _fill(self) -> None:
-        for task_id in islice(self.unfinished, MAX_ROWS):
-            self._row(task_id)
+        for task_id, task in islice(self.unfinished.items(), MAX_ROWS):
+            self._row(task_id, status_of(task) if task else "waiting")
 
     def _row(self, task_id: str, status: str = "waiting") -> TaskID:
         if task_id not in self._rows:
-            name, has_time = visible(task_id), self._count == 1
-            self._rows[task_id] = self._progress.add_task(name, total=None, status=status, has_time=has_time)
+            self._rows[task_id] = self._progress.add_task(visible(task_id), total=None, status=status)
         return self._rows[task_id]
 
     def _remove_row(self, task_id: str) -> None:
@@ -77,9 +77,13 @@ class Display:
             self._progress.remove_task(self._rows.pop(task_id))
 
     def update(self, task: VideoTask) -> None:
-        """Show the status of a task."""
-        total = None if task.progress is None else 1.0
-        self._progress.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
+        """Show the status of a task, or remember it until there is room for its row."""
+        if task.id not in self.unfinished:
+            return
+        self.unfinished[task.id] = task
+        if task.id in self._rows or len(self._rows) < MAX_ROWS:
+            total = None if task.progress is None else 1.0
+            self._progress.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
 
     def receive(self, event: Received) -> bool:
         """Show the progress of a download. Returns whether it has just begun."""
@@ -89,6 +93,14 @@ class Display:
             self._remove_row(event.task_id)
         self._progress.update(self._row(event.task_id, status=""), total=event.total, completed=event.count)
         return is_first
+
+    def summary(self) -> str:
+        """Return the state of all tasks in a few words."""
+        done = self._count - len(self.unfinished)
+        if self._count > 1:
+            return f"{done} of {self._count} done"
+        task_id, task = next(iter(self.unfinished.items()), ("", None))
+        return f"{visible(task_id)}: {status_of(task) if task else 'waiting'}"
 
     def finish(self, task_id: str, *, is_failed: bool) -> None:
         """Count a task as done."""

@@ -47,9 +47,12 @@ SEVERITY_ORDER = [130, 2, 4, 5, 6, 1, 3, 0]
 
 def exit_code_of(error: Exception | None) -> ExitCode:
     """Return the exit code for an SDK error, or for None."""
-    if error is None:
-        return ExitCode.SUCCESS
-    return next(_BY_ERROR[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _BY_ERROR)
+    return ExitCode.SUCCESS if error is None else exit_code_of_class(type(error))
+
+
+def exit_code_of_class(error: type[Exception]) -> ExitCode:
+    """Return the exit code for a class of SDK errors."""
+    return next(_BY_ERROR[kind.__name__] for kind in error.__mro__ if kind.__name__ in _BY_ERROR)
 
 
 def most_serious(*codes: ExitCode) -> ExitCode:

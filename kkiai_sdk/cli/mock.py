@@ -12,7 +12,7 @@ import click
 
 from kkiai_sdk import PollPolicy
 from kkiai_sdk.cli.exit_codes import ExitCode
-from kkiai_sdk.cli.options import CONNECTION_OPTIONS, WAIT_TIMEOUT, Connection, command, option
+from kkiai_sdk.cli.options import CONNECTION_OPTIONS, WAIT_TIMEOUT, Connection, command, option, words_to_resume
 from kkiai_sdk.cli.output import OutputOptions, run
 from kkiai_sdk.cli.results import visible
 from kkiai_sdk.cli.tasks import download_videos, wait_for_tasks
@@ -87,7 +87,8 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
     directory.mkdir(parents=True, exist_ok=True)
     ids = [task_id or DEMO_TASK]
     # After Ctrl-C, the tasks of a mock gateway are gone.
-    run_demo = partial(run, ids=ids, options=OutputOptions(), resume_command="kkiai demo {}" if task_id else "")
+    resumed_by = words_to_resume(click.get_current_context()) if task_id else []
+    run_demo = partial(run, ids=ids, options=OutputOptions(), resumed_by=resumed_by)
     with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")
         code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client(), command="wait")

@@ -9,19 +9,21 @@ import math
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 from attrs import field, frozen
+from click.core import ParameterSource
 
 from kkiai_sdk import ConfigurationError, KkiaiError, PollPolicy
-from kkiai_sdk.cli.output import OutputOptions, report_error
+from kkiai_sdk.cli.output import OutputOptions, logged_to_stderr, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kkiai_sdk import Kkiai
+    from kkiai_sdk import AsyncKkiai, Kkiai
     from kkiai_sdk.cli.exit_codes import ExitCode
 
     Function: TypeAlias = Callable[..., ExitCode]
@@ -32,6 +34,12 @@ KEY_FILE_LIMIT = 4096
 MAX_IDS = 100_000
 #: Characters per line of ids; an id has at most 256.
 MAX_LINE = 4096
+#: Characters of an id.
+MAX_ID = 256
+#: Seconds.
+DAY = 86_400
+#: Invalid ids named in a message.
+MAX_NAMED = 5
 
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _DURATION = re.compile(rf"(?=.)(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?|({_NUMBER})")
@@ -57,10 +65,10 @@ COMMON_OPTIONS = [
     option("--verbose", "-v", help="Log every request to stderr."),
 ]
 WAIT_TIMEOUT = option("--timeout", metavar="DURATION", default="30m", help="Limit of the wait: 30s, 2h, 1h30m or none.")
-WAIT_OPTIONS = [
-    WAIT_TIMEOUT,
-    option("--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."),
-]
+POLL_INTERVAL = option(
+    "--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."
+)
+WAIT_OPTIONS = [WAIT_TIMEOUT, POLL_INTERVAL]
 
 
 def request_timeout(default: str, subject: str) -> click.Option:
@@ -81,7 +89,10 @@ class Command(click.Command):
         """Call the command's function with the values of :func:`read_params`."""
         assert self.callback is not None
         try:
-            return ctx.invoke(self.callback, **read_params(ctx.params))
+            # A command with a live display writes the log beside it.
+            has_log = "quiet" not in ctx.params and "KKIAI_LOG" in os.environ
+            with logged_to_stderr() if has_log else nullcontext():
+                return ctx.invoke(self.callback, **read_params(ctx.params))
         except KkiaiError as error:
             return report_error(error, as_json=ctx.params.get("json", False))
 
@@ -90,14 +101,17 @@ def read_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a command line, with shared options as ``connection``, ``output`` and seconds."""
     values = dict(params)
     poll = poll_policy(values.pop("poll_interval")) if "poll_interval" in values else PollPolicy()
-    key_file = values.pop("api_key_file")
-    values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
+    if "api_key_file" in values:
+        key_file = values.pop("api_key_file")
+        values["connection"] = Connection(values.pop("base_url", None), api_key(key_file) if key_file else None, poll)
     if "json" in values:
         values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
     for name in {"timeout", "request_timeout"} & values.keys():
         values[name] = duration("--timeout", values[name], unlimited=name == "timeout")
     if "ids" in values:
         values["ids"] = read_ids(values["ids"])
+    if values.get("task_id"):
+        check_ids([values["task_id"]])
     return values
 
 
@@ -114,13 +128,38 @@ class Connection:
         """Make a client with these and further options."""
         from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
 
+        self._check_key()
+        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
+
+    def async_client(self) -> AsyncKkiai:
+        """Make an asynchronous client."""
+        from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
+
+        self._check_key()
+        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll)
+
+    def _check_key(self) -> None:
         if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):
             raise ConfigurationError("no API key: set KKIAI_API_KEY, or name a file that holds it with --api-key-file")
-        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
+
+
+def words_to_resume(context: click.Context) -> list[str]:
+    """Return the words of a command line without its ids: the command, and each option that was given."""
+    words = [context.info_name or ""]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if isinstance(parameter, click.Option) and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            values = value if isinstance(value, tuple) else [] if parameter.is_flag else [value]
+            words += [word for each in values for word in (parameter.opts[0], str(each))] or [parameter.opts[0]]
+    return words
 
 
 def duration(name: str, text: str, *, unlimited: bool = False) -> float:
-    """Return the seconds of ``30s``, ``10m``, ``2h``, ``1h30m`` or a number; infinity for ``none`` if ``unlimited``."""
+    """Return the seconds of ``30s``, ``10m``, ``2h``, ``1h30m`` or a number; infinity for ``none`` if ``unlimited``.
+
+    At most a year, or a day unless ``unlimited``: the limits of the SDK.
+    """
     text = text.strip().lower()
     if unlimited and text == "none":
         return math.inf
@@ -128,7 +167,11 @@ def duration(name: str, text: str, *, unlimited: bool = False) -> float:
     if match is None:
         limit = ", or none for no limit" if unlimited else ""
         raise ConfigurationError(f"{name} must be a duration such as 30s, 10m, 2h or 1h30m{limit}, not {text[:40]!a}")
-    return sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1, 1), strict=True))
+    seconds = sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1, 1), strict=True))
+    if seconds > (365 * DAY if unlimited else DAY):
+        longest = "a year, or none for no limit" if unlimited else "a day"
+        raise ConfigurationError(f"{name} must be at most {longest}, not {text[:40]!a}")
+    return seconds
 
 
 def byte_count(name: str, text: str) -> int:
@@ -157,7 +200,22 @@ def read_ids(arguments: Iterable[str]) -> list[str]:
             raise ConfigurationError(f"at most {MAX_IDS} ids at once")
     if not ids:
         raise ConfigurationError("no task id: stdin held none")
+    check_ids(ids)
     return list(ids)
+
+
+def check_ids(ids: Iterable[str]) -> None:
+    """Raise ConfigurationError if an id cannot be that of a task."""
+    if invalid := [each for each in ids if not is_task_id(each)]:
+        named = ", ".join(ascii(each)[:80] for each in invalid[:MAX_NAMED])
+        more = f" and {len(invalid) - MAX_NAMED} more" if len(invalid) > MAX_NAMED else ""
+        rule = f"a task id has 1 to {MAX_ID} printable characters and no spaces"
+        raise ConfigurationError(f"{rule}; not valid: {named}{more}")
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a text can be the id of a task."""
+    return 1 <= len(text) <= MAX_ID and text.isprintable() and " " not in text and text not in {".", ".."}
 
 
 def _ids_from_stdin() -> Iterable[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import sys
 import time
-from contextlib import closing, suppress
-from itertools import islice
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
@@ -18,10 +18,20 @@ from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.text import Text
 
-from kkiai_sdk import KkiaiError, VideoTask, WaitResult
+from kkiai_sdk import ConfigurationError, KkiaiError, VideoTask, WaitResult
 from kkiai_sdk.cli.display import Display
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
-from kkiai_sdk.cli.results import Received, Saved, error_data, error_message, failure, outcome_of, status_of, visible
+from kkiai_sdk.cli.results import (
+    Received,
+    Saved,
+    clock,
+    error_data,
+    error_message,
+    failure,
+    outcome_of,
+    status_of,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +44,13 @@ if TYPE_CHECKING:
 CommandName: TypeAlias = Literal["query", "wait", "watch", "download"]
 T = TypeVar("T")
 
-#: Ids named in a message.
-MAX_NAMED_IDS = 3
+#: Values of ``KKIAI_LOG``.
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+#: Ids in the command that resumes another one; more may not fit into a command line.
+MAX_RESUMED_IDS = 500
+#: Seconds between two lines of a log in which nothing else happens.
+HEARTBEAT = 60.0
 #: Seconds until an idle main thread looks for Ctrl-C again; on Windows a blocked queue does not notice it.
 TICK = 0.1
 
@@ -55,6 +70,28 @@ def make_console(stream: TextIO) -> Console:
     return Console(file=stream, force_terminal=tty, force_interactive=tty, markup=False, emoji=False, highlight=False)
 
 
+def log_level() -> int:
+    """Return the level of the log by ``KKIAI_LOG``. Default: WARNING. Raises ConfigurationError."""
+    name = os.environ.get("KKIAI_LOG", "").strip().upper() or "WARNING"
+    if name not in LOG_LEVELS:
+        raise ConfigurationError(f"KKIAI_LOG must be one of {', '.join(LOG_LEVELS).lower()}, not {name[:40].lower()!a}")
+    return getattr(logging, name)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def logged_to_stderr() -> Iterator[None]:
+    """Write the log of the SDK to stderr, at the level of ``KKIAI_LOG``."""
+    log, handler = logging.getLogger("kkiai_sdk"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(log_level())
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+
+
 class EventHandler(logging.Handler):
     """Emits log records as events."""
 
@@ -64,7 +101,8 @@ class EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
-        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}")
+        hint = "; trying again (kkiai doctor finds the cause)" if "cannot be reached" in str(record.msg) else ""
+        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
 
 
 def is_result(outcome: Outcome, command: CommandName) -> bool:
@@ -99,7 +137,7 @@ class Output:
         self._is_live = self._err.is_terminal and not self._err.is_dumb_terminal and not options.quiet
         self._has_log = not (self._is_live or options.quiet)
         self._display = Display(ids, self._err, is_live=self._is_live)
-        self._start = time.monotonic()
+        self._start = self._last_line = time.monotonic()
         self.exit_code = ExitCode.SUCCESS
 
     def take(self, event: Event | None) -> None:
@@ -107,6 +145,7 @@ class Output:
         match event:
             case None:
                 self._display.show()
+                self._write_heartbeat(time.monotonic())
             case str():
                 self._write(self._err, Text(visible(event), "dim") if self._is_live else visible(event))
             case Received(task_id=task_id, count=count, total=total):
@@ -119,12 +158,16 @@ class Output:
                 if self._has_log and not event.is_done:
                     self._write(self._err, f"{visible(event.id)}: {status_of(event)}")
             case VideoTask() | WaitResult() | Saved():
-                outcome = outcome_of(event)
+                outcome = outcome_of(event, is_wait=self._command != "query")
                 self._report(outcome)
                 if isinstance(event, VideoTask) and not event.is_done:
                     self._display.update(event)
                 elif is_result(outcome, self._command):
                     self._display.finish(outcome.task_id, is_failed=outcome.is_failed)
+
+    def _write_heartbeat(self, now: float) -> None:
+        if self._has_log and now - self._last_line >= HEARTBEAT:
+            self._write(self._err, f"{self._display.summary()} after {clock(now - self._start)}")
 
     def _report(self, outcome: Outcome) -> None:
         elapsed = time.monotonic() - self._start
@@ -143,6 +186,7 @@ class Output:
     def _write(self, console: Console, text: RenderableType) -> None:
         # Stdout and stderr may be the same terminal.
         self._display.erase()
+        self._last_line = time.monotonic()
         if isinstance(text, str):
             # Unlike rich, this keeps tabs.
             console.file.write(f"{text}\n")
@@ -150,13 +194,20 @@ class Output:
             console.print(text, crop=False)
         console.file.flush()
 
-    def report_interrupt(self, resume_command: str) -> None:
-        """Write how to resume; ``resume_command`` has ``{}`` in place of the ids, or is empty."""
-        ids = [shlex.quote(visible(task_id)) for task_id in islice(self._display.unfinished, MAX_NAMED_IDS)]
-        more = ["..."] if len(self._display.unfinished) > len(ids) else []
-        command = resume_command.format(" ".join(ids + more))
-        hint = f"; the tasks keep running, resume with: {command}" if command else ""
-        self._write(self._err, f"kkiai: interrupted{hint}")
+    def report_interrupt(self, words: Sequence[str]) -> None:
+        """Write how to go on: a command that can be pasted, alone on its line.
+
+        :param words: the command without ids, or empty if there is nothing to go on with.
+        """
+        ids = list(self._display.unfinished)
+        if not (words and ids):
+            return self._write(self._err, "kkiai: interrupted")
+        if len(ids) > MAX_RESUMED_IDS:
+            text = f"kkiai: interrupted; {len(ids)} tasks keep running. Run the same command again to go on."
+            return self._write(self._err, text)
+        separator = ["--"] if any(task_id.startswith("-") for task_id in ids) else []
+        self._write(self._err, "kkiai: interrupted; the tasks keep running. To go on:")
+        return self._write(self._err, shlex.join(["kkiai", *words, *separator, *ids]))
 
     def close(self) -> None:
         """Remove the live display."""
@@ -171,14 +222,14 @@ def run(
     command: CommandName,
     options: OutputOptions,
     *,
-    resume_command: str = "",
+    resumed_by: Sequence[str] = (),
 ) -> ExitCode:
     """Run ``work`` in the background, write its events, close the client and return the exit code.
 
-    :param resume_command: suggested after Ctrl-C, with ``{}`` in place of the ids.
+    :param resumed_by: the words of the command that is suggested after Ctrl-C, without the ids.
     """
     log = logging.getLogger("kkiai_sdk")
-    level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else logging.WARNING
+    level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else log_level()
 
     def logged_work(emit: Emit) -> None:
         handler = EventHandler(emit)
@@ -200,7 +251,7 @@ def run(
             for event in in_background(logged_work):
                 output.take(event)
         except KeyboardInterrupt:
-            output.report_interrupt(resume_command)
+            output.report_interrupt(resumed_by)
             return ExitCode.INTERRUPTED
     return output.exit_code
 

@@ -25,6 +25,15 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 MAX_STATUS = 30
 #: Attributes of an error that its JSON object includes.
 ERROR_FIELDS = ("status_code", "code", "request_id", "retry_after", "transient")
+#: Names of Python in messages, and those of the command line.
+OPTION_NAMES = {
+    "dest: ": "-o: ",
+    "base_url must": "--base-url must",
+    "max_bytes": "--max-bytes",
+    " (see allow_http)": "",
+    "timeout must": "--timeout must",
+    "pass api_key=… or set": "set",
+}
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
 GOOD, BAD, OPEN = ("✓", "+", "bold green"), ("✗", "x", "bold red"), ("•", "-", "cyan")
 SYMBOLS = {"succeeded": GOOD, "saved": GOOD, "failed": BAD, "timeout": BAD, "error": BAD}
@@ -102,14 +111,14 @@ def failure(task_id: str, error: KkiaiError) -> WaitResult:
     return WaitResult(task_id, error.task if isinstance(error, sdk.TaskError) else None, error)
 
 
-def outcome_of(event: VideoTask | WaitResult | Saved) -> Outcome:
-    """Return the report about an event."""
+def outcome_of(event: VideoTask | WaitResult | Saved, *, is_wait: bool = True) -> Outcome:
+    """Return the report about an event; ``is_wait`` if the command waits, and can be run again to go on."""
     match event:
         case Saved(task_id=task_id, path=path, size=size):
             data = {"task_id": task_id, "path": path, "bytes": size}
             return Outcome(task_id, "saved", f"saved {decimal(size)}", path, ExitCode.SUCCESS, data)
         case WaitResult(task_id=task_id, error=KkiaiError() as error):
-            state, reason = _state_and_reason(error)
+            state, reason = _state_and_reason(error, is_wait=is_wait)
             return Outcome(task_id, state, state, reason, exit_code_of(error), error_data(error, task_id, event.task))
         case WaitResult(task=VideoTask() as task) | (VideoTask() as task):
             title, detail = (str(task.state) if task.is_done else status_of(task)), status_of(task)
@@ -137,20 +146,30 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    return re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
+    text = re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
+    names = "|".join(map(re.escape, OPTION_NAMES))
+    return re.sub(rf"(?<![\w-])(?:{names})", lambda found: OPTION_NAMES[found[0]], text)
 
 
-def _state_and_reason(error: KkiaiError) -> tuple[str, str]:
+def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:
     state, reason = "error", error_message(error)
     match error:
         case sdk.TaskFailedError():
             state, reason = str(TaskState.FAILED), str(error.failure or reason)
         case sdk.TaskTimeoutError():
-            last = f"last status: {status_of(error.task)}" if error.task else "no answer"
-            state, reason = "timeout", f"{last}; the task was not cancelled, wait for it again"
-        case sdk.APIError(transient=True):
+            state, reason = "timeout", f"{_last_known(error)}; the task was not cancelled, wait for it again"
+        case sdk.APIError(transient=True) if is_wait:
             reason += "; the task may still be running, wait for it again"
     return state, visible(reason)
+
+
+def _last_known(error: sdk.TaskTimeoutError) -> str:
+    """Return the last that was known about a task whose wait timed out, and the reason why that is little."""
+    if isinstance(error.last_error, sdk.TaskNotFoundError):
+        return "the gateway does not know this task (yet); check the id"
+    known = [f"last status: {status_of(error.task)}"] if error.task else []
+    reason = [error_message(error.last_error)] if isinstance(error.last_error, KkiaiError) else []
+    return ", ".join([*known, *reason]) or "no answer"
 
 
 def status_of(task: VideoTask) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from contextlib import suppress
 from functools import partial
 from inspect import signature
@@ -14,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kkiai_sdk import ConfigurationError, KkiaiError, TaskState, VideoTask, WaitResult
-from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, WAIT_OPTIONS, byte_count, command, option, request_timeout
+from kkiai_sdk.cli.options import (
+    COMMON_OPTIONS,
+    IDS,
+    WAIT_OPTIONS,
+    byte_count,
+    command,
+    option,
+    request_timeout,
+    words_to_resume,
+)
 from kkiai_sdk.cli.output import OutputOptions, run
 from kkiai_sdk.cli.results import Emit, Received, Saved, failure
 
@@ -27,6 +35,11 @@ if TYPE_CHECKING:
 
 #: Concurrent downloads: enough to use the bandwidth, and few enough for servers that limit connections per client.
 MAX_DOWNLOADS = 3
+
+
+def resumed() -> list[str]:
+    """Return the words of the present command, without ids, with which it can be run again."""
+    return words_to_resume(click.get_current_context())
 
 
 @command(
@@ -70,7 +83,7 @@ def wait(ids: list[str], timeout: float, connection: Connection, output: OutputO
     separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
     work = partial(wait_for_tasks, ids=ids, timeout=timeout)
-    return run(work, connection.client(), ids, "wait", output, resume_command="kkiai wait {}")
+    return run(work, connection.client(), ids, "wait", output, resumed_by=resumed())
 
 
 @command(
@@ -87,7 +100,7 @@ def watch(task_id: str, timeout: float, connection: Connection, output: OutputOp
         for task in client.watch(task_id, timeout=timeout):
             emit(task)
 
-    return run(work, connection.client(), [task_id], "watch", output, resume_command="kkiai watch {}")
+    return run(work, connection.client(), [task_id], "watch", output, resumed_by=resumed())
 
 
 OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
@@ -132,15 +145,18 @@ def download(
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
     options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
     work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
-    resume_command = f"kkiai download {{}} -o {shlex.quote(target)}"
     client = connection.client(allow_file_hosts=allow_file_host)
-    return run(work, client, ids, "download", output, resume_command=resume_command)
+    return run(work, client, ids, "download", output, resumed_by=resumed())
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:
     if text == "-":
         raise ConfigurationError("-o must be a file or a directory: a download to stdout could not be resumed")
     path = Path(text)
+    if is_directory and path.suffix and not (text.endswith(("/", os.sep)) or path.is_dir()):
+        raise ConfigurationError(
+            f"-o must be a directory for several ids, and {text!a} looks like a file; end it with /"
+        )
     if is_directory or text.endswith(("/", os.sep)):
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -154,7 +170,7 @@ def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float
     if len(ids) == 1:
         emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
         return
-    for result in client.as_completed(ids, timeout=timeout):
+    for result in client.as_completed(ids, timeout=timeout, on_update=emit):
         emit(result)
 
 
@@ -186,5 +202,5 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
         return
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
     with ThreadPool(MAX_DOWNLOADS) as pool:
-        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout)):
+        for _ in pool.imap_unordered(save_result, client.as_completed(missing, timeout=timeout, on_update=emit)):
             pass

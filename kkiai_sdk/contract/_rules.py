@@ -80,6 +80,8 @@ _IN_TRANSIT_TOO = re.compile("(access-control|cf|x-amz-cf|x-amzn|x-envoy|x-akama
 _BREAKING, _DRIFT, _ADVICE = Severity
 _ID, _STATUS, _URL, _TIME = (f"{PROPERTIES}/{name}" for name in ("id", "status", "video_url", "status_update_time"))
 _OK = f"{RESPONSES}/200"
+#: About operations other than the query, whose refusals are its contract.
+REFUSAL = Rule("refusal-undeclared", _DRIFT, RESPONSES, "where refusals are declared, bad requests get one of these")
 _TABLE = (
     Rule("integer-fraction", _BREAKING, PROPERTIES, "an integer is written without a fraction"),
     Rule("integer-range", _BREAKING, PROPERTIES, "an integer fits its format"),
@@ -100,6 +102,7 @@ _TABLE = (
     Rule("status-unknown", _DRIFT, _STATUS, "the status is a known word"),
     Rule("field-undeclared", _DRIFT, PROPERTIES, "the fields are documented"),
     Rule("header-undeclared", _DRIFT, RESPONSES, "the headers are documented"),
+    REFUSAL,
     Rule("reason-missing", _DRIFT, "/components/schemas/ErrorResponse", "an error gives a reason"),
     Rule("challenge-missing", _DRIFT, f"{RESPONSES}/401", "a 401 says how to authenticate"),
     Rule("retry-after-form", _DRIFT, "/components/headers/RetryAfter", "Retry-After can be read"),

@@ -10,14 +10,14 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from kkiai_sdk.contract import _fuzz, _operations, _probes
 from kkiai_sdk.contract._conformance import STATUS
 from kkiai_sdk.contract._history import task_reports
 from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
 from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
-from kkiai_sdk.contract._rules import judge, placed
+from kkiai_sdk.contract._rules import REFUSAL, judge, placed
 from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import Violation, class_of_text
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 #: Rules that hold although the key is refused or the gateway is in trouble.
 _KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.COMPLETE})
-#: Refusals that documents seldom declare, of requests that are bad on purpose.
-_UNDECLARED = frozenset({400, 401, 403, 404, 405, 413, 414, 415, 422, 431})
+#: Refusals of bad requests that HTTP itself explains, so that documents seldom declare them; and all others.
+_OF_HTTP = frozenset({401, 403, 405, 413, 414, 415, 431})
+_REFUSALS = _OF_HTTP | {400, 404, 422}
 #: The share of generated requests that may be answered 429 in a complete check.
 MAX_THROTTLED = 0.1
 
@@ -219,13 +220,21 @@ class Run:
         """Judge and keep an exchange. ``is_good``: the document has such a request, and declares the status."""
         clean = self.scrubber.exchange(exchange)
         self.exchanges.append(clean)
-        operation = self.spec.operation(clean.request.method, clean.request.path)
-        may_be_refused = not is_good and operation is not None and not operation.is_query
-        may_be_refused = may_be_refused and clean.response.status in _UNDECLARED
-        found = [each for each in judge(self.spec, clean) if not (may_be_refused and each.rule is STATUS)]
+        found = judge(self.spec, clean)
+        found = found if is_good else [each for each in map(self._of_bad_request, found) if each]
         self.violations += map(self.scrubber.violation, found)
         self.on_exchange(len(self.exchanges))
         return clean
+
+    def _of_bad_request(self, violation: Violation) -> Violation | None:
+        """The violation, which is milder for the undeclared refusal of a bad request, and none if HTTP explains it."""
+        request, status = violation.exchange.request, violation.exchange.response.status
+        operation = self.spec.operation(request.method, request.path)
+        if violation.rule is not STATUS or operation is None or operation.is_query or status not in _REFUSALS:
+            return violation
+        # A document that declares no refusal at all says nothing about them.
+        is_listed = any(name.startswith("4") for name in self.spec.children(operation, "responses"))
+        return evolve(violation, rule=REFUSAL) if is_listed and status not in _OF_HTTP else None
 
     def _note_fault(self, request: Request, reason: str, kind: str) -> None:
         exchange, key = Exchange(request, Response(0)), f"{kind} {class_of_text(reason)}"

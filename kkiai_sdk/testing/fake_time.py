@@ -56,6 +56,8 @@ class FakeTime:
             monotonic=self.monotonic,
             sleep_until=self._sleep_until,
             sleep_until_async=self._sleep_until_async,
+            wait_until=self._wait_until,
+            wait_until_async=self._wait_until_async,
             random=lambda: 0.5,
         )
 
@@ -73,6 +75,26 @@ class FakeTime:
             await asyncio.sleep(0)
             # An event of asyncio would not see threads that move the time.
             while not self._is_over(sleeper, until):  # noqa: ASYNC110
+                await asyncio.sleep(TICK)
+        finally:
+            self._wake(sleeper)
+
+    def _wait_until(self, event: threading.Event, until: float) -> None:
+        sleeper = threading.current_thread()
+        try:
+            # Without a limit nobody sleeps: time is for others to move.
+            while not event.is_set() and not (math.isfinite(until) and self._is_over(sleeper, until)):
+                time.sleep(TICK)
+        finally:
+            self._wake(sleeper)
+
+    async def _wait_until_async(self, event: asyncio.Event, until: float) -> None:
+        sleeper = asyncio.current_task()
+        try:
+            await asyncio.sleep(0)
+            while not event.is_set() and not (  # noqa: ASYNC110 (as above)
+                math.isfinite(until) and self._is_over(sleeper, until)
+            ):
                 await asyncio.sleep(TICK)
         finally:
             self._wake(sleeper)

@@ -67,6 +67,7 @@ GOOD: dict[str, tuple[Script, str]] = {
     "a redirect, then JSON": ([redirect("/b"), json_reply({"url": "/a"}), HOST], "/a"),
     "JSON after a mark": ([http(200, b'\xef\xbb\xbf{"url": "/a"}', VIDEO), HOST], "/a"),
     "JSON in UTF-16": ([http(200, '{"message": "system busy"}'.encode("utf-16"), VIDEO), HOST], "/v"),
+    "a list of a URL": ([json_reply(["/a.mp4"]), HOST], "/a.mp4"),
     "JSON with two videos": ([json_reply({"videos": [{"url": "/a.mp4"}, {"url": "/b.mp4"}]}), HOST], "/a.mp4"),
     "packed JSON": ([http(200, gzip.compress(b'{"url": "/a"}'), VIDEO, GZIP), HOST], "/a"),
     "packed refusal": ([http(400, gzip.compress(BUSY), GZIP), HOST], "/v"),
@@ -108,7 +109,8 @@ BAD: dict[str, tuple[Script, type[k.DownloadError], str]] = {
     "JSON with an error": ([json_reply({"error": {"message": "no such cow"}})], k.NotAVideoError, r"\(no such cow\)"),
     "JSON of a failure": ([json_reply({"status": "failed", "message": "blocked"})], k.NotAVideoError, r"\(blocked\)"),
     "JSON in a circle": ([json_reply({"url": "/v"})] * 2, k.NotAVideoError, "a text"),
-    "refusal": ([http(422, b'{"message": "too short"}')], k.DownloadError, r"HTTP 422 \(too short\)"),
+    "list of a URL": ([json_reply(["/c.jpg"])], k.NotAVideoError, "a text"),
+    "refusal": ([http(422, b'{"message": "too short"}')], k.DownloadError, r"HTTP 422: too short"),
     "page": (
         [http(200, b"<html><title>Sign in</title>", VIDEO)],
         k.NotAVideoError,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,7 @@ from kkiai_sdk import PollPolicy
 from tests.support.wire import FileHost, completed, completed_task, error_reply, http, json_reply, pattern, task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.behaviour.conftest import Serve
@@ -226,6 +229,37 @@ def test_long_text_in_place_of_a_file_is_refused_before_its_end(make: Maker, ser
     with pytest.raises(k.NotAVideoError):
         make(serve().url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault("D-26")
+@pytest.mark.parametrize("piece", [b"moo", b"moo" * 30_000], ids=["slow", "long"])
+def test_refusal_without_an_end_is_read_for_some_seconds_alone(
+    make: Maker, serve: Serve, clock: FakeTime, tmp_path: Path, piece: bytes
+) -> None:
+    """The text of a refusal that goes on and on is read no further than five seconds or 64 KiB."""
+    sent: list[float] = []
+
+    def drip() -> Iterator[bytes]:
+        for _ in range(500):
+            clock.advance(2.0 if len(piece) < 100 else 0.0)
+            sent.append(clock.now)
+            yield piece
+            gone.wait(0.002)
+
+    gone = threading.Event()
+    host = serve(replace(http(404, length=1 << 40), body=drip()), HOST)
+    path = make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
+    gone.set()
+    assert path.read_bytes() == BODY
+    assert len(sent) < 400
+
+
+@pytest.mark.fault("D-26")
+def test_reason_of_a_file_that_never_appears_is_part_of_the_error(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """What the host says with its status is in the error."""
+    host = serve(each=lambda _: json_reply({"error": {"message": "the task failed"}}, 409))
+    with pytest.raises(k.DownloadError, match=r"HTTP 409: the task failed; it was requested for 120 s"):
+        make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
 
 
 @pytest.mark.fault("D-26")

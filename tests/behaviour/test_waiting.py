@@ -181,7 +181,7 @@ def test_on_update_gets_each_changed_snapshot(make: Maker, serve: Serve) -> None
     steps = [task("queued"), task("queued"), task(progress=10), task(progress=10), task(progress=60), completed()]
     heard: list[tuple[str | None, float | None]] = []
     make(serve(*steps).url).wait("t", on_update=lambda each: heard.append((each.status, each.progress)))
-    assert heard == [("queued", None), ("processing", 0.1), ("processing", 0.6), ("completed", None)]
+    assert heard == [("queued", None), ("processing", 0.1), ("processing", 0.6), ("completed", 1.0)]
 
 
 class CallbackError(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -143,15 +144,96 @@ def test_watch_of_failing_task_ends_with_reason(kkiai: Run) -> None:
 def test_json_wait_prints_tasks_and_errors_as_objects(kkiai: Run) -> None:
     """With --json every id is one ASCII object: the task, or the error with its class, code and last snapshot."""
     ids = [f"grok:scenario-{name}~json" for name in ("normal", "fails", "http-401")]
-    ended = kkiai("wait", *ids, "a b", *FAST, "--json")
+    ended = kkiai("wait", *ids, *FAST, "--json")
     by_id = {found.get("id") or found["task_id"]: found for found in ended.objects}
     assert VideoTask.from_dict(by_id[ids[0]]).is_succeeded
     assert by_id[ids[1]]["error"] == "TaskFailedError"
     assert by_id[ids[1]]["exit_code"] == 1
     assert VideoTask.from_dict(by_id[ids[1]]["task"]).is_failed
     assert by_id[ids[2]].items() >= {"error": "AuthenticationError", "status_code": 401, "exit_code": 4}.items()
-    assert by_id["a b"]["error"] == "ConfigurationError"
-    assert ended.code == 2
+    assert ended.code == 4
+
+
+@pytest.mark.parametrize("command", ["query", "wait", "download", "watch"])
+def test_invalid_ids_are_refused_before_anything_is_sent(kkiai: Run, gateway: MockGateway, command: str) -> None:
+    """Ids that no task can have are named, all of them, and no request is sent for the others either."""
+    ids = ["a b"] if command == "watch" else ["grok:scenario-normal", "a b", "", "x" * 300]
+    before = len(gateway.requests)
+    ended = kkiai(command, *ids)
+    assert (ended.code, ended.out) == (2, "")
+    assert "'a b'" in ended.err
+    assert len(gateway.requests) == before
+
+
+def test_several_downloads_into_a_file_are_refused(kkiai: Run, gateway: MockGateway, tmp_path: Path) -> None:
+    """-o with the name of a file is refused for several ids; a directory with a dot in its name is none."""
+    before = len(gateway.requests)
+    ended = kkiai("download", "a", "b", "-o", str(tmp_path / "cow.mp4"))
+    assert (ended.code, len(gateway.requests)) == (2, before)
+    assert "-o must be a directory for several ids" in ended.err
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "v1.0").mkdir()
+    ids = [f"grok:scenario-normal~{number}" for number in range(2)]
+    assert kkiai("download", *ids, "-o", str(tmp_path / "v1.0"), *FAST).code == 0
+
+
+def test_unknown_task_is_named_as_the_reason_of_a_timeout(kkiai: Run) -> None:
+    """A wait for an id that the gateway does not know ends with that reason, and the advice to check the id."""
+    ended = kkiai("wait", "grok:scenario-not-exist-first~unknown", "--timeout", "0s")
+    assert "the gateway does not know this task (yet); check the id" in ended.out
+    assert ended.code == 3
+
+
+def test_changes_of_several_tasks_are_logged(kkiai: Run) -> None:
+    """Piped, each change of each of several tasks is a line of stderr."""
+    ids = [f"grok:scenario-stalls~{number}" for number in range(3)]
+    ended = kkiai("wait", *ids, "--timeout", "0s")
+    # An early poll finds the task pending, a later one running.
+    assert all(re.search(rf"^{task_id}: (?:pending|processing)", ended.err, re.MULTILINE) for task_id in ids)
+
+
+def test_level_of_the_log_is_that_of_the_environment(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KKIAI_LOG=debug logs each request of any command; another value than a level is refused."""
+    monkeypatch.setenv("KKIAI_LOG", "debug")
+    assert "debug: " in kkiai("query", "grok:scenario-normal~log").err
+    monkeypatch.setenv("KKIAI_LOG", "loud")
+    ended = kkiai("query", "grok:scenario-normal~log")
+    assert (ended.code, "KKIAI_LOG must be one of debug" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(("shell", "sign"), [("/bin/bash", "complete"), ("zsh", "compdef"), ("fish", "function")])
+def test_completion_is_shown_and_installed(
+    kkiai: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shell: str, sign: str
+) -> None:
+    """The script for the shell of the user is printed, or written where that shell looks for it."""
+    monkeypatch.setenv("SHELL", shell)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown = kkiai("--show-completion")
+    assert (shown.code, sign in shown.out) == (0, True)
+    installed = kkiai("--install-completion")
+    (file,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert (installed.code, str(file) in installed.out) == (0, True)
+    assert file.read_text("utf-8").strip() == shown.out.strip()
+
+
+def test_completion_of_an_unknown_shell_is_refused(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell without completion is named, with those that have it."""
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    ended = kkiai("--install-completion")
+    assert (ended.code, "bash, zsh, fish" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "index", "words"),
+    [("kkiai do", 1, {"download", "doctor"}), ("kkiai wait --time", 2, {"--timeout"})],
+)
+def test_words_of_a_line_are_completed(
+    kkiai: Run, monkeypatch: pytest.MonkeyPatch, line: str, index: int, words: set[str]
+) -> None:
+    """A completion script gets the commands or options that begin like the last word."""
+    for name, value in {"_KKIAI_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(index)}.items():
+        monkeypatch.setenv(name, value)
+    assert {each.partition(",")[2] for each in kkiai().lines} == words
 
 
 @pytest.mark.parametrize(

@@ -135,3 +135,28 @@ def test_hostile_text_in_rows_is_escaped() -> None:
     assert visible(HOSTILE) in lines[0]
     assert "[red]y[/]" in lines[0]
     assert "\\x1b" in lines[1]
+
+
+def test_every_row_of_several_tasks_shows_its_state_progress_and_time() -> None:
+    """Each of several tasks shows its last state, with progress and time; one without a row yet is remembered."""
+    ids = [f"grok:{number}" for number in range(12)]
+    screen = Screen(ids)
+    for task_id in (ids[0], ids[11]):
+        screen.display.update(VideoTask(id=task_id, status="processing", state=TaskState.RUNNING, progress=0.43))
+    screen.now += 65
+    assert "processing 43 %  0:01:05" in screen.lines[0]
+    assert "waiting" in screen.lines[1]
+    for task_id in ids[:2]:
+        screen.display.finish(task_id, is_failed=False)
+    assert any("grok:11" in line and "processing 43 %" in line for line in screen.lines)
+    screen.display.update(VideoTask(id="grok:0"))
+    assert not any("grok:0" in line for line in screen.lines)
+
+
+def test_summary_is_the_state_of_all_tasks() -> None:
+    """The summary of one task is its status; that of several is how many are done."""
+    one, several = Screen([ID]).display, Screen(["a", "b"]).display
+    assert one.summary() == f"{ID}: waiting"
+    one.update(RUNNING)
+    several.finish("a", is_failed=False)
+    assert (one.summary(), several.summary()) == (f"{ID}: processing 43 %", "1 of 2 done")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import pytest
 
 from kkiai_sdk.cli.app import COMMANDS
 from kkiai_sdk.cli.exit_codes import SEVERITY_ORDER, ExitCode
 from tools.make_cli_docs import TARGET, document, help_of
-from tools.make_terminal_picture import TARGET as PICTURE
-from tools.make_terminal_picture import picture
+from tools.make_diagrams import CHARTS, OWN, pictures
+from tools.make_terminal_picture import FOLDER, SCENES, picture
 
 
 def test_reference_is_what_its_tool_writes() -> None:
@@ -16,16 +19,46 @@ def test_reference_is_what_its_tool_writes() -> None:
     assert TARGET.read_text(encoding="utf-8") == document(), "run: python tools/make_cli_docs.py"
 
 
-def test_picture_is_what_its_tool_draws() -> None:
-    """docs/kkiai-wait.svg is up to date."""
-    assert PICTURE.read_text(encoding="utf-8") == picture(), "run: python tools/make_terminal_picture.py"
+@pytest.mark.parametrize("name", SCENES)
+def test_picture_is_what_its_tool_draws(name: str) -> None:
+    """Each picture of a terminal is up to date."""
+    assert (FOLDER / name).read_text("utf-8") == picture(SCENES[name]), "run: python tools/make_terminal_picture.py"
 
 
-def test_picture_contacts_no_host_when_shown() -> None:
-    """The picture loads nothing; its addresses are that of the mock gateway and that of the format."""
-    text = PICTURE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", pictures())
+def test_diagram_is_what_its_tool_draws(name: str) -> None:
+    """Each diagram is up to date with its text or with the results."""
+    assert (FOLDER / name).read_text("utf-8") == pictures()[name], "run: python tools/make_diagrams.py"
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_picture_contacts_no_host_when_shown(name: str) -> None:
+    """A picture loads nothing; its addresses are that of the mock gateway and that of the format."""
+    text = (FOLDER / name).read_text("utf-8")
     assert {part.split("/")[0] for part in text.split("http://")[1:]} == {"www.w3.org", "127.0.0.1:8000"}
     assert not any(word in text for word in ("https://", "url(http", "@import"))
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_picture_shows_the_end_where_nothing_is_animated(name: str) -> None:
+    """Without animations, and without style sheets, the last frame alone is visible, with every task ended."""
+    frames = re.findall(r'<g class="frame"(.*?)>(.*?)</g>\n(?=<g class="frame"|</g>)', _drawn(name), re.DOTALL)
+    shown = [shapes for attributes, shapes in frames if "visibility" not in attributes]
+    assert len(frames) > 10
+    assert shown == [frames[-1][1]]
+    text = html.unescape(re.sub(r"<[^>]+>", "", shown[0])).replace("\xa0", " ")
+    assert [task_id for task_id in SCENES[name].starts if not re.search(rf"[✓✗] {task_id}", text)] == []
+
+
+def _drawn(name: str) -> str:
+    return (FOLDER / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_chart_says_what_is_better_and_marks_this_project(name: str) -> None:
+    """A chart of results says in words which bars are good, and draws this project's own in another colour."""
+    assert re.search("(shorter|longer) is better; blue is this SDK", _drawn(name))
+    assert OWN in _drawn(name)
 
 
 def test_every_exit_code_is_in_the_help() -> None:
@@ -45,5 +78,5 @@ def test_help_of_command_has_summary_and_examples(name: str) -> None:
 def test_list_of_commands_is_in_documented_order() -> None:
     """The help lists all commands, the most used ones first."""
     listed = help_of().partition("Commands:\n")[2].partition("\n\n")[0]
-    names = ["query", "wait", "watch", "download", "mock", "demo", "doctor", "contract"]
+    names = ["query", "wait", "watch", "download", "fleet", "mock", "demo", "doctor", "contract"]
     assert [line.split()[0] for line in listed.splitlines()] == names == list(COMMANDS)

@@ -31,6 +31,7 @@ ERRORS = [
     (sdk.TaskFailedError("x", task_id="t"), 1),
     (sdk.TaskTimeoutError("x", task_id="t"), 3),
     (sdk.VideoMissingError("x", task_id="t"), 5),
+    (sdk.FleetClosedError("x"), 5),
     (sdk.DownloadError("x"), 6),
     (sdk.UnsafeURLError("x"), 6),
     (sdk.IncompleteDownloadError("x"), 6),

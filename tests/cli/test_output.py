@@ -10,7 +10,7 @@ import pytest
 
 from kkiai_sdk import WaitResult
 from kkiai_sdk.cli.main import main
-from kkiai_sdk.cli.output import CommandName, OutputOptions, destinations, in_background
+from kkiai_sdk.cli.output import CommandName, Output, OutputOptions, destinations, in_background
 from kkiai_sdk.cli.results import Saved, outcome_of
 from tests.cli.test_results import DONE, FAILED, FAILURE, RUNNING
 
@@ -137,3 +137,16 @@ def test_error_of_background_work_follows_its_events() -> None:
     assert next(events) == 7
     with pytest.raises(LookupError):
         next(events)
+
+
+def test_silent_wait_writes_a_line_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Piped, a minute in which nothing happens is a line with the state and the time since the start."""
+    now = [1000.25]
+    monkeypatch.setattr("kkiai_sdk.cli.output.time.monotonic", lambda: now[0])
+    output = Output(["t"], "wait", PLAIN)
+    for seconds in (59.0, 1.0, 59.0, 1.0):
+        now[0] += seconds
+        output.take(None)
+    assert capsys.readouterr().err.splitlines() == ["t: waiting after 0:01:00", "t: waiting after 0:02:00"]

@@ -83,17 +83,23 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0)
 
 
+#: Between the message and the command that goes on, which is alone on its line.
+ON = "; the tasks keep running. To go on:\n"
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["wait", "grok:a"], "; the tasks keep running, resume with: kkiai wait grok:a"),
-        (["wait", *"abcde"], "; the tasks keep running, resume with: kkiai wait a b c ..."),
+        (["wait", "grok:a"], f"{ON}kkiai wait grok:a"),
+        (["wait", *"abcde"], f"{ON}kkiai wait a b c d e"),
+        (["wait", "a;b", "--timeout", "2h", "--", "-c"], f"{ON}kkiai wait --timeout 2h -- 'a;b' -c"),
+        (["watch", "a$(b)", "--poll-interval", "5s", "-q"], f"{ON}kkiai watch --poll-interval 5s --quiet 'a$(b)'"),
         (["query", *"abc"], ""),
     ],
-    ids=["one", "several", "query"],
+    ids=["one", "several", "quoted", "watch", "query"],
 )
 def test_ctrl_c_in_request_ends_command_at_once(words: list[str], hint: str) -> None:
-    """Ctrl-C exits with 130 though the gateway does not answer, and says how to resume, in one line."""
+    """Ctrl-C exits with 130 though the gateway does not answer, and prints the command to go on with."""
     asked = threading.Event()
 
     def never(_request: RawRequest) -> RawReply:
@@ -119,7 +125,7 @@ def test_ctrl_c_in_download_leaves_a_resumable_part(tmp_path: Path) -> None:
         until(lambda: part.stat().st_size > 0)
         code, _, err = interrupted(process)
     assert code == 130
-    assert err == f"kkiai: interrupted; the tasks keep running, resume with: kkiai download t -o {target}\n"
+    assert err == f"kkiai: interrupted{ON}kkiai download --output {target} t\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cow.mp4.part", "cow.mp4.part.json"]
     assert 0 < part.stat().st_size < VIDEO_SIZE
 

@@ -10,8 +10,11 @@ from rich.console import Console
 
 from kkiai_sdk import (
     APIConnectionError,
+    APIError,
+    KkiaiError,
     TaskFailedError,
     TaskFailure,
+    TaskNotFoundError,
     TaskState,
     TaskTimeoutError,
     UnsafeURLError,
@@ -147,3 +150,38 @@ def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None
     assert (
         status_of(VideoTask(id=ID, status="running", progress=fraction, state=TaskState.RUNNING)) == f"running {text}"
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("dest: the folder '/a' does not exist", "-o: the folder '/a' does not exist"),
+        ("base_url must be https:// (see allow_http)", "--base-url must be https://"),
+        ("the file is larger than max_bytes", "the file is larger than --max-bytes"),
+        ("timeout must be a number", "--timeout must be a number"),
+        ("--timeout must be a duration", "--timeout must be a duration"),
+    ],
+)
+def test_message_has_the_names_of_the_command_line(message: str, said: str) -> None:
+    """Options in a message have their names of the command line, not those of Python."""
+    assert error_message(KkiaiError(message)) == said
+
+
+def test_query_that_failed_is_no_wait() -> None:
+    """The reason of a query that failed says nothing of waiting again."""
+    assert outcome_of(TRANSIENT, is_wait=False).detail == "connection reset"
+
+
+@pytest.mark.parametrize(
+    ("task", "last_error", "said"),
+    [
+        (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
+        (None, APIConnectionError("connection reset"), "connection reset"),
+        (RUNNING, APIConnectionError("connection reset"), "last status: processing 43 %, connection reset"),
+        (None, None, "no answer"),
+    ],
+)
+def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:
+    """The reason of a timeout is the last status, the last error, or both."""
+    error = TaskTimeoutError("too late", task_id=ID, task=task, last_error=last_error)
+    assert outcome_of(WaitResult(ID, task, error)).detail.startswith(f"{said}; the task was not cancelled")

@@ -264,6 +264,20 @@ def test_defect_of_another_operation_is_breaking(
     )
 
 
+def test_undeclared_refusal_of_a_bad_request_is_drift(checked: Check) -> None:
+    """Where a document declares refusals, another one is drift; where HTTP itself explains it, it is nothing."""
+    statuses: dict[int, Report] = {}
+    for status in (400, 415):
+        statuses[status], _ = checked(
+            lambda _, r, status=status: r.but(status=status) if r.status == 422 else r, allow_writes=True
+        )
+    assert rules(statuses[400]) == {("refusal-undeclared", "drift")}
+    assert [each.exit_code(level) for each in statuses.values() for level in (Severity.BREAKING, Severity.DRIFT)] == [
+        *(0, 1),
+        *(0, 0),
+    ]
+
+
 @pytest.mark.parametrize("media", ["application/*", "'*/*'", "'application/json; charset=utf-8'"])
 def test_media_range_is_a_declared_type(checked: Check, media: str) -> None:
     """A range, or a type with parameters, declares the media type; the schema below it holds."""

@@ -74,7 +74,7 @@ def test_unknown_task_over_mock_and_respx_is_not_found(client: Client) -> None:
 @pytest.mark.deep
 @pytest.mark.fault("M-05")
 def test_pytest_in_empty_folder_loads_only_the_plugin_of_sdk() -> None:
-    """The SDK hooks into pytest alone: a run in an empty folder imports the plugin, and nothing else of the SDK."""
+    """The SDK hooks into pytest alone: a run in an empty folder imports its plugin, and nothing that it uses."""
     groups = sorted(entry.group for entry in distribution("kkiai-sdk").entry_points)
     assert groups == ["console_scripts", "pytest11"]
     run = "pytest.main(['-q', '--co', '-p', 'no:cacheprovider', '/dev/null'])"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 from kkiai_sdk._clock import Clock
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
 #: Not 0 and not whole, so that a confusion of times and durations shows.
@@ -50,6 +52,21 @@ class FakeTime:
         self.sleep_until(until)
         await asyncio.sleep(0)
 
+    def wait_until(self, event: threading.Event, until: float) -> None:
+        """Set the time to ``until`` unless the event is set; without end, wait for it."""
+        if math.isinf(until):
+            event.wait()
+        elif not event.is_set():
+            self.sleep_until(until)
+
+    async def wait_until_async(self, event: asyncio.Event, until: float) -> None:
+        """Set the time to ``until`` unless the event is set after one turn; without end, wait for it."""
+        await asyncio.sleep(0)
+        if math.isinf(until):
+            await event.wait()
+        elif not event.is_set():
+            self.sleep_until(until)
+
     def as_clock(self) -> Clock:
         """Return the clock of the clients. Its random number is always 0.5: retries have no jitter."""
         return Clock(
@@ -57,5 +74,7 @@ class FakeTime:
             wall_clock=lambda: WALL_CLOCK,
             sleep_until=self.sleep_until,
             sleep_until_async=self.sleep_until_async,
+            wait_until=self.wait_until,
+            wait_until_async=self.wait_until_async,
             random=lambda: 0.5,
         )

@@ -153,3 +153,20 @@ def test_clients_have_real_time_after_the_gateway_closed() -> None:
         with outer.client() as client:
             assert client.wait("grok:a", timeout=3600).is_succeeded
         assert (inner.elapsed, outer.elapsed > 1799) == (0, True)
+
+
+def test_waits_of_a_fleet_last_as_long(gateway: Gateway) -> None:
+    """The waits of a fleet pass in fake time, too, in both clients."""
+
+    async def wait() -> bool:
+        async with gateway.async_client() as client, client.fleet() as fleet:
+            return (await fleet.wait("grok:b")).is_succeeded
+
+    for task_id in ("grok:a", "grok:b"):
+        gateway.script(task_id, [{"state": "processing", "seconds": 1500}, "completed"])
+    with gateway.client() as client, client.fleet() as fleet:
+        assert fleet.wait("grok:a").is_succeeded
+    middle = gateway.elapsed
+    assert middle >= 1500
+    assert asyncio.run(wait())
+    assert gateway.elapsed >= middle + 1500

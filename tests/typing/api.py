@@ -6,6 +6,7 @@ Each line that says ``type: ignore`` is a mistake that must be found before a pr
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_type
@@ -19,9 +20,11 @@ from kkiai_sdk import (
     APIResponseError,
     APIStatusError,
     APITimeoutError,
+    AsyncFleet,
     AsyncKkiai,
     Attempt,
     DownloadError,
+    Fleet,
     IncompleteDownloadError,
     Kkiai,
     KkiaiError,
@@ -36,6 +39,7 @@ from kkiai_sdk import (
     WaitResult,
     __version__,
 )
+from kkiai_sdk.dbos import VideoQueue, VideoResult, VideoWorker, WorkerStatus
 
 
 def clients(key: str) -> None:
@@ -97,6 +101,11 @@ def sync_calls(client: Kkiai, task: VideoTask) -> None:
     assert_type(client.wait_and_download("id", Path(), timeout=60, on_update=print, overwrite=True), Path)
     assert_type(client.download("id", "a", overwrite="skip"), Path)
     assert_type(client.wait_and_download("id", "a", overwrite="skip"), Path)
+    with client.fleet(max_requests_per_second=None, max_waiting=9, max_downloads=2, gate=print) as fleet:
+        assert_type(fleet, Fleet)
+        assert_type(fleet.submit("id", timeout=60, waited=5.0, on_update=print), Future[VideoTask])
+        assert_type(fleet.wait("id", timeout=None, raise_on_failure=False), VideoTask)
+        assert_type(fleet.wait_and_download("id", Path(), progress=print, max_bytes=5), Path)
     client.close()
 
 
@@ -119,12 +128,16 @@ def sync_mistakes(client: Kkiai) -> None:
     client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
     client.wait_and_download("id", "video.mp4", overwrite=None)  # type: ignore[arg-type]
     client.aclose()  # type: ignore[attr-defined]
+    client.fleet(gate=5)  # type: ignore[arg-type]
+    client.fleet().submit(["id"])  # type: ignore[arg-type]
 
 
 async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
     """Arguments and results of each call of the asynchronous client."""
 
     async def on_update(task: VideoTask) -> None: ...
+
+    async def gate() -> None: ...
 
     async with client as entered:
         assert_type(entered, AsyncKkiai)
@@ -139,6 +152,10 @@ async def async_calls(client: AsyncKkiai, task: VideoTask) -> None:
     assert_type(await client.wait_and_download("id", Path(), poll=PollPolicy()), Path)
     assert_type(await client.download("id", "a", overwrite="skip"), Path)
     assert_type(await client.wait_and_download("id", "a", overwrite="skip"), Path)
+    async with client.fleet(poll=PollPolicy(), max_concurrency=4, gate=gate) as fleet:
+        assert_type(fleet, AsyncFleet)
+        assert_type(await fleet.wait("id", waited=5, on_update=on_update), VideoTask)
+        assert_type(await fleet.wait_and_download("id", "video.mp4", timeout=None, overwrite="skip"), Path)
     await client.close()
     await client.aclose()
 
@@ -152,6 +169,7 @@ async def async_mistakes(client: AsyncKkiai) -> None:
     with client:  # type: ignore[attr-defined]
         pass
     await client.download("id", "video.mp4", overwrite="keep")  # type: ignore[arg-type]
+    client.fleet().submit("id")  # type: ignore[attr-defined]
 
 
 def models(task: VideoTask, result: WaitResult, data: Mapping[str, Any]) -> None:
@@ -224,3 +242,16 @@ async def generated(client: Kkiai, other: AsyncKkiai) -> None:
         answer.parsed.to_dict()
     await query_video_task.asyncio_detailed(client=other.raw, id="id")
     client.raw = other.raw  # type: ignore[misc]
+
+
+async def durable(client: AsyncKkiai) -> None:
+    """The durable queue and its worker."""
+    with VideoQueue("fleet.sqlite") as queue:
+        assert_type(queue.add(["id"], timeout=60, retry=True), int)
+        assert_type([*queue.results()], list[VideoResult])
+        assert_type(queue.status().workers, list[WorkerStatus])
+        assert_type(queue.hand_over("machine-3"), int)
+    async with VideoWorker(client, Path(), name="a", max_requests_per_second=None, on_result=print) as worker:
+        assert_type(worker, VideoWorker)
+        assert_type(worker.waiting, int)
+        await worker.drain()

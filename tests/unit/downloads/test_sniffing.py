@@ -97,6 +97,7 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "JPEG XL": ("video/mp4", b"\xff\x0a\xff\x07", f"{PICTURE} (JPEG XL)"),
     "JPEG 2000": ("video/mp4", b"\0\0\0\x0cjP  \r\n\x87\n", f"{PICTURE} (JPEG 2000)"),
     "PSD": ("", b"8BPS\0\1", f"{PICTURE} (PSD)"),
+    "SVG": ("image/svg+xml", b"<?xml version='1.0'?>\n<svg xmlns=''/>", f"{PICTURE} (SVG)"),
     "picture of an unknown format": ("image/x-new", b"\x99\0\xff", f"{PICTURE} (image/x-new)"),
     **{
         name: ("video/mp4", ftyp(brand, b"mif1", brand), f"{PICTURE} ({name})")

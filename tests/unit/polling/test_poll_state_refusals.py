@@ -186,6 +186,15 @@ def test_empty_response_about_a_task_seen_is_one_more_refusal(row: list[QueryOut
     assert isinstance(trace.history.last_error, APIResponseError if row[0] is BLANK and len(row) == 1 else APIError)
 
 
+def test_error_of_an_empty_response_says_so() -> None:
+    """It has the gateway's id of the request, and at the deadline it is the last error of the timeout."""
+    state = apply(begin(ASKED, START, 60.0), Event(RUNNING), START, EVEN)
+    state = apply(state, Event(evolve(BLANK, request_id="r-1")), START + 60, EVEN)
+    assert (state.end, str(state.last_error)) == (End.TIMED_OUT, "the response says nothing about the task")
+    assert isinstance(state.last_error, APIResponseError)
+    assert (state.last_error.request_id, state.last_error.transient) == ("r-1", False)
+
+
 def test_empty_response_about_a_task_not_seen_is_no_refusal() -> None:
     """Until a task has been seen an empty response means not yet, and the first final error ends the wait."""
     trace = wait(last=BLANK, timeout=300)

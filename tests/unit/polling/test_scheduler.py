@@ -125,6 +125,16 @@ def test_first_polls_keep_the_order_of_the_ids() -> None:
     assert [asked.task_id for asked in play.asked] == ids
 
 
+def test_last_snapshot_is_that_before_the_poll_in_flight() -> None:
+    """It is none before the first answer."""
+    one = scheduler("a")
+    one.step(START)
+    assert one.last_snapshot("a") is None
+    one.answered("a", RUNNING, START, 0.0)
+    one.step(START + 4)
+    assert one.last_snapshot("a") == RUNNING
+
+
 def test_state_keeps_only_documented_fields_until_the_end() -> None:
     """Of an answer that ends nothing only documented fields are kept; the last one is emitted whole."""
     one = scheduler("a")

@@ -1,0 +1,1 @@
+"""Durable waiting while workers are killed: nothing lost, nothing twice, one limit for all."""

@@ -1,0 +1,266 @@
+"""The commands of ``kkiai fleet``: waits that are kept in a database and survive the end of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import asdict
+from rich.table import Table
+
+import kkiai_sdk as sdk
+from kkiai_sdk import ConfigurationError, KkiaiError
+from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
+from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, POLL_INTERVAL, Command, command, duration, option
+from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, make_console
+from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from kkiai_sdk.cli.options import Connection
+    from kkiai_sdk.dbos import VideoResult, VideoWorker
+
+DATABASE = option(
+    "--db", "database", metavar="URL", help="SQLite file or postgresql://... [default: $KKIAI_FLEET_DB, else a file]"
+)
+EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai fleet status"
+
+
+@click.group(epilog=f"\b\nExamples:\n{EXAMPLES}")
+def fleet() -> None:
+    """Wait for tasks and download their videos, across restarts.
+
+    The ids and what became of them are kept in a SQLite file in your state folder, or in the database that --db or
+    KKIAI_FLEET_DB names, for several machines a PostgreSQL database. Needs the extra dbos.
+    """
+
+
+def _library() -> ModuleType:
+    """Import what needs the extra. Raises ConfigurationError without it."""
+    try:
+        from kkiai_sdk import dbos  # noqa: PLC0415 (needs the extra)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f'kkiai fleet needs {error.name}: pip install "kkiai-sdk[dbos]"') from None
+    return dbos
+
+
+def _url(database: str | None) -> str | None:
+    return database or os.environ.get("KKIAI_FLEET_DB") or None
+
+
+@command(
+    "kkiai fleet add grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    "kkiai fleet add --timeout 72h - < ids.txt",
+    params=[
+        IDS,
+        option("--timeout", "limit", metavar="DURATION", default="24h", help="Limit of each wait, from now."),
+        option("--retry", help="Add ids again whose wait ended with timeout or error."),
+        DATABASE,
+        JSON,
+    ],
+)
+def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output: OutputOptions) -> ExitCode:
+    """Add ids to the queue.
+
+    An ID of - reads ids from stdin, one per line. An id that was added before is not added twice.
+    """
+    with _library().VideoQueue(_url(database)) as queue:
+        count = queue.add(ids, timeout=duration("--timeout", limit), retry=retry)
+    text = json.dumps({"added": count, "known": len(ids) - count})
+    sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} known\n")
+    return ExitCode.SUCCESS
+
+
+@command(
+    "kkiai fleet status",
+    "kkiai fleet status --results | cut -f1,2",
+    params=[option("--results", help="Print a line per task that ended instead."), DATABASE, JSON],
+)
+def status(*, results: bool, database: str | None, output: OutputOptions) -> ExitCode:
+    """Show how many tasks are queued, waited for and done.
+
+    With --results the lines have the format of `kkiai wait`.
+    """
+    with _library().VideoQueue(_url(database)) as queue:
+        if results:
+            for result in queue.results():
+                line = f"{visible(result.task_id)}\t{result.state}\t{visible(result.path or result.error or '')}"
+                sys.stdout.write(f"{json.dumps(result.to_dict()) if output.json else line}\n")
+        else:
+            _write_status(queue.status(), as_json=output.json)
+    return ExitCode.SUCCESS
+
+
+def _write_status(found: Any, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(f"{json.dumps(asdict(found) | {'waiting': found.waiting})}\n")
+        return
+    names = ("queued", "waiting", "saved", "failed", "timeout", "error")
+    rows = [(name, str(getattr(found, name))) for name in names]
+    rows += [(f"  by {w.name}", f"{w.waiting}{'' if w.is_running else ' (not running)'}") for w in found.workers]
+    console = make_console(sys.stdout)
+    if not console.is_terminal:
+        sys.stdout.write("".join(f"{name.strip()}\t{value}\n" for name, value in rows))
+        return
+    table = Table("tasks", "number", box=None)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+@command(
+    "kkiai fleet handover machine-3",
+    params=[click.Argument(["name"]), DATABASE, JSON],
+)
+def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode:
+    """Give the waits of a worker that is gone for good to the others.
+
+    A worker that is started again under its own NAME goes on with its waits by itself.
+    """
+    with _library().VideoQueue(_url(database)) as queue:
+        count = queue.hand_over(name)
+    sys.stdout.write(f"{json.dumps({'handed_over': count})}\n" if output.json else f"{count} waits handed over\n")
+    return ExitCode.SUCCESS
+
+
+@command(
+    "kkiai fleet work -o videos",
+    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 --db postgresql://fleet@db/fleet",
+    params=[
+        option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder of the videos."),
+        option("--name", metavar="NAME", help="Name of this worker, the same after a restart. [default: local]"),
+        option("--keep-running", help="Wait for further ids when all are done."),
+        option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second of all workers."),
+        POLL_INTERVAL,
+        DATABASE,
+        *COMMON_OPTIONS,
+    ],
+)
+def work(
+    *,
+    folder: Path,
+    name: str | None,
+    keep_running: bool,
+    rate: float,
+    database: str | None,
+    connection: Connection,
+    output: OutputOptions,
+) -> ExitCode:
+    """Wait for the tasks of the queue and download their videos.
+
+    Prints the path of each finished file. It ends when all tasks of the queue are done; killed or interrupted, the same
+    command goes on where it was. A file that is there already counts as done.
+    """
+    library, client = _library(), connection.async_client()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"-o: cannot create the directory {str(folder)!a}: {error.strerror}") from None
+    options = {"name": name, "max_requests_per_second": rate, "poll": connection.poll}
+
+    async def run_worker(emit: Callable[[Any], None]) -> None:
+        make = library.VideoWorker(client, folder, _url(database), on_result=emit, **options)
+        async with client, make as worker:
+            emit(worker)
+            await (asyncio.Event().wait() if keep_running else worker.drain())
+
+    return _show(run_worker, output)
+
+
+def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions) -> ExitCode:
+    """Run a worker in the background, and write its results as they come."""
+    report, logs = _Report(options), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
+
+    def work_in_thread(emit: Callable[[Any], None]) -> None:
+        handler = EventHandler(emit)
+        for log in logs:
+            log.addHandler(handler)
+        # DBOS sets the level of its own.
+        logs[0].setLevel(logging.DEBUG if options.verbose else logging.WARNING)
+        try:
+            asyncio.run(run_worker(emit))
+        finally:
+            logs[0].setLevel(logging.NOTSET)
+            for log in logs:
+                log.removeHandler(handler)
+
+    try:
+        for event in in_background(work_in_thread):
+            report.take(event)
+    except KeyboardInterrupt:
+        report.write_note("kkiai: interrupted; the same command goes on")
+        return ExitCode.INTERRUPTED
+    finally:
+        report.live.stop()
+    return report.exit_code
+
+
+class _Report:
+    """Writes results to stdout, and progress to stderr."""
+
+    def __init__(self, options: OutputOptions) -> None:
+        self._options, self._counts, self.exit_code = options, Counter[str](), ExitCode.SUCCESS
+        self._out, self._err, self._start = make_console(sys.stdout), make_console(sys.stderr), time.monotonic()
+        self._is_live = self._err.is_terminal and not options.quiet
+        self._worker: VideoWorker | None = None
+        self.live = self._err.status("starting")
+
+    def take(self, event: Any) -> None:
+        """Write an event, or refresh the display with None."""
+        if event is None:
+            if self._is_live and self._worker is not None:
+                ends = "".join(f", {count} {state}" for state, count in self._counts.items())
+                self.live.update(f"{self._worker.waiting} waiting{ends}  {clock(time.monotonic() - self._start)}")
+                self.live.start()
+        elif isinstance(event, str):
+            if not self._options.quiet:
+                self.write_note(event)
+        elif hasattr(event, "drain"):
+            self._worker = event
+        else:
+            self._write(event)
+
+    def _write(self, result: VideoResult) -> None:
+        outcome = _outcome(result)
+        self._counts[result.state] += 1
+        self.exit_code = most_serious(self.exit_code, outcome.exit_code)
+        is_terminal, elapsed = self._out.is_terminal, time.monotonic() - self._start
+        to_stdout, to_stderr = destinations(
+            outcome, "download", self._options, is_terminal=is_terminal, is_live=self._is_live
+        )
+        if to_stdout:
+            self.live.stop()
+            text = json.dumps(outcome.data) if self._options.json else outcome.as_tabs()
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+        if to_stderr:
+            self.write_note(outcome.as_line(elapsed))
+
+    def write_note(self, text: str) -> None:
+        """Write a line to stderr."""
+        self.live.stop()
+        sys.stderr.write(f"{visible(text)}\n")
+
+
+def _outcome(result: VideoResult) -> Outcome:
+    if result.path is not None:
+        return outcome_of(Saved(result.task_id, result.path, Path(result.path).stat().st_size))
+    kind = getattr(sdk, result.error_type or "", KkiaiError)
+    code, reason = exit_code_of_class(kind), visible(result.error or "")
+    data = {"task_id": result.task_id, "error": result.error_type, "message": reason, "exit_code": code, "task": None}
+    return Outcome(result.task_id, result.state, result.state, reason, code, data)
+
+
+for _each in (add, work, status, handover):
+    assert isinstance(_each, Command)
+    fleet.add_command(_each)

@@ -1,0 +1,95 @@
+"""One request limit for all workers of a database.
+
+A worker books *windows* of 0.2 s, each the next one that is free: nobody else sends during them, and it spreads its
+requests evenly over each. The windows are kept by pyrate-limiter in the same database, or in a file beside a SQLite
+one, as a rate of one per 0.2 s. So a worker may join or die at any moment, no time passes unused between two windows,
+and the database is written per window and not per request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from psycopg_pool import ConnectionPool
+from pyrate_limiter import AbstractBucket, Decision, PostgresBucket, Rate, RateItem, SQLiteBucket
+
+if TYPE_CHECKING:
+    from kkiai_sdk.dbos._database import Database
+
+#: Seconds of a window, unless one request takes longer by the limit. Shorter ones cost more writes; longer ones waste
+#: more of the limit when a worker has little to do.
+WINDOW = 0.2
+#: Seconds until a worker tries again after the database failed.
+RETRY_DELAY = 1.0
+#: Windows ahead of the clock, beyond which the clock was set back and not so many workers have booked.
+MAX_AHEAD = 1000
+TABLE = "kkiai_windows"
+#: Windows need not survive a crash of the server.
+SESSION = "-c timezone=UTC -c synchronous_commit=off"
+
+
+class SharedLimit:
+    """The gate of a fleet: awaited before each request."""
+
+    def __init__(self, database: Database, per_second: float) -> None:
+        self._count, self._gap = max(round(per_second * WINDOW), 1), 1 / per_second
+        self._window = max(round(self._count * self._gap * 1000), 1)
+        rates = [Rate(1, self._window)]
+        self._bucket: AbstractBucket
+        if database.kind == "sqlite":
+            self._bucket = SQLiteBucket.init_from_file(rates, TABLE, f"{database.file}.rate", use_file_lock=True)
+        else:
+            options = {"options": SESSION}
+            pool = ConnectionPool(database.conninfo, min_size=1, max_size=2, kwargs=options, open=True)
+            self._bucket = PostgresBucket(pool, TABLE, rates)
+        self._lock = asyncio.Lock()
+        #: Times of requests that are booked and not used.
+        self._slots: deque[float] = deque()
+        self._last = 0.0
+
+    async def __call__(self) -> None:
+        """Wait for the turn of a request."""
+        async with self._lock:
+            # A late slot is good for half a window, and late requests are at most twice as dense as the limit, so that
+            # no second has more than a tenth above it.
+            while not self._slots or self._slots[0] < time.monotonic() - self._count * self._gap / 2:
+                if self._slots:
+                    self._slots.popleft()
+                else:
+                    await self._book()
+            self._last = turn = max(self._slots.popleft(), self._last + self._gap / 2)
+        await asyncio.sleep(turn - time.monotonic())
+
+    async def _book(self) -> None:
+        try:
+            start = await asyncio.to_thread(self._book_window)
+        except Exception:  # noqa: BLE001 (whatever the database raises, it may come back)
+            await asyncio.sleep(RETRY_DELAY)
+        else:
+            self._slots.extend(start + number * self._gap for number in range(self._count))
+
+    def _book_window(self) -> float:
+        """Book the next window that is free, and return its start."""
+        now = self._bucket.now()  # type: ignore[no-untyped-call]
+        local, item = time.monotonic(), RateItem(TABLE, now)
+        while True:
+            decision = self._bucket.put_decision(item)
+            assert isinstance(decision, Decision)
+            if decision.allowed:
+                self._bucket.leak(now)
+                return local + float(item.timestamp - now) / 1000
+            if decision.retry_after_ms is None:
+                # Another worker is booking.
+                time.sleep(random.uniform(0.001, 0.005))  # noqa: S311
+            item.timestamp += max(decision.retry_after_ms or 0, 1)
+            if item.timestamp > now + MAX_AHEAD * self._window:
+                self._bucket.flush()
+                item.timestamp = now
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._bucket.close()

@@ -1,0 +1,156 @@
+"""The queue of task ids: adds ids, reads results, hands the waits of a dead worker over."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus
+
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
+from kkiai_sdk.dbos._results import QueueStatus, VideoResult, WorkerStatus
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator
+
+#: Seconds that a durable wait may last, all processes together: long enough for a machine that is off over night.
+DEFAULT_TIMEOUT = 86_400.0
+#: Longest timeout in seconds: a year.
+MAX_TIMEOUT = 365 * 86_400.0
+#: Characters of an id, as for all calls of the SDK.
+MAX_ID = 256
+#: Ids per transaction, and rows per page.
+PAGE = 1000
+RUNNING, UNFINISHED = "PENDING", ["PENDING", "ENQUEUED", "DELAYED"]
+
+
+class VideoQueue:
+    """Task ids in a database, for workers to wait for. Use it as a context manager, or call :meth:`close`.
+
+    :param database: ``postgresql://…``, ``sqlite:///FILE``, or the path of a SQLite file. Default: ``fleet.sqlite`` in
+        the user's state folder. The tables are created when they do not exist.
+    :raises ConfigurationError: the database cannot be used.
+    """
+
+    def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
+        self._database = Database(database)
+        self._database.prepare()
+        self._engine = self._database.engine()
+        self._client = DBOSClient(
+            system_database_engine=self._engine,
+            serializer=DBOSPortableJSONSerializer(),
+            application_name=APPLICATION,
+        )
+
+    def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
+        """Add the ids that are not in the queue yet, and return how many these are.
+
+        :param task_ids: task ids, in any number; a thousand are written per transaction.
+        :param timeout: seconds for each wait, from now and across all processes. A worker that takes it up late waits
+            for up to ten minutes nevertheless. Default 86400, a day.
+        :param retry: True to also add the ids whose wait ended with ``timeout`` or ``error``. Default False.
+        :raises ConfigurationError: an argument is invalid.
+        """
+        if not 0 < timeout <= MAX_TIMEOUT:
+            raise ConfigurationError(f"timeout must be above 0 up to {MAX_TIMEOUT:.0f} seconds")
+        if isinstance(task_ids, str):
+            raise ConfigurationError("task_ids must be an iterable of strings, not str")
+        ids = [_checked(each) for each in dict.fromkeys(task_ids)]
+        return sum(self._add_page(ids[at : at + PAGE], timeout, retry=retry) for at in range(0, len(ids), PAGE))
+
+    def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
+        known = {status.workflow_id: status for status in self._client.list_workflows(workflow_ids=ids)}
+        again = [each for each, status in known.items() if retry and _can_retry(status)]
+        if again:
+            self._client.delete_workflows(again)
+        new = [each for each in ids if each not in known or each in set(again)]
+        now = time.time()
+        with self._engine.begin() as connection:
+            for task_id in new:
+                self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
+        return len(new)
+
+    def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
+        """Yield the results that are recorded, of these ids or of all.
+
+        :param task_ids: ids to look up, in any number; those without a result are left out. Default: all.
+        """
+        for status in self._pages(task_ids, status=["SUCCESS", "ERROR"], load_input=False):
+            yield _result_of(status)
+
+    def status(self) -> QueueStatus:
+        """Return the numbers of tasks by state. It reads all rows of the queue."""
+        waits = list(self._pages(None, status=UNFINISHED, load_input=False, load_output=False))
+        workers = Counter(str(wait.executor_id) for wait in waits if wait.status == RUNNING)
+        ends = Counter(result.state for result in self.results())
+        return QueueStatus(
+            queued=len(waits) - workers.total(),
+            workers=[WorkerStatus(n, count, self._database.is_running(n)) for n, count in sorted(workers.items())],
+            **{state: ends[state] for state in ("saved", "failed", "timeout", "error")},
+        )
+
+    def hand_over(self, name: str) -> int:
+        """Put the waits of a worker that is gone for good back into the queue, and return how many these are.
+
+        The other workers take them within seconds. A worker that comes back under its own name needs none of this.
+
+        :param name: the name of the worker.
+        :raises ConfigurationError: a process of this name is running.
+        """
+        with self._database.lock(name, timeout=0):
+            waits = self._pages(None, status=RUNNING, executor_id=name, load_input=False, load_output=False)
+            ids = [wait.workflow_id for wait in waits]
+            for at in range(0, len(ids), PAGE):
+                self._client.resume_workflows(ids[at : at + PAGE], queue_name=QUEUE)
+        return len(ids)
+
+    def has_work(self, name: str) -> bool:
+        """Whether a worker of this name has anything to do: ids are queued, or waits of its own are unfinished."""
+        options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
+        mine = self._client.list_workflows(status=RUNNING, executor_id=name, **options)
+        return bool(mine or self._client.list_workflows(status=["ENQUEUED", "DELAYED"], **options))
+
+    def _pages(self, task_ids: Iterable[str] | None, **filters: Any) -> Iterator[WorkflowStatus]:
+        if task_ids is not None:
+            ids = list(dict.fromkeys(task_ids))
+            for at in range(0, len(ids), PAGE):
+                yield from self._client.list_workflows(workflow_ids=ids[at : at + PAGE], name=WORKFLOW, **filters)
+            return
+        seen = 0
+        while page := self._client.list_workflows(name=WORKFLOW, limit=PAGE, offset=seen, **filters):
+            yield from page
+            seen += len(page)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.destroy()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _checked(task_id: object) -> str:
+    if not isinstance(task_id, str) or not 0 < len(task_id.strip()) <= MAX_ID:
+        raise ConfigurationError(f"invalid task id: {task_id!a:.40}")
+    return task_id
+
+
+def _options(task_id: str) -> Any:
+    return {"workflow_name": WORKFLOW, "queue_name": QUEUE, "workflow_id": task_id, "app_version": VERSION}
+
+
+def _result_of(status: WorkflowStatus) -> VideoResult:
+    if status.status == "SUCCESS":
+        return VideoResult(**(status.output or {}))
+    return VideoResult(status.workflow_id, "error", error=str(status.error), error_type=type(status.error).__name__)
+
+
+def _can_retry(status: WorkflowStatus) -> bool:
+    return status.status in {"SUCCESS", "ERROR"} and _result_of(status).state in {"timeout", "error"}

@@ -1,0 +1,242 @@
+"""A worker: waits for the ids of a queue by one fleet, downloads their videos, and records how each ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import evolve
+from dbos import DBOS, DBOSPortableJSONSerializer
+
+from kkiai_sdk import ConfigurationError, FleetClosedError, KkiaiError, PollPolicy
+from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
+from kkiai_sdk.dbos._limit import SharedLimit
+from kkiai_sdk.dbos._results import VideoResult, is_passing, result_of
+from kkiai_sdk.dbos.queue import VideoQueue
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from kkiai_sdk import AsyncKkiai
+
+#: The name of the only worker of a SQLite file.
+LOCAL = "local"
+#: Waits that all workers together may begin within CLAIM_PERIOD seconds. A worker looks for them every CLAIM_INTERVAL
+#: seconds, so that the first one to look leaves some for the others.
+CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.2, 0.5
+#: Seconds that a wait lasts at least after a worker has begun or resumed it, if its timeout is that long: a machine
+#: that was off for longer than the timeout still gets an answer, also from a gateway that has an outage of its own.
+MIN_WAIT = 600.0
+#: Seconds between attempts after trouble that ends no wait, doubled up to the second number.
+RETRY_DELAYS = 5.0, 60.0
+#: Seconds between looks for the end of the queue.
+DRAIN_INTERVAL = 0.5
+#: Threads for the writes to the database and to files.
+THREADS = 16
+
+
+class VideoWorker:
+    """Waits for the ids of a queue and downloads their videos; use it in an ``async with`` statement.
+
+    What it has begun survives the end of the process: the next worker of the same name goes on. One worker runs per
+    process, because DBOS does; an open client comes first, so that both share its event loop.
+
+    :param client: an open client, for all requests.
+    :param folder: an existing folder for the videos. A file that is there already counts as done.
+    :param database: as for :class:`VideoQueue`.
+    :param name: a name that this worker has after every restart, and no other worker of the database: 1 to 100
+        letters, digits, ``.``, ``_`` or ``-``. Default: "local" with a SQLite file, required otherwise.
+    :param max_requests_per_second: queries of all workers of the database together; None for no limit. Default 50.
+        Give all workers the same number.
+    :param max_waiting: waits that this worker has at a time, 1 to 10000000. Default 10000.
+    :param max_concurrency: queries in flight at once, and those that wait for their turn. Default 16, so that a worker
+        books its turns a third of a second ahead.
+    :param max_downloads: downloads at a time. Default 4.
+    :param poll: the poll policy. Default: that of PollPolicy(). Transient errors and refusals end no wait before its
+        timeout, whatever the policy says.
+    :param on_result: called in the event loop with each VideoResult, just before it is recorded. It must not raise.
+    :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or a worker of
+        this name or another application of DBOS is running.
+    """
+
+    _active: VideoWorker | None = None
+
+    def __init__(
+        self,
+        client: AsyncKkiai,
+        folder: str | os.PathLike[str],
+        database: str | os.PathLike[str] | None = None,
+        *,
+        name: str | None = None,
+        max_requests_per_second: float | None = 50.0,
+        max_waiting: int = 10_000,
+        max_concurrency: int = 16,
+        max_downloads: int = 4,
+        poll: PollPolicy | None = None,
+        on_result: Callable[[VideoResult], object] | None = None,
+    ) -> None:
+        self._client, self._folder, self._on_result = client, Path(folder).absolute(), on_result
+        self._database = Database(database)
+        if not self._folder.is_dir():
+            raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
+        if name is None and self._database.kind != "sqlite":
+            raise ConfigurationError("name is required: one that this worker, and no other, has after every restart")
+        self.name = LOCAL if name is None else name
+        if not re.fullmatch(r"[\w.-]{1,100}", self.name, re.ASCII):
+            raise ConfigurationError("name must be 1 to 100 letters, digits, dots, underscores or hyphens")
+        self._rate, self._max_waiting = max_requests_per_second, max_waiting
+        self._options: dict[str, Any] = {
+            "max_requests_per_second": max_requests_per_second,
+            "max_concurrency": max_concurrency,
+            "max_downloads": max_downloads,
+            "max_waiting": max_waiting,
+            # Whether trouble passes is for the timeout of the wait to say.
+            "poll": evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0),
+        }
+        client.fleet(**self._options)  # Raises for an invalid option.
+        self._stack, self._steps, self._is_closing = AsyncExitStack(), set[asyncio.Task[Any]](), False
+
+    @property
+    def waiting(self) -> int:
+        """The waits and downloads that this worker has begun."""
+        return len(self._steps)
+
+    async def drain(self) -> None:
+        """Return when no id is queued and no wait of this worker is unfinished.
+
+        :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
+        """
+        while await asyncio.to_thread(self._queue.has_work, self.name):
+            await asyncio.wait([self._crash], timeout=DRAIN_INTERVAL)
+            if self._crash.done():
+                self._crash.result()
+
+    async def __aenter__(self) -> Self:
+        if VideoWorker._active is not None:
+            raise ConfigurationError("one worker runs per process: start another process")
+        async with AsyncExitStack() as stack:
+            self._queue = stack.enter_context(await asyncio.to_thread(VideoQueue, self._database.system_url))
+            lock = self._database.lock(self.name)
+            await asyncio.to_thread(lock.__enter__)
+            stack.push(lock.__exit__)
+            self._crash = asyncio.get_running_loop().create_future()
+            self._fleet = await stack.enter_async_context(self._new_fleet(stack))
+            VideoWorker._active = self
+            stack.push_async_callback(self._stop)
+            await self._launch()
+            self._stack = stack.pop_all()
+        return self
+
+    def _new_fleet(self, stack: AsyncExitStack) -> Any:
+        gate = None if self._rate is None else SharedLimit(self._database, self._rate)
+        if gate is not None:
+            stack.callback(gate.close)
+        return self._client.fleet(gate=gate, **self._options)
+
+    async def _launch(self) -> None:
+        DBOS(
+            config={
+                "name": APPLICATION,
+                "system_database_url": self._database.system_url,
+                "executor_id": self.name,
+                "application_version": VERSION,
+                "serializer": DBOSPortableJSONSerializer(),
+                "log_level": "WARNING",
+                "max_executor_threads": THREADS,
+            }
+        )
+        if DBOS.executor_id != self.name or DBOS.application_version != VERSION:
+            raise ConfigurationError("this process runs another application of DBOS: start the worker in its own")
+        # In the running loop: DBOS runs its workflows in the loop in which it is launched.
+        DBOS.launch()
+        await DBOS.register_queue_async(
+            QUEUE,
+            worker_concurrency=self._max_waiting,
+            limiter={"limit": CLAIM_LIMIT, "period": CLAIM_PERIOD},
+            polling_interval_sec=CLAIM_INTERVAL,
+            on_conflict="always_update",
+        )
+
+    async def _stop(self) -> None:
+        """End the process's part of all waits, recording nothing about them."""
+        self._is_closing = True
+        VideoWorker._active = None
+        DBOS.logger.setLevel("CRITICAL")
+        with ThreadPoolExecutor(1) as thread:
+            # Not in the event loop: DBOS waits for its own threads, which may wait for the event loop.
+            stopped = asyncio.get_running_loop().run_in_executor(thread, DBOS.destroy)
+            while not stopped.done() or self._steps:
+                for step in self._steps:
+                    step.cancel()
+                await asyncio.wait([stopped, *self._steps], timeout=0.1)
+            await stopped
+        # DBOS leaves the threads that it has just ended to the loop.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+    async def save(self, task_id: str, timeout: float, added: float) -> VideoResult:
+        """Wait for a task and download its video; the step that is recorded.
+
+        :raises asyncio.CancelledError: the worker is closing; the wait stays unfinished.
+        """
+        step = asyncio.current_task()
+        assert step is not None
+        self._steps.add(step)
+        try:
+            if self._is_closing:
+                raise asyncio.CancelledError
+            result = await self._save(task_id, timeout, added)
+        except FleetClosedError as error:
+            if not self._is_closing and not self._crash.done():
+                self._crash.set_exception(error)
+            raise asyncio.CancelledError from None
+        finally:
+            self._steps.discard(step)
+        if self._on_result is not None:
+            self._on_result(result)
+        return result
+
+    async def _save(self, task_id: str, timeout: float, added: float) -> VideoResult:
+        # Only the wall clock is common to the processes that wait.
+        waited = min(max(time.time() - added, 0.0), max(timeout - MIN_WAIT, 0.0))
+        started, delay = time.monotonic() - waited, RETRY_DELAYS[0]
+        while True:
+            try:
+                path = await self._fleet.wait_and_download(
+                    task_id, self._folder, timeout=timeout, waited=time.monotonic() - started, overwrite="skip"
+                )
+                return VideoResult(task_id, "saved", path=str(path))
+            except FleetClosedError:
+                raise
+            except KkiaiError as error:
+                if not is_passing(error) or time.monotonic() + delay >= started + timeout:
+                    return result_of(task_id, error)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, RETRY_DELAYS[1])
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+
+# DBOS adds a handler of its own, on stderr, to a logger without any.
+DBOS.logger.addHandler(logging.NullHandler())
+
+
+# Without a limit of attempts: a worker may be killed any number of times.
+@DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
+async def _video(task_id: str, timeout: float, added: float) -> dict[str, Any]:
+    return await _save(task_id, timeout, added)
+
+
+@DBOS.step(name="save")
+async def _save(task_id: str, timeout: float, added: float) -> dict[str, Any]:
+    worker = VideoWorker._active  # noqa: SLF001 (of this module)
+    if worker is None:
+        raise asyncio.CancelledError
+    return (await worker.save(task_id, timeout, added)).to_dict()

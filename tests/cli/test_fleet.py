@@ -1,0 +1,85 @@
+"""``kkiai fleet``: a queue of ids that outlives the commands."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+GOOD, BAD = "grok:scenario-normal~fleet", "grok:scenario-fails~fleet"
+
+
+@pytest.fixture(autouse=True)
+def _database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KKIAI_FLEET_DB", str(tmp_path / "fleet.sqlite"))
+
+
+def test_tasks_are_added_waited_for_and_reported(kkiai: Run, tmp_path: Path) -> None:
+    """Ids are added once, worked off into a folder with the exit code of the worst of them, and reported."""
+    assert kkiai("fleet", "add", "-", stdin=f"{GOOD}\n# a comment\n{BAD}\n{GOOD}\n").out == "2 added, 0 known\n"
+    assert kkiai("fleet", "add", "--json", GOOD).objects == [{"added": 0, "known": 1}]
+    assert kkiai("fleet", "status").rows[:2] == [["queued", "2"], ["waiting", "0"]]
+    worked = kkiai("fleet", "work", "--poll-interval", "0.05s", "-o", str(tmp_path / "videos"))
+    assert worked.code == 1
+    (path,) = (tmp_path / "videos").iterdir()
+    assert worked.out == f"{path}\n"
+    assert f"{BAD}: failed after" in worked.err
+    (status,) = kkiai("fleet", "status", "--json").objects
+    assert [status[name] for name in ("queued", "waiting", "saved", "failed")] == [0, 0, 1, 1]
+    rows = {row[0]: row[1:] for row in kkiai("fleet", "status", "--results").rows}
+    assert rows[GOOD] == ["saved", str(path)]
+    assert rows[BAD][0] == "failed"
+
+
+def test_work_without_anything_to_do_ends(kkiai: Run, tmp_path: Path) -> None:
+    """With an empty queue the worker ends with success."""
+    ended = kkiai("fleet", "work", "--quiet", "-o", str(tmp_path / "videos"))
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+def test_work_prints_json_when_asked(kkiai: Run, tmp_path: Path) -> None:
+    """With --json each result is an object: of the file, or of the error."""
+    kkiai("fleet", "add", f"{GOOD}-json", f"{BAD}-json")
+    worked = kkiai("fleet", "work", "--json", "--poll-interval", "0.05s", "-o", str(tmp_path / "v"))
+    found = {each["task_id"]: each for each in worked.objects}
+    assert found[f"{GOOD}-json"]["bytes"] > 0
+    assert (found[f"{BAD}-json"]["error"], found[f"{BAD}-json"]["exit_code"]) == ("TaskFailedError", 1)
+
+
+def test_handover_of_an_unknown_worker_moves_nothing(kkiai: Run) -> None:
+    """Handing over the waits of a worker without any is no error."""
+    assert kkiai("fleet", "handover", "gone").out == "0 waits handed over\n"
+    assert kkiai("fleet", "handover", "--json", "gone").objects == [{"handed_over": 0}]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["add", "--db", "mysql://host/db", GOOD], "must be postgresql://"),
+        (["add", "--timeout", "soon", GOOD], "--timeout must be a duration"),
+        (["work", "-o", "videos", "--db", "postgresql://host/db"], "name is required"),
+        (["work", "-o", "videos", "--rate", "0"], "max_requests_per_second must be"),
+        (["work", "-o", "/dev/null/videos"], "cannot create the directory"),
+    ],
+)
+def test_invalid_options_are_refused(kkiai: Run, words: list[str], part: str) -> None:
+    """Wrong usage ends with exit code 2 and one sentence."""
+    ended = kkiai("fleet", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert part in ended.err
+
+
+def test_missing_extra_is_named(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra the command says how to install it, with exit code 2."""
+    for name in [each for each in sys.modules if each.startswith("kkiai_sdk.dbos")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "dbos", None)
+    monkeypatch.delattr("kkiai_sdk.dbos", raising=False)
+    ended = kkiai("fleet", "status")
+    assert (ended.code, ended.err) == (2, 'kkiai: kkiai fleet needs dbos: pip install "kkiai-sdk[dbos]"\n')

@@ -1,0 +1,119 @@
+"""The queue of task ids in a database."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kkiai_sdk import AsyncKkiai, ConfigurationError
+from kkiai_sdk.dbos import QueueStatus, VideoQueue, VideoWorker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.dbos.conftest import Work
+
+
+def test_ids_added_twice_are_one_wait(queue: VideoQueue) -> None:
+    """An id is added once, however often and in whichever call it comes."""
+    assert queue.add(["grok:a", "grok:b", "grok:a"]) == 2
+    assert queue.add(iter(["grok:b", "grok:c"])) == 1
+    assert queue.status() == QueueStatus(queued=3, workers=[], saved=0, failed=0, timeout=0, error=0)
+
+
+def test_many_ids_are_added_in_pages(queue: VideoQueue) -> None:
+    """More ids than one transaction takes are added, and counted, all."""
+    assert queue.add(f"grok:{number}" for number in range(1234)) == 1234
+    assert queue.status().queued == 1234
+
+
+def test_queue_opened_again_holds_what_was_added(database: Path) -> None:
+    """Ids outlive the process that added them."""
+    with VideoQueue(database) as queue:
+        queue.add(["grok:a"])
+    with VideoQueue(f"sqlite:///{database}") as queue:
+        assert queue.add(["grok:a"]) == 0
+
+
+def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a database the ids are kept in a file of the user's state folder, which is made."""
+    monkeypatch.setattr("kkiai_sdk.dbos._database.user_state_path", lambda name: tmp_path / "state" / name)
+    with VideoQueue() as queue:
+        queue.add(["grok:a"])
+    assert (tmp_path / "state" / "kkiai" / "fleet.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "part"),
+    [
+        (["grok:a"], {"timeout": 0}, "timeout must be above 0"),
+        (["grok:a"], {"timeout": float("nan")}, "timeout must be above 0"),
+        (["grok:a"], {"timeout": 1e9}, "timeout must be above 0"),
+        ("grok:a", {}, "not str"),
+        ([""], {}, "invalid task id"),
+        (["grok:a", 7], {}, "invalid task id: 7"),
+        (["x" * 257], {}, "invalid task id"),
+    ],
+)
+def test_invalid_arguments_of_add_are_refused(
+    queue: VideoQueue, arguments: Any, options: dict[str, Any], part: str
+) -> None:
+    """Invalid ids and timeouts raise a ConfigurationError, and nothing is added."""
+    with pytest.raises(ConfigurationError, match=part):
+        queue.add(arguments, **options)
+    assert queue.status().queued == 0
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "http://x", "://", "postgresql+nope://h:port/x"])
+def test_database_of_another_kind_is_refused(url: str) -> None:
+    """A URL that is neither of SQLite nor of PostgreSQL raises a ConfigurationError that says which forms there are."""
+    with pytest.raises(ConfigurationError, match=r"must be postgresql://"):
+        VideoQueue(url)
+
+
+def test_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path) -> None:
+    """The error for a database that cannot be used names it, and hides the password."""
+    with pytest.raises(ConfigurationError, match=r"fleet:\*\*\*@127\.0\.0\.1") as caught:
+        VideoQueue("postgres://fleet:canary@127.0.0.1:1/fleet")
+    assert "canary" not in str(caught.value)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="cannot use the database"):
+        VideoQueue(tmp_path / "file" / "below.sqlite")
+
+
+async def _make(folder: Path, database: Any, **options: Any) -> None:
+    async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:
+        VideoWorker(client, folder, database, **options)
+
+
+@pytest.mark.parametrize(
+    ("database", "options", "part"),
+    [
+        ("postgresql://host/fleet", {}, "name is required"),
+        ("queue.sqlite", {"name": "a/b"}, "name must be"),
+        ("queue.sqlite", {"name": ""}, "name must be"),
+    ],
+)
+def test_worker_without_a_name_of_its_own_is_refused(
+    tmp_path: Path, database: str, options: dict[str, str], part: str
+) -> None:
+    """With PostgreSQL a worker needs a name; one that is no file name is refused."""
+    with pytest.raises(ConfigurationError, match=part):
+        asyncio.run(_make(tmp_path, database, **options))
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    """The folder of the videos must exist."""
+    with pytest.raises(ConfigurationError, match="existing folder"):
+        asyncio.run(_make(tmp_path / "none", "queue.sqlite"))
+
+
+def test_results_of_named_ids_are_looked_up(queue: VideoQueue, work: Work) -> None:
+    """Results are read for all ids or for some; ids without a result are left out."""
+    queue.add(["grok:scenario-fails", "grok:scenario-expires"])
+    assert len(work()) == 2
+    (result,) = queue.results(["grok:scenario-expires", "grok:unknown"])
+    assert (result.task_id, result.state, result.error_type) == ("grok:scenario-expires", "failed", "TaskFailedError")
+    assert {each.task_id for each in queue.results()} == {"grok:scenario-fails", "grok:scenario-expires"}

@@ -1,0 +1,165 @@
+"""Workers in this process: what they record, and what they leave to the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from dbos import DBOSClient
+
+from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai
+from kkiai_sdk.dbos import VideoQueue, VideoWorker, WorkerStatus
+from kkiai_sdk.mock import MockGateway
+from tests.dbos.conftest import POLL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.dbos.conftest import Work
+
+IDS = [f"grok:scenario-normal~{number}" for number in range(12)]
+
+
+def test_videos_are_saved_and_failures_recorded(queue: VideoQueue, work: Work, videos: Path) -> None:
+    """Each id of the queue has one result: the file of a video, or the reason of a failure."""
+    queue.add([*IDS, "grok:scenario-fails"])
+    results = {result.task_id: result for result in work()}
+    assert {each.task_id: each for each in queue.results()} == results
+    assert results.keys() == {*IDS, "grok:scenario-fails"}
+    assert {results[task_id].state for task_id in IDS} == {"saved"}
+    assert {results[task_id].path for task_id in IDS} == {str(path) for path in videos.iterdir()}
+    failed = results["grok:scenario-fails"]
+    assert (failed.state, failed.path, failed.error_type) == ("failed", None, "TaskFailedError")
+    assert "filter" in str(failed.error)
+    status = queue.status()
+    assert (status.saved, status.failed, status.queued, status.waiting) == (len(IDS), 1, 0, 0)
+
+
+def test_file_of_an_earlier_run_counts_as_done(
+    gateway: MockGateway, queue: VideoQueue, work: Work, videos: Path
+) -> None:
+    """Nothing is sent for a task whose file is there, so a kill between the file and its record costs no download."""
+    task = "grok:scenario-expired-url"
+    with Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
+        path = client.download(task, videos)
+    gateway.requests.clear()
+    queue.add([task])
+    (result,) = work()
+    assert (result.state, result.path) == ("saved", str(path))
+    assert gateway.requests == []
+
+
+@pytest.mark.parametrize("name", [None, "machine-3"])
+def test_wait_of_a_closed_worker_is_continued_by_the_next(
+    gateway: MockGateway, queue: VideoQueue, work: Work, name: str | None
+) -> None:
+    """A worker that closes records nothing of its unfinished waits; the next one of its name takes them up."""
+    queue.add(["grok:scenario-stalls", IDS[0]])
+    assert [result.task_id for result in work(name=name, until=lambda _: _asked(gateway, "stalls"))] in ([], [IDS[0]])
+    (waiting,) = queue.status().workers
+    assert waiting == WorkerStatus(name or "local", waiting.waiting, is_running=False)
+    seen = len(gateway.requests)
+    work(name=name, until=lambda _: _asked(gateway, "stalls", since=seen))
+    assert [result.task_id for result in queue.results()] in ([], [IDS[0]])
+
+
+def _asked(gateway: MockGateway, part: str, *, since: int = 0) -> bool:
+    return any(part in request.query for request in gateway.requests[since:])
+
+
+def test_waits_of_a_lost_worker_are_handed_over(gateway: MockGateway, queue: VideoQueue, work: Work) -> None:
+    """Another worker leaves the waits of a lost one alone until they are handed over; then it takes them."""
+    queue.add(["grok:scenario-stalls"])
+    work(name="lost", until=lambda _: _asked(gateway, "stalls"))
+    seen = len(gateway.requests)
+    assert work(name="other") == []
+    assert not _asked(gateway, "stalls", since=seen)
+    assert queue.hand_over("lost") == 1
+    assert queue.hand_over("lost") == 0
+    work(name="other", until=lambda _: _asked(gateway, "stalls", since=seen))
+    assert [worker.name for worker in queue.status().workers] == ["other"]
+
+
+def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> None:
+    """While a worker runs, its waits cannot be handed over, and it is listed as running."""
+    queue.add(["grok:scenario-stalls"])
+    seen: list[object] = []
+
+    def try_handover(worker: VideoWorker) -> bool:
+        if not worker.waiting:
+            return False
+        with pytest.raises(ConfigurationError, match="'local' is running"):
+            queue.hand_over("local")
+        seen.extend(queue.status().workers)
+        return True
+
+    work(until=try_handover)
+    assert seen == [WorkerStatus("local", 1, is_running=True)]
+
+
+def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockGateway, videos: Path) -> None:
+    """A second worker in the same process raises a ConfigurationError, and the first one goes on."""
+
+    async def main(database: Path) -> None:
+        async with AsyncKkiai(gateway.api_key, base_url=gateway.base_url) as client:
+            async with VideoWorker(client, videos, database) as worker:
+                with pytest.raises(ConfigurationError, match="one worker runs per process"):
+                    await VideoWorker(client, videos, database, name="other").__aenter__()
+                await worker.drain()
+            async with VideoWorker(client, videos, database, name="other") as worker:
+                await worker.drain()
+            assert await asyncio.to_thread(lambda: 7) == 7
+
+    asyncio.run(main(videos.parent / "queue.sqlite"))
+
+
+@pytest.mark.parametrize("fault", ["not-http", "close"])
+def test_outage_of_the_gateway_ends_no_wait(queue: VideoQueue, database: Path, videos: Path, fault: str) -> None:
+    """Errors that say nothing about a task are retried until the timeout of its wait."""
+    queue.add([IDS[0]])
+
+    async def main(gateway: MockGateway) -> None:
+        client = AsyncKkiai(gateway.api_key, base_url=gateway.base_url, max_retries=0)
+        async with client, VideoWorker(client, videos, database, poll=POLL) as worker:
+            await worker.drain()
+
+    with MockGateway(speed=100, faults=[fault] * 12) as gateway:
+        asyncio.run(asyncio.wait_for(main(gateway), 60))
+    assert [result.state for result in queue.results()] == ["saved"]
+
+
+def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Path) -> None:
+    """A key that is rejected for a while, as during its rotation, costs no wait its result."""
+    queue.add([IDS[0]])
+
+    async def main(gateway: MockGateway) -> None:
+        client = AsyncKkiai(lambda: "sk-old" if len(gateway.requests) < 4 else "sk-new", base_url=gateway.base_url)
+        async with client, VideoWorker(client, videos, database, poll=POLL) as worker:
+            await worker.drain()
+
+    with MockGateway(speed=100, api_key="sk-new") as gateway:
+        asyncio.run(asyncio.wait_for(main(gateway), 60))
+        assert len(gateway.requests) > 4
+    assert [result.state for result in queue.results()] == ["saved"]
+
+
+def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
+    """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
+    queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
+    assert {result.task_id: result.state for result in work()} == {
+        "grok:scenario-stalls": "timeout",
+        "grok:scenario-fails": "failed",
+    }
+    assert queue.add(["grok:scenario-stalls", "grok:scenario-fails"]) == 0
+    assert queue.add(["grok:scenario-stalls", "grok:scenario-fails"], retry=True) == 1
+    assert queue.status().queued == 1
+
+
+def test_version_of_a_wait_is_no_hash_of_the_code(queue: VideoQueue, database: Path) -> None:
+    """Waits are recorded under a fixed version, so that a new release of the code takes them up."""
+    queue.add([IDS[0]])
+    client = DBOSClient(system_database_url=f"sqlite:///{database}")
+    (wait,) = client.list_workflows()
+    client.destroy()
+    assert (wait.workflow_id, wait.app_version) == (IDS[0], "1")
