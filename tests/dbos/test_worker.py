@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from dbos import DBOSClient
+from dbos import DBOS, DBOSClient
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai
 from kkiai_sdk.dbos import VideoQueue, VideoWorker, WorkerStatus
@@ -156,10 +156,28 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
     assert queue.status().queued == 1
 
 
+def test_other_application_of_dbos_in_the_process_is_left_alone(
+    database: Path, queue: VideoQueue, videos: Path, tmp_path: Path
+) -> None:
+    """A worker does not run beside another application of DBOS in one process, and does not end it."""
+
+    async def main() -> None:
+        async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:
+            with pytest.raises(ConfigurationError, match="runs another application of DBOS"):
+                await VideoWorker(client, videos, database).__aenter__()
+
+    other = DBOS(config={"name": "other", "system_database_url": f"sqlite:///{tmp_path}/other.sqlite"})
+    try:
+        asyncio.run(main())
+        assert DBOS(config={"name": "other"}) is other
+    finally:
+        DBOS.destroy()
+
+
 def test_version_of_a_wait_is_no_hash_of_the_code(queue: VideoQueue, database: Path) -> None:
     """Waits are recorded under a fixed version, so that a new release of the code takes them up."""
     queue.add([IDS[0]])
     client = DBOSClient(system_database_url=f"sqlite:///{database}")
     (wait,) = client.list_workflows()
     client.destroy()
-    assert (wait.workflow_id, wait.app_version) == (IDS[0], "1")
+    assert (wait.workflow_id, wait.app_version) == (IDS[0], "kkiai-1")
