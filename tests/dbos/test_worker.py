@@ -98,6 +98,27 @@ def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> N
     assert seen == [WorkerStatus("local", 1, is_running=True)]
 
 
+def test_serving_worker_takes_ids_that_are_added_later(
+    gateway: MockGateway, queue: VideoQueue, database: Path, videos: Path
+) -> None:
+    """A worker that serves goes on after the queue is done, until it is cancelled."""
+
+    async def main() -> None:
+        recorded = asyncio.Event()
+        client = AsyncKkiai(gateway.api_key, base_url=gateway.base_url)
+        options = {"poll": POLL, "on_result": lambda _: recorded.set()}
+        async with client, VideoWorker(client, videos, database, **options) as worker:  # type: ignore[arg-type]
+            serving = asyncio.create_task(worker.serve())
+            for task_id in IDS[:2]:
+                await asyncio.to_thread(queue.add, [task_id])
+                await recorded.wait()
+                recorded.clear()
+            assert not serving.done()
+            serving.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockGateway, videos: Path) -> None:
     """A second worker in the same process raises a ConfigurationError, and the first one goes on."""
 
