@@ -118,6 +118,13 @@ class VideoWorker:
             if self._crash.done():
                 self._crash.result()
 
+    async def serve(self) -> None:
+        """Work until cancelled, also on ids that are added later.
+
+        :raises FleetClosedError: as :meth:`drain`.
+        """
+        await self._crash
+
     async def __aenter__(self) -> Self:
         if VideoWorker._active is not None:
             raise ConfigurationError("one worker runs per process: start another process")
@@ -126,7 +133,7 @@ class VideoWorker:
             lock = self._database.lock(self.name)
             await asyncio.to_thread(lock.__enter__)
             stack.push(lock.__exit__)
-            self._crash = asyncio.get_running_loop().create_future()
+            self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._fleet = await stack.enter_async_context(self._new_fleet(stack))
             await self._launch(stack)
             self._stack = stack.pop_all()
