@@ -18,9 +18,9 @@ async def main(name: str, folder: str, limit: str, max_waiting: str) -> None:
     options = {"max_requests_per_second": float(limit), "max_waiting": int(max_waiting)}
     async with (
         AsyncKkiai() as client,
-        VideoWorker(client, folder, os.environ["KKIAI_FLEET_DB"], name=name, **options),  # type: ignore[arg-type]
+        VideoWorker(client, folder, os.environ["KKIAI_FLEET_DB"], name=name, **options) as work,  # type: ignore[arg-type]
     ):
-        await asyncio.Event().wait()
+        await work.serve()
 
 
 if __name__ == "__main__":

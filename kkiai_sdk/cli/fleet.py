@@ -172,7 +172,7 @@ def work(
         make = library.VideoWorker(client, folder, _url(database), on_result=emit, **options)
         async with client, make as worker:
             emit(worker)
-            await (asyncio.Event().wait() if keep_running else worker.drain())
+            await (worker.serve() if keep_running else worker.drain())
 
     return _show(run_worker, output)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 APPLICATION, QUEUE, WORKFLOW = "kkiai", "kkiai-videos", "kkiai.video"
 #: Fixed, so that waits outlive changes of the code: DBOS runs only workflows of its own version, which would otherwise
 #: be a hash of the code. It changes when the steps of the workflow do.
-VERSION = "1"
+VERSION = "kkiai-1"
 #: Seconds for which a worker tries to get its name: after a crash the server may need that long to see the old
 #: connection go.
 LOCK_TIMEOUT = 30.0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Seconds of a window, unless one request takes longer by the limit. Shorter ones cost more writes; longer ones waste
 #: more of the limit when a worker has little to do.
 WINDOW = 0.2
+#: Seconds after its turn at which a request may still be sent. They bound what a second can have above the limit.
+MAX_DELAY = 0.05
 #: Seconds until a worker tries again after the database failed.
 RETRY_DELAY = 1.0
 #: Windows ahead of the clock, beyond which the clock was set back and not so many workers have booked.
@@ -53,16 +55,23 @@ class SharedLimit:
 
     async def __call__(self) -> None:
         """Wait for the turn of a request."""
+        is_missed = True
+        while is_missed:
+            turn = await self._next_turn()
+            await asyncio.sleep(turn - time.monotonic())
+            # A process that had to stand still must not send at once what it missed.
+            is_missed = time.monotonic() > turn + MAX_DELAY
+
+    async def _next_turn(self) -> float:
         async with self._lock:
-            # A late slot is good for half a window, and late requests are at most twice as dense as the limit, so that
-            # no second has more than a tenth above it.
-            while not self._slots or self._slots[0] < time.monotonic() - self._count * self._gap / 2:
+            while not self._slots or self._slots[0] < time.monotonic() - MAX_DELAY:
                 if self._slots:
                     self._slots.popleft()
                 else:
                     await self._book()
-            self._last = turn = max(self._slots.popleft(), self._last + self._gap / 2)
-        await asyncio.sleep(turn - time.monotonic())
+            # Late requests are at most twice as dense as the limit.
+            self._last = max(self._slots.popleft(), self._last + self._gap / 2)
+            return self._last
 
     async def _book(self) -> None:
         try:

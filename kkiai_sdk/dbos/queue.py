@@ -110,8 +110,9 @@ class VideoQueue:
     def has_work(self, name: str) -> bool:
         """Whether a worker of this name has anything to do: ids are queued, or waits of its own are unfinished."""
         options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
-        mine = self._client.list_workflows(status=RUNNING, executor_id=name, **options)
-        return bool(mine or self._client.list_workflows(status=["ENQUEUED", "DELAYED"], **options))
+        # In the order in which an id passes through them, so that one that is begun in between is not missed.
+        is_queued = bool(self._client.list_workflows(status=["ENQUEUED", "DELAYED"], **options))
+        return is_queued or bool(self._client.list_workflows(status=RUNNING, executor_id=name, **options))
 
     def _pages(self, task_ids: Iterable[str] | None, **filters: Any) -> Iterator[WorkflowStatus]:
         if task_ids is not None:

@@ -118,6 +118,13 @@ class VideoWorker:
             if self._crash.done():
                 self._crash.result()
 
+    async def serve(self) -> None:
+        """Work until cancelled, also on ids that are added later.
+
+        :raises FleetClosedError: as :meth:`drain`.
+        """
+        await self._crash
+
     async def __aenter__(self) -> Self:
         if VideoWorker._active is not None:
             raise ConfigurationError("one worker runs per process: start another process")
@@ -126,11 +133,9 @@ class VideoWorker:
             lock = self._database.lock(self.name)
             await asyncio.to_thread(lock.__enter__)
             stack.push(lock.__exit__)
-            self._crash = asyncio.get_running_loop().create_future()
+            self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._fleet = await stack.enter_async_context(self._new_fleet(stack))
-            VideoWorker._active = self
-            stack.push_async_callback(self._stop)
-            await self._launch()
+            await self._launch(stack)
             self._stack = stack.pop_all()
         return self
 
@@ -140,7 +145,7 @@ class VideoWorker:
             stack.callback(gate.close)
         return self._client.fleet(gate=gate, **self._options)
 
-    async def _launch(self) -> None:
+    async def _launch(self, stack: AsyncExitStack) -> None:
         DBOS(
             config={
                 "name": APPLICATION,
@@ -154,6 +159,8 @@ class VideoWorker:
         )
         if DBOS.executor_id != self.name or DBOS.application_version != VERSION:
             raise ConfigurationError("this process runs another application of DBOS: start the worker in its own")
+        VideoWorker._active = self
+        stack.push_async_callback(self._stop)
         # In the running loop: DBOS runs its workflows in the loop in which it is launched.
         DBOS.launch()
         await DBOS.register_queue_async(

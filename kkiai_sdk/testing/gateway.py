@@ -32,8 +32,8 @@ _WHOLE = {None, "unframed", "close-after", "drip-headers", "drip-body"}
 class Gateway(MockGateway):
     """A mock gateway on fake time.
 
-    While it runs, clients that are made in this process live on its time: their sleeps end at once, and the tasks move
-    with them. Requests take real time, and so do their timeouts. Use it as a context manager.
+    While it runs, clients that are made in this process use its clock: their sleeps end at once, and the tasks age by
+    as much. Requests take real time, and so do their timeouts. Use it as a context manager.
 
     Args:
         tasks: The script of each task, see :meth:`script`. Other ids than these and those of the mock gateway are

@@ -39,7 +39,7 @@ def record(client: Kkiai, task_id: str, folder: str | os.PathLike[str], *, timeo
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    first = len([*path.glob("*.json")])
+    first = max((int(each.stem) for each in path.glob("*.json") if each.stem.isdecimal()), default=0)
     for number, task in enumerate(client.watch(task_id, timeout=timeout, every_poll=True), first + 1):
         text = json.dumps({"task_id": task_id, "body": _without_urls(task.raw, task.video_urls)}, indent=2)
         path.joinpath(f"{number:04d}.json").write_text(f"{text}\n", "utf-8")

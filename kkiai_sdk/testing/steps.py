@@ -71,7 +71,7 @@ def _is_number(value: object) -> bool:
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "state": ("text", lambda value: isinstance(value, str)),
-    "fields": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "fields": ("a mapping of JSON", lambda value: isinstance(value, Mapping) and _is_json(dict(value))),
     "status": ("a whole number from 200 to 599", lambda value: type(value) is int and 200 <= value <= 599),
     "body": ("JSON or text", _is_json),
     "headers": ("a mapping of texts", lambda value: isinstance(value, Mapping) and _are_texts(value)),
@@ -151,7 +151,7 @@ def _body(step: Step, query: TaskQuery, began: float) -> tuple[bytes, str]:
     text = body if isinstance(body, str) else json.dumps(body)
     kinds = {"<": "text/html", "{": "application/json", "[": "application/json"}
     kind = kinds.get(body.lstrip()[:1], "text/plain") if isinstance(body, str) else "application/json"
-    return text.replace(VIDEO_URL, query.file_url()).encode(), kind
+    return text.replace(VIDEO_URL, query.file_url()).encode("utf-8", "surrogatepass"), kind
 
 
 def _task(step: Step, query: TaskQuery, began: float) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NO_SERVER = pytest.mark.skipif(postgres.programs() is None, reason="no PostgreSQL on this machine")
 
 
+@pytest.mark.fault("W-01", "W-02")
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=NO_SERVER)])
 def test_killed_workers_lose_nothing_and_keep_one_limit(kind: str, tmp_path: Path) -> None:

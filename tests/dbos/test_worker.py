@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from dbos import DBOSClient
+from dbos import DBOS, DBOSClient
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai
 from kkiai_sdk.dbos import VideoQueue, VideoWorker, WorkerStatus
@@ -36,6 +36,7 @@ def test_videos_are_saved_and_failures_recorded(queue: VideoQueue, work: Work, v
     assert (status.saved, status.failed, status.queued, status.waiting) == (len(IDS), 1, 0, 0)
 
 
+@pytest.mark.fault("W-06")
 def test_file_of_an_earlier_run_counts_as_done(
     gateway: MockGateway, queue: VideoQueue, work: Work, videos: Path
 ) -> None:
@@ -50,6 +51,7 @@ def test_file_of_an_earlier_run_counts_as_done(
     assert gateway.requests == []
 
 
+@pytest.mark.fault("W-03")
 @pytest.mark.parametrize("name", [None, "machine-3"])
 def test_wait_of_a_closed_worker_is_continued_by_the_next(
     gateway: MockGateway, queue: VideoQueue, work: Work, name: str | None
@@ -68,6 +70,7 @@ def _asked(gateway: MockGateway, part: str, *, since: int = 0) -> bool:
     return any(part in request.query for request in gateway.requests[since:])
 
 
+@pytest.mark.fault("W-05")
 def test_waits_of_a_lost_worker_are_handed_over(gateway: MockGateway, queue: VideoQueue, work: Work) -> None:
     """Another worker leaves the waits of a lost one alone until they are handed over; then it takes them."""
     queue.add(["grok:scenario-stalls"])
@@ -81,6 +84,7 @@ def test_waits_of_a_lost_worker_are_handed_over(gateway: MockGateway, queue: Vid
     assert [worker.name for worker in queue.status().workers] == ["other"]
 
 
+@pytest.mark.fault("W-05", "W-04")
 def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> None:
     """While a worker runs, its waits cannot be handed over, and it is listed as running."""
     queue.add(["grok:scenario-stalls"])
@@ -98,6 +102,28 @@ def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> N
     assert seen == [WorkerStatus("local", 1, is_running=True)]
 
 
+def test_serving_worker_takes_ids_that_are_added_later(
+    gateway: MockGateway, queue: VideoQueue, database: Path, videos: Path
+) -> None:
+    """A worker that serves goes on after the queue is done, until it is cancelled."""
+
+    async def main() -> None:
+        recorded = asyncio.Event()
+        client = AsyncKkiai(gateway.api_key, base_url=gateway.base_url)
+        options = {"poll": POLL, "on_result": lambda _: recorded.set()}
+        async with client, VideoWorker(client, videos, database, **options) as worker:  # type: ignore[arg-type]
+            serving = asyncio.create_task(worker.serve())
+            for task_id in IDS[:2]:
+                await asyncio.to_thread(queue.add, [task_id])
+                await recorded.wait()
+                recorded.clear()
+            assert not serving.done()
+            serving.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+@pytest.mark.fault("W-04")
 def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockGateway, videos: Path) -> None:
     """A second worker in the same process raises a ConfigurationError, and the first one goes on."""
 
@@ -114,6 +140,7 @@ def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockG
     asyncio.run(main(videos.parent / "queue.sqlite"))
 
 
+@pytest.mark.fault("W-07")
 @pytest.mark.parametrize("fault", ["not-http", "close"])
 def test_outage_of_the_gateway_ends_no_wait(queue: VideoQueue, database: Path, videos: Path, fault: str) -> None:
     """Errors that say nothing about a task are retried until the timeout of its wait."""
@@ -129,6 +156,7 @@ def test_outage_of_the_gateway_ends_no_wait(queue: VideoQueue, database: Path, v
     assert [result.state for result in queue.results()] == ["saved"]
 
 
+@pytest.mark.fault("W-07")
 def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Path) -> None:
     """A key that is rejected for a while, as during its rotation, costs no wait its result."""
     queue.add([IDS[0]])
@@ -156,10 +184,30 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
     assert queue.status().queued == 1
 
 
+@pytest.mark.fault("W-09")
+def test_other_application_of_dbos_in_the_process_is_left_alone(
+    database: Path, queue: VideoQueue, videos: Path, tmp_path: Path
+) -> None:
+    """A worker does not run beside another application of DBOS in one process, and does not end it."""
+
+    async def main() -> None:
+        async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:
+            with pytest.raises(ConfigurationError, match="runs another application of DBOS"):
+                await VideoWorker(client, videos, database).__aenter__()
+
+    other = DBOS(config={"name": "other", "system_database_url": f"sqlite:///{tmp_path}/other.sqlite"})
+    try:
+        asyncio.run(main())
+        assert DBOS(config={"name": "other"}) is other
+    finally:
+        DBOS.destroy()
+
+
+@pytest.mark.fault("W-08")
 def test_version_of_a_wait_is_no_hash_of_the_code(queue: VideoQueue, database: Path) -> None:
     """Waits are recorded under a fixed version, so that a new release of the code takes them up."""
     queue.add([IDS[0]])
     client = DBOSClient(system_database_url=f"sqlite:///{database}")
     (wait,) = client.list_workflows()
     client.destroy()
-    assert (wait.workflow_id, wait.app_version) == (IDS[0], "1")
+    assert (wait.workflow_id, wait.app_version) == (IDS[0], "kkiai-1")

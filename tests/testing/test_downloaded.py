@@ -117,10 +117,12 @@ def test_recorded_task_is_played_as_it_was(gateway: Gateway, client: Kkiai, tmp_
 
 
 def test_recordings_of_several_tasks_share_a_folder(gateway: Gateway, client: Kkiai, tmp_path: Path) -> None:
-    """A second recording is added to the first."""
+    """A second recording is added to the first, of which no file is replaced."""
+    gateway.script("grok:a", ["pending", "completed"])
     record(client, "grok:a", tmp_path)
+    (tmp_path / "0001.json").unlink()
     record(client, "grok:b", tmp_path)
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["0001.json", "0002.json"]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["0002.json", "0003.json"]
     assert gateway.play(tmp_path) == ["grok:a", "grok:b"]
 
 

@@ -255,3 +255,4 @@ async def durable(client: AsyncKkiai) -> None:
         assert_type(worker, VideoWorker)
         assert_type(worker.waiting, int)
         await worker.drain()
+        await worker.serve()
