@@ -27,6 +27,7 @@ GOALS = (
     Goal("tasks recorded, of 2,000", "recorded", 2000, is_least=True),
     Goal("whole files, of 2,000", "right_size", 2000, is_least=True),
     Goal("part files left", "left_over", 0),
+    Goal("files of which the gateway sent the last byte twice", "completed_twice", 0),
     Goal("kills", "kills", 10, is_least=True),
     Goal("downloads of 20 MiB cut off by a kill", "broken_large", 1, is_least=True),
     Goal("requests in the busiest second, while workers are killed", "busiest_second", 55),
