@@ -124,7 +124,7 @@ $(BENCH)/.stamp: $(VENV)/pyvenv.cfg benchmarks/requirements.txt pyproject.toml
 bench: $(BENCH)/.stamp $(DEV_STAMP) ## measure beside the peers, in an hour, with nginx (ARGS=--own: a minute; FAULTS=1: faults)
 ifdef FAULTS
 	@rm -f $(BENCH)/faults.json
-	@-$(BIN)/python -m pytest -p benchmarks.faults.recorder --fault-report=$(BENCH)/faults.json -m fault --numprocesses=auto --dist=worksteal --quiet --override-ini="norecursedirs=mutants .*" tests contract_tests
+	@-$(BIN)/python -m pytest -p benchmarks.faults.recorder --fault-report=$(BENCH)/faults.json -m fault --numprocesses=auto --dist=worksteal --quiet --override-ini="norecursedirs=mutants site .*" tests contract_tests
 	@$(BENCH)/bin/python -m benchmarks.faults --outcomes $(BENCH)/faults.json $(ARGS)
 else
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)

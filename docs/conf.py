@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import typing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ nitpick_ignore_regex = [
         r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|Future|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path",
     ),
     # Types of attributes that are no part of the public names.
-    ("py:.*", r"kkiai_api\..*\.T|kkiai_sdk\._config\.Options|Exchange|Rule"),
+    ("py:.*", r"kkiai_api\..*\.T|kkiai_sdk\._config\.Options|Exchange|Rule|AnyStep"),
 ]
 
 myst_heading_anchors = 4
@@ -90,7 +91,14 @@ def public_modules() -> list[str]:
     """Return the names of the modules of the package that a caller imports by their own name."""
     package = import_module("kkiai_sdk")
     names = [f"kkiai_sdk.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
-    return [name for name in names if "._" not in name and hasattr(import_module(name), "__all__")]
+    found = [import_module(name) for name in names if "._" not in name]
+    public = [module for module in found if hasattr(module, "__all__")]
+    typing.TYPE_CHECKING = True
+    for module in public:
+        # Names that are imported on first use are not seen otherwise; their annotations need all imports.
+        vars(module).update({name: getattr(module, name) for name in module.__all__})
+    typing.TYPE_CHECKING = False
+    return [module.__name__ for module in public]
 
 
 def add_modules(_app: Sphinx, page: str, source: list[str]) -> None:

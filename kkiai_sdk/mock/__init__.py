@@ -12,7 +12,7 @@
 from kkiai_sdk.mock.catalog import scenarios, script_of
 from kkiai_sdk.mock.gateway import MockGateway
 from kkiai_sdk.mock.messages import ReceivedRequest, Reply
-from kkiai_sdk.mock.tasks import TaskQuery
+from kkiai_sdk.mock.tasks import Phase, TaskQuery
 from kkiai_sdk.mock.wire_faults import faults
 
-__all__ = ["MockGateway", "ReceivedRequest", "Reply", "TaskQuery", "faults", "scenarios", "script_of"]
+__all__ = ["MockGateway", "Phase", "ReceivedRequest", "Reply", "TaskQuery", "faults", "scenarios", "script_of"]

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kkiai_sdk.testing.gateway import Gateway, assert_all_downloaded
     from kkiai_sdk.testing.recordings import record
-    from kkiai_sdk.testing.steps import AnyStep, Step
+    from kkiai_sdk.testing.steps import Step
 
-__all__ = ["AnyStep", "Gateway", "Step", "assert_all_downloaded", "record"]
+__all__ = ["Gateway", "Step", "assert_all_downloaded", "record"]
 
-_MODULES = {"AnyStep": "steps", "Step": "steps", "record": "recordings"}
+_MODULES = {"Step": "steps", "record": "recordings"}
 
 
 def __getattr__(name: str) -> object:

@@ -217,7 +217,7 @@ with MockGateway() as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url)
 
 def test_door_exports_exactly_the_public_names() -> None:
     """`kkiai_sdk.mock` exports the gateway, the two listings, and what a script gets and gives."""
-    names = ["MockGateway", "ReceivedRequest", "Reply", "TaskQuery", "faults", "scenarios", "script_of"]
+    names = ["MockGateway", "Phase", "ReceivedRequest", "Reply", "TaskQuery", "faults", "scenarios", "script_of"]
     assert mock.__all__ == names
     assert all(getattr(mock, name).__module__.startswith("kkiai_sdk.mock.") for name in mock.__all__)
     assert all(callable(getattr(mock, name)) for name in mock.__all__)
