@@ -93,11 +93,11 @@ def public_modules() -> list[str]:
     names = [f"kkiai_sdk.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
     found = [import_module(name) for name in names if "._" not in name]
     public = [module for module in found if hasattr(module, "__all__")]
-    typing.TYPE_CHECKING = True
+    vars(typing)["TYPE_CHECKING"] = True
     for module in public:
         # Names that are imported on first use are not seen otherwise; their annotations need all imports.
         vars(module).update({name: getattr(module, name) for name in module.__all__})
-    typing.TYPE_CHECKING = False
+    vars(typing)["TYPE_CHECKING"] = False
     return [module.__name__ for module in public]
 
 
