@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
 @click.option("--install-completion", is_flag=True, help="Complete commands and options in the shell, and exit.")
-@click.option("--show-completion", is_flag=True, help="Print the script that does so, and exit.")
+@click.option("--show-completion", is_flag=True, help="Print the completion script, and exit.")
 @click.version_option(__version__, message="kkiai %(version)s", help="Show the version and exit.")
 @click.pass_context
 def kkiai(context: click.Context, *, install_completion: bool, show_completion: bool) -> None:

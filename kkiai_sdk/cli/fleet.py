@@ -64,7 +64,7 @@ def _url(database: str | None) -> str | None:
     params=[
         IDS,
         option("--timeout", "limit", metavar="DURATION", default="24h", help="Limit of each wait, from now."),
-        option("--retry", help="Add ids again whose wait ended with timeout or error."),
+        option("--retry", help="Also restart waits that ended with timeout or error."),
         DATABASE,
         JSON,
     ],
@@ -84,7 +84,7 @@ def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output
 @command(
     "kkiai fleet status",
     "kkiai fleet status --results | cut -f1,2",
-    params=[option("--results", help="Print a line per task that ended instead."), DATABASE, JSON],
+    params=[option("--results", help="Print one line per finished task instead."), DATABASE, JSON],
 )
 def status(*, results: bool, database: str | None, output: OutputOptions) -> ExitCode:
     """Show how many tasks are queued, waited for and done.
@@ -123,9 +123,9 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     params=[click.Argument(["name"]), DATABASE, JSON],
 )
 def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode:
-    """Give the waits of a worker that is gone for good to the others.
+    """Hand the waits of a removed worker over to the other workers.
 
-    A worker that is started again under its own NAME goes on with its waits by itself.
+    A worker that is restarted under its own NAME resumes its waits without this.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.hand_over(name)
