@@ -64,7 +64,7 @@ def _url(database: str | None) -> str | None:
     params=[
         IDS,
         option("--timeout", "limit", metavar="DURATION", default="24h", help="Limit of each wait, from now."),
-        option("--retry", help="Add ids again whose wait ended with timeout or error."),
+        option("--retry", help="Also restart waits that ended with timeout or error."),
         DATABASE,
         JSON,
     ],
@@ -84,7 +84,7 @@ def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output
 @command(
     "kkiai fleet status",
     "kkiai fleet status --results | cut -f1,2",
-    params=[option("--results", help="Print a line per task that ended instead."), DATABASE, JSON],
+    params=[option("--results", help="Print one line per finished task instead."), DATABASE, JSON],
 )
 def status(*, results: bool, database: str | None, output: OutputOptions) -> ExitCode:
     """Show how many tasks are queued, waited for and done.

@@ -100,7 +100,7 @@ def check(
 def target(
     spec: Spec, base_url: str | None, api_key: str | None, ids: Sequence[str], *, fuzz: bool | None, rate: str | None
 ) -> Iterator[Target]:
-    """The gateway that the options describe; without an address, a mock gateway that lives as long as the context."""
+    """The gateway that the options describe; without an address, a mock gateway for the duration of the context."""
     from kkiai_sdk import Kkiai  # noqa: PLC0415 (loads the HTTP library)
 
     interval_of(rate)

@@ -106,7 +106,7 @@ _TABLE = (
     Rule("reason-missing", _DRIFT, "/components/schemas/ErrorResponse", "an error gives a reason"),
     Rule("challenge-missing", _DRIFT, f"{RESPONSES}/401", "a 401 says how to authenticate"),
     Rule("retry-after-form", _DRIFT, "/components/headers/RetryAfter", "Retry-After can be read"),
-    Rule("server-error", _ADVICE, f"{RESPONSES}/5XX", "the gateway is not in trouble"),
+    Rule("server-error", _ADVICE, f"{RESPONSES}/5XX", "the gateway answers without server errors"),
     Rule("other-id", _ADVICE, _ID, "the response names the id that was asked"),
 )
 _BY_ID = {rule.id: rule for rule in _TABLE}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
 
-#: Rules that hold although the key is refused or the gateway is in trouble.
+#: Rules that hold although the key is refused or the gateway answers with server errors.
 _KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.COMPLETE})
 #: Refusals of bad requests that HTTP itself explains, so that documents seldom declare them; and all others.
 _OF_HTTP = frozenset({401, 403, 405, 413, 414, 415, 431})
@@ -47,7 +47,7 @@ class Target:
     task_ids: tuple[str, ...]
     is_gentle: bool
     rate: str | None
-    #: False if nobody said that the tasks exist.
+    #: False if no task ids were given.
     are_ids_given: bool = True
     is_local: bool = True
 

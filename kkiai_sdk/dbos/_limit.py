@@ -1,6 +1,6 @@
 """One request limit for all workers of a database.
 
-A worker books *windows* of 0.2 s, each the next one that is free: nobody else sends during them, and it spreads its
+A worker books *windows* of 0.2 s, each the next one that is free: no other worker sends during them, and it spreads its
 requests evenly over each. The windows are kept by pyrate-limiter in the same database, or in a file beside a SQLite
 one, as a rate of one per 0.2 s. So a worker may join or die at any moment, no time passes unused between two windows,
 and the database is written per window and not per request.

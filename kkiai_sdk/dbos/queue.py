@@ -93,7 +93,7 @@ class VideoQueue:
         )
 
     def hand_over(self, name: str) -> int:
-        """Put the waits of a worker that is gone for good back into the queue, and return how many these are.
+        """Put the waits of a removed worker back into the queue, and return their number.
 
         The other workers take them within seconds. A worker that comes back under its own name needs none of this.
 

@@ -212,7 +212,7 @@ _ROWS_OF_FORMS: dict[str, Row] = {
     "operation": ("an operation with a boolean for its end", _form(_operation)),
     "envelopes": ("the task in five envelopes, a list and a text", _form(_five_envelopes)),
     "decoys": ("an input, a picture and a callback beside the video", _form(_decoys)),
-    "negation": ("a status with a negation for ever", _form(
+    "negation": ("a status with a negation every time", _form(
         lambda id_, status, url: {"id": id_, "status": f"not_{status}", "video_url": url}
     )),
     "fails": ("fails with another word, the reason in failure_reason", _form(
@@ -241,7 +241,7 @@ _TASKS: dict[str, Row] = {
     "fails": ("ends as failed, with a message and a code", _ends("failed", error=_REFUSED)),
     "cancelled": ("ends as cancelled", _ends("cancelled")),
     "expires": ("ends as expired, the reason in fail_reason", _ends("expired", fail_reason="no worker was free")),
-    "stalls": ("runs for ever and never gets past 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
+    "stalls": ("runs without end and stays at 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
     "slow": ("a normal task whose every answer takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
 }
 
@@ -271,9 +271,9 @@ _FIELDS: dict[str, Row] = {
 }
 
 _URLS: dict[str, Row] = {
-    "no-url": ("completed, and never a URL", lambda q: q.reply(video_url=None)),
+    "no-url": ("completed, but without a URL", lambda q: q.reply(video_url=None)),
     "late-url": (
-        "completed, and the URL comes 4 s later",
+        "completed, but the URL is missing for 4 s",
         lambda q: q.reply(**({"video_url": None} if q.elapsed < ENDS_AT + URL_DELAY else {})),
     ),
     "relative-url": (
@@ -351,7 +351,7 @@ _FAULTS_OF_HICCUPS: dict[str, Row] = {
     "server-error": ("200 around a server_error", _nested(200, "server_error", "", "no luck")),
     "overloaded": ("200 around an overloaded_error", _nested(200, "overloaded_error", "", "no luck")),
     "busy": ("200 that asks to try again later", _flat(200, 1, "all workers are busy, try again later")),
-    "busy-chinese": ("200 that says so in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
+    "busy-chinese": ("200 that asks for it in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
 }
 
 _HICCUPS: dict[str, Row] = {
