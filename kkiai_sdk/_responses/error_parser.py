@@ -153,7 +153,7 @@ TRANSIENT_WORDS: Sequence[TransientWords] = (
             r"|internal (?:server |service )?error|\bserver (?:had an )?error|bad gateway|\btimed out|deadline exceeded"
             r"|(?:i/o|gateway|upstream|request|read|connect\w*) time-?out|connection (?:reset|refused|closed)"
             r"|稍[后後候]|请重试|[请請]再[试試]|[繁系].?忙|忙碌|服务(?:器)?(?:异常|不可用|错误)|系统(?:异常|错误|维护)"
-            r"|网络(?:异常|错误)|负载|饱和|过载|超时|维护中|内部错误"
+            r"|网络(?:异常|错误)|负载|饱和|过载|超时|维护中|内部错误|too many connections|connection pool"
         ),
     ),
     TransientWords(
@@ -161,6 +161,16 @@ TRANSIENT_WORDS: Sequence[TransientWords] = (
         code=r"upstream|bad_response|request_failed|fail(?:ed)?_to_(?:fetch|get|query)|get_\w+_failed|connection|network",
         text=r"(?i)\bupstream (?:request |connect )?(?:error|fail)|connect error",
         except_statuses=KEY_STATUSES,
+    ),
+    # The task is at work.
+    TransientWords(
+        errors.ServerError,
+        code=r"not_?(?:ready|finished|completed)|in_progress",
+        text=(
+            r"(?i)\b(?:is|still|being) (?:processing|processed|running|pending|queued|generat(?:ing|ed)|in progress)\b"
+            r"|\bnot (?:yet )?(?:ready|finished|completed?)\b|(?:处理|生成|排队|进行)中|[未没](?:处理|生成)?完成"
+        ),
+        except_statuses=KEY_STATUSES | {400},
     ),
 )
 #: Codes in the same form that are final, whatever type and text say.

@@ -271,6 +271,16 @@ def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
     return next(iter(known), own or next(iter(others), None) or _done(layer))
 
 
+def work_beside(layer: Layer, status: Status) -> Status | None:
+    """Return a word for work beside a success: under another name for the status, or as a text in the task's place."""
+    words = (
+        _word_at(layer, name, value, has_url=False)
+        for name, value in layer.members.items()
+        if isinstance(value, str) and (name in LAYER_NAMES or _is_status_name(name)) and layer.path == status.path[:-1]
+    )
+    return next((word for word in words if word.state in {PENDING, RUNNING}), None)
+
+
 def _counts(status: Status, layer: Layer) -> bool:
     """Whether a word is that of the task: beside a status, a step that has ended is only a step."""
     is_step = status.path[-1] in _STEP_NAMES and not _STATUS_NAMES.isdisjoint(layer.members)

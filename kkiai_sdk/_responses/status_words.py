@@ -87,7 +87,8 @@ STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
 )
 #: A step that is over: a success if it brought a URL, as the last step does. Without one it may be any step.
 _STEP_OVER = re.compile(
-    r"\b(?:generated|processed|rendered|uploaded|encoded|transcoded|upscaled|exported|finali[sz]ed|delivered|ended)\b"
+    r"\b(?:generated|processed|rendered|uploaded|encoded|transcoded|upscaled|exported|finali[sz]ed|delivered|ended"
+    r"|ok(?:ay)?)\b"
     r"|已(?:生成|处理|渲染|上传|结束)|结束"
 )
 #: Words beside a success or a failure that do not restrict it, and parts of Chinese ones.
@@ -105,6 +106,8 @@ _NEUTRAL = {
 #: Words that reverse those beside them: ``not_ready``, ``unsuccessful``, ``未完成``.
 _NEGATED = re.compile(r"\b(?:no|non|none|not|never|nothing|without|zero|un\w+ed)\b|[未不没沒无無非]")
 _NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
+#: The name of an enumeration before its member: its noun is no stem.
+_ENUMERATION = re.compile(r"^(?:(?:media|video) )?generation (?:status|state) (?=\w)")
 #: Longer texts are sentences.
 _MAX_LENGTH = 60
 
@@ -139,6 +142,7 @@ def rule_of(status: str) -> str:
 def _state_by_stem(status: str, has_url: bool) -> TaskState:  # noqa: FBT001 (part of the key of the cache)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status.strip())
     text = re.sub(r"[\W_]+", " ", spaced.replace("'", "")).lower().strip()
+    text = _ENUMERATION.sub("", text)
     if _NOT_STARTED.fullmatch(text):
         return PENDING
     if len(status) > _MAX_LENGTH or _NEGATED.search(text):

@@ -38,6 +38,7 @@ from kkiai_sdk._responses.layers import (
     says_success,
     search_layer,
     task_status,
+    work_beside,
 )
 from kkiai_sdk._responses.status_words import FAILED, PENDING, RUNNING, SUCCEEDED, UNKNOWN, normalized, state_of
 from kkiai_sdk.models import TaskFailure, VideoTask
@@ -155,7 +156,8 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
         # Without a video, the word may be that of the query beside a task at work.
         is_doubtful = not urls and normalized(status.text) in ENVELOPE_WORDS
         inner = search_layer(raw, task_id, base_url).layer if is_doubtful else None
-        word = task_status([inner], has_url=False) if inner else status
+        beside = None if urls else next(filter(None, (work_beside(layer, status) for layer in layers)), None)
+        word = beside or (task_status([inner], has_url=False) if inner else status)
         return Reading(layers, word if word.state in {PENDING, RUNNING} else status, urls)
     if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
         urls = _videos(raw, layers, known, base_url)

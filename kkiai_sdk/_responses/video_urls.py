@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 #: Words of names under which no URL of the result stands.
 _EXCLUDED_WORDS = """
     ad ads advertisement argument arguments attempt audio auth author avatar background banner base before billing
-    callback cancel caption character child children clone control cover cursor default demo dependency deprecated
-    doc documentation driving edit embed end event example extend face faq favicon first follow frame gif given
-    guide help history homepage icon image img in init initial inpaint input intro invoice keyframe last license
-    log logo lora marketing mask material motif music next notification notify old onboarding options order origin
-    original owner page param parameter parent pattern payment photo pic picture policy poll polling portrait pose
-    poster prev previous price pricing privacy profile prompt proxy query queue raw reason recommendation
+    callback cancel caption character child children clone config control cover cursor default demo dependency
+    deprecated doc documentation driving edit embed end event example extend face faq favicon first follow frame gif
+    given guide help history homepage icon image img in init initial inpaint input intro invoice keyframe last
+    license log logo lora marketing mask material motif music next notification notify old onboarding options order
+    origin original owner page param parameter parent pattern payment photo pic picture policy poll polling portrait
+    pose poster prev previous price pricing privacy profile prompt proxy query queue raw reason recommendation
     recommendations redirect ref refer reference remix replace report req request retry self setting share similar
-    site source sponsor stage start status step style sub subject subtask subtitle support template term test text
-    thumb thumbnail tip to track trailer tutorial upgrade upload uploaded user voice web webhook website
+    site source sponsor stage start status step style sub subject subtask subtitle support target template term test
+    text thumb thumbnail tip to track trailer tutorial upgrade upload uploaded user voice web webhook website
 """
 EXCLUDED = frozenset(_EXCLUDED_WORDS.split())
 #: Words of names that are worse versions of the video than others.
@@ -38,9 +38,9 @@ LINK = frozenset({"url", "uri", "link", "href", "src"})
 #: Beside a word for a URL, those of an address at which the task can be queried.
 _OWN_LINKS = frozenset({"response", "task", "operation", "job"})
 _NEUTRAL_WORDS = """
-    access all array artifact asset body by cdn choice content creation data detail draft entry file final full
-    gen generate generated generation hd high highest hq info item job list main media meta new metadata mp no
-    object operation oss out payload pk play playback prediction presigned primary private public quality record
+    access all array artifact asset body by cdn cos choice content creation data detail draft entry file final full
+    gen generate generated generation hd high highest hq info item job list location main media meta new metadata mp
+    no object operation oss out payload pk play playback prediction presigned primary private public quality record
     remote res resolution resource resp response ret s3 sample sd signed storage task temp temporary unsigned
     upsample upscaled value watermark without work
 """

@@ -62,6 +62,8 @@ TRANSIENT: dict[str, tuple[object, type[APIError]]] = {
     "code, gateway": ({"code": "GatewayTimeout", "message": "m"}, ServerError),
     "code, upstream": ({"code": "get_channel_failed", "message": "m"}, ServerError),
     "text, too many": ({"message": "Too Many Requests"}, RateLimitError),
+    "text, database": ({"code": 1, "message": "Error 1040: Too many connections"}, ServerError),
+    "text, connections": ({"success": False, "message": "redis: connection pool timeout"}, ServerError),
     "text, too often": ({"message": "You are sending requests too fast"}, RateLimitError),
     "text, later": ({"code": 1, "message": "Please try again later."}, ServerError),
     "text, busy": ({"code": -1, "msg": "all workers are busy"}, ServerError),
@@ -236,3 +238,19 @@ def test_quota_code_is_never_transient(text: str, kind: str) -> None:
     body = {"error": {"code": "insufficient_quota", "type": kind, "message": f"{text} try again later"}}
     for status in (200, 400, 401, 403, 429):
         assert type(refused(status, body)) is QuotaExceededError
+
+
+AT_WORK: dict[str, object] = {
+    "text, at work": {"id": "t", "success": False, "message": "Task is still processing"},
+    "text, at work, number": {"code": 202, "message": "task is processing", "data": None},
+    "text, not ready": {"code": "E1", "message": "video is not ready yet"},
+    "text, Chinese, at work": {"code": 1, "msg": "任务处理中", "data": None},
+    "code, at work": {"error": {"code": "task_not_finished", "message": "m"}},
+}
+
+
+@pytest.mark.parametrize("case", AT_WORK)
+def test_refusal_with_words_for_a_task_at_work_is_transient(case: str) -> None:
+    """A query that is refused because the task is still at work is repeated."""
+    error = refused(200, AT_WORK[case])
+    assert (type(error), error.transient) == (ServerError, True)

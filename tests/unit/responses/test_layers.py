@@ -62,6 +62,16 @@ STATES: dict[str, tuple[Any, TaskState]] = {
     "disagreement": ({"job": {"status": "done", "url": URL}, "zeta": {"status": "running"}}, UNKNOWN),
     "unknown word in a strange place": ({"zeta": {"status": "polishing"}, "video_url": URL}, UNKNOWN),
     "number in a strange place": ({"zeta": {"status": 2}, "video_url": URL}, SUCCEEDED),
+    "success around a text": ({"status": "success", "data": "processing"}, RUNNING),
+    "success around a text, with a code": ({"code": 0, "status": "success", "result": "QUEUED"}, PENDING),
+    "end beside the video's status": ({"id": "t", "status": "completed", "video_status": "processing"}, RUNNING),
+    "end with a video beside its status": (
+        {"id": "t", "status": "completed", "video_status": "processing", "video_url": URL},
+        SUCCEEDED,
+    ),
+    "ok with a video": ({"id": "t", "status": "OK", "video_url": URL}, SUCCEEDED),
+    "ok without a video": ({"id": "t", "status": "OK"}, UNKNOWN),
+    "ok around a task at work": ({"status": "ok", "data": {"status": "running", "video_url": URL}}, RUNNING),
     "success around a stage": ({"status": "success", "payload": {"stage": "rendering"}}, RUNNING),
     "success around a phase": ({"ok": True, "state": "success", "payload": {"phase": "queued", "id": "t"}}, PENDING),
     "success around a success around a task": (

@@ -11,12 +11,12 @@ WORDS = {
     TaskState.SUCCEEDED: """
         complete Completed! COMPLETE successful succeed TASK_STATUS_SUCCEED finished Finish all_done
         videoReady completed_100 succeeded_with_warnings completed_ok success_all 成功 已完成 生成成功 处理完成 任务完成
-        处理完毕 已就绪 视频生成成功
+        处理完毕 已就绪 视频生成成功 MEDIA_GENERATION_STATUS_SUCCESSFUL
     """,
     TaskState.FAILED: """
         fail TaskFailed failed_permanently errored internal_error canceled_by_admin cancel expires
         rejected_by_provider blocked content_moderated timeout timed_out time-out TimedOut aborted 失败 生成失败
-        已取消 已过期 超时 failed_due_to_policy 视频生成失败
+        已取消 已过期 超时 failed_due_to_policy 视频生成失败 MEDIA_GENERATION_STATUS_FAILED
     """,
     TaskState.PENDING: """
         queue Queueing in_queue awaiting waiting_for_slot created scheduled preparing not_started 排队中 等待中
@@ -36,6 +36,7 @@ WORDS = {
         submit_success paused unknown moderation in_moderation warming-up to_be_completed 未完成 没有失败 不成功
         提交成功 创建成功 取消中 部分完成 即将完成 错误重试 ready_to_start ready_for_review done_uploading
         completed_except_audio complete_pending_review failed_temporarily failing_over step_failed 未就绪 上传完成
+        media_generation_status_unknown upload_status_failed
         success_is_no_word_when_it_is_far_longer_than_any_word_of_a_gateway
     """,
 }
