@@ -20,6 +20,7 @@ from attrs import evolve, frozen
 from kkiai_sdk import _redaction, errors
 from kkiai_sdk._responses.layers import (
     SUCCESS_CODES,
+    TASK_IDS,
     has_success_code,
     holds_task,
     is_about_task,
@@ -254,9 +255,11 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     fields = read_fields(parsed)
     # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
     words = [value for layer in layers for name, value in layer.items() if _is_status(name, value)]
-    if words and not (all(_is_error_word(word) for word in words) and _is_passing(fields)):
+    if words and not all(map(_is_error_word, words)):
         return False
-    return transient_class(200, evolve(fields, message="") if is_task else fields) is not None
+    has_id = any(not TASK_IDS.isdisjoint(layer) for layer in layers)
+    found = transient_class(200, evolve(fields, message="") if has_id else fields)
+    return _is_passing(fields) if words and has_id else found is not None
 
 
 def _is_status(name: str, value: object) -> bool:
