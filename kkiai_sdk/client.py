@@ -260,7 +260,8 @@ class Kkiai(BaseClient):
         ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
-        :param dest: a file, or an existing folder, in which the file is named after the id.
+        :param dest: a file, or an existing folder, in which the file is named after the id. A path that ends with "/"
+            is a folder.
         :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
             "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
             nothing are no video, so "skip" replaces them.
