@@ -260,9 +260,10 @@ class _Report:
     def take(self, event: Any) -> None:
         """Write an event, or refresh the display with None."""
         if event is None:
-            if self._is_live and self._worker is not None:
+            if self._worker is not None:
                 ends = "".join(f", {count} {state}" for state, count in self._counts.items())
                 self.live.update(f"{self._worker.waiting} waiting{ends}  {clock(time.monotonic() - self._start)}")
+            if self._is_live:
                 self.live.start()
         elif isinstance(event, str):
             if not self._options.quiet:
