@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -180,6 +181,17 @@ def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Pa
         asyncio.run(asyncio.wait_for(main(gateway), 60))
         assert len(gateway.requests) > 4
     assert [result.state for result in queue.results()] == ["saved"]
+
+
+def test_wait_added_weeks_ago_still_gets_its_answer(
+    queue: VideoQueue, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait whose timeout passed while no worker ran still ends with the result of its task."""
+    with monkeypatch.context() as patch:
+        patch.setattr("time.time", lambda before=time.time: before() - 21 * 86_400)
+        queue.add([IDS[0], "grok:scenario-fails", "grok:scenario-not-found"], timeout=3600)
+    states = {result.task_id: result.state for result in work()}
+    assert states == {IDS[0]: "saved", "grok:scenario-fails": "failed", "grok:scenario-not-found": "error"}
 
 
 @pytest.mark.fault("W-11")
