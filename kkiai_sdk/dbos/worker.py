@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 #: The name of the only worker of a SQLite file.
 LOCAL = "local"
-#: Waits that all workers together may begin within CLAIM_PERIOD seconds. A worker looks for them every CLAIM_INTERVAL
-#: seconds, so that the first one to look leaves some for the others.
-CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.2, 0.5
+#: Waits that a worker begins at a time, and seconds between its looks for them, so that the first one to look leaves
+#: some for the others. DBOS keeps this as a limit for all of them, per period. The period is far shorter than the
+#: interval: one that looks within it finds nothing, and would find nothing again for as long as both keep in step.
+CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.02, 0.5
 #: Seconds that a wait lasts at least after a worker has begun or resumed it, if its timeout is that long: a machine
 #: that was off for longer than the timeout still gets an answer, also from a gateway that has an outage of its own.
 MIN_WAIT = 600.0
