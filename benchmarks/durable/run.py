@@ -8,10 +8,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from attrs import define, field
@@ -61,6 +63,28 @@ class Process:
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+class Publications:
+    """Notes the times of the files in a folder while the context is open; a file that is published again has two."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.times = folder, defaultdict[str, set[int]](set)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.5):
+            for path in self._folder.glob("*.mp4"):
+                self.times[path.name].add(path.stat().st_mtime_ns)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
 def plans(tasks: int, large: int, longest: float, seed: int) -> dict[str, Plan]:
     """Return tasks that end evenly from a fifth of ``longest`` seconds on, ``large`` of them with large files."""
     dice = random.Random(seed)  # noqa: S311
@@ -98,6 +122,7 @@ def run(
         tempfile.TemporaryDirectory(prefix="kkiai-durable-") as folder,
         Gateway(plan) as gateway,
         VideoQueue(database) as queue,
+        Publications(Path(folder)) as publications,
     ):
         start = time.monotonic()
         queue.add(plan)
@@ -129,6 +154,7 @@ def run(
             "saved": sum(result.state == "saved" for result in results),
             "distinct": len({result.task_id for result in results}),
             "files": sum(name.endswith(".mp4") for name in files),
+            "published_twice": sum(len(times) > 1 for times in publications.times.values()),
             "left_over": sum(not name.endswith(".mp4") for name in files),
             "right_size": sum(Path(str(r.path)).stat().st_size == plan[r.task_id].size for r in results if r.path)
             if Path(folder).exists()

@@ -77,13 +77,13 @@ class SharedLimit:
 
     async def _book(self) -> None:
         try:
-            start = await asyncio.to_thread(self._book_window)
+            start = await asyncio.to_thread(self.book_window)
         except Exception:  # noqa: BLE001 (whatever the database raises, it may come back)
             await asyncio.sleep(RETRY_DELAY)
         else:
             self._slots.extend(start + number * self._gap for number in range(self._count))
 
-    def _book_window(self) -> float:
+    def book_window(self) -> float:
         """Book the next window that is free, and return its start."""
         now = self._now()
         item = RateItem(TABLE, now)
