@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: more of the limit when a worker has little to do.
 WINDOW = 0.2
 #: Seconds after its turn at which a request may still be sent. They bound what a second can have above the limit.
-MAX_DELAY = 0.05
+MAX_DELAY = 0.03
 #: Seconds until a worker tries again after the database failed.
 RETRY_DELAY = 1.0
 #: Windows ahead of the clock, beyond which the clock was set back and not so many workers have booked.
