@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("one", "two", "three", "four")
 LARGE, SMALL = 20 * 1024 * 1024, 20_000
 #: Tasks that wait at a time, so many that by their poll schedule (at most 15 s) the limit of 50 is always used.
 BUSY = 800
@@ -113,9 +114,9 @@ def wait_until(condition: Callable[[], bool], timeout: float, step: float = 0.25
 
 
 def run(
-    database: str, *, tasks: int, large: int, kills: int, limit: float, longest: float, seed: int = 7
+    database: str, *, tasks: int, large: int, kills: int, limit: float, longest: float, workers: int = 2, seed: int = 7
 ) -> dict[str, Any]:
-    """Run two workers, kill one of them ``kills`` times, and return the figures."""
+    """Run some workers, kill one of them ``kills`` times, and return the figures."""
     dice = random.Random(seed)  # noqa: S311
     plan = plans(tasks, large, longest, seed)
     with (
@@ -127,24 +128,24 @@ def run(
         start = time.monotonic()
         queue.add(plan)
         added = time.monotonic() - start
-        workers = [worker(name, Path(folder), database, gateway, limit=limit) for name in ("one", "two")]
+        processes = [worker(name, Path(folder), database, gateway, limit=limit) for name in NAMES[:workers]]
         try:
-            for each in workers:
+            for each in processes:
                 each.start()
             for _ in range(kills):
                 time.sleep(dice.uniform(0.3, 1.7) * longest / max(kills, 1))
-                victim = dice.choice(workers)
+                victim = dice.choice(processes)
                 victim.kill()
                 victim.start()
-            wait_until(lambda: not (queue.has_work("one") or queue.has_work("two")), timeout=600)
+            wait_until(lambda: not any(queue.has_work(each.name) for each in processes), timeout=600)
             elapsed = time.monotonic() - start
-            memory = max(each.memory() for each in workers)
+            memory = max(each.memory() for each in processes)
         finally:
-            for each in workers:
+            for each in processes:
                 each.kill()
         files = {path.name: path.stat().st_size for path in Path(folder).iterdir()}
         results = list(queue.results())
-        figures = judge(gateway, workers, limit)
+        figures = judge(gateway, processes, limit)
         return figures | {
             "tasks": tasks,
             "kills": kills,
