@@ -182,7 +182,7 @@ AGAIN = "; the task was not cancelled: wait for it again"
         (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
-        (None, None, f"no answer{AGAIN}"),
+        (None, None, f"no response{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:
