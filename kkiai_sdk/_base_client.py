@@ -211,4 +211,4 @@ class BaseClient:
         return f"{type(self).__name__}(base_url={self._context.config.base_url!r})"
 
     def __reduce__(self) -> Never:
-        raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")
+        raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied")

@@ -41,8 +41,8 @@ class RetryPolicy:
     """Delays between retries of a request that failed for a transient reason. ``max_retries`` limits their number.
 
     The n-th retry (from 0) waits ``min(initial_delay * 2**n, max_delay)`` seconds, plus or minus ``jitter`` of it, or
-    the server's ``Retry-After`` if that is longer. The defaults are usual in cloud SDKs: half a second suffices for a
-    brief fault, eight seconds relieve a failing service. Raises ConfigurationError for a value out of range.
+    the server's ``Retry-After`` if that is longer. The defaults are common in cloud SDKs: half a second is enough for a
+    brief fault, eight seconds take load off a failing service. Raises ConfigurationError for a value out of range.
     """
 
     #: Seconds before the first retry, 0 to 3600.
@@ -51,7 +51,7 @@ class RetryPolicy:
     max_delay: float = field(default=8.0, converter=_seconds, validator=_within(0, 3600))
     #: Fraction of the delay by which it varies either way, 0 to 1.
     jitter: float = field(default=0.25, validator=_within(0, 1))
-    #: Longest ``Retry-After`` in seconds that is honoured, 0 to 86400; for a longer one the error is raised at once.
+    #: Longest ``Retry-After`` in seconds that is honored, 0 to 86400; for a longer one the error is raised at once.
     max_retry_after: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Tokens in the client's retry budget, 0 to 1000000: each retry takes one, each success returns one, so that
     #: retries do not multiply the requests during an outage.

@@ -39,7 +39,7 @@ class StatusColumn(progress.ProgressColumn):
 
 
 class Display:
-    """The unfinished tasks, and their live display, which is shown only if ``is_live``."""
+    """The unfinished tasks, and their live display, which is only shown if ``is_live``."""
 
     def __init__(
         self, ids: Iterable[str], console: Console, *, is_live: bool, get_time: Callable[[], float] | None = None
@@ -95,7 +95,7 @@ class Display:
         return is_first
 
     def summary(self) -> str:
-        """Return the state of all tasks in a few words."""
+        """Return a short summary of the state of all tasks."""
         done = self._count - len(self.unfinished)
         if self._count > 1:
             return f"{done} of {self._count} done"
@@ -115,7 +115,7 @@ class Display:
     def show(self) -> None:
         """Draw the display below the cursor and keep it moving, unless there is nothing to show."""
         if self._is_live and self.unfinished and not self._live.is_started:
-            # A Live that is started again would erase lines above it: it remembers its height.
+            # Restarting a Live would erase the lines above it, because it remembers its height.
             self._live = Live(
                 get_renderable=self.render,
                 console=self._console,

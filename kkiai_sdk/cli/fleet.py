@@ -40,13 +40,13 @@ EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai
 def fleet() -> None:
     """Wait for tasks and download their videos, across restarts.
 
-    The ids and their results are kept in a SQLite file in your state folder, or in the database that --db or
-    KKIAI_FLEET_DB names, for several machines a PostgreSQL database. Needs the extra dbos.
+    Ids and results are kept in a SQLite file in your state folder, or in the database given by --db or KKIAI_FLEET_DB.
+    Several machines need a PostgreSQL database. Needs the extra dbos.
     """
 
 
 def _library() -> ModuleType:
-    """Import what needs the extra. Raises ConfigurationError without it."""
+    """Import the modules that need the extra. Raises ConfigurationError without it."""
     try:
         from kkiai_sdk import dbos  # noqa: PLC0415 (needs the extra)
     except ModuleNotFoundError as error:
@@ -63,7 +63,7 @@ def _url(database: str | None) -> str | None:
     "kkiai fleet add --timeout 72h - < ids.txt",
     params=[
         IDS,
-        option("--timeout", "limit", metavar="DURATION", default="24h", help="Limit of each wait, from now."),
+        option("--timeout", "limit", metavar="DURATION", default="24h", help="Time limit for each wait, from now."),
         option("--retry", help="Also restart waits that ended with timeout or error."),
         DATABASE,
         JSON,
@@ -72,12 +72,12 @@ def _url(database: str | None) -> str | None:
 def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output: OutputOptions) -> ExitCode:
     """Add ids to the queue.
 
-    An ID of - reads ids from stdin, one per line. An id that was added before is not added twice.
+    Pass - to read ids from stdin, one per line. An id that was added before is not added again.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.add(ids, timeout=duration("--timeout", limit), retry=retry)
     text = json.dumps({"added": count, "known": len(ids) - count})
-    sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} known\n")
+    sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} already known\n")
     return ExitCode.SUCCESS
 
 
@@ -123,9 +123,9 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     params=[click.Argument(["name"]), DATABASE, JSON],
 )
 def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode:
-    """Hand the waits of a worker that will not come back over to the others.
+    """Hand over the waits of a worker that will not come back.
 
-    A worker that is restarted under the same NAME continues its waits by itself.
+    The other workers take them. A worker that is restarted with the same NAME continues its own waits.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.hand_over(name)
@@ -137,10 +137,10 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
     "kkiai fleet work -o videos",
     "kkiai fleet work -o /srv/videos --keep-running --name machine-3 --db postgresql://fleet@db/fleet",
     params=[
-        option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder of the videos."),
-        option("--name", metavar="NAME", help="Name of this worker, the same after a restart. [default: local]"),
-        option("--keep-running", help="Wait for further ids when all are done."),
-        option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second of all workers."),
+        option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder for the videos."),
+        option("--name", metavar="NAME", help="Name of this worker; keep it across restarts. [default: local]"),
+        option("--keep-running", help="Keep running when all tasks are done, and wait for new ids."),
+        option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second, all workers together."),
         POLL_INTERVAL,
         DATABASE,
         *COMMON_OPTIONS,
@@ -156,10 +156,10 @@ def work(
     connection: Connection,
     output: OutputOptions,
 ) -> ExitCode:
-    """Wait for the tasks of the queue and download their videos.
+    """Wait for the tasks in the queue and download their videos.
 
-    Prints the path of each finished file. It ends when all tasks of the queue are done; after a kill or an
-    interruption, the same command continues. A file that is there already counts as done.
+    Prints the path of each finished file. Ends when all tasks in the queue are done; if it was killed or interrupted,
+    run the same command again to continue. A file that already exists counts as done.
     """
     library, client = _library(), connection.async_client()
     try:
@@ -185,7 +185,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
         handler = EventHandler(emit)
         for log in logs:
             log.addHandler(handler)
-        # DBOS sets the level of its own.
+        # DBOS sets the level of its own logger.
         logs[0].setLevel(logging.DEBUG if options.verbose else log_level())
         try:
             asyncio.run(run_worker(emit))

@@ -49,9 +49,9 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 #: Ids in the command that resumes another one; more may not fit into a command line.
 MAX_RESUMED_IDS = 500
-#: Seconds between two lines of a log in which nothing else happens.
+#: Seconds between two lines of a log while nothing else happens.
 HEARTBEAT = 60.0
-#: Seconds until an idle main thread looks for Ctrl-C again; on Windows a blocked queue does not notice it.
+#: Seconds until an idle main thread checks for Ctrl-C again; on Windows a blocking queue does not react to it.
 TICK = 0.1
 
 
@@ -141,7 +141,7 @@ class Output:
         self.exit_code = ExitCode.SUCCESS
 
     def take(self, event: Event | None) -> None:
-        """Write an event or show it in the live display, which appears with None, when nothing is left to write."""
+        """Write an event or show it in the live display. None, when nothing is left to write, shows the display."""
         match event:
             case None:
                 self._display.show()
@@ -154,7 +154,7 @@ class Output:
                     self._write(self._err, f"{visible(task_id)}: downloading {size}")
             case VideoTask() if self._command != "watch":
                 self._display.update(event)
-                # The result of a task that ended follows.
+                # The result of an ended task follows.
                 if self._has_log and not event.is_done:
                     self._write(self._err, f"{visible(event.id)}: {status_of(event)}")
             case VideoTask() | WaitResult() | Saved():

@@ -25,7 +25,7 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 MAX_STATUS = 30
 #: Attributes of an error that its JSON object includes.
 ERROR_FIELDS = ("status_code", "code", "request_id", "retry_after", "transient")
-#: Names of Python in messages, and those of the command line.
+#: Names of Python options in messages, and their names on the command line.
 OPTION_NAMES = {
     "dest: ": "-o: ",
     "base_url must": "--base-url must",
@@ -112,7 +112,7 @@ def failure(task_id: str, error: KkiaiError) -> WaitResult:
 
 
 def outcome_of(event: VideoTask | WaitResult | Saved, *, is_wait: bool = True) -> Outcome:
-    """Return the report about an event; ``is_wait`` if the command waits, and can be run again to go on."""
+    """Return the report about an event; ``is_wait`` if the command waits, and can be run again to continue."""
     match event:
         case Saved(task_id=task_id, path=path, size=size):
             data = {"task_id": task_id, "path": path, "bytes": size}
@@ -159,12 +159,12 @@ def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:
         case sdk.TaskTimeoutError():
             state, reason = "timeout", _timeout_reason(error)
         case sdk.APIError(transient=True) if is_wait:
-            reason += "; the task may still be running, wait for it again"
+            reason += "; the task may still be running: wait for it again"
     return state, visible(reason)
 
 
 def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
-    """Return the last that was known about a task, and the reason why that is little."""
+    """Return the last known status of a task, and the reason why no newer one is known."""
     task, last_error = error.task, error.last_error
     if task is None and isinstance(last_error, sdk.TaskNotFoundError):
         return "the gateway does not know this task (yet); check the id"
@@ -172,7 +172,7 @@ def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
     is_last = last_error is not None and (task is None or str(last_error) in error.message)
     reason = [error_message(last_error)] if last_error is not None and is_last else []
     known = [f"last status: {status_of(task)}"] if task is not None else []
-    return f"{', '.join(known + reason) or 'no answer'}; the task was not cancelled, wait for it again"
+    return f"{', '.join(known + reason) or 'no response'}; the task was not cancelled: wait for it again"
 
 
 def status_of(task: VideoTask) -> str:

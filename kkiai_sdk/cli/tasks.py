@@ -38,7 +38,7 @@ MAX_DOWNLOADS = 3
 
 
 def resumed() -> list[str]:
-    """Return the words of the present command, without ids, with which it can be run again."""
+    """Return the words of the current command, without ids, so that it can be run again."""
     return words_to_resume(click.get_current_context())
 
 
@@ -50,9 +50,9 @@ def resumed() -> list[str]:
 def query(ids: list[str], request_timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
     """Query the state of tasks once.
 
-    An ID of - reads ids from stdin, one per line. Prints a line per id, in their order: ID, STATE and URL, reason
-    or status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed,
-    or error if the query failed.
+    Pass - to read ids from stdin, one per line. Prints a line per id, in order: ID, STATE, and the URL, reason or
+    status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed, or
+    error if the query failed.
     """
     work = partial(_query, ids=ids)
     return run(work, connection.client(timeout=request_timeout), ids, "query", output)
@@ -79,8 +79,8 @@ def _query(client: Kkiai, emit: Emit, ids: Sequence[str]) -> None:
 def wait(ids: list[str], timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
     """Wait for tasks to end.
 
-    An ID of - reads ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE and URL or reason,
-    separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
+    Pass - to read ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE, and the URL or
+    reason, separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
     work = partial(wait_for_tasks, ids=ids, timeout=timeout)
     return run(work, connection.client(), ids, "wait", output, resumed_by=resumed())
@@ -113,13 +113,13 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         IDS,
         option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
         option("--overwrite", help="Replace existing files."),
-        option("--skip-existing", help="Keep existing files, without querying their tasks."),
-        option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, for example 200MB."),
+        option("--skip-existing", help="Keep existing files and do not query their tasks."),
+        option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, such as 200MB."),
         option(
             "--allow-file-host",
             metavar="HOST",
             multiple=True,
-            help="Allow videos on this host, address or network; repeatable.",
+            help="Allow downloads from this host, address or network; repeatable.",
         ),
         *WAIT_OPTIONS,
         *COMMON_OPTIONS,
@@ -137,10 +137,10 @@ def download(
     connection: Connection,
     output: OutputOptions,
 ) -> ExitCode:
-    """Download the videos of tasks, waiting for unfinished ones.
+    """Download the videos of tasks, waiting for unfinished ones first.
 
-    An ID of - reads ids from stdin, one per line. Prints the path of each finished file. An interrupted download
-    leaves a partial file; the same command resumes it.
+    Pass - to read ids from stdin, one per line. Prints the path of each finished file. An interrupted download leaves a
+    partial file; run the same command again to resume it.
     """
     if overwrite and skip_existing:
         raise ConfigurationError("--overwrite and --skip-existing cannot be used together")
@@ -185,7 +185,7 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
         emit(Saved(task_id, str(path), path.stat().st_size))
 
     def is_kept(task_id: str) -> bool:
-        # Nothing is sent for a failed task; whether a file exists is known by the client alone, which names it.
+        # Nothing is sent for a failed task. Only the client knows whether a file exists, because it chooses the name.
         failed = VideoTask(id=task_id, state=TaskState.FAILED)
         with suppress(KkiaiError):
             save(task_id, partial(client.download, failed))

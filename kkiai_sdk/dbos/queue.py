@@ -55,7 +55,7 @@ class VideoQueue:
         :raises ConfigurationError: an argument is invalid.
         """
         if not 0 < timeout <= MAX_TIMEOUT:
-            raise ConfigurationError(f"timeout must be above 0 up to {MAX_TIMEOUT:.0f} seconds")
+            raise ConfigurationError(f"timeout must be greater than 0 and at most {MAX_TIMEOUT:,.0f} seconds (a year)")
         if isinstance(task_ids, str):
             raise ConfigurationError("task_ids must be an iterable of strings, not str")
         ids = [_checked(each) for each in dict.fromkeys(task_ids)]

@@ -57,13 +57,13 @@ def test_option_named_by_an_error_is_that_of_the_command_line() -> None:
         (Saved(ID, "v/cow.mp4", 145_486), "v/cow.mp4", f"{ID}: saved 145.5 kB after 0:01:23: v/cow.mp4"),
         (
             TIMEOUT,
-            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled, wait for it again",
-            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled, wait for it again",
+            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled: wait for it again",
+            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled: wait for it again",
         ),
         (
             TRANSIENT,
-            f"{ID}\terror\tconnection reset; the task may still be running, wait for it again",
-            f"{ID}: error after 0:01:23: connection reset; the task may still be running, wait for it again",
+            f"{ID}\terror\tconnection reset; the task may still be running: wait for it again",
+            f"{ID}: error after 0:01:23: connection reset; the task may still be running: wait for it again",
         ),
     ],
 )
@@ -173,7 +173,7 @@ def test_query_that_failed_is_no_wait() -> None:
 
 
 #: The advice after the reason of a timeout.
-AGAIN = "; the task was not cancelled, wait for it again"
+AGAIN = "; the task was not cancelled: wait for it again"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ AGAIN = "; the task was not cancelled, wait for it again"
         (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
-        (None, None, f"no answer{AGAIN}"),
+        (None, None, f"no response{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:

@@ -190,7 +190,7 @@ INVALID = [
     ("tasks={'grok:a': 'normall'}", "no script is called 'normall'; known: normal, fails, *; and fault- or *close"),
     ("tasks={'grok:a': 'fault-moo'}", "no script is called 'fault-moo'; known: normal*"),
     ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown word 'stat'; known: state, fields, *"),
-    ("faults=['closed']", "faults must not hold 'closed'; known: close, *"),
+    ("faults=['closed']", "faults must not contain 'closed'; known: close, *"),
     ("task={}", "* takes tasks={*} and faults=[[]*] alone"),
     ("{'grok:a': 'fails'}", "* takes tasks={*} and faults=[[]*] alone"),
     ("tasks=['grok:a']", "* takes tasks={*} and faults=[[]*] alone"),
