@@ -38,9 +38,10 @@ documented server.
 ## Output
 
 Results go to stdout, progress and messages to stderr. If stderr is a terminal, progress is a live display; otherwise it
-is one line per change. `--quiet` silences it, except for problems that stdout does not show. Nothing is coloured if
-`NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the level of the log on stderr for every command:
-`debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
+is one line per change, and one a minute if nothing changes. A gateway that has not answered for two seconds is named, in
+the live display for as long as it lasts. `--quiet` silences all this, except for problems that stdout does not show.
+Nothing is coloured if `NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the level of the log on stderr
+for every command: `debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
 
 | stdout is | `query`, `wait`, `watch` | `download` |
 |---|---|---|
