@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import progress
 from rich.console import Group
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.table import Column
 from rich.text import Text
@@ -26,8 +27,22 @@ if TYPE_CHECKING:
 
 #: Rows of tasks shown at most; the others are counted.
 MAX_ROWS = 10
+#: Columns left free at the right: the terminal writes ^C after the last line, which must not wrap.
+MARGIN = 2
 #: Lines of the notice that nothing is answered, in a terminal of 60 columns.
 NOTICE_LINES = 2
+
+
+class NameColumn(progress.ProgressColumn):
+    """The id of a row's task, on one line."""
+
+    def __init__(self, *, is_ascii: bool) -> None:
+        super().__init__()
+        self._overflow: Literal["crop", "ellipsis"] = "crop" if is_ascii else "ellipsis"
+
+    def render(self, task: Task) -> Text:
+        """Render the id, shortened to the width that is left."""
+        return Text(task.description, "bold", no_wrap=True, overflow=self._overflow)
 
 
 class StatusColumn(progress.ProgressColumn):
@@ -65,9 +80,9 @@ class Display:
         )
         is_ascii = console.options.ascii_only
         spinner = progress.SpinnerColumn("line" if is_ascii else "dots", style="cyan")
-        column = Column(overflow="crop" if is_ascii else "ellipsis")
-        name = progress.TextColumn("{task.description}", "bold", markup=False, table_column=column)
-        self._progress = progress.Progress(spinner, name, bar, StatusColumn(Column(no_wrap=True)), get_time=get_time)
+        self._progress = progress.Progress(
+            spinner, NameColumn(is_ascii=is_ascii), bar, StatusColumn(Column(no_wrap=True)), get_time=get_time
+        )
         self._rows: dict[str, TaskID] = {}
         self._downloads: set[str] = set()
         self._count, self._failed = len(self.unfinished), 0
@@ -150,7 +165,7 @@ class Display:
         """Remove the display from the terminal."""
         self._live.stop()
 
-    def render(self) -> Group:
+    def render(self) -> Constrain:
         """Return the rows, downloads first, the total of several tasks, and a notice if nothing is answered."""
         total, *rows = self._progress.tasks
         rows.sort(key=lambda row: bool(row.fields["status"]))
@@ -158,4 +173,5 @@ class Display:
         del rows[max(min(MAX_ROWS, self._console.height - 2 - NOTICE_LINES * len(notice)), 1) :]
         hidden = len(self.unfinished) - len(rows)
         self._progress.update(self._total, description=f"and {hidden} more" if hidden else "")
-        return Group(self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows), *notice)
+        table = self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows)
+        return Constrain(Group(table, *notice), max(self._console.width - MARGIN, 1))

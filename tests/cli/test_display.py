@@ -90,10 +90,12 @@ def many(count: int, width: int, height: int = 24, encoding: str = "utf-8") -> S
 @pytest.mark.parametrize("width", [60, 80, 160])
 @pytest.mark.parametrize("count", [2, 5, 100])
 def test_several_tasks_fit_in_any_terminal(count: int, width: int, height: int) -> None:
-    """Whatever the number of tasks and the size of the terminal, no line wraps and the display is not taller."""
+    """Whatever the number of tasks and the size of the terminal, no line wraps and the display is not taller. There is
+    room for the ^C that a terminal writes after the last line: with another line, the first one could not be erased.
+    """
     lines = many(count, width, height).lines
     assert len(lines) < height
-    assert max(map(cell_len, lines)) <= width
+    assert max(map(cell_len, lines)) <= width - 2
     assert f"1 of {count} done, 1 failed" in lines[-1]
 
 

@@ -108,7 +108,7 @@ def test_notice_leaves_the_display_smaller_than_the_terminal(width: int, height:
     wire.ask("grok:0")
     wire.now += 5
     assert len(wire.lines) < height
-    assert max(map(len, wire.lines)) <= width
+    assert max(map(len, wire.lines)) <= width - 2
 
 
 def test_log_says_once_that_nothing_is_answered_and_once_that_something_is(
