@@ -146,7 +146,7 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
 
 @command(
     "kkiai fleet work -o videos",
-    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 --db postgresql://fleet@db/fleet",
+    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 \\\n      --db postgresql://fleet@db/fleet",
     params=[
         option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder of the videos."),
         option("--name", metavar="NAME", help="Name of this worker, the same after a restart. [default: local]"),
