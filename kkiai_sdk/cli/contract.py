@@ -29,10 +29,11 @@ Exit codes of this command:
   0  the gateway keeps the contract
   1  it breaks the contract
   2  invalid usage
-  3  not checked, or not in full: no key or no credit, no --task-id, an operation of the
-     contract that was not requested or never succeeded, a gateway that is unreachable,
-     failing or too busy to answer a query (429), or a check ended by --time-limit or
-     Ctrl-C before a violation was found
+  3  not checked, or not in full: no key or no credit, no --task-id, an
+     operation of the contract that was not requested or never succeeded,
+     a gateway that is unreachable, failing or too busy to answer a query
+     (429), or a check ended by --time-limit or Ctrl-C before a violation
+     was found
   6  checked, but the report could not be printed
 
 """
@@ -46,7 +47,8 @@ COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"
 
 @command(
     "kkiai contract",
-    "kkiai contract --base-url https://gateway.example.com --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    "kkiai contract --base-url https://gateway.example.com \\\n"
+    "      --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
     params=[
         option("--base-url", metavar="URL", help="Gateway URL. [default: a mock gateway]"),
         option("--task-id", "task_ids", metavar="ID", multiple=True, help="A task that the gateway knows; repeatable."),

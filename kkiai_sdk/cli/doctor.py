@@ -37,7 +37,7 @@ NO_TASK = "kkiai-doctor:no-such-task"
 #: Difference between two clocks, in seconds, from which signed URLs, which are valid for minutes, begin to fail.
 MAX_CLOCK_SKEW = 60
 #: One module of each extra.
-EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"}
+EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp", "dbos": "dbos"}
 #: Valid values, so that the key and the URL are checked one at a time. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
 NO_NETWORK = {"trust_env": False, "verify": False}

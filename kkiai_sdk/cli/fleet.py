@@ -15,13 +15,24 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import asdict
 from rich.table import Table
+from rich.text import Text
 
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
 from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, POLL_INTERVAL, Command, command, duration, option
-from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, log_level, make_console
+from kkiai_sdk.cli.output import (
+    HEARTBEAT,
+    UNREACHABLE,
+    EventHandler,
+    OutputOptions,
+    destinations,
+    in_background,
+    log_level,
+    make_console,
+)
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
+from kkiai_sdk.cli.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +146,7 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
 
 @command(
     "kkiai fleet work -o videos",
-    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 --db postgresql://fleet@db/fleet",
+    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 \\\n      --db postgresql://fleet@db/fleet",
     params=[
         option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder for the videos."),
         option("--name", metavar="NAME", help="Name of this worker; keep it across restarts. [default: local]"),
@@ -161,7 +172,8 @@ def work(
     Prints the path of each finished file. Ends when all tasks in the queue are done; if it was killed or interrupted,
     run the same command again to continue. A file that already exists counts as done.
     """
-    library, client = _library(), connection.async_client()
+    library, traffic = _library(), Traffic()
+    client = connection.async_client(httpx_args={"event_hooks": traffic.event_hooks})
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -174,12 +186,12 @@ def work(
             emit(worker)
             await (worker.serve() if keep_running else worker.drain())
 
-    return _show(run_worker, output)
+    return _show(run_worker, output, traffic)
 
 
-def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions) -> ExitCode:
+def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
-    report, logs = _Report(options), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
+    report, logs = _Report(options, traffic), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
         handler = EventHandler(emit)
@@ -208,9 +220,10 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
 class _Report:
     """Writes results to stdout, and progress to stderr."""
 
-    def __init__(self, options: OutputOptions) -> None:
+    def __init__(self, options: OutputOptions, traffic: Traffic) -> None:
         self._options, self._counts, self.exit_code = options, Counter[str](), ExitCode.SUCCESS
-        self._out, self._err, self._start = make_console(sys.stdout), make_console(sys.stderr), time.monotonic()
+        self._out, self._err, self._traffic = make_console(sys.stdout), make_console(sys.stderr), traffic
+        self._start = self._last_line = time.monotonic()
         self._is_live = self._err.is_terminal and not options.quiet
         self._worker: VideoWorker | None = None
         self.live = self._err.status("starting")
@@ -218,10 +231,8 @@ class _Report:
     def take(self, event: Any) -> None:
         """Write an event, or refresh the display with None."""
         if event is None:
-            if self._is_live and self._worker is not None:
-                ends = "".join(f", {count} {state}" for state, count in self._counts.items())
-                self.live.update(f"{self._worker.waiting} waiting{ends}  {clock(time.monotonic() - self._start)}")
-                self.live.start()
+            if self._worker is not None and not self._options.quiet:
+                self._show_progress(self._worker.waiting, time.monotonic())
         elif isinstance(event, str):
             if not self._options.quiet:
                 self.write_note(event)
@@ -229,6 +240,17 @@ class _Report:
             self._worker = event
         else:
             self._write(event)
+
+    def _show_progress(self, waiting: int, now: float) -> None:
+        ends = "".join(f", {count} {state}" for state, count in self._counts.items())
+        text, notice = f"{waiting} waiting{ends}", self._traffic.notice()
+        if self._is_live:
+            self.live.update(Text(f"{text}  {clock(now - self._start)}  {notice}"))
+            self.live.start()
+        elif line := self._traffic.log_line():
+            self.write_note(line)
+        elif now - self._last_line >= HEARTBEAT:
+            self.write_note(f"{text}, {clock(now - self._start)} elapsed{notice and '; '}{notice}")
 
     def _write(self, result: VideoResult) -> None:
         outcome = _outcome(result)
@@ -248,6 +270,8 @@ class _Report:
 
     def write_note(self, text: str) -> None:
         """Write a line to stderr."""
+        self._traffic.is_silence_logged |= UNREACHABLE in text
+        self._last_line = time.monotonic()
         self.live.stop()
         sys.stderr.write(f"{visible(text)}\n")
 

@@ -94,11 +94,11 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
     run_demo = partial(run, ids=ids, options=OutputOptions(), resumed_by=resumed_by)
     with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")
-        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client(), command="wait")
+        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client, command="wait")
         if code is ExitCode.SUCCESS:
             sys.stderr.write(f"\n$ kkiai download {visible(ids[0])} -o {visible(str(directory))}\n")
             work = partial(download_videos, ids=ids, timeout=timeout, dest=directory, overwrite=True)
-            code = run_demo(work, gateway.client(), command="download")
+            code = run_demo(work, gateway.client, command="download")
     if code is ExitCode.SUCCESS:
         own_task = "" if task_id else WITH_OWN_TASK
         sys.stderr.write(f"\nThe video is in {visible(str(directory.resolve()))}.\nTry next:\n{own_task}{NEXT_STEPS}")

@@ -112,6 +112,8 @@ def read_params(params: dict[str, Any]) -> dict[str, Any]:
         values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
     for name in {"timeout", "request_timeout"} & values.keys():
         values[name] = duration("--timeout", values[name], unlimited=name == "timeout")
+    if values.get("request_timeout") == 0:
+        raise ConfigurationError("--timeout must be above 0 and at most a day")
     if "ids" in values:
         values["ids"] = read_ids(values["ids"])
     if values.get("task_id"):
@@ -135,12 +137,12 @@ class Connection:
         self._check_key()
         return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
-    def async_client(self) -> AsyncKkiai:
-        """Make an asynchronous client."""
+    def async_client(self, **options: Any) -> AsyncKkiai:
+        """Make an asynchronous client with these and further options."""
         from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
 
         self._check_key()
-        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll)
+        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
     def _check_key(self) -> None:
         if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):

@@ -25,14 +25,20 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 MAX_STATUS = 30
 #: Attributes of an error that its JSON object includes.
 ERROR_FIELDS = ("status_code", "code", "request_id", "retry_after", "transient")
-#: Names of Python options in messages, and their names on the command line.
+#: Patterns for parts of messages that are about Python, and their replacements on the command line.
 OPTION_NAMES = {
-    "dest: ": "-o: ",
-    "base_url must": "--base-url must",
-    "max_bytes": "--max-bytes",
-    " (see allow_http)": "",
-    "timeout must": "--timeout must",
-    "pass api_key=… or set": "set",
+    r"allow_file_hosts=\['(.*?)'\]": r"--allow-file-host \1",
+    r"(?<![\w-])max_bytes\b": "--max-bytes",
+}
+#: The same in messages about the configuration, which hold no text of a server.
+CONFIGURATION_NAMES = {
+    r"^dest\b": "-o",
+    r"^base_url\b": "--base-url",
+    r"^timeout\b": "--timeout",
+    r"^allow_file_hosts\[\d+\]": "--allow-file-host",
+    r" \(see allow_http\)": "",
+    r"pass api_key=… or set": "set",
+    r"\bapi_key\b": "the key",
 }
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
 GOOD, BAD, OPEN = ("✓", "+", "bold green"), ("✗", "x", "bold red"), ("•", "-", "cyan")
@@ -146,9 +152,12 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    text = re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
-    names = "|".join(map(re.escape, OPTION_NAMES))
-    return re.sub(rf"(?<![\w-])(?:{names})", lambda found: OPTION_NAMES[found[0]], text)
+    text, names = error.message, OPTION_NAMES
+    if isinstance(error, sdk.ConfigurationError):
+        names = names | CONFIGURATION_NAMES
+    for pattern, name in names.items():
+        text = re.sub(pattern, name, text)
+    return text
 
 
 def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:

@@ -55,7 +55,7 @@ def query(ids: list[str], request_timeout: float, connection: Connection, output
     error if the query failed.
     """
     work = partial(_query, ids=ids)
-    return run(work, connection.client(timeout=request_timeout), ids, "query", output)
+    return run(work, partial(connection.client, timeout=request_timeout), ids, "query", output)
 
 
 def _query(client: Kkiai, emit: Emit, ids: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def wait(ids: list[str], timeout: float, connection: Connection, output: OutputO
     reason, separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
     work = partial(wait_for_tasks, ids=ids, timeout=timeout)
-    return run(work, connection.client(), ids, "wait", output, resumed_by=resumed())
+    return run(work, connection.client, ids, "wait", output, resumed_by=resumed())
 
 
 @command(
@@ -100,7 +100,7 @@ def watch(task_id: str, timeout: float, connection: Connection, output: OutputOp
         for task in client.watch(task_id, timeout=timeout):
             emit(task)
 
-    return run(work, connection.client(), [task_id], "watch", output, resumed_by=resumed())
+    return run(work, connection.client, [task_id], "watch", output, resumed_by=resumed())
 
 
 OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
@@ -148,8 +148,8 @@ def download(
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
     options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
     work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
-    client = connection.client(allow_file_hosts=allow_file_host)
-    return run(work, client, ids, "download", output, resumed_by=resumed())
+    make_client = partial(connection.client, allow_file_hosts=allow_file_host)
+    return run(work, make_client, ids, "download", output, resumed_by=resumed())
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:

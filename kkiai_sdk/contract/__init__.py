@@ -2,7 +2,8 @@
 
 ::
 
-    report = check("https://gateway.example.com", task_ids=["grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"])
+    ids = ["grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"]
+    report = check("https://gateway.example.com", task_ids=ids)
     for finding in report.findings:
         print(finding.severity, finding.rule, finding.place, finding.diff, finding.sdk)
 

@@ -5,7 +5,8 @@ The plugin is loaded by pytest when the package is installed, and imports nothin
 
     from kkiai_sdk.testing import Gateway, assert_all_downloaded
 
-    with Gateway(tasks={"grok:a": ["pending", 503, "completed"]}) as gateway, gateway.client() as client:
+    tasks = {"grok:a": ["pending", 503, "completed"]}
+    with Gateway(tasks=tasks) as gateway, gateway.client() as client:
         client.wait_and_download("grok:a", "a.mp4")
         assert_all_downloaded(gateway, ["a.mp4"])
 """
