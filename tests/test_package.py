@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from hashlib import sha256
 from importlib.metadata import Distribution, distribution
@@ -142,6 +143,13 @@ def test_declared_dependencies_are_httpx_attrs_and_sniffio() -> None:
     """At run time the SDK needs httpx and attrs, and sniffio, which httpcore looks for; no more."""
     requires = [line for line in distribution("kkiai-sdk").requires or [] if "extra ==" not in line]
     assert sorted(Requirement(line).name for line in requires) == ["attrs", "httpx", "sniffio"]
+
+
+@pytest.mark.parametrize("extra", ["contract", "dbos"])
+def test_extras_of_commands_bring_the_command_line(extra: str) -> None:
+    """An extra whose part has a command installs the command line, too."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    assert "kkiai-sdk[cli]" in extras[extra]
 
 
 @pytest.mark.deep

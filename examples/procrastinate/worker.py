@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from procrastinate import App, JobContext, PsycopgConnector, RetryStrategy, exceptions
 
-from kkiai_sdk import APIError, AsyncKkiai, FleetClosedError, TaskFailedError
+from kkiai_sdk import (
+    AsyncKkiai,
+    BadRequestError,
+    KkiaiError,
+    NotAVideoError,
+    NotFoundError,
+    TargetExistsError,
+    TaskError,
+    UnsafeURLError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +28,10 @@ if TYPE_CHECKING:
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("DATABASE_URL", "")))
 #: As many waits as this worker has at a time. A waiting job is a coroutine, not a thread.
 CONCURRENCY = 1000
-#: Trouble that says nothing about the task: again after a minute, for a day.
-AGAIN = RetryStrategy(max_attempts=1440, wait=60, retry_exceptions=[APIError, FleetClosedError])
+#: Errors that another attempt would meet again: they are the result.
+FINAL = (TaskError, BadRequestError, NotFoundError, NotAVideoError, TargetExistsError, UnsafeURLError)
+#: All others, such as an outage, a rejected key or a full disk: again after a minute, for a day.
+AGAIN = RetryStrategy(max_attempts=1440, wait=60, retry_exceptions=[KkiaiError])
 
 
 class Resources:
@@ -35,8 +46,8 @@ async def video(task_id: str) -> str:
     """Wait for a task and download its video. A file that is there already counts as done."""
     try:
         return str(await Resources.fleet.wait_and_download(task_id, Resources.folder, timeout=86_400, overwrite="skip"))
-    except TaskFailedError as error:
-        return f"failed: {error.failure or error}"
+    except FINAL as error:
+        return f"{type(error).__name__}: {error}"
 
 
 @app.periodic(cron="* * * * *")

@@ -6,9 +6,13 @@ import asyncio
 import json
 import logging
 import os
+import re
+import shlex
+import signal
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +24,17 @@ from rich.text import Text
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
-from kkiai_sdk.cli.options import COMMON_OPTIONS, IDS, JSON, POLL_INTERVAL, Command, command, duration, option
+from kkiai_sdk.cli.options import (
+    COMMON_OPTIONS,
+    IDS,
+    JSON,
+    POLL_INTERVAL,
+    Command,
+    command,
+    duration,
+    option,
+    words_to_resume,
+)
 from kkiai_sdk.cli.output import (
     HEARTBEAT,
     UNREACHABLE,
@@ -44,6 +58,8 @@ if TYPE_CHECKING:
 DATABASE = option(
     "--db", "database", metavar="URL", help="SQLite file or postgresql://... [default: $KKIAI_FLEET_DB, else a file]"
 )
+#: Seconds: the longest timeout.
+YEAR = 365 * 86_400.0
 EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai fleet status"
 
 
@@ -74,7 +90,7 @@ def _url(database: str | None) -> str | None:
     "kkiai fleet add --timeout 72h - < ids.txt",
     params=[
         IDS,
-        option("--timeout", "limit", metavar="DURATION", default="24h", help="Time limit for each wait, from now."),
+        option("--timeout", "limit", metavar="DURATION", default="24h", help="Time limit for each wait: 10m, 72h, ..."),
         option("--retry", help="Also restart waits that ended with timeout or error."),
         DATABASE,
         JSON,
@@ -86,7 +102,7 @@ def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output
     Pass - to read ids from stdin, one per line. An id that was added before is not added again.
     """
     with _library().VideoQueue(_url(database)) as queue:
-        count = queue.add(ids, timeout=duration("--timeout", limit), retry=retry)
+        count = queue.add(ids, timeout=min(duration("--timeout", limit, unlimited=True), YEAR), retry=retry)
     text = json.dumps({"added": count, "known": len(ids) - count})
     sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} already known\n")
     return ExitCode.SUCCESS
@@ -191,30 +207,54 @@ def work(
 
 def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
-    report, logs = _Report(options, traffic), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
+    # Services are ended by SIGTERM, which the first process of a container otherwise ignores.
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report, log = _Report(options, traffic), logging.getLogger("kkiai_sdk")
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
-        handler = EventHandler(emit)
-        for log in logs:
-            log.addHandler(handler)
-        # DBOS sets the level of its own logger.
-        logs[0].setLevel(logging.DEBUG if options.verbose else log_level())
+        # The other libraries below log on stderr unless there is a handler.
+        handlers = {"kkiai_sdk": EventHandler(emit), "dbos": _SparseHandler(emit), "": logging.NullHandler()}
+        for name, handler in handlers.items():
+            logging.getLogger(name).addHandler(handler)
+        log.setLevel(logging.DEBUG if options.verbose else log_level())
         try:
             asyncio.run(run_worker(emit))
         finally:
-            logs[0].setLevel(logging.NOTSET)
-            for log in logs:
-                log.removeHandler(handler)
+            log.setLevel(logging.NOTSET)
+            for name, handler in handlers.items():
+                logging.getLogger(name).removeHandler(handler)
 
     try:
         for event in in_background(work_in_thread):
             report.take(event)
     except KeyboardInterrupt:
-        report.write_note("kkiai: interrupted; to continue, run the same command again")
+        report.write_note("kkiai: interrupted; nothing is lost. To continue, run:")
+        report.write_note(_command_to_resume())
         return ExitCode.INTERRUPTED
     finally:
+        signal.signal(signal.SIGTERM, former)
         report.live.stop()
     return report.exit_code
+
+
+class _SparseHandler(EventHandler):
+    """Emits the first line of a record once a minute: without its database, DBOS logs several records a second."""
+
+    _last = -60.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Emit a record, or leave it out."""
+        if record.created - self._last >= 60:
+            self._last = record.created
+            line = record.getMessage().partition("\n")[0]
+            super().emit(logging.makeLogRecord({**vars(record), "msg": line, "args": None}))
+
+
+def _command_to_resume() -> str:
+    """Return the present command, with its options; a password in it is for its user to add."""
+    words = words_to_resume(click.get_current_context())
+    hidden = [re.sub(r"(?<=://)([^/@:]*):.*(?=@)|(?<=password=)[^&]*", r"\1:***", word) for word in words]
+    return shlex.join(["kkiai", "fleet", *hidden])
 
 
 class _Report:
@@ -278,7 +318,10 @@ class _Report:
 
 def _outcome(result: VideoResult) -> Outcome:
     if result.path is not None:
-        return outcome_of(Saved(result.task_id, result.path, Path(result.path).stat().st_size))
+        size = 0
+        with suppress(OSError):  # another program has taken it away
+            size = Path(result.path).stat().st_size
+        return outcome_of(Saved(result.task_id, result.path, size))
     kind = getattr(sdk, result.error_type or "", KkiaiError)
     code, reason = exit_code_of_class(kind), visible(result.error or "")
     data = {"task_id": result.task_id, "error": result.error_type, "message": reason, "exit_code": code, "task": None}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,25 +20,28 @@ from kkiai_sdk import ConfigurationError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 #: The application, its one queue and its one workflow in the tables of DBOS.
 APPLICATION, QUEUE, WORKFLOW = "kkiai", "kkiai-videos", "kkiai.video"
 #: Fixed, so that waits outlive changes of the code: DBOS runs only workflows of its own version, which would otherwise
-#: be a hash of the code. It changes when the steps of the workflow do.
+#: be a hash of the code. It changes when the arguments or the result of the workflow do.
 VERSION = "kkiai-1"
 #: Seconds for which a worker tries to get its name: after a crash the server may need that long to see the old
 #: connection go.
 LOCK_TIMEOUT = 30.0
 #: The server notices within 20 s that a machine has gone without closing its connection.
-KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
+KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
 
+#: Primary error codes of SQLite that say nothing about the statement.
+_PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or a file"
 
 
 class Database:
-    """A database by its URL. Makes the folder of a SQLite file.
+    """A database by its URL.
 
     :param url: ``postgresql://…``, ``sqlite:///FILE`` or the path of a SQLite file. Default: ``fleet.sqlite`` in the
         user's state folder.
@@ -52,17 +57,13 @@ class Database:
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigurationError(_URL_FORMS) from None
         self.kind = self.url.get_backend_name()
-        if self.kind not in _DRIVERS or (self.kind == "sqlite" and not self.url.database):
+        if self.kind not in _DRIVERS or (self.kind == "sqlite" and Path(self.file).name in {"", ":memory:"}):
             raise ConfigurationError(_URL_FORMS)
         self.url = self.url.set(drivername=_DRIVERS[self.kind])
 
     def __str__(self) -> str:
-        return self.url.render_as_string(hide_password=True)
-
-    @property
-    def system_url(self) -> str:
-        """The URL with its password, as DBOS takes it."""
-        return self.url.render_as_string(hide_password=False)
+        # The query may hold a password, too.
+        return self.url.set(drivername=self.kind, query={}).render_as_string(hide_password=True)
 
     @property
     def conninfo(self) -> str:
@@ -72,71 +73,92 @@ class Database:
     @property
     def file(self) -> str:
         """The path of the SQLite file."""
-        return str(self.url.database)
+        return self.url.database or ""
 
     def prepare(self) -> None:
-        """Create or upgrade the tables. Raises ConfigurationError if the database cannot be used."""
-        try:
+        """Create or upgrade the tables, and the folder of a SQLite file. Raises ConfigurationError."""
+        with self.errors():
             if self.kind == "sqlite":
                 Path(self.file).parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.file)) as connection:
                     # Readers and the writer do not block each other; the file remembers it.
                     connection.execute("PRAGMA journal_mode=WAL")
-            DBOS.migrate(self.system_url)
+            DBOS.migrate(self.url.render_as_string(hide_password=False))
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raise a ConfigurationError for a database that cannot be used."""
+        try:
+            yield
         except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error) as error:
-            raise self.unusable(error) from None
+            reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise ConfigurationError(f"cannot use the database {self}: {reason}") from None
 
-    def unusable(self, error: Exception) -> ConfigurationError:
-        """Return the error for a database that cannot be used."""
-        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        return ConfigurationError(f"cannot use the database {self}: {reason}")
-
+    @cached_property
     def engine(self) -> sa.Engine:
-        """Return an engine whose SQLite transactions begin with the lock that they need to write."""
-        engine = sa.create_engine(self.url, pool_pre_ping=True)
-        if self.kind == "sqlite":
-
-            @sa.event.listens_for(engine, "connect")
-            def set_immediate(connection: Any, _record: object) -> None:
-                connection.isolation_level = "IMMEDIATE"
-                connection.execute("PRAGMA busy_timeout=30000")
-
+        """The connections."""
+        engine = sa.create_engine(self.url, pool_size=20, max_overflow=0, pool_pre_ping=True)
+        sa.event.listen(engine, "connect", self._set_up)
+        sa.event.listen(engine, "handle_error", _mark_passing)
         return engine
 
-    def lock(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[None]:
+    def _set_up(self, connection: Any, _record: object) -> None:
+        if self.kind == "sqlite":
+            # Transactions begin with the lock that they need to write, and wait for it.
+            connection.isolation_level = "IMMEDIATE"
+            connection.execute("PRAGMA busy_timeout=30000")
+            connection.execute("PRAGMA foreign_keys=ON")
+        else:
+            connection.execute(KEEPALIVES)
+            connection.commit()
+
+    def lock(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[Callable[[], bool]]:
         """Hold the name of a worker. It is free again when the process ends, however it ends.
 
-        :raises ConfigurationError: a process of this name is running.
+        The context is a function that takes the name again after a restart of the server. It returns False if another
+        process has taken it.
+
+        :raises ConfigurationError: the name is invalid, or a process of this name is running.
         """
+        check_name(name)
         return self._file_lock(name, timeout) if self.kind == "sqlite" else self._server_lock(name, timeout)
 
     @contextmanager
-    def _file_lock(self, name: str, timeout: float) -> Iterator[None]:
+    def _file_lock(self, name: str, timeout: float) -> Iterator[Callable[[], bool]]:
         # Any thread may release it.
-        lock = FileLock(f"{self.file}.{name}.lock", thread_local=False)
+        lock = FileLock(f"{self.file}.worker-{name}.lock", thread_local=False)
+        with self.errors():
+            try:
+                lock.acquire(timeout=min(timeout, 1.0))
+            except Timeout:
+                raise is_taken(name) from None
         try:
-            lock.acquire(timeout=min(timeout, 1.0))
-        except Timeout:
-            raise _is_taken(name) from None
-        try:
-            yield
+            yield lambda: True
         finally:
             lock.release()
 
     @contextmanager
-    def _server_lock(self, name: str, timeout: float) -> Iterator[None]:
+    def _server_lock(self, name: str, timeout: float) -> Iterator[Callable[[], bool]]:
+        query = sa.select(sa.func.pg_try_advisory_lock(sa.func.hashtextextended(f"{APPLICATION}:{name}", 0)))
         deadline = time.monotonic() + timeout
-        try:
-            connection = psycopg.connect(self.conninfo, autocommit=True, options=KEEPALIVES)
-        except psycopg.Error as error:
-            raise self.unusable(error) from None
-        with closing(connection):
-            query = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-            while not (connection.execute(query, [f"{APPLICATION}:{name}"]).fetchone() or [False])[0]:
+        with self.errors():
+            connection = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+        def take() -> bool:
+            # A session that has the lock gets it again; a connection that was lost is made anew.
+            with self.errors(), connection.begin():
+                return bool(connection.scalar(query))
+
+        with connection:
+            while not take():
                 if time.monotonic() >= deadline:
-                    raise _is_taken(name)
+                    raise is_taken(name)
                 time.sleep(0.5)
-            yield
+            try:
+                yield take
+            finally:
+                # Otherwise the pool keeps the session, and with it the lock.
+                connection.invalidate()
 
     def is_running(self, name: str) -> bool:
         """Whether a process holds the name of a worker."""
@@ -147,5 +169,23 @@ class Database:
             return True
 
 
-def _is_taken(name: str) -> ConfigurationError:
+def check_name(name: str) -> str:
+    """Return the name of a worker. Raises ConfigurationError for one that is no part of a file name."""
+    if not re.fullmatch(r"[\w.-]{1,100}", name, re.ASCII):
+        raise ConfigurationError("name must be 1 to 100 letters, digits, dots, underscores or hyphens")
+    return name
+
+
+def _mark_passing(context: sa.engine.ExceptionContext) -> None:
+    """Make DBOS repeat what fails by a full disk, an unreadable file or a standby, as it repeats what a lost connection
+    ends. Otherwise it would record the error as the result of the wait.
+    """
+    error = context.original_exception
+    is_passing = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+    if is_passing or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+
+
+def is_taken(name: str) -> ConfigurationError:
+    """Return the error for the name of a running worker."""
     return ConfigurationError(f"a worker named {name!r} is running on this database: names must be unique")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus
@@ -24,7 +25,8 @@ MAX_TIMEOUT = 365 * 86_400.0
 MAX_ID = 256
 #: Ids per transaction, and rows per page.
 PAGE = 1000
-RUNNING, UNFINISHED = "PENDING", ["PENDING", "ENQUEUED", "DELAYED"]
+QUEUED, RUNNING = "ENQUEUED", "PENDING"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class VideoQueue:
@@ -38,11 +40,11 @@ class VideoQueue:
     def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
         self._database = Database(database)
         self._database.prepare()
-        self._engine = self._database.engine()
         self._client = DBOSClient(
-            system_database_engine=self._engine,
+            system_database_engine=self._database.engine,
             serializer=DBOSPortableJSONSerializer(),
             application_name=APPLICATION,
+            retry_connection_errors=False,
         )
 
     def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
@@ -62,15 +64,16 @@ class VideoQueue:
         return sum(self._add_page(ids[at : at + PAGE], timeout, retry=retry) for at in range(0, len(ids), PAGE))
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
-        known = {status.workflow_id: status for status in self._client.list_workflows(workflow_ids=ids)}
+        known = {status.workflow_id: status for status in self._rows(ids)}
         again = [each for each, status in known.items() if retry and _can_retry(status)]
-        if again:
-            self._client.delete_workflows(again)
-        new = [each for each in ids if each not in known or each in set(again)]
+        new = [*(each for each in ids if each not in known), *again]
         now = time.time()
-        with self._engine.begin() as connection:
-            for task_id in new:
-                self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
+        with self._database.errors():
+            if again:
+                self._client.delete_workflows(again)
+            with self._database.engine.begin() as connection:
+                for task_id in new:
+                    self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
         return len(new)
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
@@ -78,16 +81,18 @@ class VideoQueue:
 
         :param task_ids: ids to look up, in any number; those without a result are left out. Default: all.
         """
-        for status in self._pages(task_ids, status=["SUCCESS", "ERROR"], load_input=False):
+        for status in self._rows(task_ids, status=["SUCCESS", "ERROR"]):
             yield _result_of(status)
 
     def status(self) -> QueueStatus:
         """Return the numbers of tasks by state. It reads all rows of the queue."""
-        waits = list(self._pages(None, status=UNFINISHED, load_input=False, load_output=False))
-        workers = Counter(str(wait.executor_id) for wait in waits if wait.status == RUNNING)
+        waits = self._rows(status=[QUEUED, RUNNING], load_output=False)
+        # A queued wait may have the name of the worker that had begun it.
+        workers = Counter(str(wait.executor_id) if wait.status == RUNNING else "" for wait in waits)
+        queued = workers.pop("", 0)
         ends = Counter(result.state for result in self.results())
         return QueueStatus(
-            queued=len(waits) - workers.total(),
+            queued=queued,
             workers=[WorkerStatus(n, count, self._database.is_running(n)) for n, count in sorted(workers.items())],
             **{state: ends[state] for state in ("saved", "failed", "timeout", "error")},
         )
@@ -100,9 +105,9 @@ class VideoQueue:
         :param name: the name of the worker.
         :raises ConfigurationError: a process of this name is running.
         """
-        with self._database.lock(name, timeout=0):
-            waits = self._pages(None, status=RUNNING, executor_id=name, load_input=False, load_output=False)
-            ids = [wait.workflow_id for wait in waits]
+        with self._database.lock(name, timeout=0), self._database.errors():
+            rows = self._rows(status=RUNNING, executor_id=name, load_output=False)
+            ids = [row.workflow_id for row in rows]
             for at in range(0, len(ids), PAGE):
                 self._client.resume_workflows(ids[at : at + PAGE], queue_name=QUEUE)
         return len(ids)
@@ -110,25 +115,40 @@ class VideoQueue:
     def has_work(self, name: str) -> bool:
         """Whether a worker of this name has anything to do: ids are queued, or waits of its own are unfinished."""
         options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
-        # In the order in which an id passes through them, so that one that is begun in between is not missed.
-        is_queued = bool(self._client.list_workflows(status=["ENQUEUED", "DELAYED"], **options))
-        return is_queued or bool(self._client.list_workflows(status=RUNNING, executor_id=name, **options))
+        find = self._client.list_workflows
+        with self._database.errors():
+            # In the order in which an id passes through them, so that one that is begun in between is not missed.
+            return bool(find(status=QUEUED, **options) or find(status=RUNNING, executor_id=name, **options))
 
-    def _pages(self, task_ids: Iterable[str] | None, **filters: Any) -> Iterator[WorkflowStatus]:
+    def _rows(self, task_ids: Iterable[str] | None = None, **filters: Any) -> Iterator[WorkflowStatus]:
+        """Yield rows, of these ids or all; each once, also while others come and go."""
+        options: dict[str, Any] = {"name": WORKFLOW, "load_input": False, **filters}
         if task_ids is not None:
             ids = list(dict.fromkeys(task_ids))
             for at in range(0, len(ids), PAGE):
-                yield from self._client.list_workflows(workflow_ids=ids[at : at + PAGE], name=WORKFLOW, **filters)
+                with self._database.errors():
+                    page = self._client.list_workflows(workflow_ids=ids[at : at + PAGE], **options)
+                yield from page
             return
-        seen = 0
-        while page := self._client.list_workflows(name=WORKFLOW, limit=PAGE, offset=seen, **filters):
-            yield from page
-            seen += len(page)
+        seen: set[str] = set()
+        size, start = PAGE, EPOCH
+        while True:
+            with self._database.errors():
+                page = self._client.list_workflows(limit=size, start_time=start.isoformat(), **options)
+            yield from (row for row in page if row.workflow_id not in seen)
+            if len(page) < size:
+                return
+            first, last = (row.created_at or 0 for row in (page[0], page[-1]))
+            # Ids that were added at once have the same time, and no order.
+            size = size * 2 if first == last else PAGE
+            seen = {row.workflow_id for row in page} | (seen if first == last else set())
+            # Half a millisecond more, as DBOS rounds down.
+            start = EPOCH + timedelta(milliseconds=last + 0.5)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.destroy()
-        self._engine.dispose()
+        self._database.engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -137,10 +157,11 @@ class VideoQueue:
         self.close()
 
 
-def _checked(task_id: object) -> str:
-    if not isinstance(task_id, str) or not 0 < len(task_id.strip()) <= MAX_ID:
+def _checked(task_id: Any) -> str:
+    is_text = isinstance(task_id, str) and task_id.isprintable() and " " not in task_id
+    if not is_text or not 0 < len(task_id) <= MAX_ID or task_id in {".", ".."}:
         raise ConfigurationError(f"invalid task id: {task_id!a:.40}")
-    return task_id
+    return str(task_id)
 
 
 def _options(task_id: str) -> Any:
@@ -154,4 +175,4 @@ def _result_of(status: WorkflowStatus) -> VideoResult:
 
 
 def _can_retry(status: WorkflowStatus) -> bool:
-    return status.status in {"SUCCESS", "ERROR"} and _result_of(status).state in {"timeout", "error"}
+    return status.status not in {QUEUED, RUNNING} and _result_of(status).state in {"timeout", "error"}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from attrs import evolve
 from dbos import DBOS, DBOSPortableJSONSerializer
 
 from kkiai_sdk import ConfigurationError, FleetClosedError, KkiaiError, PollPolicy
-from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
+from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database, check_name, is_taken
 from kkiai_sdk.dbos._limit import SharedLimit
 from kkiai_sdk.dbos._results import VideoResult, is_passing, result_of
 from kkiai_sdk.dbos.queue import VideoQueue
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kkiai_sdk import AsyncKkiai
+
+T = TypeVar("T")
 
 #: The name of the only worker of a SQLite file.
 LOCAL = "local"
@@ -37,6 +38,8 @@ CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.02, 0.5
 MIN_WAIT = 600.0
 #: Seconds between attempts after trouble that ends no wait, doubled up to the second number.
 RETRY_DELAYS = 5.0, 60.0
+#: Seconds between looks whether the worker still has its name.
+KEEP_INTERVAL = 5.0
 #: Seconds between looks for the end of the queue.
 DRAIN_INTERVAL = 0.5
 #: Threads for the writes to the database and to files.
@@ -84,14 +87,12 @@ class VideoWorker:
         on_result: Callable[[VideoResult], object] | None = None,
     ) -> None:
         self._client, self._folder, self._on_result = client, Path(folder).absolute(), on_result
-        self._database = Database(database)
+        self._url, self._database = database, Database(database)
         if not self._folder.is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
             raise ConfigurationError("name is required: one that this worker, and no other, has after every restart")
-        self.name = LOCAL if name is None else name
-        if not re.fullmatch(r"[\w.-]{1,100}", self.name, re.ASCII):
-            raise ConfigurationError("name must be 1 to 100 letters, digits, dots, underscores or hyphens")
+        self.name = check_name(LOCAL if name is None else name)
         self._rate, self._max_waiting = max_requests_per_second, max_waiting
         self._options: dict[str, Any] = {
             "max_requests_per_second": max_requests_per_second,
@@ -113,11 +114,19 @@ class VideoWorker:
         """Return when no id is queued and no wait of this worker is unfinished.
 
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
+        :raises ConfigurationError: another worker took the name, while the server was restarted.
         """
-        while await asyncio.to_thread(self._queue.has_work, self.name):
+        while await self._has_work():
             await asyncio.wait([self._crash], timeout=DRAIN_INTERVAL)
             if self._crash.done():
                 self._crash.result()
+
+    async def _has_work(self) -> bool:
+        try:
+            return await self._in_thread(self._queue.has_work, self.name)
+        except ConfigurationError:
+            # The database is down. It may come back.
+            return True
 
     async def serve(self) -> None:
         """Work until cancelled, also on ids that are added later.
@@ -130,15 +139,34 @@ class VideoWorker:
         if VideoWorker._active is not None:
             raise ConfigurationError("one worker runs per process: start another process")
         async with AsyncExitStack() as stack:
-            self._queue = stack.enter_context(await asyncio.to_thread(VideoQueue, self._database.system_url))
+            # Of its own: those of DBOS and of the event loop may all wait for the database.
+            self._thread = stack.enter_context(ThreadPoolExecutor(1))
+            self._queue = stack.enter_context(await self._in_thread(VideoQueue, self._url))
+            stack.callback(self._database.engine.dispose)
             lock = self._database.lock(self.name)
-            await asyncio.to_thread(lock.__enter__)
+            take = await self._in_thread(lock.__enter__)
             stack.push(lock.__exit__)
             self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._fleet = await stack.enter_async_context(self._new_fleet(stack))
             await self._launch(stack)
+            stack.callback(asyncio.create_task(self._keep_name(take)).cancel)
             self._stack = stack.pop_all()
         return self
+
+    def _in_thread(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    async def _keep_name(self, take: Callable[[], bool]) -> None:
+        """Take the name again after a restart of the server; end the worker if another process has it."""
+        while not self._crash.done():
+            await asyncio.sleep(KEEP_INTERVAL)
+            with suppress(ConfigurationError):  # the database is down
+                if not await self._in_thread(take):
+                    self._fail(is_taken(self.name))
+
+    def _fail(self, error: KkiaiError) -> None:
+        if not self._is_closing and not self._crash.done():
+            self._crash.set_exception(error)
 
     def _new_fleet(self, stack: AsyncExitStack) -> Any:
         gate = None if self._rate is None else SharedLimit(self._database, self._rate)
@@ -150,7 +178,8 @@ class VideoWorker:
         DBOS(
             config={
                 "name": APPLICATION,
-                "system_database_url": self._database.system_url,
+                "system_database_engine": self._database.engine,
+                "run_migrations": False,
                 "executor_id": self.name,
                 "application_version": VERSION,
                 "serializer": DBOSPortableJSONSerializer(),
@@ -177,14 +206,13 @@ class VideoWorker:
         self._is_closing = True
         VideoWorker._active = None
         DBOS.logger.setLevel("CRITICAL")
-        with ThreadPoolExecutor(1) as thread:
-            # Not in the event loop: DBOS waits for its own threads, which may wait for the event loop.
-            stopped = asyncio.get_running_loop().run_in_executor(thread, DBOS.destroy)
-            while not stopped.done() or self._steps:
-                for step in self._steps:
-                    step.cancel()
-                await asyncio.wait([stopped, *self._steps], timeout=0.1)
-            await stopped
+        # Not in the event loop: DBOS waits for its own threads, which may wait for the event loop.
+        stopped = self._in_thread(DBOS.destroy)
+        while not stopped.done() or self._steps:
+            for step in self._steps:
+                step.cancel()
+            await asyncio.wait([stopped, *self._steps], timeout=0.1)
+        await stopped
         # DBOS leaves the threads that it has just ended to the loop.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
@@ -201,8 +229,7 @@ class VideoWorker:
                 raise asyncio.CancelledError
             result = await self._save(task_id, timeout, added)
         except FleetClosedError as error:
-            if not self._is_closing and not self._crash.done():
-                self._crash.set_exception(error)
+            self._fail(error)
             raise asyncio.CancelledError from None
         finally:
             self._steps.discard(step)
@@ -239,11 +266,7 @@ DBOS.logger.addHandler(logging.NullHandler())
 # Without a limit of attempts: a worker may be killed any number of times.
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
 async def _video(task_id: str, timeout: float, added: float) -> dict[str, Any]:
-    return await _save(task_id, timeout, added)
-
-
-@DBOS.step(name="save")
-async def _save(task_id: str, timeout: float, added: float) -> dict[str, Any]:
+    # Without steps, each of which would be a row: one that is run again finds the file, or asks the gateway once more.
     worker = VideoWorker._active  # noqa: SLF001 (of this module)
     if worker is None:
         raise asyncio.CancelledError

@@ -29,6 +29,23 @@ def test_many_ids_are_added_in_pages(queue: VideoQueue) -> None:
     assert queue.status().queued == 1234
 
 
+def test_results_are_read_in_pages_each_once(queue: VideoQueue, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More results than a page has are read, each once, although ids that were added at once have no order."""
+    ids = [f"grok:scenario-fails~{number}" for number in range(40)]
+    queue.add(ids)
+    assert len(work()) == 40
+    monkeypatch.setattr("kkiai_sdk.dbos.queue.PAGE", 3)
+    assert sorted(result.task_id for result in queue.results()) == sorted(ids)
+    assert queue.status().failed == 40
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "\u00e9", "x" * 101])
+def test_name_that_no_worker_has_is_refused(queue: VideoQueue, name: str) -> None:
+    """Handing over by an invalid name is refused, and makes no file."""
+    with pytest.raises(ConfigurationError, match="name must be"):
+        queue.hand_over(name)
+
+
 def test_queue_opened_again_holds_what_was_added(database: Path) -> None:
     """Ids outlive the process that added them."""
     with VideoQueue(database) as queue:
@@ -55,6 +72,9 @@ def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.Monk
         ([""], {}, "invalid task id"),
         (["grok:a", 7], {}, "invalid task id: 7"),
         (["x" * 257], {}, "invalid task id"),
+        (["a b"], {}, "invalid task id"),
+        (["a\0"], {}, "invalid task id"),
+        ([".."], {}, "invalid task id"),
     ],
 )
 def test_invalid_arguments_of_add_are_refused(
@@ -66,7 +86,9 @@ def test_invalid_arguments_of_add_are_refused(
     assert queue.status().queued == 0
 
 
-@pytest.mark.parametrize("url", ["mysql://host/db", "sqlite://", "http://x", "://", "postgresql+nope://h:port/x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://host/db", "sqlite://", ":memory:", "http://x", "://", "postgresql+nope://h:port/x"]
+)
 def test_database_of_another_kind_is_refused(url: str) -> None:
     """A URL that is neither of SQLite nor of PostgreSQL raises a ConfigurationError that says which forms there are."""
     with pytest.raises(ConfigurationError, match=r"must be postgresql://"):
@@ -76,7 +98,7 @@ def test_database_of_another_kind_is_refused(url: str) -> None:
 def test_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path) -> None:
     """The error for a database that cannot be used names it, and hides the password."""
     with pytest.raises(ConfigurationError, match=r"fleet:\*\*\*@127\.0\.0\.1") as caught:
-        VideoQueue("postgres://fleet:canary@127.0.0.1:1/fleet")
+        VideoQueue("postgres://fleet:canary@127.0.0.1:1/fleet?password=canary")
     assert "canary" not in str(caught.value)
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot use the database"):

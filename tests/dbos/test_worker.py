@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai
@@ -34,6 +37,13 @@ def test_videos_are_saved_and_failures_recorded(queue: VideoQueue, work: Work, v
     assert "filter" in str(failed.error)
     status = queue.status()
     assert (status.saved, status.failed, status.queued, status.waiting) == (len(IDS), 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["rate", "worker-local", ".."])
+def test_name_of_a_worker_is_any_valid_one(queue: VideoQueue, work: Work, name: str) -> None:
+    """No name of a worker collides with a file of its own, such as that of the limit."""
+    queue.add([IDS[0]])
+    assert [result.state for result in work(name=name)] == ["saved"]
 
 
 @pytest.mark.fault("W-06")
@@ -170,6 +180,33 @@ def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Pa
         asyncio.run(asyncio.wait_for(main(gateway), 60))
         assert len(gateway.requests) > 4
     assert [result.state for result in queue.results()] == ["saved"]
+
+
+@pytest.mark.fault("W-10")
+def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -> None:
+    """What cannot be recorded because the disk of the database is full is recorded when it no longer is."""
+    ids = [f"grok:scenario-fails~{number}" for number in range(100)]
+    queue.add(ids)
+    with closing(sqlite3.connect(database)) as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0] + 3
+    errors: list[str] = []
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count={pages if not errors else 1_000_000}")
+
+    def note(context: sa.engine.ExceptionContext) -> None:
+        errors.append(str(context.original_exception))
+
+    listeners = (("connect", limit), ("handle_error", note))
+    for name, listener in listeners:
+        sa.event.listen(sa.Engine, name, listener)
+    try:
+        work()
+    finally:
+        for name, listener in listeners:
+            sa.event.remove(sa.Engine, name, listener)
+    assert set(errors) == {"database or disk is full"}
+    assert queue.status().failed == 100
 
 
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
