@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -225,10 +226,14 @@ def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def callback(name: str, value: object) -> None:
-    """Validate a callable or None."""
-    if value is not None and not callable(value):
+def callback(name: str, value: object, *, is_awaited: bool) -> None:
+    """Validate a callable or None; a coroutine function only if its result is awaited."""
+    if value is None:
+        return
+    if not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
+    if not is_awaited and (iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__)):
+        raise ConfigurationError(f"{name} must be a plain function: this client awaits nothing")
 
 
 def overwrite(value: object) -> bool | Literal["skip"]:

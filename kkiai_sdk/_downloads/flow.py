@@ -96,8 +96,10 @@ def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | No
     if request.is_done:
         return request.target
     url = _video_url(task) if task else None
-    # Before anything is sent: fails at once if the destination is not writable or in use.
-    yield RunBlocking(partial(part.open, resume=request.resume))
+    # Before anything is sent: fails at once if the destination is not writable, in use, or saved meanwhile.
+    is_saved: bool = yield RunBlocking(partial(part.open, resume=request.resume, overwrite=request.overwrite))
+    if is_saved:
+        return request.target
     if part.is_complete:
         # An earlier process was killed between the last write and the commit.
         check_size(part.size, request.max_bytes)

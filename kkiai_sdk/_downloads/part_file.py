@@ -141,14 +141,22 @@ class PartFile:
         #: Metadata of the file of which this is a part, or None if it cannot be resumed.
         self.metadata: ResumeMetadata | None = None
 
-    def open(self, *, resume: bool) -> None:
-        """Open and lock the part; with ``resume``, keep the bytes of an earlier download if it has metadata."""
+    def open(self, *, resume: bool, overwrite: bool | Literal["skip"]) -> bool:
+        """Open and lock the part; with ``resume``, keep the bytes of an earlier download if it has metadata.
+
+        Return whether "skip" keeps a file that another download has saved meanwhile. Raises TargetExistsError.
+        """
         with _os_errors_translated(self._target):
             self._fd = _open_locked(self._path, self._target)
             self.size = os.fstat(self._fd).st_size
+            if not overwrite and _exists(self._target):
+                raise _target_exists(self._target)
+            if overwrite == "skip" and is_saved(self._target):
+                return True
             self.metadata = self._load_metadata() if resume and self.size else None
             if self.metadata is None or self.size > self.metadata.total:
                 self.restart()
+        return False
 
     @property
     def is_complete(self) -> bool:

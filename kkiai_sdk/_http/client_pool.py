@@ -43,6 +43,8 @@ class TransportTypes(NamedTuple):
     current_context: Callable[[], object]
     #: Converts an event hook to one that the httpx client can call.
     adapt_hook: Callable[[Any], Any]
+    #: Whether the results of the caller's functions are awaited.
+    awaits: bool
 
 
 @contextmanager
@@ -116,7 +118,7 @@ class ClientPool:
                 problem = f"must be an httpx.{self._types.base_transport.__name__}, not {type(transport).__name__}"
                 raise ConfigurationError(f"{name} in httpx_args {problem}")
         hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
-        if self._types.base_transport is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
+        if not self._types.awaits and any(map(iscoroutinefunction, hooks)):
             raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
 
     def _arguments(self, policy: AddressPolicy, *, files: bool) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
-from kkiai_sdk._polling.async_workers import TaskWorkers
+from kkiai_sdk._polling.async_workers import TaskWorkers, is_failure
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.flows import task_or_raise
@@ -184,8 +184,10 @@ class AsyncFleet(BaseFleet):
                 result = self._options.gate()
                 if inspect.isawaitable(result):
                     await result
-            except Exception as exception:
-                raise gate_error(exception) from exception
+            except BaseException as exception:
+                if is_failure(exception):
+                    raise gate_error(exception) from exception
+                raise
             if not self._state.is_awaited(query.task_id):
                 raise NotAwaitedError
         return await self._calls.query(query)
@@ -199,7 +201,9 @@ class AsyncFleet(BaseFleet):
         async with self._workers:
             try:
                 await run_async(self._flow, self._perform)
-            except Exception as error:
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # reported to the waiters
                 self._crashed(error)
             finally:
                 self._end_waits()
@@ -216,9 +220,14 @@ class AsyncFleet(BaseFleet):
 
     async def __aexit__(self, *_: object) -> None:
         self._is_closed = True
-        if self._task is None or self._is_elsewhere():
-            # A forked process has neither the event loop nor the waits.
+        if self._task is None:
+            return
+        if self._is_elsewhere():
+            # Its event loop may have ended, and in a forked process it does not run.
+            with suppress(RuntimeError):
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
             return
         self._end_waits()
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        # Not by gather(): the cancellation of a gate that closes the fleet would go round in a circle.
+        await asyncio.wait([self._task])

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from kkiai_sdk.models import VideoTask
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether code of the caller has failed: this includes CancelledError, unless this asyncio task is cancelled."""
+    if not isinstance(error, asyncio.CancelledError):
+        return isinstance(error, Exception)
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
 class TaskWorkers:
     """Runs queries in asyncio tasks, one per request in flight."""
 
@@ -72,10 +80,8 @@ class TaskWorkers:
     async def _work(self, query: QueryTask) -> None:
         try:
             outcome: QueryOutcome | BaseException = await self._query(query)
-        except Exception as exception:
-            outcome = to_task_error(exception)
-        except BaseException as exception:  # re-raised in the collecting task
-            outcome = exception
+        except BaseException as exception:  # others than failures are re-raised in the collecting task
+            outcome = to_task_error(exception) if is_failure(exception) else exception
         self._reports.append((query.task_id, outcome))
         # An error, whose traceback holds this frame.
         del outcome

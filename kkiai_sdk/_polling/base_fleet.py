@@ -33,6 +33,8 @@ class FleetOptions:
     gate: Callable[[], object] | None
     #: Raises ConfigurationError if the client is closed.
     check_open: Callable[[], None]
+    #: Raises ConfigurationError if the function of this name cannot be called.
+    check_callback: Callable[[str, object], None]
     #: Returns the process, or the process and the event loop, in which the fleet works.
     current_context: Callable[[], object]
 
@@ -77,7 +79,7 @@ class BaseFleet:
     ) -> Waiter:
         """Return a waiter from the arguments of a wait. Raises ConfigurationError and FleetClosedError."""
         self._check_open()
-        _validators.callback("on_update", on_update)
+        self._options.check_callback("on_update", on_update)
         task_id, limit = _validators.task_id(task_id), _validators.wait_timeout(timeout)
         now = self._clock.monotonic()
         started = now - _validators.number("waited", waited, low=0, high=365 * _validators.MAX_SECONDS)
@@ -101,7 +103,7 @@ class BaseFleet:
             waiter.receiver.put(WaitResult(waiter.task_id, error=self._closed_error()))
 
 
-def gate_error(exception: Exception) -> ConfigurationError:
+def gate_error(exception: BaseException) -> ConfigurationError:
     """Return the error of the waits for a task whose query was not sent, because the gate raised."""
     text = (
         f"the query was not sent: the gate of the fleet raised {type(exception).__name__}, the __cause__ of this error"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import CollectResults, Deliver, Idle, QueryTask, run
+from kkiai_sdk._log import log
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.flows import task_or_raise
@@ -47,7 +48,7 @@ class _FutureReceiver:
     def __init__(
         self,
         future: Future[VideoTask],
-        deliveries: queue.SimpleQueue[Callable[[], object] | None],
+        deliveries: queue.SimpleQueue[Callable[[], object]],
         on_update: Callable[[VideoTask], object] | None,
         *,
         raise_on_failure: bool,
@@ -79,8 +80,12 @@ class _FutureReceiver:
     def _end(self, end: Callable[[], None]) -> None:
         # The future holds this object.
         self._future = None
-        with suppress(InvalidStateError):
+        try:
             end()
+        except InvalidStateError:
+            pass  # cancelled meanwhile
+        except BaseException as error:  # the other futures are served all the same
+            log.exception("a callback of a future raised %s", type(error).__name__)
 
 
 class Fleet(BaseFleet):
@@ -99,7 +104,7 @@ class Fleet(BaseFleet):
         self._thread = threading.Thread(target=self._run, name="kkiai-fleet", daemon=True)
         self._has_ended, self._end_lock = False, threading.RLock()
         # Run by a thread of their own, because they call functions of the caller.
-        self._deliveries: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._deliveries: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._delivery_thread = threading.Thread(target=self._serve_futures, name="kkiai-futures", daemon=True)
         self._places, self._free_places = threading.Condition(), options.max_downloads
 
@@ -115,8 +120,8 @@ class Fleet(BaseFleet):
         """Add a task, and return a future of the ended task.
 
         The parameters are those of :meth:`wait`; the future raises its errors. ``on_update`` and the callbacks of
-        futures are called in one thread for all: one that blocks delays the others. Cancelling the future makes room at
-        once.
+        futures are called in one thread for all, so one that blocks delays the others, and one that waits for another
+        future of the fleet would wait until the fleet is closed. Cancelling the future makes room at once.
 
         :raises ConfigurationError: an argument is invalid, or the fleet is not entered or was entered in another
             process.
@@ -127,6 +132,8 @@ class Fleet(BaseFleet):
         waiter = self._new_waiter(task_id, receiver, timeout, waited, on_update)
         future.add_done_callback(partial(self._on_done, waiter))
         self._post(partial(self._state.join, waiter))
+        if self._has_ended:
+            self._serve_rest()
         return future
 
     def wait(
@@ -223,7 +230,8 @@ class Fleet(BaseFleet):
         finally:
             with self._places:
                 self._free_places += 1
-                self._places.notify()
+                # All of them: one may be interrupted when it wakes up.
+                self._places.notify_all()
 
     def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
@@ -257,7 +265,6 @@ class Fleet(BaseFleet):
             self._end_waits()
 
     def _end_waits(self) -> None:
-        self._is_closed = True
         with self._end_lock:
             self._run_commands()
             super()._end_waits()
@@ -280,6 +287,7 @@ class Fleet(BaseFleet):
             finally:
                 self._has_ended = True
                 self._end_waits()
+                self._serve_rest()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
@@ -292,8 +300,16 @@ class Fleet(BaseFleet):
         return result
 
     def _serve_futures(self) -> None:
-        while (delivery := self._deliveries.get()) is not None:
-            delivery()
+        while not self._has_ended:
+            self._deliveries.get()()
+
+    def _serve_rest(self) -> None:
+        """Serve the futures after the end: the thread for it may have stopped, or be in a callback that blocks."""
+        with suppress(queue.Empty):
+            while True:
+                self._deliveries.get_nowait()()
+        # Wakes up the thread.
+        self._deliveries.put(bool)
 
     def __enter__(self) -> Self:
         self._enter()
@@ -307,7 +323,8 @@ class Fleet(BaseFleet):
             # A forked process has neither the threads nor the waits.
             return
         self._workers.wake()
-        self._thread.join()
-        self._deliveries.put(None)
-        if threading.current_thread() is not self._delivery_thread:
-            self._delivery_thread.join()
+        threads = self._thread, self._delivery_thread
+        # A callback that closes the fleet cannot wait for the thread that calls it.
+        if threading.current_thread() not in threads:
+            for thread in threads:
+                thread.join()

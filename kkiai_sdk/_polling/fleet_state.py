@@ -33,7 +33,7 @@ from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpir
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from kkiai_sdk._polling.scheduler import Scheduler
     from kkiai_sdk.models import VideoTask
@@ -97,7 +97,8 @@ class FleetState:
 
     def __init__(self, scheduler: Scheduler, query_timeout: float) -> None:
         self._scheduler, self._query_timeout = scheduler, query_timeout
-        self._waiters: dict[str, list[Waiter]] = {}
+        # As keys, so that one of many for the same id is removed as quickly as the only one.
+        self._waiters: dict[str, dict[Waiter, None]] = {}
         # Ids that are not admitted yet, and the times of their arrivals.
         self._queue: OrderedDict[str, float] = OrderedDict()
         # Waiters by the time at which something happens to them without a response: the deadline, then the end.
@@ -112,7 +113,7 @@ class FleetState:
     def join(self, waiter: Waiter) -> None:
         """Add a waiter."""
         is_first = waiter.task_id not in self._waiters
-        self._waiters.setdefault(waiter.task_id, []).append(waiter)
+        self._waiters.setdefault(waiter.task_id, {})[waiter] = None
         self._timers.push(waiter, waiter.deadline, waiter)
         state = self._scheduler.extend(waiter.task_id, self._poll_by(waiter))
         if state is not None:
@@ -129,9 +130,9 @@ class FleetState:
 
     def leave_all(self) -> list[Waiter]:
         """Remove and return all waiters."""
-        groups = list(self._waiters.items())
+        groups = [(task_id, list(waiters)) for task_id, waiters in self._waiters.items()]
         for task_id, waiters in groups:
-            self._remove(task_id, set(waiters))
+            self._remove(task_id, waiters)
         return [waiter for _, waiters in groups for waiter in waiters]
 
     def step(self, now: float) -> PollTask | WaitForResponse | Sleep | list[WaiterEnded]:
@@ -153,12 +154,12 @@ class FleetState:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""
         if not state.is_failing and state.end is not End.BROKEN:
             self._last_answer = now
-        waiters = self._waiters.get(state.task_id, [])
+        waiters = self._waiters.get(state.task_id, ())
         updates = [] if state.is_failing or state.task is None else self._updates(state.task, waiters)
         ended = [waiter for waiter in waiters if state.end or self._ends(waiter, state, now)]
         return [*updates, *self._end(state, ended, now)]
 
-    def _updates(self, task: VideoTask, waiters: list[Waiter]) -> list[WaiterUpdated]:
+    def _updates(self, task: VideoTask, waiters: Iterable[Waiter]) -> list[WaiterUpdated]:
         changed = [each for each in waiters if each.wants_updates and poll_state.is_change(each.snapshot, task)]
         for waiter in changed:
             waiter.snapshot = poll_state.slim(task)
@@ -204,17 +205,19 @@ class FleetState:
 
     def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
         ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]
-        self._remove(state.task_id, {each.waiter for each in ended})
+        self._remove(state.task_id, [each.waiter for each in ended])
         self._withdraw_unless_awaited(state.task_id, now)
         return ended
 
-    def _remove(self, task_id: str, waiters: Collection[Waiter]) -> None:
+    def _remove(self, task_id: str, waiters: Iterable[Waiter]) -> None:
+        left = self._waiters.get(task_id, {})
         for waiter in waiters:
             self._timers.remove(waiter)
-        rest = [waiter for waiter in self._waiters.pop(task_id, ()) if waiter not in waiters]
-        if rest:
-            self._waiters[task_id] = rest
-        elif self._queue.pop(task_id, None) is not None:
+            left.pop(waiter)
+        if left:
+            return
+        self._waiters.pop(task_id, None)
+        if self._queue.pop(task_id, None) is not None:
             self._set_admission()
 
     def _withdraw_unless_awaited(self, task_id: str, now: float) -> None:

@@ -29,7 +29,7 @@ def to_outcomes(reports: list[Report]) -> list[tuple[str, QueryOutcome]]:
     return reports  # type: ignore[return-value]
 
 
-def to_task_error(exception: Exception) -> KkiaiError:
+def to_task_error(exception: BaseException) -> KkiaiError:
     """Convert an unexpected exception into the result of its task, so that other waits continue."""
     if isinstance(exception, KkiaiError):
         return exception

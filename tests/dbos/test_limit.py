@@ -6,7 +6,6 @@ import random
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from kkiai_sdk.dbos import _limit
 from kkiai_sdk.dbos._database import Database
 from kkiai_sdk.dbos._limit import WINDOW, SharedLimit
 
@@ -24,7 +23,7 @@ def test_the_windows_of_two_workers_do_not_overlap_when_the_server_answers_late(
 ) -> None:
     """A reading of the server's clock that takes up to a tenth of a second moves no window by more than 5 ms."""
     dice, clock = random.Random(7), [1000.25]
-    monkeypatch.setattr(_limit.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
 
     def read_late() -> float:
         clock[0] += dice.choice([0.001, 0.1])

@@ -216,13 +216,23 @@ def test_invalid_key_is_rejected_without_showing_it(value: object, told: str) ->
 @pytest.mark.parametrize("value", [None, print, lambda: None])
 def test_callable_or_none_is_a_callback(value: Callable[..., object] | None) -> None:
     """A callback is something callable, or None."""
-    _validators.callback("progress", value)
+    _validators.callback("progress", value, is_awaited=False)
+
+
+def test_coroutine_function_is_a_callback_if_it_is_awaited() -> None:
+    """A coroutine function is accepted where its result is awaited, and nowhere else."""
+
+    async def call() -> None: ...
+
+    _validators.callback("progress", call, is_awaited=True)
+    with pytest.raises(ConfigurationError, match="progress must be a plain function: this client awaits nothing"):
+        _validators.callback("progress", call, is_awaited=False)
 
 
 def test_callback_that_is_not_callable_is_rejected() -> None:
     """A callback that is not callable is rejected, with the option's name."""
     with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
-        _validators.callback("progress", 5)
+        _validators.callback("progress", 5, is_awaited=False)
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "NoneType"), (5, "int"), ("grok:1", "str"), (b"grok:1", "bytes")])
