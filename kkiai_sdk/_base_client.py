@@ -71,8 +71,8 @@ class BaseClient:
         """Return a copy with other options that shares the connections; closing either closes both.
 
         Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers``,
-        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option or an invalid
-        value.
+        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option and for invalid
+        values.
         """
         _config.wrap_secret(changes)
         old = self._context

@@ -82,7 +82,7 @@ def test_zero_interval_or_error_limit_is_rejected(name: str) -> None:
 
 def test_max_interval_below_min_interval_is_rejected() -> None:
     """The longest gap must not be shorter than the first one."""
-    with pytest.raises(ConfigurationError, match=r"max_interval \(2 s\) must not be under min_interval \(3 s\)"):
+    with pytest.raises(ConfigurationError, match=r"max_interval \(2 s\) must be at least min_interval \(3 s\)"):
         PollPolicy(max_interval=2)
     assert PollPolicy(min_interval=5, max_interval=5).gap(100.0) == 5
 
