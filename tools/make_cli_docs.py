@@ -89,7 +89,8 @@ def document() -> str:
     """Return the whole file."""
     codes = "\n".join(f"| {code.value} | {code.meaning} |" for code in ExitCode)
     text = TEXT.format(codes=codes, order=", ".join(map(str, SEVERITY_ORDER)), help=help_of())
-    parts = [*COMMANDS, *(f"fleet {name}" for name in fleet.commands)]
+    within = {"fleet": [f"fleet {name}" for name in fleet.commands]}
+    parts = [part for name in COMMANDS for part in (name, *within.get(name, ()))]
     return text + "".join(f"\n## kkiai {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in parts)
 
 
