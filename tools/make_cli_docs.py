@@ -21,7 +21,7 @@ TEXT = """\
 # The command line
 
 `pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
-`kkiai contract` also needs the extra `contract`, and `kkiai fleet` the extra `dbos`.
+`kkiai contract` needs the extra `contract`, and `kkiai fleet` the extra `dbos`; each brings the command with it.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 
@@ -88,7 +88,8 @@ def document() -> str:
     """Return the whole file."""
     codes = "\n".join(f"| {code.value} | {code.meaning} |" for code in ExitCode)
     text = TEXT.format(codes=codes, order=", ".join(map(str, SEVERITY_ORDER)), help=help_of())
-    parts = [*COMMANDS, *(f"fleet {name}" for name in fleet.commands)]
+    within = {"fleet": [f"fleet {name}" for name in fleet.commands]}
+    parts = [part for name in COMMANDS for part in (name, *within.get(name, ()))]
     return text + "".join(f"\n## kkiai {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in parts)
 
 
