@@ -263,7 +263,8 @@ class Kkiai(BaseClient):
         :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
-        :param dest: a file, or an existing folder, in which the file is named after the id.
+        :param dest: a file, or an existing folder, in which the file is named after the id. A path that ends with "/"
+            is a folder.
         :param overwrite: True replaces an existing file once the download is complete; False, the default, raises
             TargetExistsError; "skip" assumes that the file is the video: its path is returned, and nothing is sent.
             "skip" still replaces empty files and dangling links.

@@ -65,7 +65,7 @@ _DEVICES = Path("/dev")
 
 
 def resolve_target(dest: object, task_id: str, *, overwrite: bool | Literal["skip"]) -> Path:
-    """Return the file to write: ``dest``, or a file named after the id if ``dest`` is a folder.
+    """Return the file to write: ``dest``, or a file named after the id if ``dest`` is a folder or ends like one.
 
     Raises ConfigurationError for a path that cannot be a file, TargetExistsError for an existing file, DownloadError.
     """
@@ -73,7 +73,9 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool | Literal["ski
         raise ConfigurationError("dest must be the path of a file or of an existing folder")
     path = Path(dest)
     with _os_errors_translated(path):
-        target = path / file_name(task_id, _name_limit(path, MAX_FILE_NAME)) if path.is_dir() else path
+        # Only a name tells that a folder is meant which is not there (any more).
+        is_folder = path.is_dir() or os.fspath(dest).endswith(("/", os.sep))
+        target = path / file_name(task_id, _name_limit(path, MAX_FILE_NAME)) if is_folder else path
         if WINDOWS and (problem := name_problem(target.name)):
             raise ConfigurationError(f"dest: {str(target)!r} cannot be a file on Windows: its name {problem}")
         if not target.parent.is_dir():

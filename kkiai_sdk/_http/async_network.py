@@ -131,6 +131,9 @@ async def finish(awaitable: Awaitable[T]) -> T:
             # Some callers cancel repeatedly.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
+        # Otherwise asyncio logs that nobody has seen its error.
+        if not future.cancelled():
+            future.exception()
         raise
 
 

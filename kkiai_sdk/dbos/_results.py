@@ -18,6 +18,8 @@ _PASSING = (
     sdk.QuotaExceededError,
     sdk.APIConnectionError,
     sdk.APIResponseError,
+    # Of the arguments that a worker passes, only the folder may be invalid: it has vanished.
+    sdk.ConfigurationError,
 )
 #: Errors of a download that another attempt would meet again.
 _FINAL_DOWNLOAD = (sdk.UnsafeURLError, sdk.NotAVideoError, sdk.TargetExistsError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
@@ -20,13 +21,13 @@ from kkiai_sdk.dbos._results import VideoResult, is_passing, result_of
 from kkiai_sdk.dbos.queue import VideoQueue
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from kkiai_sdk import AsyncKkiai
 
 T = TypeVar("T")
 
+log = logging.getLogger("kkiai_sdk")
 #: The name of the only worker of a SQLite file.
 LOCAL = "local"
 #: Waits that a worker begins at a time, and seconds between its looks for them, so that the first one to look leaves
@@ -86,9 +87,10 @@ class VideoWorker:
         poll: PollPolicy | None = None,
         on_result: Callable[[VideoResult], object] | None = None,
     ) -> None:
-        self._client, self._folder, self._on_result = client, Path(folder).absolute(), on_result
+        # Otherwise the first video would become a file in the place of a folder that has vanished.
+        self._client, self._folder, self._on_result = client, f"{Path(folder).absolute()}{os.sep}", on_result
         self._url, self._database = database, Database(database)
-        if not self._folder.is_dir():
+        if not Path(folder).is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
             raise ConfigurationError("name is required: one that this worker, and no other, has after every restart")
@@ -252,6 +254,8 @@ class VideoWorker:
             except KkiaiError as error:
                 if not is_passing(error) or time.monotonic() + delay >= started + timeout:
                     return result_of(task_id, error)
+                if delay == RETRY_DELAYS[0]:
+                    log.warning("%s: %s; trying again", task_id, error)
             await asyncio.sleep(delay)
             delay = min(2 * delay, RETRY_DELAYS[1])
 

@@ -140,6 +140,14 @@ def test_invalid_download_option_is_refused_by_name(
         make(serve().url).download("t", tmp_path / "v.mp4", **options)
 
 
+def test_path_with_a_separator_at_its_end_is_a_folder(make: Maker, serve: Serve, tmp_path: Path) -> None:
+    """A folder that does not exist is refused before any request, and does not become the name of the file."""
+    server = serve()
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        make(server.url).download("t", f"{tmp_path}/missing/")
+    assert server.requests == []
+
+
 @pytest.mark.fault("D-24")
 def test_progress_receives_growing_sizes_up_to_the_total(video: VideoDownload) -> None:
     """The callback gets a growing number of bytes and the total, and at last all bytes."""

@@ -182,6 +182,25 @@ def test_rejected_key_ends_no_wait(queue: VideoQueue, database: Path, videos: Pa
     assert [result.state for result in queue.results()] == ["saved"]
 
 
+@pytest.mark.fault("W-11")
+def test_folder_that_vanishes_ends_no_wait(
+    queue: VideoQueue, work: Work, videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the folder of the videos is gone, nothing is saved elsewhere or recorded; when it is back, all is saved."""
+    queue.add(IDS)
+
+    def has_warned(worker: VideoWorker) -> bool:
+        if worker.waiting == len(IDS) and videos.exists():
+            videos.rmdir()
+        return caplog.text.count("does not exist") == len(IDS)
+
+    assert work(until=has_warned) == []
+    assert not videos.exists()
+    videos.mkdir()
+    assert {result.state for result in work()} == {"saved"}
+    assert len(list(videos.iterdir())) == len(IDS)
+
+
 @pytest.mark.fault("W-10")
 def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -> None:
     """What cannot be recorded because the disk of the database is full is recorded when it no longer is."""
