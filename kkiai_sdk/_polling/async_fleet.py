@@ -142,9 +142,11 @@ class AsyncFleet(BaseFleet):
         timeout: float | timedelta | None,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
+        *,
+        is_query: bool = False,
     ) -> WaitResult:
         mailbox = _Mailbox()
-        waiter = self._new_waiter(task_id, mailbox, timeout, waited, on_update)
+        waiter = self._new_waiter(task_id, mailbox, timeout, waited, on_update, is_query=is_query)
         self._state.join(waiter)
         self._workers.wake()
         try:
@@ -174,9 +176,8 @@ class AsyncFleet(BaseFleet):
     async def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
             return await self._calls.perform(effect)
-        return to_query_result(
-            await self._wait(effect.task_id, effect.options.timeout * (1 + effect.options.max_retries))
-        )
+        timeout = effect.options.timeout * (1 + effect.options.max_retries)
+        return to_query_result(await self._wait(effect.task_id, timeout, is_query=True))
 
     async def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:

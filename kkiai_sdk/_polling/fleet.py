@@ -206,9 +206,11 @@ class Fleet(BaseFleet):
         timeout: float | timedelta | None,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
+        *,
+        is_query: bool = False,
     ) -> WaitResult:
         values: queue.SimpleQueue[VideoTask | WaitResult] = queue.SimpleQueue()
-        waiter = self._new_waiter(task_id, values, timeout, waited, on_update)
+        waiter = self._new_waiter(task_id, values, timeout, waited, on_update, is_query=is_query)
         self._post(partial(self._state.join, waiter))
         try:
             while isinstance(value := values.get(), VideoTask):
@@ -236,7 +238,8 @@ class Fleet(BaseFleet):
     def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
             return self._calls.perform(effect)
-        return to_query_result(self._wait(effect.task_id, effect.options.timeout * (1 + effect.options.max_retries)))
+        timeout = effect.options.timeout * (1 + effect.options.max_retries)
+        return to_query_result(self._wait(effect.task_id, timeout, is_query=True))
 
     def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:
