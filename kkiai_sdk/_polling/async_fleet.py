@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
-from kkiai_sdk._polling.async_workers import TaskWorkers, is_failure
+from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._polling.async_workers import TaskWorkers, is_failure, is_querying
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.flows import task_or_raise
@@ -230,5 +231,5 @@ class AsyncFleet(BaseFleet):
             return
         self._end_waits()
         self._task.cancel()
-        # Not by gather(): the cancellation of a gate that closes the fleet would go round in a circle.
-        await asyncio.wait([self._task])
+        if not is_querying.get():
+            await finish(asyncio.wait([self._task]))
