@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
-from kkiai_sdk._http.async_network import finish
+from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._polling.async_workers import TaskWorkers, is_failure, is_querying
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
@@ -216,6 +216,7 @@ class AsyncFleet(BaseFleet):
         return await self._workers.perform(effect)
 
     async def __aenter__(self) -> Self:
+        require_asyncio()
         self._enter()
         self._task = asyncio.create_task(self._run(), name="kkiai-fleet")
         return self
