@@ -117,9 +117,9 @@ class AsyncFleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``AsyncKkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on.
+        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
+        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
+        downloads that have not begun; the others go on, but a query raises FleetClosedError.
         """
         self._check_open()
         request = await self._calls.check_download(
@@ -132,7 +132,7 @@ class AsyncFleet(BaseFleet):
             poll=self._options.wait.policy,
         )
         if request.is_done:
-            return await self._calls.download(request, None, self._perform_download)
+            return request.target
         task = await self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         async with self._download_place():
             return await self._calls.download(request, task, self._perform_download)
