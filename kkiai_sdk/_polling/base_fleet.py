@@ -75,7 +75,14 @@ class BaseFleet:
             )
 
     def _new_waiter(
-        self, task_id: str, receiver: Any, timeout: float | timedelta | None, waited: float, on_update: object
+        self,
+        task_id: str,
+        receiver: Any,
+        timeout: float | timedelta | None,
+        waited: float,
+        on_update: object,
+        *,
+        is_query: bool = False,
     ) -> Waiter:
         """Return a waiter from the arguments of a wait. Raises ConfigurationError and FleetClosedError."""
         self._check_open()
@@ -83,7 +90,7 @@ class BaseFleet:
         task_id, limit = _validators.task_id(task_id), _validators.wait_timeout(timeout)
         now = self._clock.monotonic()
         started = now - _validators.number("waited", waited, low=0, high=365 * _validators.MAX_SECONDS)
-        return Waiter(task_id, now, started, max(started + limit, now), receiver, on_update is not None)
+        return Waiter(task_id, now, started, max(started + limit, now), receiver, on_update is not None, is_query)
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = error

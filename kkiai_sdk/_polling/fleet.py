@@ -180,9 +180,9 @@ class Fleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``Kkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on.
+        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
+        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
+        downloads that have not begun; the others go on, but a query raises FleetClosedError.
         """
         self._check_open()
         request = self._calls.check_download(
@@ -195,7 +195,7 @@ class Fleet(BaseFleet):
             poll=self._options.wait.policy,
         )
         if request.is_done:
-            return self._calls.download(request, None, self._perform_download)
+            return request.target
         task = self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         with self._download_place():
             return self._calls.download(request, task, self._perform_download)
@@ -206,9 +206,11 @@ class Fleet(BaseFleet):
         timeout: float | timedelta | None,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
+        *,
+        is_query: bool = False,
     ) -> WaitResult:
         values: queue.SimpleQueue[VideoTask | WaitResult] = queue.SimpleQueue()
-        waiter = self._new_waiter(task_id, values, timeout, waited, on_update)
+        waiter = self._new_waiter(task_id, values, timeout, waited, on_update, is_query=is_query)
         self._post(partial(self._state.join, waiter))
         try:
             while isinstance(value := values.get(), VideoTask):
@@ -230,13 +232,13 @@ class Fleet(BaseFleet):
         finally:
             with self._places:
                 self._free_places += 1
-                # All of them: one may be interrupted when it wakes up.
-                self._places.notify_all()
+                self._places.notify()
 
     def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
             return self._calls.perform(effect)
-        return to_query_result(self._wait(effect.task_id, effect.options.timeout * (1 + effect.options.max_retries)))
+        timeout = effect.options.timeout * (1 + effect.options.max_retries)
+        return to_query_result(self._wait(effect.task_id, timeout, is_query=True))
 
     def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:

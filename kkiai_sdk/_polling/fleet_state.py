@@ -3,7 +3,7 @@
 A wait is a :class:`Waiter`. Waiters of one id share its polls. Rules, in addition to those of ``scheduler``:
 
 * An id is admitted when its first poll can be made and fewer than the limit are waiting; until then it is in a queue,
-  in the order of arrival.
+  in the order of arrival. A wait that stands for one query is admitted at once.
 * At the deadline of a waiter its task is polled, at once if the scheduler allows. The waiter ends with the first
   response after its deadline. Without one it expires ``FINAL_POLL_TIMEOUT`` after the deadline, also in the queue, in
   an outage and while all requests are paused.
@@ -56,6 +56,8 @@ class Waiter:
     #: The object to which the driver delivers snapshots and the result.
     receiver: Any
     wants_updates: bool = False
+    #: Whether the wait stands for one query.
+    is_query: bool = False
     #: The last snapshot that was delivered.
     snapshot: VideoTask | None = None
     #: Polls of the task before the waiter joined.
@@ -118,8 +120,10 @@ class FleetState:
         state = self._scheduler.extend(waiter.task_id, self._poll_by(waiter))
         if state is not None:
             waiter.polls_before = state.polls
-        elif is_first:
+        elif is_first or waiter.is_query:
             self._queue[waiter.task_id] = waiter.joined
+            if waiter.is_query:
+                self._admit(waiter.task_id)
             self._set_admission()
 
     def leave(self, waiter: Waiter, now: float) -> None:
@@ -140,7 +144,8 @@ class FleetState:
         if ended := self._run_timers(now):
             return ended
         while isinstance(step := self._scheduler.step(now), AdmitTask):
-            self._admit()
+            self._admit(next(iter(self._queue)))
+            self._set_admission()
         if isinstance(step, PollTask):
             return step
         if isinstance(step, TaskExpired):
@@ -224,12 +229,11 @@ class FleetState:
         if task_id not in self._waiters:
             self._scheduler.withdraw(task_id, now)
 
-    def _admit(self) -> None:
-        task_id, _ = self._queue.popitem(last=False)
+    def _admit(self, task_id: str) -> None:
+        del self._queue[task_id]
         waiters = self._waiters[task_id]
         started, deadline = min(each.started for each in waiters), max(map(self._poll_by, waiters))
         self._scheduler.admit(task_id, started=started, deadline=deadline)
-        self._set_admission()
 
     def _set_admission(self) -> None:
         """Let the scheduler admit the first id of the queue, if there is one."""

@@ -12,7 +12,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, FleetClosedError
 from tests.support.canary import KEY
-from tests.support.waits import PATIENCE, fleet_of
+from tests.support.waits import PATIENCE, fleet_of, wait_until
 from tests.support.wire import HANG, completed
 
 if TYPE_CHECKING:
@@ -141,6 +141,28 @@ def test_closing_from_another_event_loop_ends_the_waits(serve: Serve) -> None:
             await asyncio.to_thread(lambda: asyncio.run(fleet.__aexit__(None, None, None)))
             with pytest.raises(FleetClosedError):
                 await asyncio.wait_for(waiting, PATIENCE)
+
+    asyncio.run(main())
+
+
+def test_closing_that_is_cancelled_leaves_no_task(serve: Serve) -> None:
+    """It waits for the queries in flight to be cancelled, and then raises CancelledError."""
+    server = serve(each=answer)
+
+    async def main() -> None:
+        async with k.AsyncKkiai(KEY, base_url=server.url) as client:
+            fleet = await client.fleet().__aenter__()
+            waiting = [asyncio.create_task(fleet.wait(f"hang-{number}")) for number in range(3)]
+            await asyncio.to_thread(wait_until, lambda: len(server.requests) == 3)
+            leaving = asyncio.create_task(fleet.__aexit__(None, None, None))
+            for _ in range(3):
+                await asyncio.sleep(0)
+                leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            assert asyncio.all_tasks() - {*waiting} == {asyncio.current_task()}
+            ends = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(each) for each in ends] == [FleetClosedError] * 3
 
     asyncio.run(main())
 

@@ -574,6 +574,27 @@ class TestDownloads:
         assert host.targets == ["/old", "/new"]
         assert len(calls) == len(server.requests) == 3
 
+    def test_query_of_an_expired_url_does_not_wait_for_a_place(self, make: Maker, serve: Serve, tmp_path: Path) -> None:
+        """It is sent although another task has taken the only place of the fleet."""
+        host = serve(http(410), FileHost(pattern(1, 0, 900)))
+        urls = iter(["/old", "/new"])
+        server = serve(each=lambda request: completed(host.url + next(urls)) if request.task_id == "t" else HANG)
+        others: list[Any] = []
+
+        def start_other(_: object) -> object:
+            target, is_sent = fleet.fleet, lambda: len(server.requests) == 2
+            if isinstance(target, k.Fleet):
+                others.append(target.submit("x"))
+                return wait_until(is_sent)
+            others.append(asyncio.ensure_future(target.wait("x")))
+            return asyncio.to_thread(wait_until, is_sent)
+
+        with fleet_of(make(server.url), max_waiting=1) as fleet:
+            fleet.download("t", tmp_path / "v.mp4", on_update=start_other)
+        assert host.targets == ["/old", "/new"]
+        assert [each.task_id for each in server.requests] == ["t", "x", "t"]
+        assert isinstance(fleet.error(others[0]), FleetClosedError)
+
     def test_refused_query_of_an_expired_url_is_the_error(self, make: Maker, serve: Serve, tmp_path: Path) -> None:
         """It is raised as that of a query of the client."""
         host = serve(http(410))

@@ -312,6 +312,7 @@ LOOPLESS: dict[str, Callable[[Any, Path], Any]] = {
     "download": lambda client, path: client.download("t", path / "v.mp4"),
     "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
     "close": lambda client, _: client.close(),
+    "fleet": lambda client, _: client.fleet().__aenter__(),
 }
 
 
