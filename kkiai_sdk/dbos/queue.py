@@ -1,4 +1,4 @@
-"""The queue of task ids: adds ids, reads results, hands the waits of a dead worker over."""
+"""The queue of task ids: adds ids, reads results, hands over the waits of a dead worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-#: Seconds that a durable wait may last, all processes together: long enough for a machine that is off over night.
+#: Seconds that a durable wait may last, across all processes: long enough for a machine that is off overnight.
 DEFAULT_TIMEOUT = 86_400.0
 #: Longest timeout in seconds: a year.
 MAX_TIMEOUT = 365 * 86_400.0
@@ -28,10 +28,10 @@ RUNNING, UNFINISHED = "PENDING", ["PENDING", "ENQUEUED", "DELAYED"]
 
 
 class VideoQueue:
-    """Task ids in a database, for workers to wait for. Use it as a context manager, or call :meth:`close`.
+    """A queue of task ids in a database, for workers to wait for. Use it as a context manager, or call :meth:`close`.
 
     :param database: ``postgresql://…``, ``sqlite:///FILE``, or the path of a SQLite file. Default: ``fleet.sqlite`` in
-        the user's state folder. The tables are created when they do not exist.
+        the user's state folder. The tables are created if they do not exist.
     :raises ConfigurationError: the database cannot be used.
     """
 
@@ -46,12 +46,12 @@ class VideoQueue:
         )
 
     def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
-        """Add the ids that are not in the queue yet, and return how many these are.
+        """Add the ids that are not in the queue yet, and return their number.
 
         :param task_ids: task ids, in any number; a thousand are written per transaction.
-        :param timeout: seconds for each wait, from now and across all processes. A worker that takes it up late waits
-            for up to ten minutes nevertheless. Default 86400, a day.
-        :param retry: True to also add the ids whose wait ended with ``timeout`` or ``error``. Default False.
+        :param timeout: seconds for each wait, from now and across all processes. A worker that starts or resumes it
+            late still waits for up to ten minutes. Default 86400, a day.
+        :param retry: True to also restart waits that ended with ``timeout`` or ``error``. Default False.
         :raises ConfigurationError: an argument is invalid.
         """
         if not 0 < timeout <= MAX_TIMEOUT:
@@ -74,15 +74,15 @@ class VideoQueue:
         return len(new)
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
-        """Yield the results that are recorded, of these ids or of all.
+        """Yield the recorded results of these ids, or of all.
 
-        :param task_ids: ids to look up, in any number; those without a result are left out. Default: all.
+        :param task_ids: ids to look up, in any number; those without a result are skipped. Default: all.
         """
         for status in self._pages(task_ids, status=["SUCCESS", "ERROR"], load_input=False):
             yield _result_of(status)
 
     def status(self) -> QueueStatus:
-        """Return the numbers of tasks by state. It reads all rows of the queue."""
+        """Return the numbers of tasks by state. Reads all rows of the queue."""
         waits = list(self._pages(None, status=UNFINISHED, load_input=False, load_output=False))
         workers = Counter(str(wait.executor_id) for wait in waits if wait.status == RUNNING)
         ends = Counter(result.state for result in self.results())
@@ -95,10 +95,10 @@ class VideoQueue:
     def hand_over(self, name: str) -> int:
         """Put the waits of a removed worker back into the queue, and return their number.
 
-        The other workers take them within seconds. A worker that comes back under its own name needs none of this.
+        The other workers take them within seconds. Not needed for a worker that comes back under its own name.
 
         :param name: the name of the worker.
-        :raises ConfigurationError: a process of this name is running.
+        :raises ConfigurationError: a worker with this name is running.
         """
         with self._database.lock(name, timeout=0):
             waits = self._pages(None, status=RUNNING, executor_id=name, load_input=False, load_output=False)
@@ -108,9 +108,9 @@ class VideoQueue:
         return len(ids)
 
     def has_work(self, name: str) -> bool:
-        """Whether a worker of this name has anything to do: ids are queued, or waits of its own are unfinished."""
+        """Whether a worker with this name has anything to do: ids are queued, or its own waits are unfinished."""
         options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
-        # In the order in which an id passes through them, so that one that is begun in between is not missed.
+        # In the order in which an id passes through them, so that one that is started in between is not missed.
         is_queued = bool(self._client.list_workflows(status=["ENQUEUED", "DELAYED"], **options))
         return is_queued or bool(self._client.list_workflows(status=RUNNING, executor_id=name, **options))
 
