@@ -53,7 +53,7 @@ class BaseFleet:
 
     def _enter(self) -> None:
         if self._context is not None:
-            raise ConfigurationError("a fleet can be entered once: make another one")
+            raise ConfigurationError("a fleet can only be entered once: create another one")
         self._options.check_open()
         self._context = self._options.current_context()
 
@@ -68,10 +68,10 @@ class BaseFleet:
         if self._is_closed:
             raise self._closed_error()
         if self._context is None:
-            raise ConfigurationError("the fleet is not entered: use it inside its with statement")
+            raise ConfigurationError("the fleet has not been entered: use it inside its with statement")
         if self._is_elsewhere():
             raise ConfigurationError(
-                "a fleet serves the process, and the event loop, that entered it: make another one"
+                "a fleet belongs to the process and event loop that entered it: create another one"
             )
 
     def _new_waiter(
@@ -94,12 +94,14 @@ class BaseFleet:
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = error
-        log.error("the fleet has crashed by %s", type(error).__name__)
+        log.error("the fleet has crashed with %s", type(error).__name__)
 
     def _closed_error(self) -> FleetClosedError:
         if self._crash is None:
             return FleetClosedError("the fleet is closed; no task was cancelled: wait for the same ids again")
-        error = FleetClosedError(f"the fleet has crashed by {type(self._crash).__name__}, the __cause__ of this error")
+        error = FleetClosedError(
+            f"the fleet has crashed with {type(self._crash).__name__}, the __cause__ of this error"
+        )
         error.__cause__ = self._crash
         return error
 
@@ -129,5 +131,5 @@ def to_query_result(result: WaitResult) -> QueryResult:
     try:
         return QueryResult(task_or_raise(result, raise_on_failure=True))
     finally:
-        # It holds the error, whose traceback holds this frame.
+        # It refers to the error, whose traceback refers to this frame.
         del result

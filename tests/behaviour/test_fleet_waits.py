@@ -169,7 +169,7 @@ def test_crash_of_the_fleet_reaches_every_wait(
     assert [type(error) for error in errors] == [FleetClosedError] * 3
     assert {str(error.__cause__) for error in errors if error} == {"mine"}
     assert [each.message for each in caplog.records if each.levelno == logging.ERROR] == [
-        "the fleet has crashed by ZeroDivisionError"
+        "the fleet has crashed with ZeroDivisionError"
     ]
 
 
@@ -477,7 +477,7 @@ def test_forked_process_cannot_use_the_fleet(kind: str, serve: Serve) -> None:
     """A call in it raises ConfigurationError and leaving the with statement does not hang; the parent goes on."""
     server = serve(completed())
     result = run(FORKED[kind], server.url)
-    error = "a fleet serves the process, and the event loop, that entered it: make another one"
+    error = "a fleet belongs to the process and event loop that entered it: create another one"
     assert (result.returncode, sorted(result.stdout.splitlines())) == (0, [error, "succeeded"])
     assert len(server.requests) == 1
 

@@ -126,7 +126,7 @@ def test_explain_shows_where_each_field_was_found(kkiai: Run, gateway: MockGatew
     """With an ID and --explain the places and rules of the task's fields are shown, without the key."""
     ended = kkiai("doctor", f"grok:scenario-forms-operation~{len(flags)}", "--explain", *flags)
     assert ended.code == 0
-    assert "state: running at done, a boolean for the end" in ended.out
+    assert "state: running at done, a boolean for completion" in ended.out
     assert gateway.api_key not in ended.out
 
 
