@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import click
 from attrs import evolve, frozen
@@ -26,6 +25,7 @@ from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
 from kkiai_sdk.cli.options import CONNECTION_OPTIONS, JSON, Connection, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, in_background, make_console
 from kkiai_sdk.cli.results import error_message, visible
+from kkiai_sdk.cli.traffic import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ def checks(
     if base_url.result == "fail":
         return
     url = urlsplit(base_url.detail)
-    proxy = _proxy(url)
+    proxy = proxy_for(url)
     if proxy is not None:
         # Without credentials, which proxy URLs often contain.
         origin = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
@@ -154,15 +154,6 @@ def _base_url(connection: Connection) -> Check:
         detail = f"{error_message(error)} ({source})"
         return Check("fail", "base URL", detail, "use the scheme and the host, without a path", ExitCode.USAGE)
     return Check("ok", "base URL", url.rstrip("/"), f"from {source}")
-
-
-def _proxy(url: SplitResult) -> SplitResult | None:
-    # As HTTP libraries read the environment.
-    if proxy_bypass(url.netloc):
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    return urlsplit(found if "://" in found else f"http://{found}") if found else None
 
 
 def _network(url: SplitResult, timeout: float, *, with_tls: bool) -> Iterator[Check]:

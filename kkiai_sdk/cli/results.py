@@ -62,6 +62,8 @@ class Saved:
     path: str
     #: Bytes.
     size: int
+    #: Whether it was there before.
+    is_kept: bool = False
 
 
 #: A VideoTask is a change of a task, a WaitResult the end of a query or wait, a str a line of the log.
@@ -122,7 +124,8 @@ def outcome_of(event: VideoTask | WaitResult | Saved, *, is_wait: bool = True) -
     match event:
         case Saved(task_id=task_id, path=path, size=size):
             data = {"task_id": task_id, "path": path, "bytes": size}
-            return Outcome(task_id, "saved", f"saved {decimal(size)}", path, ExitCode.SUCCESS, data)
+            title = f"{'kept' if event.is_kept else 'saved'} {decimal(size)}"
+            return Outcome(task_id, "saved", title, path, ExitCode.SUCCESS, data)
         case WaitResult(task_id=task_id, error=KkiaiError() as error):
             state, reason = _state_and_reason(error, is_wait=is_wait)
             return Outcome(task_id, state, state, reason, exit_code_of(error), error_data(error, task_id, event.task))

@@ -180,15 +180,15 @@ def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float
 def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float, dest: Path, **options: Any) -> None:
     """Wait for every id and download its video; emits progress, and a Saved or a failure for each."""
 
-    def save(task_id: str, fetch: Callable[..., Path]) -> None:
+    def save(task_id: str, fetch: Callable[..., Path], *, is_kept: bool = False) -> None:
         path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
-        emit(Saved(task_id, str(path), path.stat().st_size))
+        emit(Saved(task_id, str(path), path.stat().st_size, is_kept))
 
     def is_kept(task_id: str) -> bool:
         # Nothing is sent for a failed task. Only the client knows whether a file exists, because it chooses the name.
         failed = VideoTask(id=task_id, state=TaskState.FAILED)
         with suppress(KkiaiError):
-            save(task_id, partial(client.download, failed))
+            save(task_id, partial(client.download, failed), is_kept=True)
             return True
         return False
 
@@ -200,10 +200,11 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
             except KkiaiError as error:
                 emit(failure(result.task_id, error))
 
-    if len(ids) == 1:
-        save(ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
-        return
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
+    if len(ids) == 1:
+        for task_id in missing:
+            save(task_id, partial(client.wait_and_download, task_id, timeout=timeout, on_update=emit))
+        return
     with ThreadPool(MAX_DOWNLOADS) as pool:
         # A pool that iterates over the results itself would delay the exit after Ctrl-C until the next one.
         results = client.as_completed(missing, timeout=timeout, on_update=emit)

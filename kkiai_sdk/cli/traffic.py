@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kkiai_sdk.cli.results import clock, visible
 
@@ -16,6 +18,23 @@ if TYPE_CHECKING:
 PATIENCE = 2.0
 
 
+def proxy_for(url: SplitResult) -> SplitResult | None:
+    """Return the URL of the proxy that the environment names for a URL, as HTTP libraries read it."""
+    if proxy_bypass(url.netloc):
+        return None
+    proxies = getproxies()
+    found = proxies.get(url.scheme) or proxies.get("all")
+    return urlsplit(found if "://" in found else f"http://{found}") if found else None
+
+
+def _name(url: SplitResult) -> str:
+    """Return the host and the port of a URL, and those of the proxy on the way to it."""
+    proxy = proxy_for(url)
+    # Without the credentials that proxies often have.
+    way = f" through the proxy {proxy.netloc.rpartition('@')[2]}" if proxy else ""
+    return visible(url.netloc + way)
+
+
 class Traffic:
     """The requests and responses of a client, recorded by event hooks of httpx in any of its threads."""
 
@@ -24,8 +43,8 @@ class Traffic:
 
     def __init__(self, get_time: Callable[[], float] = time.monotonic) -> None:
         self._get_time = get_time
-        # Host and port of the last request, its time, and that of the first one since the last response.
-        self._host, self._last = "", 0.0
+        # The URL of the last request, its time, and that of the first request since the last response.
+        self._url, self._last = urlsplit(""), 0.0
         self._first: float | None = None
         # Whether the last response came within PATIENCE.
         self._is_prompt = False
@@ -42,7 +61,7 @@ class Traffic:
         first = self._first
         if first is None or (silence := self._get_time() - first) < PATIENCE:
             return ""
-        return f"no answer from {self._host} for {clock(silence)}, still trying; see `kkiai doctor`"
+        return f"no answer from {_name(self._url)} for {clock(silence)}, still trying; see `kkiai doctor`"
 
     def log_line(self) -> str:
         """Return the line that is due in a log: one for an outage or a slow gateway, one when it answers as usual."""
@@ -52,11 +71,11 @@ class Traffic:
             return f"warning: {notice}"
         if self.is_silence_logged and self._is_prompt and self._first is None:
             self.is_silence_logged = False
-            return f"{self._host} answers"
+            return f"{_name(self._url)} answers"
         return ""
 
     def _on_request(self, request: httpx.Request) -> None:
-        self._last, self._host = self._get_time(), visible(request.url.netloc.decode())
+        self._last, self._url = self._get_time(), urlsplit(str(request.url))
         if self._first is None:
             self._first = self._last
 

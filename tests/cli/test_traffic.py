@@ -17,9 +17,11 @@ from kkiai_sdk.cli.output import Output, OutputOptions
 from kkiai_sdk.cli.traffic import Traffic
 from tests.cli.test_output import Terminal
 from tests.support.rawserver import RawServer
-from tests.support.wire import completed, error_reply
+from tests.support.wire import task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.rawserver import RawReply, RawRequest
 
 RUNNING = VideoTask(id="a", status="processing", state=TaskState.RUNNING)
@@ -67,6 +69,16 @@ def test_unanswered_request_is_shown_after_two_seconds_until_answered() -> None:
     assert wire.lines[3] == ("no answer from gateway.example:8080 for 0:00:12, still trying; see `kkiai doctor`")
     wire.answer(asked)
     assert len(wire.lines) == 3
+
+
+def test_proxy_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If requests go through a proxy of the environment, it may be the silent one; its password is not shown."""
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy.example:3128")
+    wire = Wire()
+    wire.ask("a")
+    wire.now += 2
+    assert "no answer from gateway.example:8080 through the proxy proxy.example:3128 for" in wire.traffic.notice()
+    assert "secret" not in wire.traffic.notice()
 
 
 def test_time_between_polls_is_no_silence() -> None:
@@ -178,12 +190,8 @@ def test_heartbeat_says_for_how_long_nothing_is_answered(
     )
 
 
-@pytest.mark.parametrize("command", ["wait", "query", "watch", "download"])
-@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["piped", "terminal"])
-def test_silent_gateway_is_shown_by_every_command(
-    command: str, stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A gateway that accepts connections and sends nothing is named while the command waits for it."""
+def shown_by(command: str, stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a command with a gateway that sends nothing until the command has named it; its exit code."""
     shown = threading.Event()
 
     class Stream(stream):  # type: ignore[misc, valid-type]
@@ -194,11 +202,30 @@ def test_silent_gateway_is_shown_by_every_command(
 
     def late(_request: RawRequest) -> RawReply:
         assert shown.wait(timeout=30)
-        return error_reply(401) if command == "download" else completed()
+        return task("failed")
 
     monkeypatch.setattr("kkiai_sdk.cli.traffic.PATIENCE", 0.0)
     monkeypatch.setattr("sys.stderr", Stream())
     with RawServer([late], clock=lambda: 1000.25) as server:
-        code = main([command, "t", "--base-url", server.url])
+        code = main([*command.split(), "--base-url", server.url])
     assert shown.is_set()
-    assert code == (4 if command == "download" else 0)
+    return code
+
+
+@pytest.mark.parametrize("command", ["wait t", "query t", "watch t", "download t"])
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["piped", "terminal"])
+def test_silent_gateway_is_shown_by_every_command(
+    command: str, stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that accepts connections and sends nothing is named while the command waits for it."""
+    assert shown_by(command, stream, monkeypatch) == 1
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["piped", "terminal"])
+def test_silent_gateway_is_shown_by_fleet_workers(
+    stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`kkiai fleet work` names a silent gateway as the other commands do."""
+    monkeypatch.setenv("KKIAI_FLEET_DB", str(tmp_path / "fleet.sqlite"))
+    assert main(["fleet", "add", "t"]) == 0
+    assert shown_by(f"fleet work -o {tmp_path}", stream, monkeypatch) == 1
