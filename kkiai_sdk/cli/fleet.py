@@ -230,7 +230,9 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
     except KeyboardInterrupt:
         report.write_note("kkiai: interrupted; nothing is lost. To continue, run:")
         report.write_note(_command_to_resume())
-        return ExitCode.INTERRUPTED
+        sys.stderr.flush()
+        # Python would wait for threads that wait for the database. Nothing else is left: each result was flushed.
+        os._exit(ExitCode.INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, former)
         report.live.stop()

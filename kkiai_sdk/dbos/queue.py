@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus
+from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus, error
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
@@ -67,14 +68,17 @@ class VideoQueue:
         known = {status.workflow_id: status for status in self._rows(ids)}
         again = [each for each, status in known.items() if retry and _can_retry(status)]
         new = [*(each for each in ids if each not in known), *again]
-        now = time.time()
+        now, count = time.time(), 0
         with self._database.errors():
             if again:
                 self._client.delete_workflows(again)
             with self._database.engine.begin() as connection:
                 for task_id in new:
-                    self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
-        return len(new)
+                    # Another process may have added it by now.
+                    with suppress(error.DBOSWorkflowIDInUseError):
+                        self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
+                        count += 1
+        return count
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
         """Yield the recorded results of these ids, or of all.
@@ -165,7 +169,8 @@ def _checked(task_id: Any) -> str:
 
 
 def _options(task_id: str) -> Any:
-    return {"workflow_name": WORKFLOW, "queue_name": QUEUE, "workflow_id": task_id, "app_version": VERSION}
+    options = {"workflow_name": WORKFLOW, "queue_name": QUEUE, "workflow_id": task_id, "app_version": VERSION}
+    return options | {"workflow_id_reuse_policy": "reject"}
 
 
 def _result_of(status: WorkflowStatus) -> VideoResult:

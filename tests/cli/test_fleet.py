@@ -49,6 +49,28 @@ def test_work_without_anything_to_do_ends(kkiai: Run, tmp_path: Path) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "", "")
 
 
+@pytest.mark.parametrize("address", ["u:canary@h", "u:c@canary@h", "h", "u@h"])
+def test_password_of_the_database_is_not_in_the_command_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kkiai: Run, tmp_path: Path, address: str
+) -> None:
+    """The command to go on with has the options that were given, and no password."""
+
+    def interrupt(_work: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kkiai_sdk.cli.fleet.in_background", interrupt)
+    # It ends the process, whatever its threads do.
+    monkeypatch.setattr("os._exit", sys.exit)
+    words = ["-o", str(tmp_path), "--name", "a", "--db", f"postgresql://{address}/x?password=canary&sslmode=require"]
+    with pytest.raises(SystemExit) as ended:
+        kkiai("fleet", "work", *words)
+    assert ended.value.code == 130
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"kkiai fleet work --output {tmp_path} --name a --db ")
+    assert "canary" not in line
+    assert "sslmode=require" in line
+
+
 def test_work_prints_json_when_asked(kkiai: Run, tmp_path: Path) -> None:
     """With --json each result is an object: of the file, or of the error."""
     kkiai("fleet", "add", f"{GOOD}-json", f"{BAD}-json")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kkiai_sdk.cli.main import main
+from kkiai_sdk.dbos import VideoQueue
 from tests.cli.conftest import environment
 from tests.support.rawserver import RawReply, RawServer
 from tests.support.wire import HANG, completed
@@ -68,9 +69,9 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return read
 
 
-def interrupted(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def interrupted(process: subprocess.Popen[str], sent: signal.Signals = signal.SIGINT) -> tuple[int, str, str]:
     """Send SIGINT, and return exit code and output. The process must end long before a request would time out."""
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, err = process.communicate(timeout=10)
     return process.returncode, out, err
 
@@ -249,3 +250,22 @@ def test_missing_extra_cli_names_what_to_install(
     assert main(["wait", "grok:x"]) == 2
     out, err = capsys.readouterr()
     assert (out, err) == ("", f'kkiai: the command line needs {package}: pip install "kkiai-sdk[cli]"\n')
+
+
+@pytest.mark.fault("W-12")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_worker_ends_at_once_with_the_command_to_go_on(
+    gateway: MockGateway, tmp_path: Path, sent: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM end a worker of a queue with exit code 130 and the command to go on with; the wait is kept."""
+    task, database = f"grok:scenario-stalls~{sent.name}", str(tmp_path / "fleet.sqlite")
+    with VideoQueue(database) as queue:
+        queue.add([task])
+        words = ["fleet", "work", "--rate", "20", "--keep-running", "-o", str(tmp_path / "v")]
+        with started(*words, KKIAI_FLEET_DB=database) as process:
+            until(lambda: any(sent.name in request.query for request in gateway.requests))
+            code, out, err = interrupted(process, sent)
+        assert queue.status().waiting == 1
+    resumed = f"kkiai fleet work --output {tmp_path / 'v'} --keep-running --rate 20.0"
+    assert (code, out) == (130, "")
+    assert err == f"kkiai: interrupted; nothing is lost. To continue, run:\n{resumed}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,22 @@ def test_ids_added_twice_are_one_wait(queue: VideoQueue) -> None:
     assert queue.add(["grok:a", "grok:b", "grok:a"]) == 2
     assert queue.add(iter(["grok:b", "grok:c"])) == 1
     assert queue.status() == QueueStatus(queued=3, workers=[], saved=0, failed=0, timeout=0, error=0)
+
+
+def test_ids_that_two_processes_add_at_once_are_counted_once(database: Path) -> None:
+    """Each of two that add the same ids is told how many it has added itself."""
+    ids, counts = [f"grok:{number}" for number in range(500)], list[int]()
+
+    def add() -> None:
+        with VideoQueue(database) as queue:
+            counts.append(queue.add(ids))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(counts) == len(ids)
 
 
 def test_many_ids_are_added_in_pages(queue: VideoQueue) -> None:
