@@ -585,7 +585,8 @@ class TestDownloads:
             target, is_sent = fleet.fleet, lambda: len(server.requests) == 2
             if isinstance(target, k.Fleet):
                 others.append(target.submit("x"))
-                return wait_until(is_sent)
+                wait_until(is_sent)
+                return None
             others.append(asyncio.ensure_future(target.wait("x")))
             return asyncio.to_thread(wait_until, is_sent)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
@@ -43,7 +43,7 @@ class Fleet:
         self.scheduler = Scheduler(limits, policy, RetryBudget(100), now=START, timeout=math.inf)
         self.state, self.now = FleetState(self.scheduler, QUERY_TIMEOUT), START
 
-    def join(self, task_id: str, timeout: float = math.inf, *, waited: float = 0.0, **options: bool) -> Waiter:
+    def join(self, task_id: str, timeout: float = math.inf, *, waited: float = 0.0, **options: Any) -> Waiter:
         """Add a waiter."""
         started = self.now - waited
         deadline = max(started + timeout, self.now)
