@@ -66,7 +66,7 @@ def test_refusal_to_copy_or_pickle_a_client_names_the_alternative(
     client = make(serve().url)
     target = getattr(client, "target", client)
     for thing in (target, target.fleet()):
-        with pytest.raises(k.ConfigurationError, match="make (a new|another) one"):
+        with pytest.raises(k.ConfigurationError, match=r"make (a new|another) one"):
             how(thing)
 
 
