@@ -33,7 +33,7 @@ class AsyncFleetCalls(NamedTuple):
     query: Callable[[QueryTask], Awaitable[QueryResult]]
     perform: Callable[[Effect], Awaitable[Any]]
     check_download: Callable[..., Awaitable[DownloadRequest]]
-    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
+    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
 
 
 class _Mailbox:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from attrs import evolve, frozen
 
@@ -104,6 +104,9 @@ class BaseFleet:
         )
         error.__cause__ = self._crash
         return error
+
+    def __reduce__(self) -> Never:
+        raise ConfigurationError("a fleet belongs to one process: it cannot be pickled or copied; make another one")
 
     def _end_waits(self) -> None:
         """End all waits, and refuse further ones."""

@@ -37,7 +37,7 @@ class FleetCalls(NamedTuple):
     query: Callable[[QueryTask], QueryResult]
     perform: Callable[[Effect], Any]
     check_download: Callable[..., DownloadRequest]
-    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Any]], Path]
+    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Any]], Path]
 
 
 class _FutureReceiver:

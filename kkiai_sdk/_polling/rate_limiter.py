@@ -51,7 +51,7 @@ class RateLimiter:
         """Return the current rate in requests per second."""
         elapsed = now - self._since
         doublings = min(max(elapsed / RECOVERY - 1, 0.0), 20.0)
-        return min((self._rate + self._growth * elapsed) * math.pow(2, doublings), self._limit)
+        return min((self._rate + self._growth * elapsed) * math.exp2(doublings), self._limit)
 
     def next_time(self, deadline: float) -> float:
         """Return the time of the next request. The deadline ends a backoff, but not a pause requested by the server."""

@@ -42,8 +42,8 @@ def to_task_error(exception: BaseException) -> KkiaiError:
 
 
 def seconds_until(until: float, clock: Clock) -> float | None:
-    """Return the seconds until a monotonic time, or None for infinity."""
-    return None if math.isinf(until) else max(until - clock.monotonic(), 0.0)
+    """Return the seconds until a monotonic time, at most as many as threads can wait for, or None for infinity."""
+    return None if math.isinf(until) else min(max(until - clock.monotonic(), 0.0), threading.TIMEOUT_MAX)
 
 
 class ThreadWorkers:
