@@ -73,7 +73,7 @@ def run(bench: Bench) -> Group:
         far = bench.sample("calls with latency", FAR, partial(bench.measure, "calls", asynchronous=True, **distant))
     finally:
         server.stop()
-    note = "Ratios are medians of the ratios of each round. Each library sees its own packages only."
+    note = "Ratios are medians of the ratios of each round. Each library sees only its own packages."
     tables = [
         _table("Synchronous calls", sync, IN_FLIGHT, note),
         _table("Asynchronous calls", asynchronous, IN_FLIGHT, note),

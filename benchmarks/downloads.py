@@ -124,7 +124,7 @@ def _table(samples: Samples, place: str) -> str:
             "lag of the loop, p99, ms": lambda runner: samples.median(runner, "lag"),
         },
         f"200 MiB over HTTP/1.1 into {place}; httpx is a bare loop over `iter_raw()`. The SDK's figures include the "
-        "query that names the file, the check that it is a video, and the flush before it gets its name.",
+        "query for the URL, the check that it is a video, and the flush before the file is renamed.",
     )
 
 

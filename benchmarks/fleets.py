@@ -268,9 +268,11 @@ def _table(title: str, samples: Samples) -> str:
             "polls/s": lambda runner: samples.median(runner, "rate"),
             "lag of the loop, p99, ms": lambda runner: samples.spread(runner, "lag"),
             "new connections": lambda runner: samples.median(runner, "connections"),
-            "s until each was polled once": burst,
-            "polls served in 10 s after a stop of 3 s, by those due": lambda runner: samples.median(runner, "served"),
+            "s until all were polled once": burst,
+            "polls served in 10 s after a stop of 3 s, relative to those due": lambda runner: samples.median(
+                runner, "served"
+            ),
         },
-        "Lag, connections and the first polls are of tasks that all start at once. Memory (growth from 64 tasks on), "
-        "CPU and the stop are of waiting tasks, which start one after another; the SDK's scheduler spreads its own.",
+        "Lag, connections and first polls are for tasks that all start at once. Memory (growth from 64 tasks on), CPU "
+        "and the stop are for waiting tasks, which start one after another; the SDK's scheduler spreads them itself.",
     )

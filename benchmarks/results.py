@@ -47,30 +47,41 @@ class Goal(NamedTuple):
 
 
 GOALS = (
-    Goal("CPU of a synchronous call, by raw `httpx.Client`", "call_sync", 1.15),
+    Goal("CPU of a synchronous call, relative to raw `httpx.Client`", "call_sync", 1.15),
     Goal("the same, 8 in flight", "call_sync_8", 1.05),
-    Goal("CPU of an asynchronous call, by raw `httpx.AsyncClient` as installed by default", "call_async", 0.80),
+    Goal(
+        "CPU of an asynchronous call, relative to raw `httpx.AsyncClient` in its default installation",
+        "call_async",
+        0.80,
+    ),
     Goal("the same, 8 in flight", "call_async_8", 0.70),
-    Goal("the first over aiohttp's transport", "call_aiohttp", 0.50),
+    Goal("a single asynchronous call over aiohttp's transport", "call_aiohttp", 0.50),
     Goal("memory of a waiting task, of 1,000: Python objects", "wait_objects", 1.0, " KiB"),
     Goal("the same, growth of the process", "wait_memory", 1.0, " KiB"),
     Goal("memory of a waiting task, of 10,000: Python objects", "wait_objects_many", 0.85, " KiB"),
     Goal("the same, growth of the process", "wait_memory_many", 0.85, " KiB"),
-    Goal("CPU of a poll of a fleet, by sequential calls of a lone caller", "wait_cpu_lone", 1.10),
-    Goal("the same, by calls of a lone caller at the pace of the fleet", "wait_cpu_lone_paced", 1.10),
-    Goal("the first over aiohttp", "wait_cpu_lone_aiohttp", 1.10),
+    Goal("CPU of a fleet's poll, relative to sequential calls of a single caller", "wait_cpu_lone", 1.10),
+    Goal("the same, relative to calls of a single caller at the fleet's pace", "wait_cpu_lone_paced", 1.10),
+    Goal("CPU of a fleet's poll over aiohttp, relative to sequential calls", "wait_cpu_lone_aiohttp", 1.10),
     Goal("lag of the event loop at p99, 1,000 tasks that start at once", "wait_lag", 50.0, " ms"),
     Goal("lag of the event loop at p99, 10,000 tasks that start at once", "wait_lag_many", 50.0, " ms"),
     Goal("new connections for a burst of 1,000", "wait_connections", 16),
-    Goal("polls served in 10 s after the server stopped for 3 s, by those due", "wait_served", 0.95, is_least=True),
+    Goal(
+        "polls served in 10 s after the server stopped for 3 s, relative to those due",
+        "wait_served",
+        0.95,
+        is_least=True,
+    ),
     Goal("the same over aiohttp", "wait_served_aiohttp", 0.95, is_least=True),
-    Goal("`import kkiai_sdk`, over bare Python", "import_package", 15.0, " ms"),
-    Goal("`kkiai --help`, by `import click`", "import_help", 2.0),
-    Goal("first answer of a fresh process, by a script with httpx", "first", 1.15),
-    Goal("throughput of a download, by a bare httpx loop", "download_speed", 1.0, is_least=True),
-    Goal("CPU of a download, by a bare httpx loop", "download_cpu", 1.05),
+    Goal("`import kkiai_sdk`, in addition to bare Python", "import_package", 15.0, " ms"),
+    Goal("`kkiai --help`, relative to `import click`", "import_help", 2.0),
+    Goal("first response of a new process, relative to a script with httpx", "first", 1.15),
+    Goal("throughput of a download, relative to a bare httpx loop", "download_speed", 1.0, is_least=True),
+    Goal("CPU of a download, relative to a bare httpx loop", "download_cpu", 1.05),
     Goal("memory of a download beyond that of a bare httpx loop", "download_memory", 8.0, " MiB"),
-    Goal("throughput of an asynchronous download, by the synchronous one", "download_async", 0.75, is_least=True),
+    Goal(
+        "throughput of an asynchronous download, relative to a synchronous one", "download_async", 0.75, is_least=True
+    ),
     Goal("lag of the event loop at p99 during a download", "download_lag", 50.0, " ms"),
     Goal("largest regret of the poll schedule", "regret", 1.77),
 )
@@ -79,9 +90,9 @@ _HEAD = """# Results
 
 <!-- Written by `make bench`, except the remarks; those are in benchmarks/remarks.md. -->
 
-All figures are of one run: libraries in turn, each in a process of its own that sees only its own packages. Figures are
-medians over the rounds, with the lowest and the highest in brackets; ratios are medians of the ratios of each round.
-Absolute times say little about another machine; compare the ratios.
+All figures are from one run, in which the libraries take turns, each in a separate process that sees only its own
+packages. Figures are medians over the rounds, with the lowest and highest in brackets; ratios are medians of the ratios
+of each round. Absolute times say little about other machines; compare the ratios.
 
 """
 

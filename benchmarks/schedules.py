@@ -54,8 +54,9 @@ def run(bench: Bench) -> Group:
             for name in waits
         ],
         f"Durations are lognormal (sigma {simulation.SIGMA:g}). Cost is requests plus {simulation.DELAY_COST:.0f} for "
-        "each second of delay; regret is the cost by the least cost of any schedule that knows the distribution, found "
-        "by dynamic programming; the largest of the six is given." + ("" if bench.own else _family()),
+        "each second of delay; regret is the cost divided by the lowest cost of any schedule that knows the "
+        "distribution, found by dynamic programming; the largest of the six is given."
+        + ("" if bench.own else _family()),
     )
     fleets_table = table(
         "Fleets",
@@ -64,9 +65,9 @@ def run(bench: Bench) -> Group:
             [name, *(f"{short(one.requests)} / {short(one.delay)} / {short(one.cpu)}" for one in outcomes)]
             for name, outcomes in fleets.items()
         ],
-        "Requests per task / mean delay in s / µs of CPU of the scheduler itself per request. All start at once, their "
-        f"median is {TYPICAL:.0f} s; an answer takes {simulation.LATENCY * 1000:.0f} ms and four are in flight, so at "
-        "most 80 arrive in a second.",
+        "Requests per task / mean delay in s / µs of CPU of the scheduler itself per request. All start at once; their "
+        f"median is {TYPICAL:.0f} s; a response takes {simulation.LATENCY * 1000:.0f} ms and four are in flight, so at "
+        "most 80 arrive per second.",
     )
     return Group("Poll schedules", [waits_table, fleets_table], {"regret": regrets[next(iter(SCHEDULES))]})
 

@@ -95,13 +95,13 @@ def _imports_table(samples: Samples) -> str:
             "of CPU": lambda name: samples.median(name, "cpu over bare"),
             "ratio to import httpx": lambda name: samples.ratio(name, "wall", "`import httpx`"),
         },
-        "Whole processes, with the start of Python. Each sees its own packages only, as after a fresh `pip install`.",
+        "Complete processes, including the start of Python. Each sees only its own packages, as after `pip install`.",
     )
 
 
 def _first_table(samples: Samples) -> str:
     return samples.table(
-        "First answer of a fresh process",
+        "First response of a new process",
         {
             "ms of real time (lowest-highest)": lambda name: samples.spread(name, "wall"),
             "ms of CPU": lambda name: samples.median(name, "cpu"),

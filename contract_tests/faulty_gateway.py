@@ -51,12 +51,12 @@ class Reply:
         return head(self.status, fields) + (b"" if method == "HEAD" else self.body)
 
 
-#: The reply of a faulty gateway, from a request and the reply that the contract asks for.
+#: The reply of a faulty gateway, from a request and the reply that the contract requires.
 Mutation = Callable[[Request, Reply], Reply]
 
 
 def conforming(request: Request) -> Reply:
-    """The reply that the contract asks for. The gateway knows one task."""
+    """The reply that the contract requires. The gateway knows one task."""
     if request.path != "/v1/video/query":
         return Reply(404, {"message": "no such path"})
     if request.method != "GET":

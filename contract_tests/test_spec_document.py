@@ -55,10 +55,10 @@ def test_reference_leads_to_the_address_of_its_target(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a: [", "is not YAML"),
+        ("a: [", "is not valid YAML"),
         ("a: 1\na: 2", "duplicate key"),
         ("- a", "is not an OpenAPI document"),
-        ("paths: {/a: {get: {$ref: other.yaml#/a}}}", "only references within it"),
+        ("paths: {/a: {get: {$ref: other.yaml#/a}}}", "only references within the document"),
         ("paths: {/a: {get: {$ref: '#/nowhere'}}}", "has nothing at /nowhere"),
     ],
 )

@@ -71,8 +71,8 @@ class BaseClient:
         """Return a copy with other options that shares the connections; closing either closes both.
 
         Accepts ``api_key``, ``timeout``, ``max_retries``, ``retry``, ``poll``, ``default_headers``,
-        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option or an invalid
-        value.
+        ``user_agent_suffix`` and ``allow_file_hosts``. Raises ConfigurationError for any other option and for invalid
+        values.
         """
         _config.wrap_secret(changes)
         old = self._context
@@ -122,9 +122,12 @@ class BaseClient:
         every_poll: bool = False,
         raise_on_failure: bool = True,
     ) -> Flow[VideoTask]:
-        _validators.callback("on_update", on_update)
+        self._check_callback("on_update", on_update)
         task_id, options = _validators.task_id(task_id), self._wait_options(timeout, poll)
         return wait_flow(task_id, options, every_poll=every_poll, raise_on_failure=raise_on_failure)
+
+    def _check_callback(self, name: str, value: object) -> None:
+        _validators.callback(name, value, is_awaited=self._transport_types.awaits)
 
     def _wait_options(self, timeout: float | timedelta | None, poll: PollPolicy | None) -> WaitOptions:
         context, limit = self._context, _validators.wait_timeout(timeout)
@@ -144,7 +147,7 @@ class BaseClient:
         on_update: Callable[[VideoTask], object] | None,
     ) -> Flow[None]:
         """Return the flow of many waits. An invalid id becomes a result; a closed client raises ConfigurationError."""
-        _validators.callback("on_update", on_update)
+        self._check_callback("on_update", on_update)
         self._context.pool.check_open()
         checked = SchedulerLimits.of(*limits)
         return wait_many_flow(_validators.unique_ids(task_ids), self._wait_options(timeout, poll), checked)
@@ -157,14 +160,14 @@ class BaseClient:
         gate: Callable[[], object] | None,
     ) -> FleetOptions:
         """Return the validated options of a fleet."""
-        _validators.callback("gate", gate)
-        pool = self._context.pool
+        self._check_callback("gate", gate)
         return FleetOptions(
             self._wait_options(None, poll),
             SchedulerLimits.of(*limits),
             _validators.whole("max_downloads", max_downloads, low=1, high=1000),
             gate,
-            pool.check_open,
+            self._context.pool.check_open,
+            self._check_callback,
             self._transport_types.current_context,
         )
 
@@ -187,7 +190,7 @@ class BaseClient:
     ) -> DownloadRequest:
         """Return the validated arguments of a download. Raises ConfigurationError, TargetExistsError, DownloadError."""
         task_id = _validators.task_id(task_or_id.id if isinstance(task_or_id, VideoTask) else task_or_id)
-        _validators.callback("progress", progress)
+        self._check_callback("progress", progress)
         overwrite = _validators.overwrite(overwrite)
         context, target = self._context, resolve_target(dest, task_id, overwrite=overwrite)
         return DownloadRequest(
@@ -211,4 +214,4 @@ class BaseClient:
         return f"{type(self).__name__}(base_url={self._context.config.base_url!r})"
 
     def __reduce__(self) -> Never:
-        raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied; make a new one")
+        raise ConfigurationError("a client holds a key and connections: it cannot be pickled or copied")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://www.kkiai.com"
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_MAX_RETRIES = 3
-#: Seconds: three times the longest usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4).
+#: Seconds: three times the duration of the longest usual task (grok 2 to 8 min, veo 4 to 10, sora 2 to 4).
 DEFAULT_WAIT_TIMEOUT = 1800.0
 #: Requests in flight at once: 40 requests per second at a response time of 200 ms.
 DEFAULT_CONCURRENCY = 8
@@ -30,7 +30,7 @@ DEFAULT_CONCURRENCY = 8
 DEFAULT_PER_SECOND = 50.0
 #: Tasks that wait at the same time; they take about 10 MiB.
 DEFAULT_WAITING = 10_000
-#: Downloads of a fleet that run at a time.
+#: Concurrent downloads of a fleet.
 DEFAULT_DOWNLOADS = 4
 
 #: Arguments that are passed to httpx. The SDK sets headers, timeouts, redirects and pool limits itself: a limited pool
@@ -100,7 +100,7 @@ class Secret:
 
     def __reduce__(self) -> Never:
         raise ConfigurationError(
-            "a client holds a key and cannot be pickled or copied; make a new one where it is needed"
+            "a client holds a key and cannot be pickled or copied; create a new one where you need it"
         )
 
 
@@ -126,7 +126,7 @@ class Config:
     poll: PollPolicy = field(factory=PollPolicy)
     headers: tuple[tuple[str, str], ...] = ()
     user_agent: str = ""
-    #: Host names, ``*.`` with a domain, and networks, from which files are fetched though they are not public.
+    #: Host names, ``*.`` with a domain, and networks, from which files are fetched although they are not public.
     allow_file_hosts: tuple[str, ...] = ()
     httpx_args: Mapping[str, Any] = field(factory=dict, repr=False)
 
@@ -210,7 +210,8 @@ def _httpx_args(args: object) -> dict[str, Any]:
     given = dict(_validators.mapping("httpx_args", args))
     unknown = ", ".join(sorted(ascii(name) for name in given.keys() - HTTPX_ARGS))
     if unknown:
-        raise ConfigurationError(f"httpx_args must not set {unknown[:200]}; it may set {', '.join(sorted(HTTPX_ARGS))}")
+        known = ", ".join(sorted(HTTPX_ARGS))
+        raise ConfigurationError(f"httpx_args must not contain {unknown[:200]}; allowed: {known}")
     if "event_hooks" in given:
         given["event_hooks"] = _validators.event_hooks("event_hooks in httpx_args", given["event_hooks"])
     if "mounts" in given:

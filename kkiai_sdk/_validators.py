@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,13 +21,17 @@ MAX_KEY = 512
 #: One day: longer than any request and any sensible delay, far below what overflows clocks and sleep functions.
 MAX_SECONDS = 86_400.0
 
+#: Upper limits that are durations in seconds, and their names in messages.
+_PERIODS = {3600.0: "an hour", MAX_SECONDS: "a day", 365 * MAX_SECONDS: "a year"}
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def number(name: str, value: object, *, low: float, high: float, above: bool = False) -> float:
     """Validate a finite number from ``low`` (excluded if ``above``) to ``high``; a timedelta counts in seconds."""
-    span = f"a number {'above' if above else 'from'} {low:.10g} {'up ' if above else ''}to {high:.10g}"
+    period = _PERIODS.get(high)
+    least = f"greater than {low:g} and at most" if above else f"from {low:g} to"
+    span = f"a number {'of seconds ' if period else ''}{least} {high:,.10g}{f' ({period})' if period else ''}"
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -39,12 +44,12 @@ def number(name: str, value: object, *, low: float, high: float, above: bool = F
 
 def _display(value: float) -> str:
     # repr() raises ValueError for an integer of thousands of digits.
-    return "one far outside" if isinstance(value, int) and abs(value) > 10**18 else repr(value)
+    return "a number far outside that range" if isinstance(value, int) and abs(value) > 10**18 else repr(value)
 
 
 def whole(name: str, value: object, *, low: int, high: int) -> int:
     """Validate an integer from ``low`` to ``high``."""
-    span = f"a whole number from {low} to {high}"
+    span = f"a whole number from {low:,} to {high:,}"
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be {span}, not {type(value).__name__}")
     if not low <= value <= high:
@@ -53,7 +58,7 @@ def whole(name: str, value: object, *, low: int, high: int) -> int:
 
 
 def wait_timeout(value: object) -> float:
-    """Validate the seconds of a wait: 0 to 365 days; None and infinity mean no limit and return infinity."""
+    """Validate the timeout of a wait: 0 to 365 days in seconds; None and infinity mean no limit."""
     if value is None or (isinstance(value, float) and math.isinf(value) and value > 0):
         return math.inf
     return number("timeout", value, low=0, high=365 * MAX_SECONDS)
@@ -87,14 +92,14 @@ def api_key(value: object) -> str:
 
 def _key_problem(value: object) -> str | None:
     if not isinstance(value, str):
-        return f"api_key must be text or a function that returns text, not {type(value).__name__}"
+        return f"api_key must be a string or a function that returns one, not {type(value).__name__}"
     key = value.strip()
     if not key:
         return "api_key is empty; pass api_key=… or set KKIAI_API_KEY"
     if len(key) > MAX_KEY:
-        return f"api_key must have at most {MAX_KEY} characters; this one has {len(key)}"
+        return f"api_key must have at most {MAX_KEY} characters; this one has {len(key):,}"
     bad = next((i for i, char in enumerate(key) if not "\x21" <= char <= "\x7e"), None)
-    return None if bad is None else f"character {bad + 1} of api_key is not allowed: only visible ASCII characters are"
+    return None if bad is None else f"character {bad + 1} of api_key is not allowed; use visible ASCII characters only"
 
 
 def base_url(value: object, *, allow_http: bool = False) -> str:
@@ -116,9 +121,9 @@ def base_url(value: object, *, allow_http: bool = False) -> str:
     if problem or port == 0:
         raise ConfigurationError(f"base_url {problem or 'must not have port 0'}")
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("base_url must not hold a user name or password")
+        raise ConfigurationError("base_url must not contain a user name or password")
     if "?" in text or "#" in text:
-        raise ConfigurationError("base_url must not hold a query or a fragment")
+        raise ConfigurationError("base_url must not contain a query or a fragment")
     # Base URLs of OpenAI-style gateways often end in /v1, with which the path of the endpoint begins.
     return text.rstrip("/").removesuffix("/v1").rstrip("/")
 
@@ -127,9 +132,9 @@ def _base_url_problem(scheme: str, host: str | None, text: str, *, allow_http: b
     if scheme not in {"http", "https"}:
         return "must start with https:// (or http:// for a loopback host)"
     if any(char.isspace() or not char.isprintable() or char == "\\" for char in text):
-        return "must not hold spaces, control characters or backslashes"
+        return "must not contain spaces, control characters or backslashes"
     if not host or not is_host(host):
-        return "must name a host in plain ASCII, as in 'https://www.kkiai.com' (others in their xn-- form)"
+        return "must contain a host in ASCII, as in 'https://www.kkiai.com' (write other names in their xn-- form)"
     if scheme == "http" and not allow_http and not is_loopback(host):
         return "must be https:// unless the host is loopback: the key would be sent unencrypted (see allow_http)"
     return None
@@ -173,9 +178,9 @@ def _file_host(name: str, value: object) -> str:
     except ValueError:
         host = text.removesuffix(".")
     domain = host.removeprefix("*.")
-    # No name ends in a number: it would be a mistyped address. The value is not shown: a URL may hold a password.
+    # No host name ends in a number, so this is a mistyped address. The value is not shown: a URL may hold a password.
     if ":" in domain or not is_host(domain) or domain.rsplit(".", 1)[-1].isdigit():
-        raise ConfigurationError(f"{rule}, without scheme, port and path")
+        raise ConfigurationError(f"{rule}, without a scheme, port or path")
     return host
 
 
@@ -203,7 +208,7 @@ def unique_ids(value: object) -> Iterable[Any]:
 def mapping(name: str, value: object) -> Mapping[Any, Any]:
     """Validate a mapping; None counts as an empty one."""
     if value is not None and not isinstance(value, Mapping):
-        raise ConfigurationError(f"{name} must be a mapping, such as a dict, not {type(value).__name__}")
+        raise ConfigurationError(f"{name} must be a mapping such as a dict, not {type(value).__name__}")
     return value or {}
 
 
@@ -214,17 +219,21 @@ def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(field, str) or not _HEADER_NAME.fullmatch(field):
             raise ConfigurationError(f"{name} has an invalid field name {ascii(field)[:80]}")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
-            raise ConfigurationError(f"{name}[{field!r}] must be text of visible ASCII characters, spaces and tabs")
+            raise ConfigurationError(f"{name}[{field!r}] must be a string of visible ASCII characters, spaces and tabs")
         if field.lower() in {"authorization", "host", "content-length", "transfer-encoding", "connection"}:
-            raise ConfigurationError(f"{name} must not set {field}; pass the key as api_key, the SDK sets the others")
+            raise ConfigurationError(f"{name} must not set {field}: the SDK sets it (from api_key, for the key)")
         pairs.append((field, content))
     return tuple(pairs)
 
 
-def callback(name: str, value: object) -> None:
-    """Validate a callable or None."""
-    if value is not None and not callable(value):
+def callback(name: str, value: object, *, is_awaited: bool) -> None:
+    """Validate a callable or None; a coroutine function only if its result is awaited."""
+    if value is None:
+        return
+    if not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
+    if not is_awaited and (iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__)):
+        raise ConfigurationError(f"{name} must be a plain function: this client awaits nothing")
 
 
 def overwrite(value: object) -> bool | Literal["skip"]:
@@ -242,10 +251,10 @@ def event_hooks(name: str, value: object) -> dict[Any, list[Any]]:
     given = mapping(name, value)
     for event, hooks in given.items():
         if event not in {"request", "response"}:
-            raise ConfigurationError(f"{name} may name 'request' and 'response', and not {ascii(event)[:80]}")
+            raise ConfigurationError(f"{name} may only have the keys 'request' and 'response', not {ascii(event)[:80]}")
         if not isinstance(hooks, list | tuple):
             raise ConfigurationError(f"{name}[{event!r}] must be a list of functions, not {type(hooks).__name__}")
         for hook in hooks:
             if not callable(hook):
-                raise ConfigurationError(f"{name}[{event!r}] must hold functions, not {type(hook).__name__}")
+                raise ConfigurationError(f"{name}[{event!r}] must contain functions only, not {type(hook).__name__}")
     return {event: list(hooks) for event, hooks in given.items()}

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 class AsyncKkiai(BaseClient):
     """Asynchronous client for the video tasks of a kkiai gateway, for asyncio.
 
-    Has the same methods as :class:`~kkiai_sdk.Kkiai`, to be awaited. Each event loop has its own connections. Use it in
+    Has the same methods as :class:`~kkiai_sdk.Kkiai`, as coroutines. Each event loop has its own connections. Use it in
     an ``async with`` statement or call :meth:`aclose`.
 
     :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
     :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
         ``https://www.kkiai.com``.
     :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
-        30. A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits at its end.
+        30. A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits before it returns.
     :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
     :param retry: the delays between retries. Default: ``RetryPolicy()``.
     :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
@@ -52,9 +52,9 @@ class AsyncKkiai(BaseClient):
         ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
         over aiohttp.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
-    :param allow_file_hosts: hosts outside of the public internet from which files are fetched all the same: host names,
-        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They never get the
-        key. Default: the gateway's own host alone.
+    :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
+        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never sent
+        the key. Default: only the gateway's own host.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
     :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
@@ -100,9 +100,9 @@ class AsyncKkiai(BaseClient):
     def raw(self) -> AuthenticatedClient:
         """The generated client over the session of this client, for any endpoint of the spec.
 
-        ``await some_endpoint.asyncio_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the
-        errors of this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
-        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
+        ``await some_endpoint.asyncio_detailed(client=client.raw, …)`` uses the key, timeout, retries and errors of this
+        client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in memory, those
+        of responses up to 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_async_httpx_client(self._session)
 
@@ -140,11 +140,11 @@ class AsyncKkiai(BaseClient):
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
         :param poll: the poll policy. Default: the client's.
-        :param on_update: called with each snapshot that differs from the last one. An exception ends the wait. May be a
-            coroutine function.
+        :param on_update: called with each snapshot that differs from the last one; may be a coroutine function. An
+            exception raised by it ends the wait.
         :param raise_on_failure: False to return a failed task. Default True.
         :raises TaskFailedError: the task ended without a video.
-        :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
+        :raises TaskTimeoutError: the task did not end in time. It was not cancelled, so you can wait for it again.
         :raises VideoMissingError: the task succeeded, but no response named a video within ``url_grace``.
         :raises APIError: a query failed for a permanent reason, or ``max_consecutive_errors`` in a row failed. Once the
             task has been seen, permanent errors end the wait only after ``max_refusals`` over ``refusal_grace``.
@@ -161,12 +161,13 @@ class AsyncKkiai(BaseClient):
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> AsyncIterator[VideoTask]:
-        """Wait for a task to end, and yield a snapshot per change. The last one is final; a failed task is no error.
+        """Yield a snapshot per change of a task until it ends. The last one is final; a failed task is not an error.
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
         :param poll: the poll policy. Default: the client's.
         :param every_poll: yield a snapshot per poll, changed or not. Default False.
-        :raises TaskTimeoutError: and VideoMissingError, APIError and ConfigurationError, as :meth:`wait` does.
+        :raises TaskTimeoutError: the task did not end in time. Like :meth:`wait`, also raises VideoMissingError,
+            APIError and ConfigurationError.
         """
         flow = self._wait_flow(task_id, timeout, poll, every_poll=every_poll, raise_on_failure=False)
         return iterate_async(flow, self._perform)
@@ -184,17 +185,18 @@ class AsyncKkiai(BaseClient):
     ) -> AsyncIterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
-        A waiting task takes no asyncio task. A 429 response for one task pauses all, and slows them down for a while.
+        A waiting task needs no asyncio task. A 429 response for one task pauses all of them, and slows them down for a
+        while.
 
-        :param task_ids: the ids; duplicates have one result. An iterator is read on demand, so it may be endless.
+        :param task_ids: the ids; duplicates yield one result. An iterator is read on demand, so it may be endless.
         :param timeout: seconds for all tasks together, None for no limit, 0 for one poll each. Default 1800.
         :param poll: the poll policy. Default: the client's.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
-        :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_waiting: tasks that wait at the same time, 1 to 10,000,000. Default 10,000.
         :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
-            before the result. An exception ends the iteration. May be a coroutine function.
-        :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
+            before the result; may be a coroutine function. An exception raised by it ends the iteration.
+        :raises ConfigurationError: an option is invalid. Errors of a task are in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
         return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
@@ -229,18 +231,18 @@ class AsyncKkiai(BaseClient):
         poll: PollPolicy | None = None,
         gate: Callable[[], object] | None = None,
     ) -> AsyncFleet:
-        """Return a fleet: one paced queue to which any coroutine can add an id and wait for it.
+        """Return a fleet: a shared, rate-limited queue to which any coroutine can add an id and wait for it.
 
-        Use it in an ``async with`` statement. A 429 response for one task pauses all.
+        Use it in an ``async with`` statement. A 429 response for one task pauses all of them.
 
-        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_waiting: tasks that are polled at the same time, 1 to 10000000; further ones queue. Default 10000.
-        :param max_downloads: downloads that run at a time, 1 to 1000. Default 4.
+        :param max_waiting: tasks that are polled at the same time, 1 to 10,000,000; others queue. Default 10,000.
+        :param max_downloads: concurrent downloads, 1 to 1000. Default 4.
         :param poll: the poll policy. Default: the client's.
-        :param gate: called before each request, for a limiter that several processes share. While it blocks, it takes a
-            place of ``max_concurrency``; an exception ends the waits for that task. May be a coroutine function.
-            Default: none.
+        :param gate: called before each request; for a limiter shared by several processes. May be a coroutine function.
+            While it blocks, it counts towards ``max_concurrency``; an exception raised by it ends the waits for that
+            task. Default: none.
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
@@ -260,25 +262,26 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         """Download the video of a finished task, and return the path of the complete file.
 
-        Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
-        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
+        Writes to ``NAME.part`` next to the destination (very long names are shortened and hashed) and renames the file
+        when it is complete. If the URL has expired, queries the task once for a new one. If the file is not available
+        yet, requests it again for ``PollPolicy.file_grace`` seconds. Does not wait for the task: see
+        :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id. A path that ends with "/"
             is a folder.
-        :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
-            "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
-            nothing are no video, so "skip" replaces them.
-        :param resume: resume an earlier download if the server proves that the file is the same. Default True.
+        :param overwrite: True replaces an existing file once the download is complete; False, the default, raises
+            TargetExistsError; "skip" assumes that the file is the video: its path is returned, and nothing is sent.
+            "skip" still replaces empty files and dangling links.
+        :param resume: resume an earlier download if the server proves that the file is unchanged. Default True.
         :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
-            each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
-            download. May be a coroutine function.
-        :param max_bytes: refuse a larger file. Default: no limit.
+            each request and after each write. The count restarts at 0 if the partial file is discarded. May be a
+            coroutine function. An exception raised by it ends the download.
+        :param max_bytes: reject a larger file. Default: no limit.
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
-        :raises DownloadError: or a subclass: the file could not be downloaded.
+        :raises DownloadError: the file could not be downloaded; see its subclasses.
         :raises TaskFailedError: the task failed.
-        :raises VideoMissingError: the response to the query names no video.
+        :raises VideoMissingError: the response to the query contains no video URL.
         :raises APIError: the query failed.
         """
         request = await self._check_download(
@@ -301,8 +304,8 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits
-        the wait, not the download, whose ``file_grace`` is that of ``poll``.
+        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits the
+        wait, not the download; the ``file_grace`` of ``poll`` applies to the download.
         """
         request = await self._check_download(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
@@ -311,7 +314,7 @@ class AsyncKkiai(BaseClient):
         return await self._download(request, task)
 
     async def aclose(self) -> None:
-        """Close the connections, also those of copies made by :meth:`with_options`. Later calls do nothing."""
+        """Close the connections, including those of copies made by :meth:`with_options`. Later calls have no effect."""
         require_asyncio()
         await finish(self._close_transports())
 
@@ -337,7 +340,7 @@ class AsyncKkiai(BaseClient):
                 yield result
 
     async def _check_download(self, *arguments: Any, **options: Any) -> DownloadRequest:
-        # In a thread: the destination is looked up in the file system.
+        # In a thread, because it accesses the file system.
         return await run_in_thread(partial(self._download_request, *arguments, **options))
 
     async def _download(

@@ -40,8 +40,8 @@ class Kkiai(BaseClient):
     :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
         ``https://www.kkiai.com``.
     :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
-        30. A DNS lookup cannot be interrupted, so the error may be raised late (with glibc after 5 s for each server
-        and attempt, see resolv.conf(5)).
+        30. A DNS lookup cannot be interrupted, so the error may be raised late (with glibc, after 5 s for each server
+        and attempt; see resolv.conf(5)).
     :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
     :param retry: the delays between retries. Default: ``RetryPolicy()``.
     :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
@@ -49,9 +49,9 @@ class Kkiai(BaseClient):
     :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
         ``mounts``, ``event_hooks``, ``trust_env``.
     :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
-    :param allow_file_hosts: hosts outside of the public internet from which files are fetched all the same: host names,
-        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They never get the
-        key. Default: the gateway's own host alone.
+    :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
+        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never sent
+        the key. Default: only the gateway's own host.
     :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
     :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
     """
@@ -97,9 +97,9 @@ class Kkiai(BaseClient):
     def raw(self) -> AuthenticatedClient:
         """The generated client over the session of this client, for any endpoint of the spec.
 
-        ``some_endpoint.sync_detailed(client=client.raw, …)`` has the key, the timeout, the retries and the errors of
-        this client. Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in
-        memory, of responses at most 256 MiB; an event stream is returned once it has ended.
+        ``some_endpoint.sync_detailed(client=client.raw, …)`` uses the key, timeout, retries and errors of this client.
+        Requests other than GET and HEAD are retried only if nothing was sent. Bodies are held in memory, those of
+        responses up to 256 MiB; an event stream is returned once it has ended.
         """
         return self._raw_client().set_httpx_client(self._session)
 
@@ -137,10 +137,11 @@ class Kkiai(BaseClient):
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
         :param poll: the poll policy. Default: the client's.
-        :param on_update: called with each snapshot that differs from the last one. An exception ends the wait.
+        :param on_update: called with each snapshot that differs from the last one. An exception raised by it ends the
+            wait.
         :param raise_on_failure: False to return a failed task. Default True.
         :raises TaskFailedError: the task ended without a video.
-        :raises TaskTimeoutError: the task did not end in time. It was not cancelled: wait for it again.
+        :raises TaskTimeoutError: the task did not end in time. It was not cancelled, so you can wait for it again.
         :raises VideoMissingError: the task succeeded, but no response named a video within ``url_grace``.
         :raises APIError: a query failed for a permanent reason, or ``max_consecutive_errors`` in a row failed. Once the
             task has been seen, permanent errors end the wait only after ``max_refusals`` over ``refusal_grace``.
@@ -157,12 +158,13 @@ class Kkiai(BaseClient):
         poll: PollPolicy | None = None,
         every_poll: bool = False,
     ) -> Iterator[VideoTask]:
-        """Wait for a task to end, and yield a snapshot per change. The last one is final; a failed task is no error.
+        """Yield a snapshot per change of a task until it ends. The last one is final; a failed task is not an error.
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800.
         :param poll: the poll policy. Default: the client's.
         :param every_poll: yield a snapshot per poll, changed or not. Default False.
-        :raises TaskTimeoutError: and VideoMissingError, APIError and ConfigurationError, as :meth:`wait` does.
+        :raises TaskTimeoutError: the task did not end in time. Like :meth:`wait`, also raises VideoMissingError,
+            APIError and ConfigurationError.
         """
         flow = self._wait_flow(task_id, timeout, poll, every_poll=every_poll, raise_on_failure=False)
         return iterate(flow, self._perform)
@@ -180,17 +182,17 @@ class Kkiai(BaseClient):
     ) -> Iterator[WaitResult]:
         """Wait for many tasks, and yield the result of each as it ends. An invalid id never stops the others.
 
-        A waiting task takes no thread. A 429 response for one task pauses all, and slows them down for a while.
+        A waiting task needs no thread. A 429 response for one task pauses all of them, and slows them down for a while.
 
-        :param task_ids: the ids; duplicates have one result. An iterator is read on demand, so it may be endless.
+        :param task_ids: the ids; duplicates yield one result. An iterator is read on demand, so it may be endless.
         :param timeout: seconds for all tasks together, None for no limit, 0 for one poll each. Default 1800.
         :param poll: the poll policy. Default: the client's.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
-        :param max_waiting: tasks that wait at the same time, 1 to 10000000. Default 10000.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_waiting: tasks that wait at the same time, 1 to 10,000,000. Default 10,000.
         :param on_update: called with each snapshot that differs from the last one of its task, the final one included,
-            before the result. An exception ends the iteration.
-        :raises ConfigurationError: an option is invalid. The error of a task is in its ``WaitResult.error``.
+            before the result. An exception raised by it ends the iteration.
+        :raises ConfigurationError: an option is invalid. Errors of a task are in its ``WaitResult.error``.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
         return self._wait_many(self._wait_many_flow(task_ids, timeout, poll, limits, on_update), on_update)
@@ -225,17 +227,17 @@ class Kkiai(BaseClient):
         poll: PollPolicy | None = None,
         gate: Callable[[], object] | None = None,
     ) -> Fleet:
-        """Return a fleet: one paced queue to which any thread can add an id and wait for it.
+        """Return a fleet: a shared, rate-limited queue to which any thread can add an id and wait for it.
 
-        Use it in a ``with`` statement. A 429 response for one task pauses all.
+        Use it in a ``with`` statement. A 429 response for one task pauses all of them.
 
-        :param max_requests_per_second: of all tasks together, evenly spaced; None for no limit. Default 50.
+        :param max_requests_per_second: for all tasks together, evenly spaced; None for no limit. Default 50.
         :param max_concurrency: requests in flight at once, 1 to 1000. Default 8.
-        :param max_waiting: tasks that are polled at the same time, 1 to 10000000; further ones queue. Default 10000.
-        :param max_downloads: downloads that run at a time, 1 to 1000. Default 4.
+        :param max_waiting: tasks that are polled at the same time, 1 to 10,000,000; others queue. Default 10,000.
+        :param max_downloads: concurrent downloads, 1 to 1000. Default 4.
         :param poll: the poll policy. Default: the client's.
-        :param gate: called before each request, for a limiter that several processes share. While it blocks, it
-            takes a place of ``max_concurrency``; an exception ends the waits for that task. Default: none.
+        :param gate: called before each request; for a limiter shared by several processes. While it blocks, it counts
+            towards ``max_concurrency``; an exception raised by it ends the waits for that task. Default: none.
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
@@ -255,25 +257,26 @@ class Kkiai(BaseClient):
     ) -> Path:
         """Download the video of a finished task, and return the path of the complete file.
 
-        Writes to ``NAME.part`` beside the destination (a very long name is shortened and hashed there) and renames it
-        when it is complete. Queries an expired URL again once, and asks again for a file that is not there yet for
-        ``PollPolicy.file_grace`` seconds. Does not wait for the task: see :meth:`wait_and_download`.
+        Writes to ``NAME.part`` next to the destination (very long names are shortened and hashed) and renames the file
+        when it is complete. If the URL has expired, queries the task once for a new one. If the file is not available
+        yet, requests it again for ``PollPolicy.file_grace`` seconds. Does not wait for the task: see
+        :meth:`wait_and_download`.
 
         :param task_or_id: a task, or an id, which is queried first.
         :param dest: a file, or an existing folder, in which the file is named after the id. A path that ends with "/"
             is a folder.
-        :param overwrite: True replaces an existing file once the download is complete; False, the default, refuses it;
-            "skip" takes it for the video: its path is returned, and nothing is sent. An empty file and a link to
-            nothing are no video, so "skip" replaces them.
-        :param resume: resume an earlier download if the server proves that the file is the same. Default True.
+        :param overwrite: True replaces an existing file once the download is complete; False, the default, raises
+            TargetExistsError; "skip" assumes that the file is the video: its path is returned, and nothing is sent.
+            "skip" still replaces empty files and dangling links.
+        :param resume: resume an earlier download if the server proves that the file is unchanged. Default True.
         :param progress: called with the bytes on disk and the size of the file, or None if unknown, at the start of
-            each request and after each write. The bytes restart at 0 if the part is discarded. An exception ends the
-            download.
-        :param max_bytes: refuse a larger file. Default: no limit.
+            each request and after each write. The count restarts at 0 if the partial file is discarded. An exception
+            raised by it ends the download.
+        :param max_bytes: reject a larger file. Default: no limit.
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
-        :raises DownloadError: or a subclass: the file could not be downloaded.
+        :raises DownloadError: the file could not be downloaded; see its subclasses.
         :raises TaskFailedError: the task failed.
-        :raises VideoMissingError: the response to the query names no video.
+        :raises VideoMissingError: the response to the query contains no video URL.
         :raises APIError: the query failed.
         """
         request = self._download_request(
@@ -296,8 +299,8 @@ class Kkiai(BaseClient):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and :meth:`download`.
 
-        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits
-        the wait, not the download, whose ``file_grace`` is that of ``poll``.
+        The destination is checked first: if ``overwrite="skip"`` keeps a file, nothing is sent. ``timeout`` limits the
+        wait, not the download; the ``file_grace`` of ``poll`` applies to the download.
         """
         request = self._download_request(
             task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
@@ -306,7 +309,7 @@ class Kkiai(BaseClient):
         return self._download(request, task)
 
     def close(self) -> None:
-        """Close the connections, also those of copies made by :meth:`with_options`. Later calls do nothing."""
+        """Close the connections, including those of copies made by :meth:`with_options`. Later calls have no effect."""
         with ExitStack() as stack:
             for transport in self._context.pool.begin_close():
                 stack.callback(transport.close)

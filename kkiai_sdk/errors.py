@@ -23,11 +23,11 @@
     │  ├─ TaskFailedError                      the task ended without a video
     │  ├─ TaskTimeoutError (TimeoutError)      the task did not end in time; it may still be running
     │  └─ VideoMissingError                    the task succeeded, but no response named a video
-    ├─ FleetClosedError                        the fleet was closed or has crashed during the wait, or before it
+    ├─ FleetClosedError                        the fleet was closed or has crashed, during or before the wait
     └─ DownloadError                           the file could not be downloaded
        ├─ UnsafeURLError                       the URL must not be fetched
-       ├─ IncompleteDownloadError              fewer bytes than the file has; the part is kept
-       ├─ NotAVideoError                       the server sent something else than a video
+       ├─ IncompleteDownloadError              the transfer was interrupted; the partial file is kept
+       ├─ NotAVideoError                       the server sent something other than a video
        └─ TargetExistsError                    the destination exists and ``overwrite`` is false
 
 Every error can be pickled and copied, and holds plain values only: no key, no request, no response. In text from a
@@ -97,11 +97,11 @@ class APIError(KkiaiError):
         attempts: tuple[Attempt, ...] = (),
     ) -> None:
         super().__init__(message)
-        #: The gateway's id of the request, for its support, or None.
+        #: The gateway's id of the request, to quote to its support, or None.
         self.request_id = request_id
         #: Whether the same request may succeed later.
         self.transient = transient
-        #: The server's ``Retry-After`` in seconds, not limited, or None.
+        #: The server's ``Retry-After`` in seconds, without a limit, or None.
         self.retry_after = retry_after
         #: Every attempt of the request, oldest first.
         self.attempts = attempts
@@ -140,7 +140,7 @@ class APIResponseError(APIError):
         self.code = code
         #: The first 200 characters of the body, with control characters escaped.
         self.body_snippet = body_snippet
-        #: Whether the body exceeds the limit of 32 MiB, as the next one would: such an error ends a wait at once.
+        #: Whether the body exceeds the limit of 32 MiB. The next one would, too, so such an error ends a wait at once.
         self.is_too_large = is_too_large
 
 
@@ -164,7 +164,7 @@ class APIStatusError(APIError):
         self.code = code
         #: The gateway's error type (``new_api_error``), or None.
         self.type = type
-        #: The parsed JSON body, or its text, with keys redacted. May hold control characters: print its repr.
+        #: The parsed JSON body, or its text, with keys redacted. May contain control characters: print its repr.
         self.body = body
 
 
@@ -185,11 +185,11 @@ class PermissionDeniedError(APIStatusError):
 
 
 class NotFoundError(APIStatusError):
-    """404: nothing exists at this URL; most often the base URL is wrong."""
+    """404: nothing exists at this URL; usually the base URL is wrong."""
 
 
 class TaskNotFoundError(NotFoundError):
-    """The gateway does not know the task; within seconds of its creation that may be temporary."""
+    """The gateway does not know the task, which may be temporary within seconds of its creation."""
 
 
 class ConflictError(APIStatusError):
@@ -201,7 +201,7 @@ class UnprocessableEntityError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests; ``retry_after`` is the pause in seconds if the gateway names one."""
+    """429: too many requests; ``retry_after`` is the pause in seconds, if the gateway specified one."""
 
 
 class ServerError(APIStatusError):
@@ -252,7 +252,7 @@ class VideoMissingError(TaskError):
 
 
 class FleetClosedError(KkiaiError):
-    """The fleet was closed, or has crashed, during the wait or before it. No task was cancelled: wait again."""
+    """The fleet was closed or has crashed, during or before the wait. No task was cancelled: wait again."""
 
 
 class DownloadError(KkiaiError):
@@ -275,8 +275,8 @@ class UnsafeURLError(DownloadError):
 
 
 class IncompleteDownloadError(DownloadError):
-    """The transfer was interrupted. Another call resumes it if the server proves that the file is the same (by a strong
-    ETag, or a Last-Modified at least 60 seconds before the Date), and starts over otherwise.
+    """The transfer was interrupted. Another call resumes it if the server proves that the file is unchanged (with a
+    strong ETag, or a Last-Modified at least 60 seconds before the Date), and starts over otherwise.
     """
 
     def __init__(self, message: str, *, received: int = 0, expected: int | None = None, **facts: Any) -> None:
@@ -288,7 +288,7 @@ class IncompleteDownloadError(DownloadError):
 
 
 class NotAVideoError(DownloadError):
-    """The server sent something else than a video: a web page, an error, a picture, a playlist, an archive, nothing."""
+    """The server sent something other than a video: a web page, an error, an image, a playlist, an archive, nothing."""
 
 
 class TargetExistsError(DownloadError):

@@ -16,7 +16,7 @@ from kkiai_sdk.errors import ConfigurationError, KkiaiError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Timestamps from this value are in milliseconds, smaller ones in seconds: 1e11 s is the year 5138, 1e11 ms is 1973.
+#: Timestamps from this value on are in milliseconds, smaller ones in seconds: 1e11 s is the year 5138, 1e11 ms is 1973.
 MILLISECONDS_FROM = 10**11
 
 
@@ -35,7 +35,7 @@ class TaskState(StrEnum):
 class TaskFailure:
     """Reason of a failed task, as given by the gateway."""
 
-    #: The gateway's text, with control characters escaped, or a text of the SDK if the gateway gave none.
+    #: The gateway's text, with control characters escaped, or the SDK's own text if the gateway gave none.
     message: str = field(validator=instance_of(str))
     #: The gateway's error code, or None.
     code: str | None = field(default=None, validator=optional(instance_of(str)))
@@ -50,13 +50,13 @@ class VideoTask:
 
     #: The id as passed by the caller, with which the task can be queried again.
     id: str
-    #: The id in the response (gateways drop the prefix, or name another id), or None.
+    #: The id in the response (some gateways drop the prefix or return another id), or None.
     answered_id: str | None = None
     #: The gateway's status, unchanged, or None.
     status: str | None = None
     #: The meaning of the status.
     state: TaskState = TaskState.UNKNOWN
-    #: The absolute URL of the video, or None. It expires: download soon.
+    #: The absolute URL of the video, or None. It expires, so download the video soon.
     video_url: str | None = None
     #: URLs of the other videos, see :attr:`video_urls`.
     _more_urls: tuple[str, ...] = field(default=(), repr=False)
@@ -64,7 +64,7 @@ class VideoTask:
     enhanced_prompt: str | None = None
     #: Time of the last change, unchanged from the gateway: epoch milliseconds or seconds; see :attr:`updated_at`.
     status_update_time: int | None = None
-    #: Fraction done, 0.0 to 1.0, or None. Gateways report it inexactly; of a task that succeeded it is 1.0.
+    #: Fraction done, 0.0 to 1.0, or None. Gateways report it inexactly; for a task that succeeded it is 1.0.
     progress: float | None = None
     #: Reason of the failure; None unless ``state`` is FAILED.
     failure: TaskFailure | None = None
@@ -75,7 +75,7 @@ class VideoTask:
     raw: dict[str, Any] = field(factory=dict, repr=False, hash=False)
 
     def __str__(self) -> str:
-        """Return the id and the state in one line, with the progress of a task at work and the reason of a failure."""
+        """Return the id and the state in one line, with the progress of a running task or the reason of a failure."""
         if self.failure:
             return f"{self.id}: {self.state}: {self.failure}"
         is_at_work = self.progress is not None and not self.is_done
@@ -83,7 +83,7 @@ class VideoTask:
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """The members of the response beside the five documented fields, read-only."""
+        """The members of the response other than the five documented fields, read-only."""
         return MappingProxyType(self._extra)
 
     @property
@@ -118,10 +118,10 @@ class VideoTask:
             return None
 
     def explain(self) -> str:
-        """Return where in the response each field was found and by which rule, for a report of an unknown form.
+        """Return where in the response each field was found and by which rule, for reports about misread responses.
 
-        A few lines of text: names, types and words of the response, without prompts. Keys and signatures are redacted.
-        The places are missing if ``raw`` is empty.
+        A few lines of text: names, types and status words from the response, without prompts. Keys and signatures are
+        redacted. Locations are missing if ``raw`` is empty.
         """
         from kkiai_sdk._responses.explanation import explain  # noqa: PLC0415 (the parsers import this module)
 
@@ -175,23 +175,23 @@ _TYPES: Mapping[str, Any] = {
     "extra": dict,
     "raw": dict,
 }
-_NOT_A_TASK = "this is not a mapping made by VideoTask.to_dict()"
+_NOT_A_TASK = "this is not a mapping created by VideoTask.to_dict()"
 
 
 @frozen
 class WaitResult:
-    """Result of the wait for one of many tasks: the task that ``wait`` would have returned, or the error raised.
+    """Result of the wait for one of many tasks: the task that ``wait`` would have returned, or its error.
 
-    ``task.raw`` and ``task.extra`` may be empty, here and in ``error``: between polls only the documented fields of a
-    snapshot are kept, and these are all there is if the last query failed or the time was up before the last poll. The
-    snapshot that ends a wait is complete.
+    ``task.raw`` and ``task.extra`` may be empty, here and in ``error``: between polls, only the documented fields of a
+    snapshot are kept. Nothing else is available if the last query failed or the timeout passed before the last poll.
+    The snapshot that ends a wait is complete.
     """
 
     #: The id as passed by the caller.
     task_id: str
     #: The last snapshot, or None if there was none.
     task: VideoTask | None = None
-    #: The error, also that of a failed task, or None.
+    #: The error (TaskFailedError for a failed task), or None.
     error: KkiaiError | None = None
 
     @property

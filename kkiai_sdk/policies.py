@@ -41,8 +41,8 @@ class RetryPolicy:
     """Delays between retries of a request that failed for a transient reason. ``max_retries`` limits their number.
 
     The n-th retry (from 0) waits ``min(initial_delay * 2**n, max_delay)`` seconds, plus or minus ``jitter`` of it, or
-    the server's ``Retry-After`` if that is longer. The defaults are usual in cloud SDKs: half a second suffices for a
-    brief fault, eight seconds relieve a failing service. Raises ConfigurationError for a value out of range.
+    the server's ``Retry-After`` if that is longer. The defaults are common in cloud SDKs: half a second is enough for a
+    brief fault, eight seconds take load off a failing service. Raises ConfigurationError for a value out of range.
     """
 
     #: Seconds before the first retry, 0 to 3600.
@@ -51,7 +51,7 @@ class RetryPolicy:
     max_delay: float = field(default=8.0, converter=_seconds, validator=_within(0, 3600))
     #: Fraction of the delay by which it varies either way, 0 to 1.
     jitter: float = field(default=0.25, validator=_within(0, 1))
-    #: Longest ``Retry-After`` in seconds that is honoured, 0 to 86400; for a longer one the error is raised at once.
+    #: Longest ``Retry-After`` in seconds that is honored, 0 to 86400; for a longer one the error is raised at once.
     max_retry_after: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Tokens in the client's retry budget, 0 to 1000000: each retry takes one, each success returns one, so that
     #: retries do not multiply the requests during an outage.
@@ -62,10 +62,10 @@ class RetryPolicy:
 class PollPolicy:
     """Schedule of the polls of a wait, and the errors that a wait tolerates.
 
-    The gap after t seconds of waiting is ``min(min_interval + growth * t, max_interval)``, shortened at random by up to
-    ``jitter`` of it so that many waits do not poll in step. It depends on no estimate of the task's duration: with the
-    defaults the end is detected within 3 s plus 2 % of the time waited, and within 15 s. Gateways recommend 5 to 30 s,
-    growing. Raises ConfigurationError for a value out of range.
+    The gap after t seconds of waiting is ``min(min_interval + growth * t, max_interval)``, randomly shortened by up to
+    ``jitter`` of it so that many waits do not poll in step. It requires no estimate of the task's duration: with the
+    defaults, the end is detected within 3 s plus 2 % of the time waited, and within 15 s. Gateways recommend increasing
+    gaps of 5 to 30 s. Raises ConfigurationError for a value out of range.
     """
 
     #: Seconds between the first polls, above 0 up to 3600.
@@ -84,22 +84,22 @@ class PollPolicy:
     #: Seconds for which a task that succeeded without a URL is polled again, 0 to 86400.
     url_grace: float = field(default=60.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
     #: Refusals in a row after which a wait raises the last one, if they also lasted for ``refusal_grace``, 1 to
-    #: 1000000. A refusal is an error that is final by itself (400, 401, 403, 404, quota), a web page, or a body that
-    #: cannot be read or says nothing about the task, such as ``{}``. The rule applies once the wait has had an answer
-    #: about its task: as the key was good and the task existed, most refusals are those of a redeploy or a firewall.
-    #: Before that, the first final error ends the wait.
+    #: 1000000. A refusal is an error that is otherwise final (400, 401, 403, 404, quota), a web page, or a body that
+    #: cannot be parsed or says nothing about the task, such as ``{}``. The rule applies once the wait has
+    #: received a response about its task: the key was valid and the task existed, so most refusals come from a
+    #: redeploy or a firewall. Before that, the first final error ends the wait.
     max_refusals: int = field(default=5, validator=_count(1, 1_000_000))
-    #: Seconds from the first refusal in a row that a wait tolerates, 0 to 86400. A redeploy or a failover takes up to a
-    #: minute.
+    #: Seconds after the first of several refusals in a row during which a wait tolerates them, 0 to 86400. A redeploy
+    #: or a failover takes up to a minute.
     refusal_grace: float = field(default=90.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
-    #: Seconds for which the file of a task that just succeeded is requested again while its server does not have it
-    #: yet, 0 to 86400. Object stores and CDNs serve a new file after seconds, at worst after a minute or two.
+    #: Seconds for which the file of a task that has just succeeded is requested again while its server does not have it
+    #: yet, 0 to 86400. Object stores and CDNs serve a new file within seconds, or at worst a minute or two.
     file_grace: float = field(default=120.0, converter=_seconds, validator=_within(0, _validators.MAX_SECONDS))
 
     def __attrs_post_init__(self) -> None:
         if self.max_interval < self.min_interval:
             raise ConfigurationError(
-                f"max_interval ({self.max_interval:g} s) must not be under min_interval ({self.min_interval:g} s)"
+                f"max_interval ({self.max_interval:g} s) must be at least min_interval ({self.min_interval:g} s)"
             )
 
     def gap(self, elapsed: float) -> float:

@@ -10,6 +10,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from email import message_from_bytes
 from hashlib import sha256
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -80,12 +81,20 @@ def sdist(built: Path) -> Path:
     return next(built.glob("*.tar.gz"))
 
 
+def requirements_of(wheel: Path) -> list[Requirement]:
+    """The requirements of a wheel, those of its extras too."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        return [Requirement(line) for line in message_from_bytes(archive.read(name)).get_all("Requires-Dist", [])]
+
+
 def _runtime(requirement: Requirement, extras: set[str], found: dict[str, Distribution]) -> None:
     """Add the installed distributions that a requirement brings in here."""
-    if requirement.name in found or not any(_applies(requirement, extra) for extra in extras | {""}):
+    name = f"{requirement.name}{sorted(requirement.extras)}"
+    if name in found or not any(_applies(requirement, extra) for extra in extras | {""}):
         return
-    found[requirement.name] = distribution(requirement.name)
-    for below in found[requirement.name].requires or []:
+    found[name] = distribution(requirement.name)
+    for below in found[name].requires or []:
         _runtime(Requirement(below), set(requirement.extras), found)
 
 
@@ -99,8 +108,16 @@ def install(wheel: Path, folder: Path, *extras: str) -> Path:
     pip = [sys.executable, "-m", "pip", "--python", str(folder), "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "install", "--no-index", "--no-deps", str(wheel)], check=True)
     found: dict[str, Distribution] = {}
-    for line in distribution("kkiai-sdk").requires or []:
-        _runtime(Requirement(line), set(extras), found)
+    requirements, wanted = requirements_of(wheel), {*extras}
+    own = [each for each in requirements if each.name == "kkiai-sdk"]
+    while (
+        more := {extra for each in own if any(_applies(each, name) for name in wanted) for extra in each.extras}
+        - wanted
+    ):
+        wanted |= more
+    for requirement in requirements:
+        if requirement not in own:
+            _runtime(requirement, wanted, found)
     packages = next(folder.glob("lib/python*/site-packages"))
     for needed in found.values():
         for top in {file.parts[0] for file in needed.files or [] if file.parts[0] not in {"..", "__pycache__"}}:
@@ -280,6 +297,32 @@ def test_optional_part_without_its_extra_names_the_extra(bare: Path) -> None:
         "except ConfigurationError as error: print(error)"
     )
     assert 'pip install "kkiai-sdk[contract]"' in run(bare, "-c", code)[1]
+
+
+#: An extra, and arguments of Python that need all that it brings, with {} for an empty folder.
+AIOHTTP = (
+    "import asyncio, httpx_aiohttp, kkiai_sdk\n"
+    "async def query():\n"
+    "    async with kkiai_sdk.AsyncKkiai(httpx_args={'transport': httpx_aiohttp.AiohttpTransport()}) as client:\n"
+    "        return await client.query('grok:scenario-minimal')\n"
+    "asyncio.run(query())"
+)
+EXTRAS = {
+    "cli": ["-m", "kkiai_sdk", "query", "grok:scenario-minimal"],
+    "contract": ["-m", "kkiai_sdk", "contract", "--only", "queryVideoTask", "--no-fuzz", "--fail-on", "breaking"],
+    "dbos": ["-m", "kkiai_sdk", "fleet", "status", "--db", "{}/fleet.sqlite"],
+    "aiohttp": ["-c", AIOHTTP],
+}
+
+
+@pytest.mark.deep
+@pytest.mark.fault("P-11")
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_each_extra_suffices_alone(wheel: Path, gateway: MockGateway, tmp_path: Path, extra: str) -> None:
+    """Installed with one extra and no other, the package does what the extra is for."""
+    python = install(wheel, tmp_path / "env", extra)
+    code, _, err = run(python, *(word.replace("{}", str(tmp_path)) for word in EXTRAS[extra]), gateway=gateway)
+    assert code == 0, err
 
 
 @pytest.mark.deep

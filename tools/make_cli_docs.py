@@ -6,10 +6,8 @@ fails if the file is out of date.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from unittest.mock import patch
 
 from click.testing import CliRunner
 
@@ -18,29 +16,28 @@ from kkiai_sdk.cli.exit_codes import SEVERITY_ORDER, ExitCode
 from kkiai_sdk.cli.fleet import fleet
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
-#: Columns of the help: the width of a code block without a scroll bar, and two that click leaves free.
-COLUMNS = "98"
 
 TEXT = """\
 # The command line
 
 `pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
-`kkiai contract` needs the extra `contract` as well, and `kkiai fleet` the extra `dbos`.
+`kkiai contract` needs the extra `contract`, and `kkiai fleet` the extra `dbos`; each brings the command with it.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 
 ## Key and address
 
-The key is read from `KKIAI_API_KEY`, or from a file that `--api-key-file` names. There is no option for the key itself,
-because other users of a machine can read command lines. The address is `--base-url`, else `KKIAI_BASE_URL`, else the
-documented server.
+The key is read from `KKIAI_API_KEY`, or from the file given by `--api-key-file`. There is no option for the key itself,
+because other users of the machine can read command lines. The address is taken from `--base-url`, else from
+`KKIAI_BASE_URL`; the default is `https://www.kkiai.com`.
 
 ## Output
 
 Results go to stdout, progress and messages to stderr. If stderr is a terminal, progress is a live display; otherwise it
-is one line per change. `--quiet` silences it, except for problems that stdout does not show. Nothing is coloured if
-`NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the level of the log on stderr for every command:
-`debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
+is one line per change, and one a minute if nothing changes. A gateway that has not answered for two seconds is named,
+in the live display for as long as it lasts. `--quiet` silences all this, except for problems that stdout does not show.
+There are no colors if `NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the log level on stderr for
+every command: `debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
 
 | stdout is | `query`, `wait`, `watch` | `download` |
 |---|---|---|
@@ -60,11 +57,11 @@ option, is reported on stderr only.
 Ids come from the command line or, in place of `-`, from stdin: one per line; blank lines and lines that begin with `#`
 are skipped. A repeated id counts once. Durations are `30s`, `10m`, `2h`, `1h30m` or plain seconds.
 
-Ctrl-C ends a command at once. The tasks keep running at the gateway, and a partial download stays for the next run. The
-last line on stderr is the command to continue with, with all options that were given; paste it into a shell.
+Ctrl-C ends a command immediately. The tasks keep running at the gateway, and a partial download is kept for the next
+run. The last line on stderr is the command that continues, including all options; paste it into a shell.
 
-`kkiai --install-completion` writes the completion script for the shell that `SHELL` names (bash, zsh or fish) to where
-that shell looks for it, and says what else the shell needs; `kkiai --show-completion` only prints it.
+`kkiai --install-completion` installs the completion script for the shell named in `SHELL` (bash, zsh or fish) where
+that shell looks for it, and says what else the shell needs; `kkiai --show-completion` only prints the script.
 
 ## Exit codes
 
@@ -72,7 +69,7 @@ that shell looks for it, and says what else the shell needs; `kkiai --show-compl
 |---|---|
 {codes}
 
-Of several tasks, the most serious outcome counts, in this order: {order}.
+For several tasks, the most serious outcome counts, in this order: {order}.
 
 ## kkiai
 
@@ -83,16 +80,16 @@ Of several tasks, the most serious outcome counts, in this order: {order}.
 
 
 def help_of(*words: str) -> str:
-    """Return the output of `kkiai WORDS --help`."""
-    with patch.dict(os.environ, {"COLUMNS": COLUMNS}):
-        return CliRunner().invoke(kkiai, [*words, "--help"], prog_name="kkiai").stdout.rstrip()
+    """Return the output of `kkiai WORDS --help`, at most 80 columns wide."""
+    return CliRunner().invoke(kkiai, [*words, "--help"], prog_name="kkiai").stdout.rstrip()
 
 
 def document() -> str:
     """Return the whole file."""
     codes = "\n".join(f"| {code.value} | {code.meaning} |" for code in ExitCode)
     text = TEXT.format(codes=codes, order=", ".join(map(str, SEVERITY_ORDER)), help=help_of())
-    parts = [*COMMANDS, *(f"fleet {name}" for name in fleet.commands)]
+    within = {"fleet": [f"fleet {name}" for name in fleet.commands]}
+    parts = [part for name in COMMANDS for part in (name, *within.get(name, ()))]
     return text + "".join(f"\n## kkiai {name}\n\n```text\n{help_of(*name.split())}\n```\n" for name in parts)
 
 

@@ -28,12 +28,12 @@ NOTICED = ("killed", "timeout", "segfault")
 _HEAD = """\
 # Mutation testing
 
-`make mutants MODULES=all` changes the pure modules in small ways, one at a time (`<` becomes `<=`), and runs the unit
+`make mutants MODULES=all` makes small changes to the pure modules, one at a time (`<` becomes `<=`), and runs the unit
 tests of the changed function. It writes this file; do not edit it. [tests/survivors.md](../tests/survivors.md) lists
-every survivor with the reason why no test can, or should, notice it. The run fails while there are mutants in the last
-two columns.
+every surviving mutant and the reason why no test can, or should, detect it. The run fails if there are mutants in the
+last two columns.
 
-| module | mutants | noticed | survive, with a reason | survive, without one | not tried |
+| module | mutants | detected | survived, with a reason | survived, without a reason | not tried |
 |---|---|---|---|---|---|
 """
 _ROW = re.compile(r"\| `([\w.]+)` \| `(.*?)` \| `(.*?)` \| ([^|`].*) \|")

@@ -8,10 +8,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
 from attrs import define, field
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("one", "two", "three", "four")
 LARGE, SMALL = 20 * 1024 * 1024, 20_000
 #: Tasks that wait at a time, so many that by their poll schedule (at most 15 s) the limit of 50 is always used.
 BUSY = 800
@@ -61,6 +64,28 @@ class Process:
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+class Publications:
+    """Notes the times of the files in a folder while the context is open; a file that is published again has two."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.times = folder, defaultdict[str, set[int]](set)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(0.5):
+            for path in self._folder.glob("*.mp4"):
+                self.times[path.name].add(path.stat().st_mtime_ns)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+
 def plans(tasks: int, large: int, longest: float, seed: int) -> dict[str, Plan]:
     """Return tasks that end evenly from a fifth of ``longest`` seconds on, ``large`` of them with large files."""
     dice = random.Random(seed)  # noqa: S311
@@ -89,37 +114,38 @@ def wait_until(condition: Callable[[], bool], timeout: float, step: float = 0.25
 
 
 def run(
-    database: str, *, tasks: int, large: int, kills: int, limit: float, longest: float, seed: int = 7
+    database: str, *, tasks: int, large: int, kills: int, limit: float, longest: float, workers: int = 2, seed: int = 7
 ) -> dict[str, Any]:
-    """Run two workers, kill one of them ``kills`` times, and return the figures."""
+    """Run some workers, kill one of them ``kills`` times, and return the figures."""
     dice = random.Random(seed)  # noqa: S311
     plan = plans(tasks, large, longest, seed)
     with (
         tempfile.TemporaryDirectory(prefix="kkiai-durable-") as folder,
         Gateway(plan) as gateway,
         VideoQueue(database) as queue,
+        Publications(Path(folder)) as publications,
     ):
         start = time.monotonic()
         queue.add(plan)
         added = time.monotonic() - start
-        workers = [worker(name, Path(folder), database, gateway, limit=limit) for name in ("one", "two")]
+        processes = [worker(name, Path(folder), database, gateway, limit=limit) for name in NAMES[:workers]]
         try:
-            for each in workers:
+            for each in processes:
                 each.start()
             for _ in range(kills):
                 time.sleep(dice.uniform(0.3, 1.7) * longest / max(kills, 1))
-                victim = dice.choice(workers)
+                victim = dice.choice(processes)
                 victim.kill()
                 victim.start()
-            wait_until(lambda: not (queue.has_work("one") or queue.has_work("two")), timeout=600)
+            wait_until(lambda: not any(queue.has_work(each.name) for each in processes), timeout=600)
             elapsed = time.monotonic() - start
-            memory = max(each.memory() for each in workers)
+            memory = max(each.memory() for each in processes)
         finally:
-            for each in workers:
+            for each in processes:
                 each.kill()
         files = {path.name: path.stat().st_size for path in Path(folder).iterdir()}
         results = list(queue.results())
-        figures = judge(gateway, workers, limit)
+        figures = judge(gateway, processes, limit)
         return figures | {
             "tasks": tasks,
             "kills": kills,
@@ -129,6 +155,7 @@ def run(
             "saved": sum(result.state == "saved" for result in results),
             "distinct": len({result.task_id for result in results}),
             "files": sum(name.endswith(".mp4") for name in files),
+            "published_twice": sum(len(times) > 1 for times in publications.times.values()),
             "left_over": sum(not name.endswith(".mp4") for name in files),
             "right_size": sum(Path(str(r.path)).stat().st_size == plan[r.task_id].size for r in results if r.path)
             if Path(folder).exists()

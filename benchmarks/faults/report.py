@@ -22,22 +22,23 @@ _HEAD = """# Reliability
 
 <!-- Written by `make bench FAULTS=1`; do not edit. -->
 
-Faults between a program, this SDK, a gateway and a disk: the SDK's own tests of them, and the same faults for other
-libraries that one could use for such tasks. Everything below was observed by that command.
+Faults that can occur between a program, this SDK, a gateway and a disk: how the SDK's own tests cover them, and how
+other libraries for similar tasks handle the same faults. Everything below was observed by that command.
 
 ## The SDK's own tests
 
-The rows are those of `tests/faults.md`; a row is held when tests carry its id and all of them passed.
+The rows are those of `tests/faults.md`. A row is held if tests are marked with its id and all of them passed.
 
 """
 _PEERS = """
-## The same faults for others
+## The same faults in other libraries
 
-Each case is a script for a server on a bare socket, an action of a library against it in a process of its own, and one
-rule by which the observation is judged, the same for all (`benchmarks/faults/`). A dash: the library has nothing that
-the case could be about. Libraries are left at their defaults, except for the key, the address and, where there is such
-an option, a timeout of one second. Sleeps are skipped by a clock that runs ahead. A caller can expect an error whose
-class is the library's own, or of the HTTP library that it lets through; a bare `TypeError` is none.
+Each case consists of a script for a server on a plain socket, an action of a library against it in a separate process,
+and a rule for judging the result, which is the same for all libraries (`benchmarks/faults/`). A dash means that the
+library has no feature to which the case applies. Libraries use their defaults, except for the key, the address and, if
+there is such an option, a timeout of one second. Sleeps are skipped by a clock that runs ahead. An error is one "that a
+caller can expect" if its class belongs to the library, or to the HTTP library whose errors it passes on; a bare
+`TypeError` is not.
 
 """
 
@@ -85,7 +86,7 @@ def _own(outcomes: dict[str, dict[str, int]]) -> str:
 
 
 def _scores(families: dict[str, list[Result]], results: list[Result]) -> str:
-    header = ["family", "cases", *ALL, "does worse in a case that the SDK holds"]
+    header = ["family", "cases", *ALL, "fails a case that the SDK holds"]
     rows = [[family, _count(own), *_row(own), _worse(own)] for family, own in families.items()]
     return table("", header, [*rows, ["**all**", _count(results), *_row(results), ""]])
 

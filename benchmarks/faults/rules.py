@@ -112,7 +112,7 @@ class Rule:
 
     def judge(self, seen: Seen) -> tuple[bool, str]:
         """Whether the case is held, and what was seen in a few words."""
-        target = f", asks for `{seen.log[0][1]}`" if self.shows_target and seen.log else ""
+        target = f", requests `{seen.log[0][1]}`" if self.shows_target and seen.log else ""
         return bool(self.holds(seen)), f"{seen}{target}"
 
 
@@ -126,15 +126,15 @@ def _raises(sentence: str = "", holds: Callable[[Seen], object] = lambda _: True
 
 refuses = _raises()
 refuses_unsent = _raises(" and sends nothing", lambda s: not s.requests)
-recovers = _returns("returns the answer all the same")
+recovers = _returns("returns the response anyway")
 returns_at_once = _returns("returns without sleeping", lambda s: not s.gap)
 answers_all = _returns("answers every query", lambda s: not s.value["failed"])
-waits_on = _returns("does not take an unknown status for the end", lambda s: s.requests >= 4)
-ends_alike = _returns("ends both clients alike", lambda s: s.value["sync"] == s.value["async"] != "never ends")
-swaps_nothing = _returns("gives each process its own answers", lambda s: not any(s.value.values()))
-saves_whole = _returns("saves a whole version of the file", lambda s: s.file == "whole")
+waits_on = _returns("does not treat an unknown status as final", lambda s: s.requests >= 4)
+ends_alike = _returns("ends alike in both clients", lambda s: s.value["sync"] == s.value["async"] != "never ends")
+swaps_nothing = _returns("gives each process its own responses", lambda s: not any(s.value.values()))
+saves_whole = _returns("saves a complete version of the file", lambda s: s.file == "whole")
 saves_soundly = _returns("the same, or an error and no file", lambda s: s.file == "whole" or s.file.endswith("no file"))
-keeps_old = _returns("keeps the old file or saves a whole one", lambda s: s.file in FILES.values())
+keeps_old = _returns("keeps the old file or saves a complete one", lambda s: s.file in FILES.values())
 keeps_victim = _returns("leaves the target of the link alone", lambda s: s.value["link target"] == "precious")
 conceals = _returns("does not show the key", lambda s: not s.value["key"])
 ends = Rule("returns, or raises an error that a caller can expect", lambda s: s.returned or s.raised)

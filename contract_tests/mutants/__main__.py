@@ -22,10 +22,10 @@ SEEDS = range(1, 21)
 _HEAD = """\
 # Seeded defects
 
-Tests of the check itself: gateways with one defect each are given to `kkiai contract`, and copies of the SDK with one
-mistake each to the suites in `contract_tests/`. A gateway is checked gently, by at most 12 requests. If that finds
-nothing, it is checked in full, and then with `--allow-writes`; the table says so. Written by `make mutants`; do not
-edit.
+Tests of the check itself: `kkiai contract` is run against gateways with one defect each, and the suites in
+`contract_tests/` against copies of the SDK with one mistake each. A gateway is first checked gently, with at most 12
+requests. If that finds nothing, a full check follows, and then one with `--allow-writes`; the table says so. Written by
+`make mutants`; do not edit.
 
 | what | tried | caught |
 |---|---|---|

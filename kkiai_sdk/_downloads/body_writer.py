@@ -27,7 +27,7 @@ class BodyWriter:
         # A resumed file has been recognized before.
         self._beginning: bytes | None = None if save.offset else b""
         self._unpacker: Unpacker | None = None
-        #: The first bytes of a body that may be packed, or None once that is known.
+        #: The first bytes of a body that may be compressed, or None once that is known.
         self._packed: bytes | None = b"" if save.codings else None
 
     @property
@@ -99,7 +99,7 @@ class BodyWriter:
         if self._save.total is not None and size > self._save.total:
             # It is unknown which of the bytes belong to the file.
             self._part.restart()
-            raise DownloadError(f"{self._url}: the server sent more bytes than its declared length", url=self._url)
+            raise DownloadError(f"{self._url}: the server sent more bytes than it declared", url=self._url)
         self._part.write(chunk)
 
 
@@ -108,7 +108,7 @@ TEXT_TIMEOUT = 5.0
 
 
 class TextTooLongError(Exception):
-    """A text that is too long, or takes too long, to be read, and may have no end."""
+    """A text that is too long, or takes too long to receive, and may be endless."""
 
 
 class TextReader:

@@ -1,4 +1,4 @@
-"""Content codings of files: names that stand for none, and unpacking of gzip and deflate that nobody requested."""
+"""Content codings of files: names that stand for none, and decompression of gzip and deflate sent unrequested."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from kkiai_sdk.errors import DownloadError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Maximum bytes that are unpacked at once, which bounds memory use.
+#: Maximum bytes that are decompressed at once, which bounds memory use.
 PIECE_SIZE = 1 << 20
-#: Maximum size of a file relative to its packed size. Videos hardly shrink, and deflate packs at most 1032 to 1.
+#: Maximum size of a file relative to its compressed size. Videos hardly shrink; deflate reaches at most 1032 to 1.
 MAX_RATIO = 20
 #: Names in Content-Encoding that are no coding: the S3 upload framing, encodings of transfer and of text, media types.
 _NO_CODING = re.compile(
@@ -32,7 +32,7 @@ def content_codings(header: str) -> list[str]:
 
 
 class Unpacker:
-    """Unpacks a body with a single coding, gzip or deflate, piece by piece.
+    """Decompresses a body with a single coding, gzip or deflate, piece by piece.
 
     Raises DownloadError for other codings. ``beginning`` is that of the body, which tells forms of deflate apart.
     """
@@ -41,7 +41,7 @@ class Unpacker:
         self._url, self._codings = url, codings
         if len(codings) != 1 or codings[0] not in PACKINGS:
             names = _redaction.message(", ".join(codings), 60)
-            raise self._error(f"a body in the encoding {names}, which was not asked for")
+            raise self._error(f"a body with the encoding {names}, which was not requested")
         self._inflater = make_inflater(codings[0], beginning)
         self._packed = self._unpacked = 0
         self._members = 1
@@ -59,23 +59,23 @@ class Unpacker:
             try:
                 piece = self._inflater.decompress(chunk, PIECE_SIZE)
             except zlib.error:
-                raise self._error("a packed body that cannot be unpacked") from None
+                raise self._error("a compressed body that cannot be decompressed") from None
             self._unpacked += len(piece)
             if self._unpacked > PIECE_SIZE + MAX_RATIO * self._packed:
-                raise self._error(f"a packed body of more than {MAX_RATIO} times its size")
+                raise self._error(f"a compressed body that expands to more than {MAX_RATIO} times its size")
             yield piece
             chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
 
     def check_end(self) -> None:
         """Raise DownloadError if the body has been cut short."""
         if not self._inflater.eof:
-            raise self._error("a packed body that is cut short")
+            raise self._error("a truncated compressed body")
 
     def _begin_member(self) -> None:
         # A gzip file may have several members (RFC 1952, section 2.2).
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise self._error(f"a packed body of more than {MAX_MEMBERS} members")
+            raise self._error(f"a compressed body with more than {MAX_MEMBERS:,} members")
         self._inflater = make_inflater()
 
     def _error(self, reason: str) -> DownloadError:

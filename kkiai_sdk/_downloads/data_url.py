@@ -1,4 +1,4 @@
-"""Videos inside of URLs: ``data:video/mp4;base64,…`` (RFC 2397)."""
+"""Videos inside URLs: ``data:video/mp4;base64,…`` (RFC 2397)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DataURL:
 
 
 def is_data_url(url: str) -> bool:
-    """Whether a URL holds its file itself."""
+    """Whether a URL contains its file itself."""
     return url[:5].lower() == "data:"
 
 
@@ -56,7 +56,7 @@ def parse_data_url(url: str) -> DataURL:
     head = _HEAD.match(url)
     if head is None:
         shown = _redaction.display_url(url)
-        raise DownloadError(f"the video URL {shown!r} holds no base64", url=shown)
+        raise DownloadError(f"the video URL {shown!r} is not in base64", url=shown)
     text = url[head.end() :]
     if "%" in text:
         text = unquote(text)

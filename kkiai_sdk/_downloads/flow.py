@@ -96,8 +96,10 @@ def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | No
     if request.is_done:
         return request.target
     url = _video_url(task) if task else None
-    # Before anything is sent: fails at once if the destination is not writable or in use.
-    yield RunBlocking(partial(part.open, resume=request.resume))
+    # Before anything is sent: fails at once if the destination is not writable, in use, or saved meanwhile.
+    is_saved: bool = yield RunBlocking(partial(part.open, resume=request.resume, overwrite=request.overwrite))
+    if is_saved:
+        return request.target
     if part.is_complete:
         # An earlier process was killed between the last write and the commit.
         check_size(part.size, request.max_bytes)
@@ -115,7 +117,9 @@ def _fresh_url(request: DownloadRequest) -> Flow[str]:
     task = result.task
     if url := _video_url(task):
         return url
-    reason = "succeeded, but the gateway names no video" if task.is_succeeded else "has not ended: wait first"
+    reason = (
+        "succeeded, but the gateway returned no video URL" if task.is_succeeded else "has not ended: wait for it first"
+    )
     raise VideoMissingError(f"task {request.task_id} {reason}", task_id=request.task_id, task=task, polls=1)
 
 
@@ -144,7 +148,7 @@ class _Download:
         while not self._is_done:
             step = yield from (self._decode() if is_data_url(self._url) else self._request_once())
             if self._part.size > self._max_size:
-                # Larger than ever before: a restarted part that is still smaller is no progress.
+                # Larger than ever before: a restarted part that is still smaller does not count as progress.
                 self._failures, self._max_size = 0, self._part.size
             if isinstance(step, RefreshURL):
                 yield from self._refresh(step.error)
@@ -240,7 +244,7 @@ class _Download:
         yield from self._write(writer, save, data.chunks())
         boxes: Boxes | None = yield RunBlocking(self._part.boxes)
         if boxes is not None and not boxes.fit:
-            raise self._incomplete("the data URL is cut short")
+            raise self._incomplete("the data URL is truncated")
         self._is_done = True
 
     def _read_refusal(self, refusal: ReadRefusal | NotReady, response: RawResponse) -> Flow[NextStep]:
@@ -271,7 +275,7 @@ class _Download:
         if at is None:
             raise self._missing(step, now - self._started)
         level = logging.INFO if self._unready == 1 else logging.DEBUG
-        text = "%s: %s: the file may be late; requested again in %.1f s, for up to %.0f s"
+        text = "%s: %s: the file may not be available yet; trying again in %.1f s, for up to %.0f s"
         log.log(level, text, self._display_url, step.reason, at - now, max(end - now, 0.0))
         yield Sleep(at)
         if self._unready == REFRESH_AFTER and not self._is_refreshed:
@@ -283,7 +287,9 @@ class _Download:
         """Return the error for a file that did not appear in time."""
         url, path = self._display_url, str(self._request.target)
         reason = (
-            f"is refused ({step.reason}), and so is the fresh URL of the same task" if step.is_expired else step.reason
+            f"it was refused ({step.reason}), and so was a fresh URL for the same task"
+            if step.is_expired
+            else step.reason
         )
         if step.retry_after:
             reason += f", and the server asks to wait {step.retry_after:.0f} s"
@@ -294,13 +300,13 @@ class _Download:
         """Query the task for a new URL, once; after that raise ``error``."""
         if self._is_refreshed:
             url = self._display_url
-            raise error or DownloadError(f"{url}: it is refused, and so is the fresh URL of the same task", url=url)
+            raise error or DownloadError(f"{url}: it was refused, and so was a fresh URL for the same task", url=url)
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 
     def _restart(self) -> Flow[None]:
         if self._is_restarted:
-            raise self._incomplete("the server keeps sending another range than requested")
+            raise self._incomplete("the server keeps sending a range other than the requested one")
         self._is_restarted = True
         yield RunBlocking(self._part.restart)
 
@@ -321,7 +327,7 @@ class _Download:
         size, total = self._part.size, self._total
         expected = "an unknown number of" if total is None else total
         return IncompleteDownloadError(
-            f"{self._display_url}: {size} of {expected} bytes arrived: {reason}",
+            f"{self._display_url}: {size} of {expected} bytes received: {reason}",
             received=size,
             expected=total,
             url=self._display_url,

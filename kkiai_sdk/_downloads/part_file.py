@@ -43,7 +43,7 @@ WINDOWS = sys.platform == "win32"
 
 #: Attempts to lock a part, each of which fails if another download ends between opening and locking.
 MAX_RACES = 100
-#: Maximum bytes of resume metadata; a longer file is no metadata.
+#: Maximum bytes of resume metadata; a longer file is not metadata.
 MAX_METADATA = 4096
 #: Maximum boxes of an MP4 file that are checked; a fragmented file can have thousands.
 MAX_BOXES = 10_000
@@ -88,7 +88,7 @@ def resolve_target(dest: object, task_id: str, *, overwrite: bool | Literal["ski
             return target
         # Checked here to fail before anything is sent, and before a long wait.
         if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise PermissionError(errno.EACCES, f"the folder {str(target.parent)!r} takes no new files")
+            raise PermissionError(errno.EACCES, f"cannot create files in the folder {str(target.parent)!r}")
     return target
 
 
@@ -143,14 +143,22 @@ class PartFile:
         #: Metadata of the file of which this is a part, or None if it cannot be resumed.
         self.metadata: ResumeMetadata | None = None
 
-    def open(self, *, resume: bool) -> None:
-        """Open and lock the part; with ``resume``, keep the bytes of an earlier download if it has metadata."""
+    def open(self, *, resume: bool, overwrite: bool | Literal["skip"]) -> bool:
+        """Open and lock the part; with ``resume``, keep the bytes of an earlier download if it has metadata.
+
+        Return whether "skip" keeps a file that another download has saved meanwhile. Raises TargetExistsError.
+        """
         with _os_errors_translated(self._target):
             self._fd = _open_locked(self._path, self._target)
             self.size = os.fstat(self._fd).st_size
+            if not overwrite and _exists(self._target):
+                raise _target_exists(self._target)
+            if overwrite == "skip" and is_saved(self._target):
+                return True
             self.metadata = self._load_metadata() if resume and self.size else None
             if self.metadata is None or self.size > self.metadata.total:
                 self.restart()
+        return False
 
     @property
     def is_complete(self) -> bool:
@@ -317,7 +325,8 @@ def _link_exclusively(path: Path, target: Path) -> None:
             # Unlike elsewhere, renaming replaces nothing.
             path.rename(target)
             return
-        # Where links cannot be linked to, the part is none all the same: it was opened without following one.
+        # On systems that cannot hard-link a symbolic link, the part is not one anyway: it was opened without following
+        # links.
         os.link(path, target, **({"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}))
     except FileExistsError:
         raise _target_exists(target) from None

@@ -1,4 +1,4 @@
-"""Recognizes videos by first bytes and media type, and names what is no video."""
+"""Recognizes videos by first bytes and media type, and identifies other files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _READ = f"{_AGAIN}, or open this one in a browser to read what it says"
 
 @frozen
 class _Kind:
-    """A kind of files that are no videos, and what to do about one."""
+    """A kind of file that is not a video, and what to do about one."""
 
     name: str
     advice: str
@@ -67,7 +67,7 @@ def _kind(name: str, advice: str, media_types: str, formats: Mapping[str, bytes]
 
 
 _PICTURE = _kind(
-    "a picture",
+    "an image",
     f"{_AGAIN}, or open this one in a browser",
     r"image/.*",
     {
@@ -85,7 +85,7 @@ _PICTURE = _kind(
     },
 )
 _SOUND = _kind(
-    "a sound",
+    "audio",
     f"{_AGAIN}, or save this one with another program, such as curl",
     r"audio/(?!(?:x-)?mpegurl).*",
     {
@@ -104,7 +104,7 @@ _KINDS: Sequence[_Kind] = (
     _SOUND,
     _kind(
         "a playlist",
-        "it only names pieces of a stream: give its URL to a player or to ffmpeg (-i URL -c copy)",
+        "it only lists segments of a stream: pass its URL to a player or to ffmpeg (-i URL -c copy)",
         r"application/(?:vnd\.apple\.mpegurl|x-mpegurl|dash\+xml)|audio/(?:x-)?mpegurl",
         {
             "m3u8, HLS": rb"(?:\xef\xbb\xbf)?\s*#EXTM3U",
@@ -144,7 +144,7 @@ _KINDS: Sequence[_Kind] = (
         {"Windows": rb"MZ.\0", "Linux": rb"\x7fELF", "macOS": rb"[\xce\xcf]\xfa\xed\xfe", "WebAssembly": rb"\0asm"},
     ),
 )
-_PLAIN = _kind("a text", _READ, r"text/.*", {"UTF-16": rb"\xff\xfe|\xfe\xff"})
+_PLAIN = _kind("text", _READ, r"text/.*", {"UTF-16": rb"\xff\xfe|\xfe\xff"})
 #: Kinds of texts, by the first characters after white space.
 _TEXTS: Sequence[_Kind] = (
     _kind(
@@ -153,12 +153,12 @@ _TEXTS: Sequence[_Kind] = (
         r"text/html|application/xhtml\+xml",
         {"HTML": rb"(?i)(?:\xef\xbb\xbf|<!--.*?-->|\s)*+<(?:!doctype html|html|head|body|title|script|div|p|h\d)\b"},
     ),
-    _kind("a text", _READ, r"application/(?:[\w.-]+\+)?json", {"JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]"}),
-    _kind("a text", _READ, r"(?:text|application)/(?:[\w.-]+\+)?xml", {"XML": rb"(?:\xef\xbb\xbf)?\s*<"}),
+    _kind("text", _READ, r"application/(?:[\w.-]+\+)?json", {"JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]"}),
+    _kind("text", _READ, r"(?:text|application)/(?:[\w.-]+\+)?xml", {"XML": rb"(?:\xef\xbb\xbf)?\s*<"}),
     _PLAIN,
 )
 _DAMAGED = _kind("a damaged MP4 file", f"{_AGAIN}, or download it again later", "", {})
-_OTHER = _kind("a file of another type", _AGAIN, "", {})
+_OTHER = _kind("a file of an unknown type", _AGAIN, "", {})
 _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
 )
@@ -195,9 +195,9 @@ def _other_file(beginning: bytes) -> tuple[_Kind, str] | None:
     if found or is_text(beginning):
         return found or (_PLAIN, "")
     if beginning.find(b"ftyp", 5) > 0:
-        return _DAMAGED, "its first box is not at its beginning"
+        return _DAMAGED, "its first box is not at its start"
     if len(beginning) > 1 and len(set(beginning)) == 1:
-        return _OTHER, f"the byte {beginning[:1].hex()} again and again"
+        return _OTHER, f"the byte {beginning[:1].hex()} repeated"
     return _container_of_other(beginning)
 
 

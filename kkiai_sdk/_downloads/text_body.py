@@ -1,4 +1,4 @@
-"""Text in the place of a file: an answer that the file is not there yet, or JSON that names its URL."""
+"""Text instead of a file: a message that the file is not available yet, or JSON that contains its URL."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _IPV4_REFUSED = (
     ("0.0.0.0/8", "this network"),
     ("10.0.0.0/8", "private use"),
-    ("100.64.0.0/10", "shared address space of providers"),
+    ("100.64.0.0/10", "shared address space for carrier-grade NAT"),
     ("127.0.0.0/8", "loopback"),
-    ("169.254.0.0/16", "link local, and metadata of cloud machines"),
+    ("169.254.0.0/16", "link-local, including cloud metadata"),
     ("172.16.0.0/12", "private use"),
     ("192.0.0.0/24", "protocol assignments"),
     ("192.0.2.0/24", "documentation"),
@@ -39,20 +39,21 @@ _IPV4_REFUSED = (
     ("198.51.100.0/24", "documentation"),
     ("203.0.113.0/24", "documentation"),
     ("224.0.0.0/4", "multicast"),
-    ("240.0.0.0/4", "reserved, and broadcast"),
+    ("240.0.0.0/4", "reserved, including broadcast"),
 )
-#: The only public part of IPv6 so far. Outside of it are, among others, site local, discard-only and segment routing.
+#: The only public part of IPv6 so far. Site-local, discard-only and segment-routing addresses, among others, are
+#: outside it.
 _IPV6_PUBLIC = ipaddress.IPv6Network("2000::/3")
 _IPV6_REFUSED = (
     ("::1/128", "loopback"),
-    ("64:ff9b:1::/48", "NAT64 of local use, whose place of the IPv4 address is not known"),
+    ("64:ff9b:1::/48", "local-use NAT64, whose embedded IPv4 address cannot be located"),
     ("2001::/32", "Teredo, deprecated"),
     ("2001::/23", "protocol assignments: benchmarks, ORCHID"),
     ("2001:db8::/32", "documentation"),
     ("2002::/16", "6to4, deprecated"),
     ("3fff::/20", "documentation"),
     ("fc00::/7", "unique local"),
-    ("fe80::/10", "link local"),
+    ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
 )
 _REFUSED_NETWORKS = tuple((ipaddress.ip_network(network), use) for network, use in _IPV4_REFUSED + _IPV6_REFUSED)
@@ -94,12 +95,12 @@ def _problem(url: str, parts: SplitResult, gateway: SplitResult, came_from: str 
     is_other_host = host != gateway.hostname
     downgraded = urlsplit(came_from or "").scheme == "https" and parts.scheme == "http"
     problems = (
-        (any(char <= " " or char in "\\\x7f" for char in url), "holds spaces, control characters or backslashes"),
+        (any(char <= " " or char in "\\\x7f" for char in url), "contains spaces, control characters or backslashes"),
         (parts.scheme not in DEFAULT_PORTS, "is neither https nor http"),
-        (not _validators.is_host(host), "names no host in plain ASCII"),
-        (parts.username is not None or parts.password is not None, "holds a user name or password"),
+        (not _validators.is_host(host), "has no host in ASCII"),
+        (parts.username is not None or parts.password is not None, "contains a user name or password"),
         (downgraded, "is a redirect from https to http"),
-        (is_other_host and port < 1024 and port not in DEFAULT_PORTS.values(), f"asks for port {port}"),
+        (is_other_host and port < 1024 and port not in DEFAULT_PORTS.values(), f"uses port {port}"),
     )
     return next((text for applies, text in problems if applies), None)
 
@@ -126,7 +127,7 @@ def private_host_reason(host: str) -> str | None:
     if _is_number(host):
         return "a number, which resolvers may read as an address"
     if name.endswith(_PRIVATE_NAMES) or ("." not in name and ":" not in name):
-        return "a name of a local network"
+        return "a local network name"
     return None
 
 
@@ -138,7 +139,7 @@ def private_address_reason(address: Address) -> str | None:
         return reason and f"{ipv4} in IPv6: {reason}"
     use = next((use for network, use in _REFUSED_NETWORKS if address in network), None)
     if use is None and address.version == 6 and address not in _IPV6_PUBLIC:
-        return "outside of 2000::/3, the public part of IPv6"
+        return "outside 2000::/3, the public part of IPv6"
     return use and f"reserved ({use})"
 
 

@@ -101,7 +101,7 @@ class AsyncBackend(httpcore.AnyIOBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
-        raise httpcore.ConnectError(f"{host} has no address")
+        raise httpcore.ConnectError(f"{host} has no addresses")
 
     async def accept(self, stream: httpcore.AsyncNetworkStream) -> AsyncStream:
         """Wrap a new stream; close it if the client was closed meanwhile."""
@@ -112,17 +112,17 @@ class AsyncBackend(httpcore.AnyIOBackend):
 
 
 def require_asyncio() -> None:
-    """Raise ConfigurationError without a running event loop of asyncio, as under trio."""
+    """Raise ConfigurationError if no asyncio event loop is running, as under trio."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         raise ConfigurationError(
-            "AsyncKkiai needs an event loop of asyncio, and none is running here; under trio, call Kkiai in a thread"
+            "AsyncKkiai needs a running asyncio event loop, and there is none; under trio, call Kkiai in a thread"
         ) from None
 
 
 async def finish(awaitable: Awaitable[T]) -> T:
-    """Await to the end, even when cancelled, so that nothing runs or stays open afterwards."""
+    """Await to the end, even if cancelled, so that nothing keeps running or stays open afterwards."""
     future = asyncio.ensure_future(awaitable)
     try:
         return await asyncio.shield(future)

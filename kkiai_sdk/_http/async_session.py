@@ -54,7 +54,9 @@ def _to_async_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-TRANSPORT_TYPES = TransportTypes(httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook)
+TRANSPORT_TYPES = TransportTypes(
+    httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook, awaits=True
+)
 
 
 class AsyncSession(httpx.AsyncClient):

@@ -43,6 +43,8 @@ class TransportTypes(NamedTuple):
     current_context: Callable[[], object]
     #: Converts an event hook to one that the httpx client can call.
     adapt_hook: Callable[[Any], Any]
+    #: Whether the results of the caller's functions are awaited.
+    awaits: bool
 
 
 @contextmanager
@@ -99,7 +101,7 @@ class ClientPool:
             self._context = self._context or self._types.current_context()
             if self._context != self._types.current_context():
                 raise ConfigurationError(
-                    "transport and mounts in httpx_args tie a client to one process and event loop; make another client"
+                    "transport and mounts in httpx_args tie a client to one process and event loop; create another"
                 )
 
     def begin_close(self) -> list[Any]:
@@ -116,8 +118,10 @@ class ClientPool:
                 problem = f"must be an httpx.{self._types.base_transport.__name__}, not {type(transport).__name__}"
                 raise ConfigurationError(f"{name} in httpx_args {problem}")
         hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
-        if self._types.base_transport is httpx.BaseTransport and any(map(iscoroutinefunction, hooks)):
-            raise ConfigurationError("event_hooks in httpx_args must be plain functions: this client awaits nothing")
+        if not self._types.awaits and any(map(iscoroutinefunction, hooks)):
+            raise ConfigurationError(
+                "event_hooks in httpx_args must be plain functions: the synchronous client cannot await"
+            )
 
     def _arguments(self, policy: AddressPolicy, *, files: bool) -> dict[str, Any]:
         """Return the arguments of an httpx client without cookies and settings from the environment."""
@@ -168,8 +172,9 @@ class ClientPool:
         return transport
 
     def _tls_context(self, *, files: bool) -> ssl.SSLContext:
-        # Loading the certificate store is the most expensive part of creating a client, and needless for a gateway over
-        # http: its redirects are followed on its own origin only. A context without certificates rejects every server.
+        # Loading the certificate store is the most expensive part of creating a client. It is not needed for a gateway
+        # over http, whose redirects are only followed on its own origin. A context without certificates rejects every
+        # server.
         if not files and self._is_plain_http and not self._args.keys() & {"verify", "cert"}:
             environment.check_tls_files(verify=True, cert=None, trust_env=self._trust_env)
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

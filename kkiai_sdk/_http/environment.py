@@ -1,7 +1,7 @@
-"""Proxies and certificates that the environment or the caller names.
+"""Proxies and certificates from the environment or the caller.
 
-What cannot be used is refused by the name of its variable or option when a client is made, not by its first request.
-Messages never show the URL of a proxy, because it may hold a password.
+If one cannot be used, an error that names the variable or option is raised when a client is created, not by its first
+request. Messages never show the URL of a proxy, because it may contain a password.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 def proxies_by_pattern() -> dict[str, httpx.Proxy | None]:
     """Return proxies by URL pattern, as httpx reads them from the environment; None stands for a direct connection.
 
-    Entries of NO_PROXY that httpx cannot parse, or that match no host, are dropped with one warning. Raises
+    Entries of NO_PROXY that httpx cannot parse, or that match no host, are ignored with one warning. Raises
     ConfigurationError.
     """
     variables = getproxies()
@@ -44,9 +44,9 @@ def proxies_by_pattern() -> dict[str, httpx.Proxy | None]:
     patterns = {entry: _exception_pattern(entry) for entry in entries}
     dropped = [entry for entry, pattern in patterns.items() if not _is_effective(pattern)]
     if dropped:
-        # An entry may be a URL with a password.
+        # An entry may be a URL that contains a password.
         shown = ", ".join(repr(entry.rpartition("@")[2]) for entry in dropped)
-        log.warning("%s: httpx cannot apply %s: dropped", _variable_name("no"), _redaction.message(shown))
+        log.warning("%s: httpx cannot apply %s; ignored", _variable_name("no"), _redaction.message(shown))
     return proxies | {pattern: None for entry, pattern in patterns.items() if entry not in dropped}
 
 
@@ -58,16 +58,16 @@ def to_proxy(name: str, value: Any) -> httpx.Proxy:
         try:
             url = httpx.URL(value)
         except (TypeError, ValueError, httpx.InvalidURL):
-            raise ConfigurationError(f"{name} is not a valid URL of a proxy") from None
+            raise ConfigurationError(f"{name} is not a valid proxy URL") from None
         # Desktop environments write socks://.
         url = url.copy_with(scheme="socks5") if url.scheme == "socks" else url
         if url.scheme not in _PROXY_SCHEMES:
             raise ConfigurationError(f"{name} must have one of the schemes {', '.join(_PROXY_SCHEMES)}")
         proxy = httpx.Proxy(url)
     if not proxy.url.host:
-        raise ConfigurationError(f"{name} names no host")
+        raise ConfigurationError(f"{name} has no host")
     if proxy.url.port is not None and not 0 < proxy.url.port < 1 << 16:
-        raise ConfigurationError(f"{name} has the port {proxy.url.port}, which is not from 1 to 65535")
+        raise ConfigurationError(f"{name} has the port {proxy.url.port}, which is not in the range 1 to 65535")
     if proxy.url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise ConfigurationError(f'{name}: a SOCKS proxy needs the package socksio (pip install "httpx[socks]")')
     return proxy
@@ -92,7 +92,7 @@ def _exception_pattern(entry: str) -> str:
 
 
 def _is_effective(pattern: str) -> bool:
-    """Whether httpx can parse a pattern, and it can match a host: networks and further wildcards cannot."""
+    """Whether httpx can parse a pattern, and it can match a host; networks and additional wildcards cannot."""
     try:
         url = httpx.URL(pattern)
     except (ValueError, httpx.InvalidURL):

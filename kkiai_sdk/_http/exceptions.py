@@ -43,8 +43,8 @@ PROXY_ERRORS = (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTime
 FAULTS: Sequence[Fault] = (
     Fault(ssl.SSLCertVerificationError, "tls", False, "the server's certificate was not accepted"),
     Fault(socket.gaierror, "dns", True, "the host name could not be resolved"),
-    Fault(httpx.TimeoutException, "timeout", True, "no answer in time"),
-    Fault(TimeoutError, "timeout", True, "no answer in time"),
+    Fault(httpx.TimeoutException, "timeout", True, "no response in time"),
+    Fault(TimeoutError, "timeout", True, "no response in time"),
     Fault(ssl.SSLEOFError, "reset", True, "the connection was cut during the TLS handshake"),
     Fault(ssl.SSLZeroReturnError, "reset", True, "the connection was closed during the TLS handshake"),
     Fault(ssl.SSLError, "tls", False, "the TLS handshake failed"),

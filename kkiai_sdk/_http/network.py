@@ -1,6 +1,6 @@
 """Network backend of the synchronous transport, and the parts that it shares with the asynchronous one.
 
-httpx applies its timeout to each read, so a server that sends a byte now and then never exceeds it. Here every step
+httpx applies its timeout to each read, so a server that sends an occasional byte never exceeds it. Here every step
 inside :func:`request_scope` is limited by the time left until the deadline of the request.
 
 A host name is resolved once, the address policy checks all its addresses, and the connection goes to one of these. TLS
@@ -131,7 +131,7 @@ class StreamObserver:
     def _on_closed(self) -> None:
         """Make the pool use another connection if this one was closed before the response to a repeatable request."""
         if self._awaits_response and self._is_repeatable:
-            raise httpcore.ConnectionNotAvailable("the kept connection had been closed")
+            raise httpcore.ConnectionNotAvailable("the kept-alive connection had been closed")
 
     def _skip_head(self, data: bytes) -> bytes:
         start = 0
@@ -220,7 +220,7 @@ class Backend(httpcore.SyncBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
-        raise httpcore.ConnectError(f"{host} has no address")
+        raise httpcore.ConnectError(f"{host} has no addresses")
 
     def close(self) -> None:
         """Close all connections, including those that requests are using or opening."""

@@ -34,22 +34,26 @@ class RawClient(AuthenticatedClient):
     def get_httpx_client(self) -> httpx.Client:
         """Return the session. Raises ConfigurationError on the raw client of AsyncKkiai."""
         if self._client is None:
-            raise ConfigurationError("this raw client is asynchronous: use asyncio_detailed(), or the raw of Kkiai")
+            raise ConfigurationError(
+                "this raw client is asynchronous: use asyncio_detailed(), or the raw client of Kkiai"
+            )
         return self._client
 
     def get_async_httpx_client(self) -> httpx.AsyncClient:
         """Return the session. Raises ConfigurationError on the raw client of Kkiai."""
         if self._async_client is None:
-            raise ConfigurationError("this raw client is synchronous: use sync_detailed(), or the raw of AsyncKkiai")
+            raise ConfigurationError(
+                "this raw client is synchronous: use sync_detailed(), or the raw client of AsyncKkiai"
+            )
         return self._async_client
 
     def with_cookies(self, cookies: object) -> Never:  # noqa: ARG002 (the parameters are the generated ones)
         """Raise ConfigurationError: the SDK stores no cookies."""
-        raise ConfigurationError("a raw client sends no cookies; a gateway that needs one gets it by with_headers()")
+        raise ConfigurationError("a raw client stores no cookies; to send one, use with_headers()")
 
     def with_timeout(self, timeout: object) -> Never:  # noqa: ARG002
         """Raise ConfigurationError: the session sets the timeout."""
-        raise ConfigurationError("a raw client takes its timeout from the client: client.with_options(timeout=…).raw")
+        raise ConfigurationError("a raw client uses the timeout of its client: use client.with_options(timeout=…).raw")
 
 
 def raw_client(base_url: str) -> RawClient:

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
     from kkiai_sdk._responses.raw_response import RawResponse
 
-TRANSPORT_TYPES = TransportTypes(httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook)
+TRANSPORT_TYPES = TransportTypes(
+    httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook, awaits=False
+)
 
 
 class Session(httpx.Client):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: As httpcore says it of a tunnel.
 PROXY_AUTH = "407 Proxy Authentication Required"
-CLOSED = "this client is closed; make a new one"
+CLOSED = "this client is closed; create a new one"
 #: Seconds that an idle connection is kept, as in httpx.
 KEEPALIVE_EXPIRY = 5.0
 

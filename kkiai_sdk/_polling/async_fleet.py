@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
-from kkiai_sdk._polling.async_workers import TaskWorkers
+from kkiai_sdk._http.async_network import finish, require_asyncio
+from kkiai_sdk._polling.async_workers import TaskWorkers, is_failure, is_querying
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.flows import task_or_raise
@@ -32,7 +33,7 @@ class AsyncFleetCalls(NamedTuple):
     query: Callable[[QueryTask], Awaitable[QueryResult]]
     perform: Callable[[Effect], Awaitable[Any]]
     check_download: Callable[..., Awaitable[DownloadRequest]]
-    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
+    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
 
 
 class _Mailbox:
@@ -116,9 +117,9 @@ class AsyncFleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``AsyncKkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on.
+        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
+        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
+        downloads that have not begun; the others go on, but a query raises FleetClosedError.
         """
         self._check_open()
         request = await self._calls.check_download(
@@ -131,7 +132,7 @@ class AsyncFleet(BaseFleet):
             poll=self._options.wait.policy,
         )
         if request.is_done:
-            return await self._calls.download(request, None, self._perform_download)
+            return request.target
         task = await self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         async with self._download_place():
             return await self._calls.download(request, task, self._perform_download)
@@ -142,9 +143,11 @@ class AsyncFleet(BaseFleet):
         timeout: float | timedelta | None,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
+        *,
+        is_query: bool = False,
     ) -> WaitResult:
         mailbox = _Mailbox()
-        waiter = self._new_waiter(task_id, mailbox, timeout, waited, on_update)
+        waiter = self._new_waiter(task_id, mailbox, timeout, waited, on_update, is_query=is_query)
         self._state.join(waiter)
         self._workers.wake()
         try:
@@ -174,9 +177,8 @@ class AsyncFleet(BaseFleet):
     async def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
             return await self._calls.perform(effect)
-        return to_query_result(
-            await self._wait(effect.task_id, effect.options.timeout * (1 + effect.options.max_retries))
-        )
+        timeout = effect.options.timeout * (1 + effect.options.max_retries)
+        return to_query_result(await self._wait(effect.task_id, timeout, is_query=True))
 
     async def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:
@@ -184,8 +186,10 @@ class AsyncFleet(BaseFleet):
                 result = self._options.gate()
                 if inspect.isawaitable(result):
                     await result
-            except Exception as exception:
-                raise gate_error(exception) from exception
+            except BaseException as exception:
+                if is_failure(exception):
+                    raise gate_error(exception) from exception
+                raise
             if not self._state.is_awaited(query.task_id):
                 raise NotAwaitedError
         return await self._calls.query(query)
@@ -199,7 +203,9 @@ class AsyncFleet(BaseFleet):
         async with self._workers:
             try:
                 await run_async(self._flow, self._perform)
-            except Exception as error:
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # reported to the waiters
                 self._crashed(error)
             finally:
                 self._end_waits()
@@ -210,15 +216,21 @@ class AsyncFleet(BaseFleet):
         return await self._workers.perform(effect)
 
     async def __aenter__(self) -> Self:
+        require_asyncio()
         self._enter()
         self._task = asyncio.create_task(self._run(), name="kkiai-fleet")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._is_closed = True
-        if self._task is None or self._is_elsewhere():
-            # A forked process has neither the event loop nor the waits.
+        if self._task is None:
+            return
+        if self._is_elsewhere():
+            # Its event loop may have ended, and in a forked process it does not run.
+            with suppress(RuntimeError):
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
             return
         self._end_waits()
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        if not is_querying.get():
+            await finish(asyncio.wait([self._task]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
     from kkiai_sdk._polling.workers import Report
     from kkiai_sdk.models import VideoTask
+
+
+#: Whether code runs for a query, such as a gate, or in an asyncio task that such code has started. If it waited for the
+#: end of the queries, it would wait for itself.
+is_querying = ContextVar("is_querying", default=False)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether code of the caller has failed: this includes CancelledError, unless this asyncio task is cancelled."""
+    if not isinstance(error, asyncio.CancelledError):
+        return isinstance(error, Exception)
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 class TaskWorkers:
@@ -70,12 +84,11 @@ class TaskWorkers:
         return to_outcomes(reports)
 
     async def _work(self, query: QueryTask) -> None:
+        is_querying.set(True)
         try:
             outcome: QueryOutcome | BaseException = await self._query(query)
-        except Exception as exception:
-            outcome = to_task_error(exception)
-        except BaseException as exception:  # re-raised in the collecting task
-            outcome = exception
+        except BaseException as exception:  # others than failures are re-raised in the collecting task
+            outcome = to_task_error(exception) if is_failure(exception) else exception
         self._reports.append((query.task_id, outcome))
         # An error, whose traceback holds this frame.
         del outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from attrs import evolve, frozen
 
@@ -33,6 +33,8 @@ class FleetOptions:
     gate: Callable[[], object] | None
     #: Raises ConfigurationError if the client is closed.
     check_open: Callable[[], None]
+    #: Raises ConfigurationError if the function of this name cannot be called.
+    check_callback: Callable[[str, object], None]
     #: Returns the process, or the process and the event loop, in which the fleet works.
     current_context: Callable[[], object]
 
@@ -51,7 +53,7 @@ class BaseFleet:
 
     def _enter(self) -> None:
         if self._context is not None:
-            raise ConfigurationError("a fleet can be entered once: make another one")
+            raise ConfigurationError("a fleet can only be entered once: create another one")
         self._options.check_open()
         self._context = self._options.current_context()
 
@@ -66,33 +68,45 @@ class BaseFleet:
         if self._is_closed:
             raise self._closed_error()
         if self._context is None:
-            raise ConfigurationError("the fleet is not entered: use it inside its with statement")
+            raise ConfigurationError("the fleet has not been entered: use it inside its with statement")
         if self._is_elsewhere():
             raise ConfigurationError(
-                "a fleet serves the process, and the event loop, that entered it: make another one"
+                "a fleet belongs to the process and event loop that entered it: create another one"
             )
 
     def _new_waiter(
-        self, task_id: str, receiver: Any, timeout: float | timedelta | None, waited: float, on_update: object
+        self,
+        task_id: str,
+        receiver: Any,
+        timeout: float | timedelta | None,
+        waited: float,
+        on_update: object,
+        *,
+        is_query: bool = False,
     ) -> Waiter:
         """Return a waiter from the arguments of a wait. Raises ConfigurationError and FleetClosedError."""
         self._check_open()
-        _validators.callback("on_update", on_update)
+        self._options.check_callback("on_update", on_update)
         task_id, limit = _validators.task_id(task_id), _validators.wait_timeout(timeout)
         now = self._clock.monotonic()
         started = now - _validators.number("waited", waited, low=0, high=365 * _validators.MAX_SECONDS)
-        return Waiter(task_id, now, started, max(started + limit, now), receiver, on_update is not None)
+        return Waiter(task_id, now, started, max(started + limit, now), receiver, on_update is not None, is_query)
 
     def _crashed(self, error: BaseException) -> None:
         self._crash = error
-        log.error("the fleet has crashed by %s", type(error).__name__)
+        log.error("the fleet has crashed with %s", type(error).__name__)
 
     def _closed_error(self) -> FleetClosedError:
         if self._crash is None:
             return FleetClosedError("the fleet is closed; no task was cancelled: wait for the same ids again")
-        error = FleetClosedError(f"the fleet has crashed by {type(self._crash).__name__}, the __cause__ of this error")
+        error = FleetClosedError(
+            f"the fleet has crashed with {type(self._crash).__name__}, the __cause__ of this error"
+        )
         error.__cause__ = self._crash
         return error
+
+    def __reduce__(self) -> Never:
+        raise ConfigurationError("a fleet belongs to one process: it cannot be pickled or copied; make another one")
 
     def _end_waits(self) -> None:
         """End all waits, and refuse further ones."""
@@ -101,7 +115,7 @@ class BaseFleet:
             waiter.receiver.put(WaitResult(waiter.task_id, error=self._closed_error()))
 
 
-def gate_error(exception: Exception) -> ConfigurationError:
+def gate_error(exception: BaseException) -> ConfigurationError:
     """Return the error of the waits for a task whose query was not sent, because the gate raised."""
     text = (
         f"the query was not sent: the gate of the fleet raised {type(exception).__name__}, the __cause__ of this error"
@@ -120,5 +134,5 @@ def to_query_result(result: WaitResult) -> QueryResult:
     try:
         return QueryResult(task_or_raise(result, raise_on_failure=True))
     finally:
-        # It holds the error, whose traceback holds this frame.
+        # It refers to the error, whose traceback refers to this frame.
         del result

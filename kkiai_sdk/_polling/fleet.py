@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import CollectResults, Deliver, Idle, QueryTask, run
+from kkiai_sdk._log import log
 from kkiai_sdk._polling.base_fleet import BaseFleet, FleetOptions, gate_error, to_query_result
 from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.flows import task_or_raise
@@ -36,7 +37,7 @@ class FleetCalls(NamedTuple):
     query: Callable[[QueryTask], QueryResult]
     perform: Callable[[Effect], Any]
     check_download: Callable[..., DownloadRequest]
-    download: Callable[[DownloadRequest, VideoTask | None, Callable[[Effect], Any]], Path]
+    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Any]], Path]
 
 
 class _FutureReceiver:
@@ -47,7 +48,7 @@ class _FutureReceiver:
     def __init__(
         self,
         future: Future[VideoTask],
-        deliveries: queue.SimpleQueue[Callable[[], object] | None],
+        deliveries: queue.SimpleQueue[Callable[[], object]],
         on_update: Callable[[VideoTask], object] | None,
         *,
         raise_on_failure: bool,
@@ -79,8 +80,12 @@ class _FutureReceiver:
     def _end(self, end: Callable[[], None]) -> None:
         # The future holds this object.
         self._future = None
-        with suppress(InvalidStateError):
+        try:
             end()
+        except InvalidStateError:
+            pass  # cancelled meanwhile
+        except BaseException as error:  # the other futures are served all the same
+            log.exception("a callback of a future raised %s", type(error).__name__)
 
 
 class Fleet(BaseFleet):
@@ -99,7 +104,7 @@ class Fleet(BaseFleet):
         self._thread = threading.Thread(target=self._run, name="kkiai-fleet", daemon=True)
         self._has_ended, self._end_lock = False, threading.RLock()
         # Run by a thread of their own, because they call functions of the caller.
-        self._deliveries: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._deliveries: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._delivery_thread = threading.Thread(target=self._serve_futures, name="kkiai-futures", daemon=True)
         self._places, self._free_places = threading.Condition(), options.max_downloads
 
@@ -115,8 +120,8 @@ class Fleet(BaseFleet):
         """Add a task, and return a future of the ended task.
 
         The parameters are those of :meth:`wait`; the future raises its errors. ``on_update`` and the callbacks of
-        futures are called in one thread for all: one that blocks delays the others. Cancelling the future makes room at
-        once.
+        futures are called in one thread for all, so one that blocks delays the others, and one that waits for another
+        future of the fleet would wait until the fleet is closed. Cancelling the future makes room at once.
 
         :raises ConfigurationError: an argument is invalid, or the fleet is not entered or was entered in another
             process.
@@ -127,6 +132,8 @@ class Fleet(BaseFleet):
         waiter = self._new_waiter(task_id, receiver, timeout, waited, on_update)
         future.add_done_callback(partial(self._on_done, waiter))
         self._post(partial(self._state.join, waiter))
+        if self._has_ended:
+            self._serve_rest()
         return future
 
     def wait(
@@ -173,9 +180,9 @@ class Fleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``Kkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one takes its place in
-        the queue of the fleet. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on.
+        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
+        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
+        downloads that have not begun; the others go on, but a query raises FleetClosedError.
         """
         self._check_open()
         request = self._calls.check_download(
@@ -188,7 +195,7 @@ class Fleet(BaseFleet):
             poll=self._options.wait.policy,
         )
         if request.is_done:
-            return self._calls.download(request, None, self._perform_download)
+            return request.target
         task = self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         with self._download_place():
             return self._calls.download(request, task, self._perform_download)
@@ -199,9 +206,11 @@ class Fleet(BaseFleet):
         timeout: float | timedelta | None,
         waited: float = 0.0,
         on_update: Callable[[VideoTask], object] | None = None,
+        *,
+        is_query: bool = False,
     ) -> WaitResult:
         values: queue.SimpleQueue[VideoTask | WaitResult] = queue.SimpleQueue()
-        waiter = self._new_waiter(task_id, values, timeout, waited, on_update)
+        waiter = self._new_waiter(task_id, values, timeout, waited, on_update, is_query=is_query)
         self._post(partial(self._state.join, waiter))
         try:
             while isinstance(value := values.get(), VideoTask):
@@ -228,7 +237,8 @@ class Fleet(BaseFleet):
     def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
             return self._calls.perform(effect)
-        return to_query_result(self._wait(effect.task_id, effect.options.timeout * (1 + effect.options.max_retries)))
+        timeout = effect.options.timeout * (1 + effect.options.max_retries)
+        return to_query_result(self._wait(effect.task_id, timeout, is_query=True))
 
     def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:
@@ -257,7 +267,6 @@ class Fleet(BaseFleet):
             self._end_waits()
 
     def _end_waits(self) -> None:
-        self._is_closed = True
         with self._end_lock:
             self._run_commands()
             super()._end_waits()
@@ -280,6 +289,7 @@ class Fleet(BaseFleet):
             finally:
                 self._has_ended = True
                 self._end_waits()
+                self._serve_rest()
 
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
@@ -292,8 +302,16 @@ class Fleet(BaseFleet):
         return result
 
     def _serve_futures(self) -> None:
-        while (delivery := self._deliveries.get()) is not None:
-            delivery()
+        while not self._has_ended:
+            self._deliveries.get()()
+
+    def _serve_rest(self) -> None:
+        """Serve the futures after the end: the thread for it may have stopped, or be in a callback that blocks."""
+        with suppress(queue.Empty):
+            while True:
+                self._deliveries.get_nowait()()
+        # Wakes up the thread.
+        self._deliveries.put(bool)
 
     def __enter__(self) -> Self:
         self._enter()
@@ -307,7 +325,8 @@ class Fleet(BaseFleet):
             # A forked process has neither the threads nor the waits.
             return
         self._workers.wake()
-        self._thread.join()
-        self._deliveries.put(None)
-        if threading.current_thread() is not self._delivery_thread:
-            self._delivery_thread.join()
+        threads = self._thread, self._delivery_thread
+        # A callback that closes the fleet cannot wait for the thread that calls it.
+        if threading.current_thread() not in threads:
+            for thread in threads:
+                thread.join()

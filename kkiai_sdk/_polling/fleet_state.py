@@ -3,7 +3,7 @@
 A wait is a :class:`Waiter`. Waiters of one id share its polls. Rules, in addition to those of ``scheduler``:
 
 * An id is admitted when its first poll can be made and fewer than the limit are waiting; until then it is in a queue,
-  in the order of arrival.
+  in the order of arrival. A wait that stands for one query is admitted at once.
 * At the deadline of a waiter its task is polled, at once if the scheduler allows. The waiter ends with the first
   response after its deadline. Without one it expires ``FINAL_POLL_TIMEOUT`` after the deadline, also in the queue, in
   an outage and while all requests are paused.
@@ -33,7 +33,7 @@ from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpir
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from kkiai_sdk._polling.scheduler import Scheduler
     from kkiai_sdk.models import VideoTask
@@ -56,6 +56,8 @@ class Waiter:
     #: The object to which the driver delivers snapshots and the result.
     receiver: Any
     wants_updates: bool = False
+    #: Whether the wait stands for one query.
+    is_query: bool = False
     #: The last snapshot that was delivered.
     snapshot: VideoTask | None = None
     #: Polls of the task before the waiter joined.
@@ -97,7 +99,8 @@ class FleetState:
 
     def __init__(self, scheduler: Scheduler, query_timeout: float) -> None:
         self._scheduler, self._query_timeout = scheduler, query_timeout
-        self._waiters: dict[str, list[Waiter]] = {}
+        # As keys, so that one of many for the same id is removed as quickly as the only one.
+        self._waiters: dict[str, dict[Waiter, None]] = {}
         # Ids that are not admitted yet, and the times of their arrivals.
         self._queue: OrderedDict[str, float] = OrderedDict()
         # Waiters by the time at which something happens to them without a response: the deadline, then the end.
@@ -112,13 +115,15 @@ class FleetState:
     def join(self, waiter: Waiter) -> None:
         """Add a waiter."""
         is_first = waiter.task_id not in self._waiters
-        self._waiters.setdefault(waiter.task_id, []).append(waiter)
+        self._waiters.setdefault(waiter.task_id, {})[waiter] = None
         self._timers.push(waiter, waiter.deadline, waiter)
         state = self._scheduler.extend(waiter.task_id, self._poll_by(waiter))
         if state is not None:
             waiter.polls_before = state.polls
-        elif is_first:
+        elif is_first or waiter.is_query:
             self._queue[waiter.task_id] = waiter.joined
+            if waiter.is_query:
+                self._admit(waiter.task_id)
             self._set_admission()
 
     def leave(self, waiter: Waiter, now: float) -> None:
@@ -129,9 +134,9 @@ class FleetState:
 
     def leave_all(self) -> list[Waiter]:
         """Remove and return all waiters."""
-        groups = list(self._waiters.items())
+        groups = [(task_id, list(waiters)) for task_id, waiters in self._waiters.items()]
         for task_id, waiters in groups:
-            self._remove(task_id, set(waiters))
+            self._remove(task_id, waiters)
         return [waiter for _, waiters in groups for waiter in waiters]
 
     def step(self, now: float) -> PollTask | WaitForResponse | Sleep | list[WaiterEnded]:
@@ -139,7 +144,8 @@ class FleetState:
         if ended := self._run_timers(now):
             return ended
         while isinstance(step := self._scheduler.step(now), AdmitTask):
-            self._admit()
+            self._admit(next(iter(self._queue)))
+            self._set_admission()
         if isinstance(step, PollTask):
             return step
         if isinstance(step, TaskExpired):
@@ -153,12 +159,12 @@ class FleetState:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""
         if not state.is_failing and state.end is not End.BROKEN:
             self._last_answer = now
-        waiters = self._waiters.get(state.task_id, [])
+        waiters = self._waiters.get(state.task_id, ())
         updates = [] if state.is_failing or state.task is None else self._updates(state.task, waiters)
         ended = [waiter for waiter in waiters if state.end or self._ends(waiter, state, now)]
         return [*updates, *self._end(state, ended, now)]
 
-    def _updates(self, task: VideoTask, waiters: list[Waiter]) -> list[WaiterUpdated]:
+    def _updates(self, task: VideoTask, waiters: Iterable[Waiter]) -> list[WaiterUpdated]:
         changed = [each for each in waiters if each.wants_updates and poll_state.is_change(each.snapshot, task)]
         for waiter in changed:
             waiter.snapshot = poll_state.slim(task)
@@ -204,29 +210,30 @@ class FleetState:
 
     def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
         ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]
-        self._remove(state.task_id, {each.waiter for each in ended})
+        self._remove(state.task_id, [each.waiter for each in ended])
         self._withdraw_unless_awaited(state.task_id, now)
         return ended
 
-    def _remove(self, task_id: str, waiters: Collection[Waiter]) -> None:
+    def _remove(self, task_id: str, waiters: Iterable[Waiter]) -> None:
+        left = self._waiters.get(task_id, {})
         for waiter in waiters:
             self._timers.remove(waiter)
-        rest = [waiter for waiter in self._waiters.pop(task_id, ()) if waiter not in waiters]
-        if rest:
-            self._waiters[task_id] = rest
-        elif self._queue.pop(task_id, None) is not None:
+            left.pop(waiter)
+        if left:
+            return
+        self._waiters.pop(task_id, None)
+        if self._queue.pop(task_id, None) is not None:
             self._set_admission()
 
     def _withdraw_unless_awaited(self, task_id: str, now: float) -> None:
         if task_id not in self._waiters:
             self._scheduler.withdraw(task_id, now)
 
-    def _admit(self) -> None:
-        task_id, _ = self._queue.popitem(last=False)
+    def _admit(self, task_id: str) -> None:
+        del self._queue[task_id]
         waiters = self._waiters[task_id]
         started, deadline = min(each.started for each in waiters), max(map(self._poll_by, waiters))
         self._scheduler.admit(task_id, started=started, deadline=deadline)
-        self._set_admission()
 
     def _set_admission(self) -> None:
         """Let the scheduler admit the first id of the queue, if there is one."""

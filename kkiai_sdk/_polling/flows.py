@@ -261,7 +261,7 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
         text = f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}){advice}"
         return TaskTimeoutError(text, **details)
     if state.end is End.VIDEO_MISSING:
-        reason = f"succeeded ({last_seen}), but the gateway names no video; query it again later"
+        reason = f"succeeded ({last_seen}), but the gateway returned no video URL; query it again later"
         return VideoMissingError(f"task {state.task_id} {reason}", **details)
     if task is not None and task.is_failed:
         return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **details)
@@ -275,7 +275,7 @@ def _last_seen(state: PollState) -> str:
 
 
 def _is_unknown(state: PollState) -> bool:
-    """Whether all that the gateway says is that there is no such task."""
+    """Whether the gateway only reported that there is no such task."""
     return state.task is None and isinstance(state.last_error, TaskNotFoundError)
 
 
@@ -339,7 +339,7 @@ class PollLogger:
         seen = self._unknown.setdefault(task.id, set())
         if task.status not in seen:
             seen.add(task.status)
-            log.warning("task %s: unknown status %s, treated as not ended", ascii(task.id), _status(task))
+            log.warning("task %s: unknown status %s, treated as not final", ascii(task.id), _status(task))
 
 
 def _status(task: VideoTask) -> str:

@@ -4,6 +4,7 @@ Requests are spaced evenly at the limit, with a small burst after a delay. A ref
 transient error with a Retry-After, pauses the requests of all tasks, because the limit is that of the account. After
 the pause a single request probes whether the gateway accepts requests again; each refusal in a row doubles the pause.
 The rate then continues lower and recovers linearly, as in TCP, and so exceeds the gateway's limit rarely and by little.
+From then on it doubles in the same time, unless refused: a refusal at a quiet moment says little about the limit.
 
 Pure: clock readings, in monotonic seconds, are arguments.
 """
@@ -48,7 +49,9 @@ class RateLimiter:
 
     def per_second(self, now: float) -> float:
         """Return the current rate in requests per second."""
-        return min(self._rate + self._growth * (now - self._since), self._limit)
+        elapsed = now - self._since
+        doublings = min(max(elapsed / RECOVERY - 1, 0.0), 20.0)
+        return min((self._rate + self._growth * elapsed) * math.exp2(doublings), self._limit)
 
     def next_time(self, deadline: float) -> float:
         """Return the time of the next request. The deadline ends a backoff, but not a pause requested by the server."""

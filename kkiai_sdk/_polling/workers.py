@@ -29,7 +29,7 @@ def to_outcomes(reports: list[Report]) -> list[tuple[str, QueryOutcome]]:
     return reports  # type: ignore[return-value]
 
 
-def to_task_error(exception: Exception) -> KkiaiError:
+def to_task_error(exception: BaseException) -> KkiaiError:
     """Convert an unexpected exception into the result of its task, so that other waits continue."""
     if isinstance(exception, KkiaiError):
         return exception
@@ -42,8 +42,8 @@ def to_task_error(exception: Exception) -> KkiaiError:
 
 
 def seconds_until(until: float, clock: Clock) -> float | None:
-    """Return the seconds until a monotonic time, or None for infinity."""
-    return None if math.isinf(until) else max(until - clock.monotonic(), 0.0)
+    """Return the seconds until a monotonic time, at most as many as threads can wait for, or None for infinity."""
+    return None if math.isinf(until) else min(max(until - clock.monotonic(), 0.0), threading.TIMEOUT_MAX)
 
 
 class ThreadWorkers:

@@ -4,8 +4,9 @@ Errors are classified by HTTP status, ``code`` and ``type``, and by text only as
 translated, reworded and sometimes wrong ("please slow down" for an empty account). For a new error, add a row to
 :data:`CODE_RULES`, or to :data:`TEXT_RULES` if it has nothing but text.
 
-Gateways also answer a rate limit or a fault of a server behind them with another status, such as 200 or 400. A number,
-a code, a type or a text that stands for a transient status is therefore that status: see :data:`TRANSIENT_WORDS`.
+Gateways also report a rate limit, or a fault of a server behind them, with another status, such as 200 or 400. A
+number, a code, a type or a text that stands for a transient status is therefore treated as that status: see
+:data:`TRANSIENT_WORDS`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from kkiai_sdk._responses.strict_json import parse_leniently, parse_object
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: Maximum bytes of the response to a query. Real ones have a few thousand, but pictures and videos inside of one
-#: (``data:`` URLs) have megabytes.
+#: Maximum bytes of the response to a query. Real ones have a few thousand, but embedded images and videos (``data:``
+#: URLs) take megabytes.
 MAX_BODY = 1 << 25
 #: Bytes of an error body that are read.
 MAX_ERROR_BODY = 1 << 20
@@ -126,11 +127,11 @@ class TransientWords:
     code: str
     #: A pattern to search for in a message.
     text: str
-    #: HTTP statuses that count more than these words.
+    #: HTTP statuses that take precedence over these words.
     except_statuses: frozenset[int] = frozenset()
 
 
-#: Statuses about the key, which a fault of a server that checks keys can have, but seldom in words about an upstream.
+#: Statuses about the key. A faulty server that checks keys can return them, but seldom with words about an upstream.
 KEY_STATUSES = frozenset({401, 402, 403})
 TRANSIENT_WORDS: Sequence[TransientWords] = (
     TransientWords(
@@ -163,7 +164,7 @@ TRANSIENT_WORDS: Sequence[TransientWords] = (
         text=r"(?i)\bupstream (?:request |connect )?(?:error|fail)|connect error",
         except_statuses=KEY_STATUSES,
     ),
-    # The task is at work.
+    # The task is in progress.
     TransientWords(
         errors.ServerError,
         code=r"not_?(?:ready|finished|completed)|in_progress",
@@ -174,7 +175,7 @@ TRANSIENT_WORDS: Sequence[TransientWords] = (
         except_statuses=KEY_STATUSES | {400},
     ),
 )
-#: Codes in the same form that are final, whatever type and text say.
+#: Codes in the same form that are final, whatever the type and the text say.
 FINAL_CODE = (
     r"invalid|denied|forbidden|unauthori|authenti|permission|not_(?:found|exist|allowed|supported|implemented)|billing"
     r"|balance|credit|quota|arrear|overdue|banned|revoked|suspend|policy|moderat|sensitive|unsupported|missing"
@@ -182,7 +183,7 @@ FINAL_CODE = (
 #: Types in the same form that are final, whatever the text says. An invalid request is not: many gateways give every
 #: error that type.
 FINAL_TYPE = r"authenti|permission|billing|quota"
-#: HTTP statuses in a body that are final, whatever type and text say.
+#: HTTP statuses in a body that are final, whatever the type and the text say.
 FINAL_STATUSES = frozenset({401, 402})
 
 #: Names of the objects and values of an error body, the surest first.
@@ -263,7 +264,7 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
 
 
 def _is_status(name: str, value: object) -> bool:
-    """Whether a member says how far a task is: a text under any name for a status, or a boolean for its end."""
+    """Whether a member is the status of a task: text under any name for a status, or a boolean for completion."""
     if isinstance(value, str):
         return "stat" in name.lower() or "状态" in name
     return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
@@ -442,8 +443,8 @@ def _failed_query(response: ErrorResponse) -> errors.APIError:
 
 def _unreadable(response: ErrorResponse, problem: str) -> errors.APIResponseError:
     if response.is_html:
-        problem = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
-    # A retry would read as much again.
+        problem = "a web page: the base URL points to a web site, not to the API (check KKIAI_BASE_URL)"
+    # A retry would read the same amount again.
     is_final = response.is_html or response.is_too_large
     return _response_error(response, f"with {problem}", transient=not is_final)
 

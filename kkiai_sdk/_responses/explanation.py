@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def explain(task: VideoTask) -> str:
     """Return where each field of a task was found and by which rule, one line each; see :meth:`VideoTask.explain`."""
     if not task.raw:
-        return f"task {_brief(task.id)}: {task.state}\nthe response is not kept"
+        return f"task {_brief(task.id)}: {task.state}\nthe response was not kept"
     layers, status, urls = read_fields(task.raw, task.id, "https://gateway.invalid")
     rule = status.rule or (status_words.rule_of(status.text) if status.text else "no status")
     lines = [f"task {_brief(task.id)}: {task.state}", f"state: {task.state} {_at_path(status.path)}, {rule}"]

@@ -1,6 +1,6 @@
-"""Finds the objects of a response that describe the task, and the status that counts.
+"""Finds the objects in a response that describe the task, and the status that counts.
 
-Gateways wrap the task in envelopes, and these have words of their own for how the query went. A word of an envelope is
+Gateways wrap the task in envelopes, which have their own words for the outcome of the query. A word of an envelope is
 never the state of the task.
 """
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 #: Names under which an envelope holds the task, the surest first.
 LAYER_NAMES = ("data", "result", "task", "output", "response")
-#: Words with which an envelope says that the query, not the task, went well.
+#: Words with which an envelope says that the query, not the task, succeeded.
 SUCCESS_CODES = frozenset({"", "0", "200", "none", "success", "ok", "succeeded"})
 #: Status words of the table that no envelope uses for a success.
 _SURE_WORDS = STATES.keys() - SUCCESS_CODES
-#: Status words that envelopes use, too, to say how the query went.
+#: Status words that envelopes also use for the outcome of the query.
 ENVELOPE_WORDS = frozenset({"success", "succeeded", "ok", "error", "fail", "failed", "failure"})
 #: A layer with one of these is about a task, whatever else it says.
 TASK_MARKS = frozenset(
@@ -34,7 +34,7 @@ TASK_MARKS = frozenset(
 )
 #: Of those, the ones with which a layer names the task.
 TASK_IDS = frozenset({"id", "task_id", "taskId", "video_id"})
-#: More than any chain of gateways has; each adds one or two.
+#: More than any chain of gateways produces; each adds one or two.
 MAX_LAYERS = 32
 
 #: Words beside ``status`` or ``state`` in the name of the task's status; others, as in ``audio_status``, are about
@@ -46,7 +46,7 @@ _STATUS_OWNERS_WORDS = """
 _STATUS_OWNERS = frozenset(_STATUS_OWNERS_WORDS.split())
 _STATUS_FORMS = frozenset({"text", "name", "str", "label", "display", "value"})
 _STATUS_NAMES = frozenset({"status", "state", "状态", "任务状态"})
-#: Names of the step that a task is at. Beside a status it says that the task is at work, and never that it has ended.
+#: Names for the current step of a task. Next to a status, it can say that the task is running, but never that it ended.
 _STEP_NAMES = frozenset({"stage", "phase"})
 #: Names of booleans that say whether a task has ended.
 DONE_NAMES = ("done", "isDone", "is_done", "finished", "isFinished", "is_finished", "completed", "is_completed")
@@ -297,7 +297,7 @@ def _done(layer: Layer) -> Status | None:
     if name is None:
         return None
     state = RUNNING if not layer.members[name] else FAILED if has_error(layer.members) else SUCCEEDED
-    return Status(None, state, (*layer.path, name), "a boolean for the end")
+    return Status(None, state, (*layer.path, name), "a boolean for completion")
 
 
 def has_error(members: Members) -> bool:

@@ -20,7 +20,7 @@ MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Maximum members of a compressed body, for each of which the rest is copied; real bodies have one.
 MAX_MEMBERS = 16
-#: Bytes that are unpacked at a time, and that are kept of a body over the limit.
+#: Bytes that are decompressed at a time, and that are kept of a body over the limit.
 MAX_PIECE, MAX_BEGINNING = 1 << 20, 1 << 20
 #: Content codings that can be undone, although none is requested.
 PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
@@ -107,7 +107,7 @@ class BodyTooLargeError(ValueError):
     """Raised for a body over the limit."""
 
     def __init__(self, beginning: bytes | bytearray, limit: int) -> None:
-        super().__init__(f"a body of more than {limit} bytes")
+        super().__init__(f"a body of more than {limit:,} bytes")
         self.beginning = bytes(beginning[:MAX_BEGINNING])
 
 
@@ -122,14 +122,14 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
             raise BodyTooLargeError(body, limit)
         return body
     if coding not in PACKINGS:
-        raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not asked for")
+        raise ValueError(f"a body with the encoding {_redaction.message(coding, 60)}, which was not requested")
     plain = bytearray()
     # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
     for _ in range(MAX_MEMBERS):
         body = _inflate(body, plain, limit, coding)
         if not body:
             return bytes(plain)
-    raise ValueError(f"a packed body of more than {MAX_MEMBERS} members")
+    raise ValueError(f"a compressed body with more than {MAX_MEMBERS:,} members")
 
 
 def make_inflater(coding: str = "gzip", beginning: bytes = b"") -> zlib._Decompress:
@@ -141,13 +141,13 @@ def make_inflater(coding: str = "gzip", beginning: bytes = b"") -> zlib._Decompr
 
 
 def _inflate(body: bytes, plain: bytearray, limit: int, coding: str) -> bytes:
-    """Append one member of a packed body to ``plain``, piece by piece, and return the bytes after it."""
+    """Append one member of a compressed body to ``plain``, piece by piece, and return the bytes after it."""
     inflater, rest = make_inflater(coding, body), body
     while True:
         try:
             piece = inflater.decompress(rest, MAX_PIECE)
         except zlib.error:
-            raise ValueError("a body that cannot be unpacked") from None
+            raise ValueError("a body that cannot be decompressed") from None
         plain += piece
         if len(plain) > limit:
             raise BodyTooLargeError(plain, limit)
@@ -155,4 +155,4 @@ def _inflate(body: bytes, plain: bytearray, limit: int, coding: str) -> bytes:
             return inflater.unused_data.lstrip(b"\0")
         rest = inflater.unconsumed_tail
         if not piece:
-            raise ValueError("a packed body that is cut short")
+            raise ValueError("a truncated compressed body")

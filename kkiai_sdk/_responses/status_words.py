@@ -50,9 +50,9 @@ STATES: Mapping[str, TaskState] = {
     "submitted": PENDING,
     "not_start": PENDING,
 }
-#: Words that mean success when a URL came along, and work in progress without one.
+#: Words that mean success if there is a URL, and work in progress without one.
 DONE_WITH_URL = frozenset({"video_upsampling_completed"})
-#: Beginnings of words, and parts of Chinese ones. Acts that are not over, as in ``cancelling``, are no ends.
+#: Beginnings of words, and parts of Chinese ones. Actions in progress, as in ``cancelling``, are not final.
 STEMS: Sequence[tuple[TaskState, re.Pattern[str]]] = (
     (
         SUCCEEDED,
@@ -135,7 +135,7 @@ def rule_of(status: str) -> str:
     if normalized(status) in STATES:
         return "a known status word"
     is_unknown = state_of(status, has_url=True) is UNKNOWN
-    return "an unknown status word, never an end" if is_unknown else "the stem of a status word"
+    return "an unknown status word, which is never final" if is_unknown else "the stem of a status word"
 
 
 @lru_cache(maxsize=256)

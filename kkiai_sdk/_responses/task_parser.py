@@ -1,20 +1,21 @@
 """Reads a task from a response: the documented fields and the known places first, then a search.
 
-The documentation shows one flat object with five fields. Dozens of gateways speak this format and stray from it. To
-add a gateway's habit that the rules do not cover, add a row:
+The documentation shows one flat object with five fields. Dozens of gateways use this format and deviate from it. To
+support a deviation that the rules do not cover, add a row:
 
 * a status word                 -> ``STATES`` in :mod:`kkiai_sdk._responses.status_words`
 * another place for the URL     -> :data:`URL_PLACES`
 * another place for the reason  -> :data:`REASON_PLACES`
 
-Three rules hold everywhere. A word without a known meaning is never an end. Error text means nothing unless the
-status is a failure: finished tasks carry messages from retries inside the gateway. A value of the wrong type is absent.
+Three rules apply everywhere. A word without a known meaning never ends a task. Error text means nothing unless the
+status is a failure: finished tasks carry messages from retries inside the gateway. A value of the wrong type counts as
+missing.
 
 Some gateways wrap the object: ``{"code": "success", "data": {…, "data": {…}}}``. Each object inside is a layer; the
-innermost is nearest to the task and is read first, and the outer ones fill in its gaps. Only if the layers leave the
-state or the URL open, the whole response is searched; see :mod:`kkiai_sdk._responses.json_search`.
+innermost is nearest to the task and is read first, and the outer ones fill in its gaps. The whole response is searched
+only if the layers do not determine the state or the URL; see :mod:`kkiai_sdk._responses.json_search`.
 
-Errors, and errors dressed as answers, are read in :mod:`kkiai_sdk._responses.error_parser`.
+Errors, including those with a success status, are parsed in :mod:`kkiai_sdk._responses.error_parser`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
     Members: TypeAlias = Mapping[str, Any]
 
-#: Where the video's URL stands, first come first served. A name steps into an object, a number into a list.
+#: Locations of the video's URL; the first match counts. A name steps into an object, a number into a list.
 URL_PLACES: Sequence[Path] = (
     ("video_url",),
     ("detail", "upsample_video_url"),
@@ -63,7 +64,7 @@ URL_PLACES: Sequence[Path] = (
     ("data", 0, "url"),
     ("video", "url"),
 )
-#: Where the reason of a failure stands. Only looked at when the status is a failure.
+#: Locations of the reason of a failure. Only used if the status is a failure.
 REASON_PLACES: Sequence[Path] = (
     ("error", "message"),
     ("error",),
@@ -79,7 +80,7 @@ TIME_PLACES: Sequence[Path] = (("status_update_time",),)
 PROGRESS_PLACES: Sequence[Path] = (("progress",),)
 
 DOCUMENTED = frozenset({"id", "status", "video_url", "enhanced_prompt", "status_update_time"})
-#: Members that an envelope adds around a task; they say how the query went, not the task.
+#: Members that an envelope adds around a task; they describe the query, not the task.
 ENVELOPE = frozenset({"code", "message", "success"})
 #: Words of names that mean a reason, the surest first.
 _REASON_WORDS = ("reason", "failure", "message", "msg", "detail", "error", "err", "cause", "exception", "原因")
@@ -190,7 +191,7 @@ def _url_in(value: Any, path: Path, base_url: str) -> URL | None:
         url = video_urls.read_url(value, base_url)
         return URL(url, path, "a known place") if url else None
     found = video_urls.find_videos(value, base_url, path) if isinstance(value, dict | list) else ()
-    return next((URL(each.url, each.path, "inside of a known place") for each in found), None)
+    return next((URL(each.url, each.path, "inside a known place") for each in found), None)
 
 
 def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: str) -> list[URL]:

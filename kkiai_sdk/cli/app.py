@@ -19,14 +19,14 @@ COMMANDS = {
     "query": ("tasks", "Query the state of tasks once."),
     "wait": ("tasks", "Wait for tasks to end."),
     "watch": ("tasks", "Print every change of a task until it ends."),
-    "download": ("tasks", "Download the videos of tasks, waiting for unfinished ones."),
+    "download": ("tasks", "Download the videos of tasks, waiting for unfinished ones first."),
     "fleet": ("fleet", "Wait for tasks and download their videos, across restarts."),
     "mock": ("mock", "Run a mock gateway on this machine until Ctrl-C."),
     "demo": ("mock", "Wait for a task and download its video."),
     "doctor": ("doctor", "Diagnose the connection to the gateway, step by step."),
     "contract": ("contract", "Check a gateway against the contract, openapi.yaml."),
 }
-EXIT_CODES = "\b\nExit codes; of several tasks, the most serious one counts:"
+EXIT_CODES = "\b\nExit codes (of several tasks, the most serious outcome counts):"
 
 
 class LazyGroup(click.Group):
@@ -63,7 +63,7 @@ def kkiai(context: click.Context, *, install_completion: bool, show_completion: 
 
     Results go to stdout, progress and messages to stderr. The key is read from the environment variable
     KKIAI_API_KEY or from a file, never from the command line, which other users of the machine can see. With
-    KKIAI_LOG=debug every command logs its requests to stderr.
+    KKIAI_LOG=debug, every command logs its requests to stderr.
     """
     if install_completion or show_completion:
         context.exit(_complete(install=install_completion))

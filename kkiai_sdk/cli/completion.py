@@ -13,7 +13,7 @@ from kkiai_sdk import ConfigurationError
 if TYPE_CHECKING:
     import click
 
-#: Variable with which the scripts ask for words.
+#: Variable by which the scripts request completions.
 VARIABLE = "_KKIAI_COMPLETE"
 #: Where each shell looks for the script of a command, below the home directory.
 PLACES = {
@@ -39,7 +39,7 @@ def script(command: click.Command, shell: str) -> str:
 
 
 def answer(command: click.Command, request: str) -> str:
-    """Return the answer to a script: words that complete a line, or for ``…_source`` the script itself."""
+    """Return the response to a script: words that complete a line, or for ``…_source`` the script itself."""
     shell, _, kind = request.partition("_")
     found = get_completion_class(shell)
     if found is None:
@@ -49,7 +49,7 @@ def answer(command: click.Command, request: str) -> str:
 
 
 def install(command: click.Command) -> str:
-    """Write the script for the shell that ``SHELL`` names; return what was done and what is left to do."""
+    """Write the script for the shell in ``SHELL``; return what was done and the steps that remain."""
     shell = os.environ.get("SHELL", "")
     text, name = script(command, shell), Path(shell).name
     path = Path.home() / PLACES[name]

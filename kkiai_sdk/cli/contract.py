@@ -29,41 +29,43 @@ Exit codes of this command:
   0  the gateway keeps the contract
   1  it breaks the contract
   2  invalid usage
-  3  not checked, or not in full: no key or no credit, no --task-id, an operation of the
-     contract that was not requested or never succeeded, a gateway that is unreachable,
-     failing or too busy to answer a query (429), or a check ended by --time-limit or
-     Ctrl-C before a violation was found
+  3  not checked, or not in full: no key or no credit, no --task-id, an
+     operation of the contract that was not requested or never succeeded,
+     a gateway that is unreachable, failing or too busy to answer a query
+     (429), or a check ended by --time-limit or Ctrl-C before a violation
+     was found
   6  checked, but the report could not be printed
 
 """
-FUZZ_HELP = "Send many generated requests, or a handful. [default: many to a gateway on this machine]"
+FUZZ_HELP = "Send many generated requests, or only a few. [default: many to a gateway on this machine]"
 ONLY_HELP = "Check only this operation: its operationId, or 'GET /path'; repeatable. [default: all operations]"
 WRITES_HELP = "Also send requests that may create, change or delete something, or cost money."
-TIME_LIMIT_HELP = "Stop after this time and report an incomplete check; none for no limit."
+TIME_LIMIT_HELP = "Stop after this time and report an incomplete check; 'none' for no limit."
 SEVERITIES = click.Choice(["breaking", "drift"])
 COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"}
 
 
 @command(
     "kkiai contract",
-    "kkiai contract --base-url https://gateway.example.com --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
+    "kkiai contract --base-url https://gateway.example.com \\\n"
+    "      --task-id grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
     params=[
         option("--base-url", metavar="URL", help="Gateway URL. [default: a mock gateway]"),
         option("--task-id", "task_ids", metavar="ID", multiple=True, help="A task that the gateway knows; repeatable."),
         option("--fuzz/--no-fuzz", default=None, help=FUZZ_HELP),
         option("--only", metavar="OPERATION", multiple=True, help=ONLY_HELP),
         option("--allow-writes", help=WRITES_HELP),
-        option("--spec", metavar="FILE", type=Path, help="The contract. [default: the openapi.yaml of the SDK]"),
+        option("--spec", metavar="FILE", type=Path, help="The contract. [default: the SDK's openapi.yaml]"),
         option("--junit", metavar="FILE", type=Path, help="Write a JUnit report."),
         option("--sarif", metavar="FILE", type=Path, help="Write a SARIF report."),
         option("--html", metavar="FILE", type=Path, help="Write an HTML report."),
         JSON,
-        option("--baseline", metavar="FILE", type=Path, help="Known findings, which do not fail the check."),
-        option("--write-baseline", metavar="FILE", type=Path, help="Write the findings as a baseline."),
+        option("--baseline", metavar="FILE", type=Path, help="File of known findings, which do not fail the check."),
+        option("--write-baseline", metavar="FILE", type=Path, help="Write the findings to a baseline file."),
         option("--time-limit", metavar="DURATION", default="60s", help=TIME_LIMIT_HELP),
-        option("--rate", metavar="N/UNIT", help="Requests per s, m or h. [default: 5/s, unless on this machine]"),
-        option("--fail-on", type=SEVERITIES, default="breaking", help="Lowest severity that fails."),
-        option("--seed", metavar="NUMBER", type=int, default=1, help="Seed of the generated requests."),
+        option("--rate", metavar="N/UNIT", help="Requests per s, m or h. [default: 5/s; no limit on this machine]"),
+        option("--fail-on", type=SEVERITIES, default="breaking", help="Lowest severity that fails the check."),
+        option("--seed", metavar="NUMBER", type=int, default=1, help="Seed for the generated requests."),
         API_KEY_FILE,
     ],
     notes=EXIT_CODES_HELP,
@@ -73,9 +75,9 @@ def contract(
 ) -> ExitCode:
     """Check a gateway against the contract, openapi.yaml.
 
-    Read-only: nothing is created, changed or deleted there, unless --allow-writes is given. Without --base-url it
-    checks a built-in mock gateway; KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A
-    gateway that is not on this machine gets at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
+    Read-only: creates, changes and deletes nothing, unless --allow-writes is given. Without --base-url it checks a
+    built-in mock gateway; KKIAI_BASE_URL is ignored, so that no live gateway is checked by accident. A gateway that is
+    not on this machine is sent at most 12 requests, unless --fuzz is given. Needs the extra `contract`.
     """
     from kkiai_sdk import contract as checker  # noqa: PLC0415 (needs the extra)
 
@@ -93,7 +95,7 @@ def contract(
     options["time_limit"] = duration("--time-limit", time_limit, unlimited=True)
     with make_console(sys.stderr).status("Checking …") as status, _hypothesis_storage():
         options["announce"] = lambda sentence: status.console.print(Text(f"kkiai: {sentence}"), soft_wrap=True)
-        options["progress"] = lambda count: status.update(f"Checking: {count} answers")
+        options["progress"] = lambda count: status.update(f"Checking: {count} responses")
         report = checker.check(connection.base_url, connection.api_key, **options)
     for name, path in targets.items():
         try:
@@ -137,13 +139,13 @@ def _lines(report: Report, severity: Severity) -> Iterator[Text]:
     kind = "gentle" if report.is_gentle else "full"
     yield Text.assemble((report.base_url, "bold"), f" against {report.spec}, {kind} check")
     if report.findings:
-        yield Text.assemble(("- what the gateway sent", "red"), "  ", ("+ what the contract asks for", "green"))
+        yield Text.assemble(("- what the gateway sent", "red"), "  ", ("+ what the contract requires", "green"))
     for finding in report.findings:
         yield from _finding_lines(finding)
     yield Text()
     for each in report.operations:
         if each.reason:
-            extent = f"{each.requests} requests" if each.requests else "not asked"
+            extent = f"{each.requests} requests" if each.requests else "not requested"
             yield Text(visible(f"{each.name}: {extent}; {each.reason}"), "yellow" if each.is_in_scope else "dim")
     if report.exchanges:
         exercised = ", ".join(f"{name} {seen}/{total}" for name, (seen, total) in report.exercised().items())
@@ -167,5 +169,5 @@ def _finding_lines(finding: Finding) -> Iterator[Text]:
     yield Text(f"  + {visible(finding.expected)}", "green")
     yield Text(f"  The SDK {visible(finding.sdk)}.", "" if finding.survives else "bold red")
     if finding.curl:
-        # At the begin of the line: a long word goes on there.
+        # Not indented: a long word continues at the start of the next line.
         yield from (Text(visible(line), "dim", no_wrap=True) for line in finding.curl_lines)

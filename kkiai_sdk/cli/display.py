@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import progress
+from rich.console import Group
+from rich.constrain import Constrain
 from rich.live import Live
-from rich.table import Column, Table
+from rich.table import Column
 from rich.text import Text
 
 from kkiai_sdk.cli.results import clock, status_of, visible
+from kkiai_sdk.cli.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,6 +27,22 @@ if TYPE_CHECKING:
 
 #: Rows of tasks shown at most; the others are counted.
 MAX_ROWS = 10
+#: Columns left free at the right: the terminal writes ^C after the last line, which must not wrap.
+MARGIN = 2
+#: Lines of the notice that nothing is answered, in a terminal of 60 columns.
+NOTICE_LINES = 2
+
+
+class NameColumn(progress.ProgressColumn):
+    """The id of a row's task, on one line."""
+
+    def __init__(self, *, is_ascii: bool) -> None:
+        super().__init__()
+        self._overflow: Literal["crop", "ellipsis"] = "crop" if is_ascii else "ellipsis"
+
+    def render(self, task: Task) -> Text:
+        """Render the id, shortened to the width that is left."""
+        return Text(task.description, "bold", no_wrap=True, overflow=self._overflow)
 
 
 class StatusColumn(progress.ProgressColumn):
@@ -33,44 +53,62 @@ class StatusColumn(progress.ProgressColumn):
     def render(self, task: Task) -> Text:
         """Render a row's status."""
         if status := task.fields["status"]:
-            return Text(f"{status}  {clock(task.elapsed or 0)}")
+            return Text(f"{status()}  {clock(task.elapsed or 0)}")
         text = Text("  ").join(column.render(task) for column in self.download)
         return text + " left" if task.total else text
 
 
 class Display:
-    """The unfinished tasks, and their live display, which is shown only if ``is_live``."""
+    """The unfinished tasks, and their live display, which is only shown if ``is_live``."""
 
     def __init__(
-        self, ids: Iterable[str], console: Console, *, is_live: bool, get_time: Callable[[], float] | None = None
+        self,
+        ids: Iterable[str],
+        console: Console,
+        *,
+        is_live: bool,
+        traffic: Traffic | None = None,
+        get_time: Callable[[], float] | None = None,
     ) -> None:
         #: The ids, and the last snapshot of each.
         self.unfinished: dict[str, VideoTask | None] = dict.fromkeys(ids)
         self._is_live, self._console, self._live = is_live, console, Live(console=console)
+        self._traffic = traffic or Traffic()
         # The default bars of rich are red, which looks like an error.
         bar = progress.BarColumn(
             20, style="bright_black", complete_style="cyan", finished_style="green", pulse_style="cyan"
         )
         is_ascii = console.options.ascii_only
         spinner = progress.SpinnerColumn("line" if is_ascii else "dots", style="cyan")
-        column = Column(overflow="crop" if is_ascii else "ellipsis")
-        name = progress.TextColumn("{task.description}", "bold", markup=False, table_column=column)
-        self._progress = progress.Progress(spinner, name, bar, StatusColumn(Column(no_wrap=True)), get_time=get_time)
+        self._progress = progress.Progress(
+            spinner, NameColumn(is_ascii=is_ascii), bar, StatusColumn(Column(no_wrap=True)), get_time=get_time
+        )
         self._rows: dict[str, TaskID] = {}
         self._downloads: set[str] = set()
         self._count, self._failed = len(self.unfinished), 0
-        status = f"0 of {self._count} done"
-        self._total = self._progress.add_task("", total=self._count, status=status)
+        self._total = self._progress.add_task("", total=self._count, status=self._done)
         self._fill()
 
     def _fill(self) -> None:
-        for task_id, task in islice(self.unfinished.items(), MAX_ROWS):
-            self._row(task_id, status_of(task) if task else "waiting")
+        for task_id in islice(self.unfinished, MAX_ROWS):
+            self._row(task_id)
 
-    def _row(self, task_id: str, status: str = "waiting") -> TaskID:
+    def _row(self, task_id: str) -> TaskID:
         if task_id not in self._rows:
+            status = None if task_id in self._downloads else partial(self._status, task_id)
             self._rows[task_id] = self._progress.add_task(visible(task_id), total=None, status=status)
         return self._rows[task_id]
+
+    def _status(self, task_id: str) -> str:
+        """Return what the last response said about a task."""
+        if error := self._traffic.errors.get(task_id):
+            return f"HTTP {error}, trying again"
+        task = self.unfinished.get(task_id)
+        return status_of(task) if task else "no answer yet"
+
+    def _done(self) -> str:
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._count - len(self.unfinished)} of {self._count} done{failed}"
 
     def _remove_row(self, task_id: str) -> None:
         if task_id in self._rows:
@@ -83,7 +121,7 @@ class Display:
         self.unfinished[task.id] = task
         if task.id in self._rows or len(self._rows) < MAX_ROWS:
             total = None if task.progress is None else 1.0
-            self._progress.update(self._row(task.id), total=total, completed=task.progress, status=status_of(task))
+            self._progress.update(self._row(task.id), total=total, completed=task.progress)
 
     def receive(self, event: Received) -> bool:
         """Show the progress of a download. Returns whether it has just begun."""
@@ -91,31 +129,28 @@ class Display:
         if is_first:
             self._downloads.add(event.task_id)
             self._remove_row(event.task_id)
-        self._progress.update(self._row(event.task_id, status=""), total=event.total, completed=event.count)
+        self._progress.update(self._row(event.task_id), total=event.total, completed=event.count)
         return is_first
 
     def summary(self) -> str:
-        """Return the state of all tasks in a few words."""
-        done = self._count - len(self.unfinished)
+        """Return a short summary of the state of all tasks."""
         if self._count > 1:
-            return f"{done} of {self._count} done"
-        task_id, task = next(iter(self.unfinished.items()), ("", None))
-        return f"{visible(task_id)}: {status_of(task) if task else 'waiting'}"
+            return self._done()
+        task_id = next(iter(self.unfinished), "")
+        return f"{visible(task_id)}: {self._status(task_id)}"
 
     def finish(self, task_id: str, *, is_failed: bool) -> None:
         """Count a task as done."""
         del self.unfinished[task_id]
         self._remove_row(task_id)
         self._failed += is_failed
-        failed = f", {self._failed} failed" if self._failed else ""
-        status = f"{self._count - len(self.unfinished)} of {self._count} done{failed}"
-        self._progress.update(self._total, advance=1, status=status)
+        self._progress.update(self._total, advance=1)
         self._fill()
 
     def show(self) -> None:
         """Draw the display below the cursor and keep it moving, unless there is nothing to show."""
         if self._is_live and self.unfinished and not self._live.is_started:
-            # A Live that is started again would erase lines above it: it remembers its height.
+            # Restarting a Live would erase the lines above it, because it remembers its height.
             self._live = Live(
                 get_renderable=self.render,
                 console=self._console,
@@ -130,11 +165,13 @@ class Display:
         """Remove the display from the terminal."""
         self._live.stop()
 
-    def render(self) -> Table:
-        """Return the rows, downloads first, and the total of several tasks."""
+    def render(self) -> Constrain:
+        """Return the rows, downloads first, the total of several tasks, and a notice if nothing is answered."""
         total, *rows = self._progress.tasks
         rows.sort(key=lambda row: bool(row.fields["status"]))
-        del rows[max(min(MAX_ROWS, self._console.height - 2), 1) :]
+        notice = [Text(text, "yellow")] if (text := self._traffic.notice()) else []
+        del rows[max(min(MAX_ROWS, self._console.height - 2 - NOTICE_LINES * len(notice)), 1) :]
         hidden = len(self.unfinished) - len(rows)
         self._progress.update(self._total, description=f"and {hidden} more" if hidden else "")
-        return self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows)
+        table = self._progress.make_tasks_table([*rows, total] if self._count > 1 else rows)
+        return Constrain(Group(table, *notice), max(self._console.width - MARGIN, 1))

@@ -1,4 +1,4 @@
-"""``kkiai doctor``: checks every step between this machine and an answer of the gateway."""
+"""``kkiai doctor``: checks every step between this machine and a response from the gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import click
 from attrs import evolve, frozen
@@ -26,24 +25,25 @@ from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
 from kkiai_sdk.cli.options import CONNECTION_OPTIONS, JSON, Connection, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, in_background, make_console
 from kkiai_sdk.cli.results import error_message, visible
+from kkiai_sdk.cli.traffic import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kkiai_sdk import VideoTask
 
-#: An id that no task has: it lacks the form of the gateways' ids.
+#: An id that no task has: gateways use ids of another form.
 NO_TASK = "kkiai-doctor:no-such-task"
-#: Seconds between two clocks from which signed URLs, which are valid for minutes, begin to fail.
+#: Difference between two clocks, in seconds, from which signed URLs, which are valid for minutes, begin to fail.
 MAX_CLOCK_SKEW = 60
-#: A module of each extra.
-EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp"}
+#: One module of each extra.
+EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp", "dbos": "dbos"}
 #: Valid values, so that the key and the URL are checked one at a time. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
 NO_NETWORK = {"trust_env": False, "verify": False}
 ADVICE = {
     "DNS": "check the host name and the network",
-    "connection": "check for a firewall or a proxy; SSL_CERT_FILE names a private CA",
+    "connection": "check for a firewall or a proxy; for a private CA, set SSL_CERT_FILE",
 }
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -66,9 +66,9 @@ def doctor(
 ) -> ExitCode:
     """Diagnose the connection to the gateway, step by step.
 
-    Checks versions, key, address and network, and makes one query if there is a key: for the task with this ID, else
-    for one that cannot exist. Neither costs anything. Every line begins with ok, warn or fail. The lines of --explain
-    contain no key and no signature, so they can be pasted into a report about a misread response.
+    Checks versions, key, address and network. If there is a key, sends one query: for the task with this ID, or else
+    for a task that cannot exist. Neither costs anything. Every line begins with ok, warn or fail. The output of
+    --explain contains no keys or signatures, so you can paste it into a bug report about a misread response.
     """
     if explain and task_id is None:
         raise ConfigurationError("--explain needs the ID of a task")
@@ -122,9 +122,9 @@ def checks(
     if base_url.result == "fail":
         return
     url = urlsplit(base_url.detail)
-    proxy = _proxy(url)
+    proxy = proxy_for(url)
     if proxy is not None:
-        # Without the credentials that proxies often have.
+        # Without credentials, which proxy URLs often contain.
         origin = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
         yield Check("warn", "proxy", f"requests go through {origin}", "unset the proxy variables to connect directly")
     for check in _network(proxy or url, timeout, with_tls=proxy is None and url.scheme == "https"):
@@ -152,17 +152,8 @@ def _base_url(connection: Connection) -> Check:
             url = str(client.raw.get_httpx_client().base_url)
     except KkiaiError as error:
         detail = f"{error_message(error)} ({source})"
-        return Check("fail", "base URL", detail, "give the scheme and the host, without a path", ExitCode.USAGE)
+        return Check("fail", "base URL", detail, "use the scheme and the host, without a path", ExitCode.USAGE)
     return Check("ok", "base URL", url.rstrip("/"), f"from {source}")
-
-
-def _proxy(url: SplitResult) -> SplitResult | None:
-    # As HTTP libraries read the environment.
-    if proxy_bypass(url.netloc):
-        return None
-    proxies = getproxies()
-    found = proxies.get(url.scheme) or proxies.get("all")
-    return urlsplit(found if "://" in found else f"http://{found}") if found else None
 
 
 def _network(url: SplitResult, timeout: float, *, with_tls: bool) -> Iterator[Check]:
@@ -174,7 +165,7 @@ def _network(url: SplitResult, timeout: float, *, with_tls: bool) -> Iterator[Ch
         port = url.port or PORTS.get(url.scheme, 443)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        yield Check("ok", step, f"{host} is {', '.join(addresses[:3])}, {_since(start)}")
+        yield Check("ok", step, f"{host} resolves to {', '.join(addresses[:3])}, {_since(start)}")
         step, start, protocol = "connection", time.monotonic(), "TCP"
         with socket.create_connection((host, port), timeout) as connection:
             if with_tls:
@@ -208,16 +199,16 @@ def _query(connection: Connection, timeout: float, task_id: str | None, *, expla
         skew = time.time() - parsedate_to_datetime(dates[-1]).timestamp()
         is_large, direction = abs(skew) > MAX_CLOCK_SKEW, "ahead of" if skew >= 0 else "behind"
         advice = "set this machine's clock" if is_large else ""
-        yield Check("warn" if is_large else "ok", "clock", f"{abs(skew):.0f} s {direction} the gateway's", advice)
+        yield Check("warn" if is_large else "ok", "clock", f"{abs(skew):.0f} s {direction} the gateway's clock", advice)
 
 
 def _task_checks(task: VideoTask, elapsed: str, *, is_known: bool, explain: bool) -> Iterator[Check]:
     status = visible(task.status or "no status")
     if not is_known:
-        yield Check("warn", "query", f"the gateway reports a task that does not exist: {status}")
+        yield Check("warn", "query", f"the gateway reports a task for an id that does not exist: {status}")
         return
     is_unclear = task.state is TaskState.UNKNOWN or (task.is_succeeded and task.video_url is None)
-    advice = "if this is wrong, report it with the lines of --explain" if is_unclear else ""
+    advice = "if this is wrong, report it with the output of --explain" if is_unclear else ""
     yield Check("warn" if is_unclear else "ok", "query", f"the task is {task.state} ({status}), {elapsed}", advice)
     for line in task.explain().splitlines() if explain else ():
         yield Check("ok", "explain", line)

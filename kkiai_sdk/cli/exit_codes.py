@@ -22,14 +22,14 @@ class ExitCode(IntEnum):
     USAGE = 2, "invalid usage or configuration; nothing was sent"
     TIMED_OUT = 3, "a task did not end in time; it was not cancelled"
     ACCESS_DENIED = 4, "the key was rejected, or its quota is exhausted"
-    GATEWAY = 5, "network or gateway error, unknown task, or no video in the answer"
+    GATEWAY = 5, "network or gateway error, unknown task, or no video in the response"
     OUTPUT = 6, "a download failed, or output could not be written"
     # A shell reports a process that SIGINT or SIGPIPE ended as 128 plus the signal number.
     INTERRUPTED = 130, "interrupted by Ctrl-C; the tasks keep running"
     PIPE_CLOSED = 141, "the reader of the output closed the pipe"
 
 
-#: Keyed by class name, so that ``--help`` need not import the errors. The nearest class of an error's MRO decides.
+#: Keyed by class name, so that ``--help`` does not import the errors. The nearest class of an error's MRO decides.
 _BY_ERROR = {
     "ConfigurationError": ExitCode.USAGE,
     "TaskFailedError": ExitCode.TASK_FAILED,

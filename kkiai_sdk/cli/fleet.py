@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import asdict
 from rich.table import Table
+from rich.text import Text
 
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
@@ -34,8 +35,18 @@ from kkiai_sdk.cli.options import (
     option,
     words_to_resume,
 )
-from kkiai_sdk.cli.output import EventHandler, OutputOptions, destinations, in_background, log_level, make_console
+from kkiai_sdk.cli.output import (
+    HEARTBEAT,
+    UNREACHABLE,
+    EventHandler,
+    OutputOptions,
+    destinations,
+    in_background,
+    log_level,
+    make_console,
+)
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
+from kkiai_sdk.cli.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,13 +67,13 @@ EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai
 def fleet() -> None:
     """Wait for tasks and download their videos, across restarts.
 
-    The ids and their results are kept in a SQLite file in your state folder, or in the database that --db or
-    KKIAI_FLEET_DB names, for several machines a PostgreSQL database. Needs the extra dbos.
+    Ids and results are kept in a SQLite file in your state folder, or in the database given by --db or KKIAI_FLEET_DB.
+    Several machines need a PostgreSQL database. Needs the extra dbos.
     """
 
 
 def _library() -> ModuleType:
-    """Import what needs the extra. Raises ConfigurationError without it."""
+    """Import the modules that need the extra. Raises ConfigurationError without it."""
     try:
         from kkiai_sdk import dbos  # noqa: PLC0415 (needs the extra)
     except ModuleNotFoundError as error:
@@ -79,7 +90,7 @@ def _url(database: str | None) -> str | None:
     "kkiai fleet add --timeout 72h - < ids.txt",
     params=[
         IDS,
-        option("--timeout", "limit", metavar="DURATION", default="24h", help="Limit of each wait, from now: 10m, 72h."),
+        option("--timeout", "limit", metavar="DURATION", default="24h", help="Time limit for each wait: 10m, 72h, ..."),
         option("--retry", help="Also restart waits that ended with timeout or error."),
         DATABASE,
         JSON,
@@ -88,12 +99,12 @@ def _url(database: str | None) -> str | None:
 def add(*, ids: list[str], limit: str, retry: bool, database: str | None, output: OutputOptions) -> ExitCode:
     """Add ids to the queue.
 
-    An ID of - reads ids from stdin, one per line. An id that was added before is not added twice.
+    Pass - to read ids from stdin, one per line. An id that was added before is not added again.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.add(ids, timeout=min(duration("--timeout", limit, unlimited=True), YEAR), retry=retry)
     text = json.dumps({"added": count, "known": len(ids) - count})
-    sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} known\n")
+    sys.stdout.write(f"{text}\n" if output.json else f"{count} added, {len(ids) - count} already known\n")
     return ExitCode.SUCCESS
 
 
@@ -139,9 +150,9 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     params=[click.Argument(["name"]), DATABASE, JSON],
 )
 def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode:
-    """Hand the waits of a worker that will not come back over to the others.
+    """Hand over the waits of a worker that will not come back.
 
-    A worker that is restarted under the same NAME continues its waits by itself.
+    The other workers take them. A worker that is restarted with the same NAME continues its own waits.
     """
     with _library().VideoQueue(_url(database)) as queue:
         count = queue.hand_over(name)
@@ -151,12 +162,12 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
 
 @command(
     "kkiai fleet work -o videos",
-    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 --db postgresql://fleet@db/fleet",
+    "kkiai fleet work -o /srv/videos --keep-running --name machine-3 \\\n      --db postgresql://fleet@db/fleet",
     params=[
-        option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder of the videos."),
-        option("--name", metavar="NAME", help="Name of this worker, the same after a restart. [default: local]"),
-        option("--keep-running", help="Wait for further ids when all are done."),
-        option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second of all workers."),
+        option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder for the videos."),
+        option("--name", metavar="NAME", help="Name of this worker; keep it across restarts. [default: local]"),
+        option("--keep-running", help="Keep running when all tasks are done, and wait for new ids."),
+        option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second, all workers together."),
         POLL_INTERVAL,
         DATABASE,
         *COMMON_OPTIONS,
@@ -172,12 +183,13 @@ def work(
     connection: Connection,
     output: OutputOptions,
 ) -> ExitCode:
-    """Wait for the tasks of the queue and download their videos.
+    """Wait for the tasks in the queue and download their videos.
 
-    Prints the path of each finished file. It ends when all tasks of the queue are done; after a kill or an
-    interruption, the same command continues. A file that is there already counts as done.
+    Prints the path of each finished file. Ends when all tasks in the queue are done; if it was killed or interrupted,
+    run the same command again to continue. A file that already exists counts as done.
     """
-    library, client = _library(), connection.async_client()
+    library, traffic = _library(), Traffic()
+    client = connection.async_client(httpx_args={"event_hooks": traffic.event_hooks})
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -190,14 +202,14 @@ def work(
             emit(worker)
             await (worker.serve() if keep_running else worker.drain())
 
-    return _show(run_worker, output)
+    return _show(run_worker, output, traffic)
 
 
-def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions) -> ExitCode:
+def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
     # Services are ended by SIGTERM, which the first process of a container otherwise ignores.
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report, log = _Report(options), logging.getLogger("kkiai_sdk")
+    report, log = _Report(options, traffic), logging.getLogger("kkiai_sdk")
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
         # The other libraries below log on stderr unless there is a handler.
@@ -250,9 +262,10 @@ def _command_to_resume() -> str:
 class _Report:
     """Writes results to stdout, and progress to stderr."""
 
-    def __init__(self, options: OutputOptions) -> None:
+    def __init__(self, options: OutputOptions, traffic: Traffic) -> None:
         self._options, self._counts, self.exit_code = options, Counter[str](), ExitCode.SUCCESS
-        self._out, self._err, self._start = make_console(sys.stdout), make_console(sys.stderr), time.monotonic()
+        self._out, self._err, self._traffic = make_console(sys.stdout), make_console(sys.stderr), traffic
+        self._start = self._last_line = time.monotonic()
         self._is_live = self._err.is_terminal and not options.quiet
         self._worker: VideoWorker | None = None
         self.live = self._err.status("starting")
@@ -260,11 +273,8 @@ class _Report:
     def take(self, event: Any) -> None:
         """Write an event, or refresh the display with None."""
         if event is None:
-            if self._worker is not None:
-                ends = "".join(f", {count} {state}" for state, count in self._counts.items())
-                self.live.update(f"{self._worker.waiting} waiting{ends}  {clock(time.monotonic() - self._start)}")
-            if self._is_live:
-                self.live.start()
+            if self._worker is not None and not self._options.quiet:
+                self._show_progress(self._worker.waiting, time.monotonic())
         elif isinstance(event, str):
             if not self._options.quiet:
                 self.write_note(event)
@@ -272,6 +282,17 @@ class _Report:
             self._worker = event
         else:
             self._write(event)
+
+    def _show_progress(self, waiting: int, now: float) -> None:
+        ends = "".join(f", {count} {state}" for state, count in self._counts.items())
+        text, notice = f"{waiting} waiting{ends}", self._traffic.notice()
+        if self._is_live:
+            self.live.update(Text(f"{text}  {clock(now - self._start)}  {notice}"))
+            self.live.start()
+        elif line := self._traffic.log_line():
+            self.write_note(line)
+        elif now - self._last_line >= HEARTBEAT:
+            self.write_note(f"{text}, {clock(now - self._start)} elapsed{notice and '; '}{notice}")
 
     def _write(self, result: VideoResult) -> None:
         outcome = _outcome(result)
@@ -291,6 +312,8 @@ class _Report:
 
     def write_note(self, text: str) -> None:
         """Write a line to stderr."""
+        self._traffic.is_silence_logged |= UNREACHABLE in text
+        self._last_line = time.monotonic()
         self.live.stop()
         sys.stderr.write(f"{visible(text)}\n")
 

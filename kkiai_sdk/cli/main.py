@@ -84,7 +84,7 @@ class StreamGuard:
 def guarded_streams() -> Iterator[tuple[StreamGuard, StreamGuard]]:
     """Replace stdout and stderr by guards while the context is open."""
     for name in ("stdout", "stderr"):
-        # A process that was started without one of the streams (``2>&-``) still writes the other one.
+        # A process that was started without one of the streams (``2>&-``) can still write to the other one.
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8", closefd=False))
         # Characters that the encoding lacks are escaped instead of raising UnicodeEncodeError.

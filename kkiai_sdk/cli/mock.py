@@ -1,4 +1,4 @@
-"""``kkiai mock`` and ``kkiai demo``: the commands with a gateway of their own."""
+"""``kkiai mock`` and ``kkiai demo``: the commands that start a mock gateway."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 DEMO_TASK = "grok:scenario-normal"
 #: Short enough for a bar that moves.
 DEMO_POLL = PollPolicy(min_interval=0.5)
-WITH_OWN_TASK = "  KKIAI_API_KEY=... kkiai demo ID   the same with a task of your own\n"
+WITH_OWN_TASK = "  KKIAI_API_KEY=... kkiai demo ID   the same with your own task\n"
 NEXT_STEPS = """\
   kkiai mock                        a gateway on this machine for your tests
   kkiai --help                      all commands
 """
-FAULT_HELP = "A fault for the first request; repeat it for the following ones. --list prints the names."
-SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How many times faster the mock's tasks run.")
+FAULT_HELP = "Fault for the first request; repeat the option for the next ones. --list prints the names."
+SPEED_HELP = "How many times faster than real time the mock's tasks run."
+SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help=SPEED_HELP)
 
 
 @command(
@@ -38,8 +39,8 @@ SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How m
     "kkiai mock --fault close --fault reset-mid-body",
     "kkiai mock --list",
     params=[
-        option("--port", metavar="PORT", type=click.IntRange(0, 65_535), default=0, help="Port; 0 for a free one."),
-        option("--host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on, of this machine only."),
+        option("--port", metavar="PORT", type=click.IntRange(0, 65_535), default=0, help="Port; 0 picks a free one."),
+        option("--host", metavar="ADDRESS", default="127.0.0.1", help="Loopback address to listen on."),
         SPEED,
         option("--fault", "faults", metavar="NAME", multiple=True, help=FAULT_HELP),
         option("--cdn", help="Serve the videos from a second port, as a CDN would."),
@@ -52,7 +53,7 @@ SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help="How m
 def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> ExitCode:
     """Run a mock gateway on this machine until Ctrl-C.
 
-    Its tasks follow scripts, listed by --list. Prints its address and a command to try.
+    Its tasks follow scripts; --list shows them. Prints its address and a command to try.
     """
     from kkiai_sdk import mock as gateways  # noqa: PLC0415 (--help needs no server)
 
@@ -83,8 +84,8 @@ def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> Ex
 def demo(task_id: str | None, directory: Path, speed: float, timeout: float, connection: Connection) -> ExitCode:
     """Wait for a task and download its video.
 
-    Without an id it runs against a mock gateway and takes about ten seconds; with one, against the real gateway. An
-    existing video of the same name is replaced.
+    Without an id, it runs against a mock gateway and takes about ten seconds; with one, against the real gateway.
+    Replaces an existing video of the same name.
     """
     directory.mkdir(parents=True, exist_ok=True)
     ids = [task_id or DEMO_TASK]
@@ -93,11 +94,11 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
     run_demo = partial(run, ids=ids, options=OutputOptions(), resumed_by=resumed_by)
     with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")
-        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client(), command="wait")
+        code = run_demo(partial(wait_for_tasks, ids=ids, timeout=timeout), gateway.client, command="wait")
         if code is ExitCode.SUCCESS:
             sys.stderr.write(f"\n$ kkiai download {visible(ids[0])} -o {visible(str(directory))}\n")
             work = partial(download_videos, ids=ids, timeout=timeout, dest=directory, overwrite=True)
-            code = run_demo(work, gateway.client(), command="download")
+            code = run_demo(work, gateway.client, command="download")
     if code is ExitCode.SUCCESS:
         own_task = "" if task_id else WITH_OWN_TASK
         sys.stderr.write(f"\nThe video is in {visible(str(directory.resolve()))}.\nTry next:\n{own_task}{NEXT_STEPS}")

@@ -53,28 +53,30 @@ def option(*names: str, **attributes: Any) -> click.Option:
 
 IDS = click.Argument(["ids"], metavar="ID...", nargs=-1, required=True)
 API_KEY_FILE = option(
-    "--api-key-file", metavar="FILE", type=Path, help="File that holds the key. [default: $KKIAI_API_KEY]"
+    "--api-key-file", metavar="FILE", type=Path, help="File that contains the key. [default: $KKIAI_API_KEY]"
 )
 CONNECTION_OPTIONS = [
-    option("--base-url", metavar="URL", help="Gateway URL. [default: $KKIAI_BASE_URL, else the documented one]"),
+    option("--base-url", metavar="URL", help="Gateway URL. [default: $KKIAI_BASE_URL, else https://www.kkiai.com]"),
     API_KEY_FILE,
 ]
-JSON = option("--json", help="Print one JSON object per line on stdout, for errors too.")
+JSON = option("--json", help="Print one JSON object per line on stdout, errors included.")
 COMMON_OPTIONS = [
     *CONNECTION_OPTIONS,
     JSON,
     option("--quiet", "-q", help="Show no progress on stderr."),
     option("--verbose", "-v", help="Log every request to stderr."),
 ]
-WAIT_TIMEOUT = option("--timeout", metavar="DURATION", default="30m", help="Limit of the wait: 30s, 2h, 1h30m or none.")
+WAIT_TIMEOUT = option(
+    "--timeout", metavar="DURATION", default="30m", help="Time limit of the wait: 30s, 2h, 1h30m or none."
+)
 POLL_INTERVAL = option(
-    "--poll-interval", metavar="DURATION", default="3s", help="First interval between queries; grows to 15s."
+    "--poll-interval", metavar="DURATION", default="3s", help="Initial interval between queries; grows to 15s."
 )
 WAIT_OPTIONS = [WAIT_TIMEOUT, POLL_INTERVAL]
 
 
 def request_timeout(default: str, subject: str) -> click.Option:
-    """Make a ``--timeout`` that must be limited."""
+    """Make a ``--timeout`` option that does not accept ``none``."""
     return option("--timeout", "request_timeout", metavar="DURATION", default=default, help=f"Time limit of {subject}.")
 
 
@@ -110,6 +112,8 @@ def read_params(params: dict[str, Any]) -> dict[str, Any]:
         values["output"] = OutputOptions(*(values.pop(name, False) for name in ("json", "quiet", "verbose")))
     for name in {"timeout", "request_timeout"} & values.keys():
         values[name] = duration("--timeout", values[name], unlimited=name == "timeout")
+    if values.get("request_timeout") == 0:
+        raise ConfigurationError("--timeout must be above 0 and at most a day")
     if "ids" in values:
         values["ids"] = read_ids(values["ids"])
     if values.get("task_id"):
@@ -133,16 +137,16 @@ class Connection:
         self._check_key()
         return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
-    def async_client(self) -> AsyncKkiai:
-        """Make an asynchronous client."""
+    def async_client(self, **options: Any) -> AsyncKkiai:
+        """Make an asynchronous client with these and further options."""
         from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
 
         self._check_key()
-        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll)
+        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
     def _check_key(self) -> None:
         if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):
-            raise ConfigurationError("no API key: set KKIAI_API_KEY, or name a file that holds it with --api-key-file")
+            raise ConfigurationError("no API key: set KKIAI_API_KEY, or pass a file with --api-key-file")
 
 
 def words_to_resume(context: click.Context) -> list[str]:
@@ -180,7 +184,7 @@ def byte_count(name: str, text: str) -> int:
     """Return the bytes of ``500``, ``20MB`` (decimal) or ``20MiB`` (binary)."""
     match = _SIZE.fullmatch(text.strip().lower())
     if match is None or not float(match[1]):
-        raise ConfigurationError(f"{name} must be a size above 0 such as 500kB, 20MB or 2GiB, not {text[:40]!a}")
+        raise ConfigurationError(f"{name} must be a size above 0, such as 500kB, 20MB or 2GiB, not {text[:40]!a}")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index(match[2] or " "))
 
 
@@ -190,7 +194,7 @@ def poll_policy(text: str) -> PollPolicy:
     try:
         return PollPolicy(min_interval=interval, max_interval=max(interval, PollPolicy().max_interval))
     except ConfigurationError:
-        raise ConfigurationError(f"--poll-interval must be above 0 up to 1h, not {text[:40]!a}") from None
+        raise ConfigurationError(f"--poll-interval must be more than 0 and at most 1h, not {text[:40]!a}") from None
 
 
 def read_ids(arguments: Iterable[str]) -> list[str]:
@@ -199,7 +203,7 @@ def read_ids(arguments: Iterable[str]) -> list[str]:
     for argument in arguments:
         ids.update(dict.fromkeys(_ids_from_stdin() if argument == "-" else [argument]))
         if len(ids) > MAX_IDS:
-            raise ConfigurationError(f"at most {MAX_IDS} ids at once")
+            raise ConfigurationError(f"at most {MAX_IDS:,} ids are accepted at once")
     if not ids:
         raise ConfigurationError("no task id on stdin")
     check_ids(ids)
@@ -211,8 +215,8 @@ def check_ids(ids: Iterable[str]) -> None:
     if invalid := [each for each in ids if not is_task_id(each)]:
         named = ", ".join(ascii(each)[:80] for each in invalid[:MAX_NAMED])
         more = f" and {len(invalid) - MAX_NAMED} more" if len(invalid) > MAX_NAMED else ""
-        rule = f"a task id has 1 to {MAX_ID} printable characters and no spaces"
-        raise ConfigurationError(f"{rule}; not valid: {named}{more}")
+        rule = f"a task id must be 1 to {MAX_ID} printable characters without spaces"
+        raise ConfigurationError(f"{rule}; invalid: {named}{more}")
 
 
 def is_task_id(text: str) -> bool:
@@ -222,32 +226,32 @@ def is_task_id(text: str) -> bool:
 
 def _ids_from_stdin() -> Iterable[str]:
     if sys.stdin is None:
-        raise ConfigurationError("there is no stdin to read ids from")
+        raise ConfigurationError("cannot read ids from stdin: it is closed")
     try:
         while line := sys.stdin.readline(MAX_LINE):
             text = line.strip()
             if text and not text.startswith("#"):
                 yield text
     except UnicodeDecodeError:
-        raise ConfigurationError("stdin does not hold text") from None
+        raise ConfigurationError("cannot read ids from stdin: it is not text") from None
 
 
 def api_key(path: Path) -> str:
-    """Return the key that a file holds on its only line."""
+    """Return the key in a file with a single line."""
     if str(path) == "-":
-        raise ConfigurationError("--api-key-file must be a file: stdin is for ids")
+        raise ConfigurationError("--api-key-file must be a file: stdin is reserved for ids")
     try:
         with path.open("rb") as file:
             key = _only_line(file.read(KEY_FILE_LIMIT + 1))
     except OSError as error:
         raise ConfigurationError(f"--api-key-file: cannot read {str(path)!a}: {error.strerror}") from None
     if not key:
-        raise ConfigurationError(f"--api-key-file: {str(path)!a} must hold the key on one line, and nothing else")
+        raise ConfigurationError(f"--api-key-file: {str(path)!a} must contain the key on one line, and nothing else")
     return key
 
 
 def _only_line(content: bytes) -> str:
-    # Other content may be another secret; here no error is raised whose traceback would hold it.
+    # The content may be another secret, so no error is raised here: its traceback would contain it.
     text = content.decode("utf-8-sig", "replace").strip()
     is_key = len(content) <= KEY_FILE_LIMIT and len(text.splitlines()) == 1 and "\ufffd" not in text
     return text if is_key else ""

@@ -32,6 +32,7 @@ from kkiai_sdk.cli.results import (
     status_of,
     visible,
 )
+from kkiai_sdk.cli.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +48,13 @@ T = TypeVar("T")
 #: Values of ``KKIAI_LOG``.
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
+#: Words of the log of the SDK, when no connection can be made.
+UNREACHABLE = "cannot be reached"
 #: Ids in the command that resumes another one; more may not fit into a command line.
 MAX_RESUMED_IDS = 500
-#: Seconds between two lines of a log in which nothing else happens.
+#: Seconds between two lines of a log while nothing else happens.
 HEARTBEAT = 60.0
-#: Seconds until an idle main thread looks for Ctrl-C again; on Windows a blocked queue does not notice it.
+#: Seconds until an idle main thread checks for Ctrl-C again; on Windows a blocking queue does not react to it.
 TICK = 0.1
 
 
@@ -101,7 +104,7 @@ class EventHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
-        hint = "; trying again; run `kkiai doctor` to find the cause" if "cannot be reached" in str(record.msg) else ""
+        hint = "; trying again; run `kkiai doctor` to find the cause" if UNREACHABLE in str(record.msg) else ""
         self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
 
 
@@ -131,22 +134,24 @@ def destinations(
 class Output:
     """Writes the events of a command."""
 
-    def __init__(self, ids: Sequence[str], command: CommandName, options: OutputOptions) -> None:
-        self._command, self._options = command, options
+    def __init__(
+        self, ids: Sequence[str], command: CommandName, options: OutputOptions, traffic: Traffic | None = None
+    ) -> None:
+        self._command, self._options, self._traffic = command, options, traffic or Traffic()
         self._out, self._err = make_console(sys.stdout), make_console(sys.stderr)
         self._is_live = self._err.is_terminal and not self._err.is_dumb_terminal and not options.quiet
         self._has_log = not (self._is_live or options.quiet)
-        self._display = Display(ids, self._err, is_live=self._is_live)
+        self._display = Display(ids, self._err, is_live=self._is_live, traffic=self._traffic)
         self._start = self._last_line = time.monotonic()
         self.exit_code = ExitCode.SUCCESS
 
     def take(self, event: Event | None) -> None:
-        """Write an event or show it in the live display, which appears with None, when nothing is left to write."""
+        """Write an event or show it in the live display. None, when nothing is left to write, shows the display."""
         match event:
             case None:
-                self._display.show()
-                self._write_heartbeat(time.monotonic())
+                self._show_idle(time.monotonic())
             case str():
+                self._traffic.is_silence_logged |= UNREACHABLE in event
                 self._write(self._err, Text(visible(event), "dim") if self._is_live else visible(event))
             case Received(task_id=task_id, count=count, total=total):
                 if self._display.receive(event) and self._has_log:
@@ -154,7 +159,7 @@ class Output:
                     self._write(self._err, f"{visible(task_id)}: downloading {size}")
             case VideoTask() if self._command != "watch":
                 self._display.update(event)
-                # The result of a task that ended follows.
+                # The result of an ended task follows.
                 if self._has_log and not event.is_done:
                     self._write(self._err, f"{visible(event.id)}: {status_of(event)}")
             case VideoTask() | WaitResult() | Saved():
@@ -165,9 +170,17 @@ class Output:
                 elif is_result(outcome, self._command):
                     self._display.finish(outcome.task_id, is_failed=outcome.is_failed)
 
-    def _write_heartbeat(self, now: float) -> None:
-        if self._has_log and now - self._last_line >= HEARTBEAT:
-            self._write(self._err, f"{self._display.summary()} after {clock(now - self._start)}")
+    def _show_idle(self, now: float) -> None:
+        """Show the live display, or write the lines of the log that are due."""
+        self._display.show()
+        if not self._has_log:
+            return
+        if line := self._traffic.log_line():
+            self._write(self._err, line)
+        if now - self._last_line >= HEARTBEAT:
+            notice = self._traffic.notice()
+            text = f"{self._display.summary()}, {clock(now - self._start)} elapsed"
+            self._write(self._err, f"{text}; {notice}" if notice else text)
 
     def _report(self, outcome: Outcome) -> None:
         elapsed = time.monotonic() - self._start
@@ -217,7 +230,7 @@ class Output:
 
 def run(
     work: Work,
-    client: Kkiai,
+    make_client: Callable[..., Kkiai],
     ids: Sequence[str],
     command: CommandName,
     options: OutputOptions,
@@ -226,10 +239,13 @@ def run(
 ) -> ExitCode:
     """Run ``work`` in the background, write its events, close the client and return the exit code.
 
+    :param make_client: makes the client, with further options.
     :param resumed_by: the words of the command that is suggested after Ctrl-C, without the ids.
     """
     log = logging.getLogger("kkiai_sdk")
     level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else log_level()
+    traffic = Traffic()
+    client = make_client(httpx_args={"event_hooks": traffic.event_hooks})
 
     def logged_work(emit: Emit) -> None:
         handler = EventHandler(emit)
@@ -246,7 +262,7 @@ def run(
             log.removeHandler(handler)
             log.setLevel(logging.NOTSET)
 
-    with closing(Output(ids, command, options)) as output:
+    with closing(Output(ids, command, options, traffic)) as output:
         try:
             for event in in_background(logged_work):
                 output.take(event)

@@ -25,14 +25,20 @@ UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 MAX_STATUS = 30
 #: Attributes of an error that its JSON object includes.
 ERROR_FIELDS = ("status_code", "code", "request_id", "retry_after", "transient")
-#: Names of Python in messages, and those of the command line.
+#: Patterns for parts of messages that are about Python, and their replacements on the command line.
 OPTION_NAMES = {
-    "dest: ": "-o: ",
-    "base_url must": "--base-url must",
-    "max_bytes": "--max-bytes",
-    " (see allow_http)": "",
-    "timeout must": "--timeout must",
-    "pass api_key=… or set": "set",
+    r"allow_file_hosts=\['(.*?)'\]": r"--allow-file-host \1",
+    r"(?<![\w-])max_bytes\b": "--max-bytes",
+}
+#: The same in messages about the configuration, which hold no text of a server.
+CONFIGURATION_NAMES = {
+    r"^dest\b": "-o",
+    r"^base_url\b": "--base-url",
+    r"^timeout\b": "--timeout",
+    r"^allow_file_hosts\[\d+\]": "--allow-file-host",
+    r" \(see allow_http\)": "",
+    r"pass api_key=… or set": "set",
+    r"\bapi_key\b": "the key",
 }
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
 GOOD, BAD, OPEN = ("✓", "+", "bold green"), ("✗", "x", "bold red"), ("•", "-", "cyan")
@@ -56,6 +62,8 @@ class Saved:
     path: str
     #: Bytes.
     size: int
+    #: Whether it was there before.
+    is_kept: bool = False
 
 
 #: A VideoTask is a change of a task, a WaitResult the end of a query or wait, a str a line of the log.
@@ -112,11 +120,12 @@ def failure(task_id: str, error: KkiaiError) -> WaitResult:
 
 
 def outcome_of(event: VideoTask | WaitResult | Saved, *, is_wait: bool = True) -> Outcome:
-    """Return the report about an event; ``is_wait`` if the command waits, and can be run again to go on."""
+    """Return the report about an event; ``is_wait`` if the command waits, and can be run again to continue."""
     match event:
         case Saved(task_id=task_id, path=path, size=size):
             data = {"task_id": task_id, "path": path, "bytes": size}
-            return Outcome(task_id, "saved", f"saved {decimal(size)}", path, ExitCode.SUCCESS, data)
+            title = f"{'kept' if event.is_kept else 'saved'} {decimal(size)}"
+            return Outcome(task_id, "saved", title, path, ExitCode.SUCCESS, data)
         case WaitResult(task_id=task_id, error=KkiaiError() as error):
             state, reason = _state_and_reason(error, is_wait=is_wait)
             return Outcome(task_id, state, state, reason, exit_code_of(error), error_data(error, task_id, event.task))
@@ -146,9 +155,12 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    text = re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
-    names = "|".join(map(re.escape, OPTION_NAMES))
-    return re.sub(rf"(?<![\w-])(?:{names})", lambda found: OPTION_NAMES[found[0]], text)
+    text, names = error.message, OPTION_NAMES
+    if isinstance(error, sdk.ConfigurationError):
+        names = names | CONFIGURATION_NAMES
+    for pattern, name in names.items():
+        text = re.sub(pattern, name, text)
+    return text
 
 
 def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:
@@ -159,12 +171,12 @@ def _state_and_reason(error: KkiaiError, *, is_wait: bool) -> tuple[str, str]:
         case sdk.TaskTimeoutError():
             state, reason = "timeout", _timeout_reason(error)
         case sdk.APIError(transient=True) if is_wait:
-            reason += "; the task may still be running, wait for it again"
+            reason += "; the task may still be running: wait for it again"
     return state, visible(reason)
 
 
 def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
-    """Return the last that was known about a task, and the reason why that is little."""
+    """Return the last known status of a task, and the reason why no newer one is known."""
     task, last_error = error.task, error.last_error
     if task is None and isinstance(last_error, sdk.TaskNotFoundError):
         return "the gateway does not know this task (yet); check the id"
@@ -172,7 +184,7 @@ def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
     is_last = last_error is not None and (task is None or str(last_error) in error.message)
     reason = [error_message(last_error)] if last_error is not None and is_last else []
     known = [f"last status: {status_of(task)}"] if task is not None else []
-    return f"{', '.join(known + reason) or 'no answer'}; the task was not cancelled, wait for it again"
+    return f"{', '.join(known + reason) or 'no response'}; the task was not cancelled: wait for it again"
 
 
 def status_of(task: VideoTask) -> str:

@@ -38,7 +38,7 @@ MAX_DOWNLOADS = 3
 
 
 def resumed() -> list[str]:
-    """Return the words of the present command, without ids, with which it can be run again."""
+    """Return the words of the current command, without ids, so that it can be run again."""
     return words_to_resume(click.get_current_context())
 
 
@@ -50,12 +50,12 @@ def resumed() -> list[str]:
 def query(ids: list[str], request_timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
     """Query the state of tasks once.
 
-    An ID of - reads ids from stdin, one per line. Prints a line per id, in their order: ID, STATE and URL, reason
-    or status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed,
-    or error if the query failed.
+    Pass - to read ids from stdin, one per line. Prints a line per id, in order: ID, STATE, and the URL, reason or
+    status, separated by tabs unless stdout is a terminal. STATE is pending, running, unknown, succeeded, failed, or
+    error if the query failed.
     """
     work = partial(_query, ids=ids)
-    return run(work, connection.client(timeout=request_timeout), ids, "query", output)
+    return run(work, partial(connection.client, timeout=request_timeout), ids, "query", output)
 
 
 def _query(client: Kkiai, emit: Emit, ids: Sequence[str]) -> None:
@@ -79,11 +79,11 @@ def _query(client: Kkiai, emit: Emit, ids: Sequence[str]) -> None:
 def wait(ids: list[str], timeout: float, connection: Connection, output: OutputOptions) -> ExitCode:
     """Wait for tasks to end.
 
-    An ID of - reads ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE and URL or reason,
-    separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
+    Pass - to read ids from stdin, one per line. Prints a line per id as its task ends: ID, STATE, and the URL or
+    reason, separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
     work = partial(wait_for_tasks, ids=ids, timeout=timeout)
-    return run(work, connection.client(), ids, "wait", output, resumed_by=resumed())
+    return run(work, connection.client, ids, "wait", output, resumed_by=resumed())
 
 
 @command(
@@ -100,7 +100,7 @@ def watch(task_id: str, timeout: float, connection: Connection, output: OutputOp
         for task in client.watch(task_id, timeout=timeout):
             emit(task)
 
-    return run(work, connection.client(), [task_id], "watch", output, resumed_by=resumed())
+    return run(work, connection.client, [task_id], "watch", output, resumed_by=resumed())
 
 
 OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
@@ -113,13 +113,13 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
         IDS,
         option("--output", "-o", "target", metavar="FILE|DIR", default=".", help=OUTPUT_HELP),
         option("--overwrite", help="Replace existing files."),
-        option("--skip-existing", help="Keep existing files, without querying their tasks."),
-        option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, for example 200MB."),
+        option("--skip-existing", help="Keep existing files and do not query their tasks."),
+        option("--max-bytes", metavar="SIZE", help="Refuse videos larger than this, such as 200MB."),
         option(
             "--allow-file-host",
             metavar="HOST",
             multiple=True,
-            help="Allow videos on this host, address or network; repeatable.",
+            help="Allow downloads from this host, address or network; repeatable.",
         ),
         *WAIT_OPTIONS,
         *COMMON_OPTIONS,
@@ -137,10 +137,10 @@ def download(
     connection: Connection,
     output: OutputOptions,
 ) -> ExitCode:
-    """Download the videos of tasks, waiting for unfinished ones.
+    """Download the videos of tasks, waiting for unfinished ones first.
 
-    An ID of - reads ids from stdin, one per line. Prints the path of each finished file. An interrupted download
-    leaves a partial file; the same command resumes it.
+    Pass - to read ids from stdin, one per line. Prints the path of each finished file. An interrupted download leaves a
+    partial file; run the same command again to resume it.
     """
     if overwrite and skip_existing:
         raise ConfigurationError("--overwrite and --skip-existing cannot be used together")
@@ -148,8 +148,8 @@ def download(
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
     options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
     work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
-    client = connection.client(allow_file_hosts=allow_file_host)
-    return run(work, client, ids, "download", output, resumed_by=resumed())
+    make_client = partial(connection.client, allow_file_hosts=allow_file_host)
+    return run(work, make_client, ids, "download", output, resumed_by=resumed())
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:
@@ -180,15 +180,15 @@ def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float
 def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float, dest: Path, **options: Any) -> None:
     """Wait for every id and download its video; emits progress, and a Saved or a failure for each."""
 
-    def save(task_id: str, fetch: Callable[..., Path]) -> None:
+    def save(task_id: str, fetch: Callable[..., Path], *, is_kept: bool = False) -> None:
         path = fetch(dest, progress=lambda count, total: emit(Received(task_id, count, total)), **options)
-        emit(Saved(task_id, str(path), path.stat().st_size))
+        emit(Saved(task_id, str(path), path.stat().st_size, is_kept))
 
     def is_kept(task_id: str) -> bool:
-        # Nothing is sent for a failed task; whether a file exists is known by the client alone, which names it.
+        # Nothing is sent for a failed task. Only the client knows whether a file exists, because it chooses the name.
         failed = VideoTask(id=task_id, state=TaskState.FAILED)
         with suppress(KkiaiError):
-            save(task_id, partial(client.download, failed))
+            save(task_id, partial(client.download, failed), is_kept=True)
             return True
         return False
 
@@ -200,10 +200,11 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
             except KkiaiError as error:
                 emit(failure(result.task_id, error))
 
-    if len(ids) == 1:
-        save(ids[0], partial(client.wait_and_download, ids[0], timeout=timeout, on_update=emit))
-        return
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
+    if len(ids) == 1:
+        for task_id in missing:
+            save(task_id, partial(client.wait_and_download, task_id, timeout=timeout, on_update=emit))
+        return
     with ThreadPool(MAX_DOWNLOADS) as pool:
         # A pool that iterates over the results itself would delay the exit after Ctrl-C until the next one.
         results = client.as_completed(missing, timeout=timeout, on_update=emit)

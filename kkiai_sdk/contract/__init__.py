@@ -1,12 +1,13 @@
-"""The contract check as a library: holds requests, responses and gateways to ``openapi.yaml``.
+"""The contract check as a library: checks requests, responses and gateways against ``openapi.yaml``.
 
 ::
 
-    report = check("https://gateway.example.com", task_ids=["grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"])
+    ids = ["grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"]
+    report = check("https://gateway.example.com", task_ids=ids)
     for finding in report.findings:
         print(finding.severity, finding.rule, finding.place, finding.diff, finding.sdk)
 
-Needs the extra ``contract``, which is loaded when it is used; a missing part raises a ``ConfigurationError``.
+Needs the extra ``contract``, which is imported on first use; raises ``ConfigurationError`` if it is not installed.
 """
 
 from __future__ import annotations

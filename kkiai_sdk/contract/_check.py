@@ -1,4 +1,4 @@
-"""The check of a gateway as one call: reads the options, follows the run, and makes the report."""
+"""Checks a gateway in one call: validates the options, monitors the run, and creates the report."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 #: Rate for a gateway that is not on this machine.
 GENTLE_RATE = "5/s"
-#: Seconds that a request in flight gets before it is abandoned.
+#: Seconds after which a request in flight is abandoned.
 _GRACE = 0.3
-#: Seconds between two looks at the clock; on Windows Ctrl-C may take that long to be noticed.
+#: Interval in seconds at which the clock is checked; on Windows, Ctrl-C may take that long to have an effect.
 _POLL = 0.1
 #: A task that succeeds, one that fails, and one that is cancelled.
 _MOCK_IDS = ("grok:scenario-normal", "veo:scenario-fails", "sora:scenario-cancelled")
-#: Gateway seconds per request to the built-in mock, whose clock counts requests so that every run is the same.
+#: Gateway seconds per request to the built-in mock, whose clock counts requests so that all runs are the same.
 _MOCK_TICK = 0.4
 
 
@@ -56,23 +56,23 @@ def check(
     progress: Callable[[int], object] | None = None,
     announce: Callable[[str], object] | None = None,
 ) -> Report:
-    """Check a gateway against ``openapi.yaml``. Only reads, unless ``allow_writes`` is given: nothing is created there.
+    """Check a gateway against ``openapi.yaml``. Read-only unless ``allow_writes`` is given.
 
-    :param base_url: the gateway; None checks the built-in mock gateway.
-    :param api_key: its key; None takes it from KKIAI_API_KEY.
-    :param task_ids: ids of tasks that it knows, best in several states. Without one, the check is not made in full.
-    :param fuzz: True sends many generated requests, False a handful; None decides by whether the host is loopback.
+    :param base_url: the URL of the gateway; None checks the built-in mock gateway.
+    :param api_key: its key; None reads it from KKIAI_API_KEY.
+    :param task_ids: ids of tasks that it knows, preferably in several states. Without any, the check is incomplete.
+    :param fuzz: True sends many generated requests, False only a few; None means True for loopback hosts only.
     :param only: the operations to check, each by its operationId, its path, or method and path such as
-        ``GET /v1/video/query``. None by default: all must be checked, or the check is not made in full.
+        ``GET /v1/video/query``. Default: None, all operations; if any is not checked, the check is incomplete.
     :param allow_writes: True also sends requests that may create, change or delete something, or cost money.
-    :param spec: the document; None takes the one that came with the package.
-    :param rate: requests per s, m or h, such as ``5/s``; None means 5/s for hosts that are not loopback.
-    :param time_limit: seconds; what is known by then is reported, as not checked in full. Ctrl-C does the same.
-    :param baseline: a file of findings that are known and fail nothing.
-    :param seed: decides what is generated.
+    :param spec: the path of the OpenAPI document; None uses the one in the package.
+    :param rate: requests per second, minute or hour, such as ``5/s``; None means 5/s, and no limit for loopback hosts.
+    :param time_limit: seconds after which the check stops and is reported as incomplete. Ctrl-C has the same effect.
+    :param baseline: a file of known findings, which do not fail the check.
+    :param seed: seed for the generated requests.
     :param progress: called with the number of responses so far, from another thread.
     :param announce: called before anything is sent, with a sentence that says how many requests may change something.
-    :raises ConfigurationError: an option is wrong, or the extra ``contract`` is missing.
+    :raises ConfigurationError: an option is invalid, or the extra ``contract`` is not installed.
     """
     if not time_limit > 0:
         raise ConfigurationError(f"time_limit must be a number of seconds above 0, not {time_limit!r:.40}")
@@ -86,7 +86,7 @@ def check(
         with translated_errors(document) if spec else nullcontext():
             writes = _operations.write_probes(document, scope) if allow_writes else []
             if writes and announce is not None:
-                words = "may create, change or delete something, and one more for each that is answered 5XX"
+                words = "may create, change or delete something, plus one more for each that is answered with 5XX"
                 announce(f"{len(writes)} requests {words}")
             until = time.monotonic() + time_limit
             run = Run(document, found, seed, progress or (lambda _: None), until, scope, writes)
@@ -100,7 +100,7 @@ def check(
 def target(
     spec: Spec, base_url: str | None, api_key: str | None, ids: Sequence[str], *, fuzz: bool | None, rate: str | None
 ) -> Iterator[Target]:
-    """The gateway that the options describe; without an address, a mock gateway for the duration of the context."""
+    """The gateway that the options describe; without a URL, a mock gateway for the duration of the context."""
     from kkiai_sdk import Kkiai  # noqa: PLC0415 (loads the HTTP library)
 
     interval_of(rate)
@@ -108,14 +108,16 @@ def target(
         with _mock() as gateway:
             yield Target(gateway.base_url, gateway.api_key, tuple(ids) or _MOCK_IDS, fuzz is False, rate)
         return
-    # Files and shells leave white space around a key; the SDK strips it, too, and validates the key and the address.
+    # Files and shells leave white space around a key; the SDK also strips it, and validates the key and the URL.
     key = (api_key if api_key is not None else os.environ.get("KKIAI_API_KEY", "")).strip() or None
     with Kkiai(key or "sk-any", base_url=base_url, httpx_args={"trust_env": False}) as client:
         url = str(client.raw.get_httpx_client().base_url).rstrip("/").removesuffix("/v1")
     for task_id in ids:
         if not 1 <= len(task_id) <= 256 or not task_id.isprintable() or any(map(str.isspace, task_id)):
-            raise ConfigurationError(f"a task id has 1 to 256 visible characters, no spaces, unlike {task_id[:40]!a}")
-    # Gateways for tests know the example id.
+            raise ConfigurationError(
+                f"task ids must be 1 to 256 printable characters without spaces, not {task_id[:40]!a}"
+            )
+    # Test gateways know the example id.
     node = spec.parameters(spec.query).get(("query", "id")) if spec.query else None
     example = str(node.value.get("example", "")) if node else ""
     is_local = _history.privacy_of(urlsplit(url).hostname or "") == "loopback"
@@ -133,7 +135,7 @@ def _mock() -> MockGateway:
 
 
 def _follow(run: Run) -> str | None:
-    """Wait for the end of a run; the reason why it was cut, or None."""
+    """Wait for a run to end. Returns the reason if it was stopped early, else None."""
     thread, cut = run.start(), None
     try:
         while thread.is_alive() and cut is None:
@@ -149,7 +151,7 @@ def _follow(run: Run) -> str | None:
 
 
 def _operations_of(run: Run) -> Iterator[CheckedOperation]:
-    """Every operation, and why it was not checked. A success that breaks a rule is a finding, and counts as one."""
+    """Every operation, and why it was not checked. A success that breaks a rule is a finding and a success."""
     statuses: dict[str, list[int]] = {}
     for exchange in tuple(run.exchanges):
         operation = run.spec.operation(exchange.request.method, exchange.request.path)
@@ -167,7 +169,7 @@ def _operations_of(run: Run) -> Iterator[CheckedOperation]:
 
 def _report(run: Run, known: dict[str, str]) -> Report:
     cut = _follow(run) if run.target.api_key else None
-    # Copies: an abandoned request may still come back.
+    # Copies, because an abandoned request may still end.
     spec, base_url, exchanges = run.spec, run.target.base_url, tuple(run.exchanges)
     history = _history.judge_history(base_url, exchanges)
     violations = [*run.violations, *map(run.scrubber.violation, history)]
@@ -183,7 +185,7 @@ def _report(run: Run, known: dict[str, str]) -> Report:
         findings=fold(spec, base_url, violations, known),
         exchanges=exchanges,
         coverage=coverage(spec, exchanges, run.scope.asked),
-        notes=(*([f"{cut}; this is what was known by then"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
+        notes=(*([f"{cut}; this report is incomplete"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
         rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules, *write_rules),
         problem=problem,
         is_basic_done=run.is_basic_done,
@@ -197,14 +199,14 @@ def _report(run: Run, known: dict[str, str]) -> Report:
 
 
 def _notes(run: Run) -> Iterator[str]:
-    """Parts that the run did not observe, about which the absence of findings means nothing."""
+    """Parts that the run did not cover, for which the absence of findings means nothing."""
     if not run.is_basic_done or run.problem:
         return
     ids, gentle = run.target.task_ids, run.target.is_gentle
     asked = {probe.task_id for probe in _probes.task_probes(ids, gentle=gentle, sure=True)}
     left_out = [task_id for task_id in ids if task_id not in asked]
     if left_out:
-        yield f"gentle checks ask for few ids; left out: {', '.join(left_out)}"
+        yield f"gentle checks query few ids; left out: {', '.join(left_out)}"
     last = {each.asked: each for each in _history.task_reports(run.exchanges)}
     if last and not any(each.end for each in last.values()):
-        yield "no task had ended: answers about finished tasks were not checked"
+        yield "no task had ended: responses about finished tasks were not checked"

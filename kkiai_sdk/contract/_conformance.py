@@ -1,4 +1,4 @@
-"""Responses and requests against the document, by schemathesis' checks of single responses and its parameters."""
+"""Checks responses and requests against the document, using schemathesis' response checks and parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BODY = Rule("response-body", _BREAKING, RESPONSES, "the body is one JSON documen
 SCHEMA = Rule("response-schema", _BREAKING, "/components/schemas", "the body fits the schema")
 HEADER = Rule("response-header", _BREAKING, "/components/headers", "the headers fit their schemas")
 RULES = (STATUS, MEDIA_TYPE, BODY, SCHEMA, HEADER)
-#: Rules by the codes of schemathesis' failures, which are never renumbered; all others are about the schema.
+#: Rules by the codes of schemathesis' failures, which are stable; all other failures are about the schema.
 _CODES = ((STATUS, "ST103"), (MEDIA_TYPE, "ST104", "ST105", "ST106"), (HEADER, "ST107"), (BODY, "ST109", "ST110"))
 _RULE_OF = {code: rule for rule, *codes in _CODES for code in codes}
 _BEARER = re.compile(r"Bearer [\x21-\x7e]+")
@@ -35,8 +35,8 @@ _Details = tuple[str, str, str, str]
 def conformance(observed: ObservedExchange) -> Iterator[Violation]:
     """Violations of the declared status, media type, headers and schema.
 
-    A body that cannot be decoded breaks one rule: that of its media type, or else that of its form. Schemathesis
-    decodes more than strict JSON, so a body that is not strict is reported here and not validated.
+    A body that cannot be decoded breaks one rule: that of its media type, or else that of its form. Schemathesis also
+    decodes JSON that is not strict; such a body is reported here and not validated.
     """
     found = [(_rule_of(failure), failure) for failure in _failures(observed)]
     is_json = media_type(observed.exchange.response.headers).endswith("json")
@@ -58,7 +58,7 @@ def _rule_of(failure: Any) -> Rule:
 def _failures(observed: ObservedExchange) -> list[Any]:
     """The failures of schemathesis' checks, in a stable order."""
     schemathesis, asked, response = need("schemathesis"), observed.exchange.request, observed.exchange.response
-    # Of the request, only the method and the URL are looked at, and these in messages.
+    # Of the request, only the method and the URL are used, in messages.
     request = need("requests").Request(asked.method, "https://gateway.example.com").prepare()
     headers = {name.lower(): observed.headers(name) for name, _ in response.headers}
     received = schemathesis.Response(response.status, headers, response.body, request, elapsed=0.0, verify=True)
@@ -85,7 +85,7 @@ def _details(observed: ObservedExchange, rule: Rule, failure: Any) -> Iterator[_
     elif rule is SCHEMA:
         yield from _schema_details(observed, declared, failure)
     else:
-        # The failure of a value does not name the header.
+        # A failure about a value does not name the header.
         words = " ".join(str(failure.message).split())[:100]
         yield "headers that fit their schemas", words, class_of_text(words), f"{declared.address}/headers"
 
@@ -115,7 +115,7 @@ def _schema_details(observed: ObservedExchange, declared: Node, failure: Any) ->
         address = node.schema.address if node else f"{declared.address}/content"
         yield "a body that fits the schema", words, f"{keyword} {class_of_text(words)}", address
     elif keyword == "oneOf" and any(_fits(observed.spec, form, node.value) for form in node.keyword("oneOf")):
-        # More than one form fits, because the document does not tell them apart: that is no fault of the gateway.
+        # Several schemas match because the document does not distinguish them: not the gateway's fault.
         return
     elif keyword == "required" and isinstance(node.value, dict):
         for name in (each for each in node.keyword("required") if each not in node.value):
@@ -137,7 +137,7 @@ def _fits(spec: Spec, schema: Any, value: Any) -> bool:
 
 
 def request_problems(spec: Spec, request: Request) -> list[str]:
-    """Reasons to refuse a request: wrong parameters, undeclared query parameters, credentials, a body."""
+    """Reasons to refuse a request: invalid parameters, undeclared query parameters, credentials, a body."""
     operation = spec.operation(request.method, request.path)
     if operation is None:
         return ["operation undeclared"]

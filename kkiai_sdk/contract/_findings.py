@@ -1,4 +1,4 @@
-"""Findings: violations of one kind at one place folded into one, with what the SDK makes of the response."""
+"""Findings: violations of one kind at one place, merged, with the SDK's reaction to the response."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from kkiai_sdk.contract._spec import Spec
     from kkiai_sdk.contract._violations import Violation
 
-#: Rules whose violation follows from that of another rule, which is then reported alone.
+#: Rules whose violation follows from that of another rule; only the other one is then reported.
 IMPLIED_BY = {"server-error": "server-error-again", "forwarded-host": "task-known"}
 _ORDER = list(Severity)
-#: Headers that curl sends of itself, or that only number the requests of one run.
+#: Headers that curl sends by itself, or that only number the requests of one run.
 _NOT_FOR_CURL = {"accept-encoding", "connection", "content-length", "host", "user-agent", "x-schemathesis-testcaseid"}
 #: Harmless between double quotes, the dollar of the variable included.
 _PLAIN = re.compile(r"[A-Za-z0-9$_ .,:;/=+-]*")
@@ -34,9 +34,9 @@ _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding",
 
 @frozen
 class Finding:
-    """One way in which a gateway strays from the contract. Every text is one line and holds no key."""
+    """One way in which a gateway deviates from the contract. Every text is a single line and contains no key."""
 
-    #: The lasting id of the rule, such as ``response-schema``.
+    #: The stable id of the rule, such as ``response-schema``.
     rule: str
     severity: Severity
     #: The requirement of the rule.
@@ -47,28 +47,28 @@ class Finding:
     address: str
     expected: str
     got: str
-    #: The same in every run: made of the rule, the place and the kind of violation, not of values.
+    #: The same in every run: computed from the rule, the place and the kind of violation, not from values.
     fingerprint: str
     #: How often it was seen.
     count: int = 1
-    #: Whether this SDK turns the response into a task or a KkiaiError, and into which.
+    #: Whether this SDK converts the response to a task or a KkiaiError, and to which.
     survives: bool = True
-    sdk: str = "is not concerned"
-    #: A command that repeats the request, with ``$KKIAI_API_KEY`` for the key.
+    sdk: str = "is not affected"
+    #: A command that repeats the request, with ``$KKIAI_API_KEY`` in place of the key.
     curl: str = ""
     #: The first exchange in which it was seen; a status of 0 means that there was no complete response.
     exchange: Exchange | None = field(default=None, repr=False)
-    #: Whether the baseline holds it.
+    #: Whether it is in the baseline.
     is_known: bool = False
 
     @property
     def diff(self) -> str:
-        """Two lines as in a patch: what came, and what the contract asks for in its place."""
+        """Two lines as in a patch: what was received, and what the contract requires instead."""
         return f"- {self.got}\n+ {self.expected}"
 
     @property
     def curl_lines(self) -> list[str]:
-        """The command on lines that fit a screen; nothing may stand before them, as a long word goes on in the next."""
+        """The command on lines that fit a screen. They must not be indented: a long word continues on the next."""
         return _lines(self.curl)
 
     @property
@@ -94,7 +94,7 @@ def fingerprint(rule: str, address: str, key: str) -> str:
 
 
 def fold(spec: Spec, base_url: str, violations: Iterable[Violation], known: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Violations as findings, the gravest first. ``known``: fingerprints of the baseline."""
+    """Violations as findings, the most severe first. ``known``: fingerprints of the baseline."""
     alike: dict[str, list[Violation]] = {}
     violations, known = list(violations), frozenset(known)
     broken = {each.rule.id for each in violations}
@@ -134,11 +134,11 @@ def one_line(text: str) -> str:
 
 
 def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
-    """Replay a response to the SDK: whether it becomes a task or a KkiaiError, as promised, and which it was."""
+    """Replay a response to the SDK. Returns whether it becomes a task or a KkiaiError, as documented, and which."""
     if exchange.request.path != QUERY_PATH:
-        return True, "is not concerned: queries alone are replayed to it"
+        return True, "is not affected: only queries are replayed to it"
     if exchange.request.method != "GET":
-        return True, "is not concerned: it queries with GET"
+        return True, "is not affected: it queries with GET"
     import httpx  # noqa: PLC0415 (the check can be imported without it)
 
     from kkiai_sdk import Kkiai  # noqa: PLC0415 (as above)
@@ -148,7 +148,7 @@ def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
 
     def respond(request: httpx.Request) -> httpx.Response:
         if response.status == 0:
-            raise httpx.RemoteProtocolError("no whole answer", request=request)
+            raise httpx.RemoteProtocolError("no complete response", request=request)
         return httpx.Response(response.status, headers=headers, content=response.body, request=request)
 
     options = {"transport": httpx.MockTransport(respond), "trust_env": False}
@@ -158,7 +158,7 @@ def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
     except KkiaiError as error:
         return True, f"raises {type(error).__name__}"
     except Exception as error:  # noqa: BLE001 (any other exception is a defect of the SDK)
-        return False, f"breaks with {type(error).__name__}"
+        return False, f"crashes with {type(error).__name__}"
     return True, f"reads a task that is {task.state}"
 
 
@@ -166,7 +166,7 @@ def curl_of(base_url: str, request: Request) -> str:
     """The ``curl`` command that sends a request; the shell inserts the key from KKIAI_API_KEY."""
     # With -X HEAD, curl would wait for a body.
     method = {"GET": [], "HEAD": ["-I"]}.get(request.method, ["-X", shlex.quote(_visible(request.method))])
-    # A field without a value ends in a semicolon.
+    # curl writes a field without a value with a semicolon.
     headers = [
         f"-H {_quoted(f'{name}: {value}' if value else f'{name};')}"
         for name, value in request.headers
@@ -180,7 +180,7 @@ def curl_of(base_url: str, request: Request) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A text as one word of a shell, in which the key is inserted."""
+    """A text as one word of a shell command, in which the shell inserts the key."""
     text = _visible(text)
     if PLACEHOLDER in text and _PLAIN.fullmatch(text):
         return f'"{text}"'

@@ -1,4 +1,4 @@
-"""Report formats: JUnit, SARIF 2.1.0 and workflow commands of GitHub Actions for programs, HTML for readers."""
+"""Report formats: JUnit, SARIF 2.1.0 and workflow commands of GitHub Actions for programs, HTML for people."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _BODY = 2000
 _MEANINGS = {
     Severity.BREAKING: "clients that follow the documentation break",
     Severity.DRIFT: "undocumented, but harmless",
-    Severity.ADVICE: "allowed, and worth knowing",
+    Severity.ADVICE: "allowed, but worth knowing",
 }
-_LEGEND = "<del>- what the gateway sent</del><ins>+ what the contract asks for</ins>"
+_LEGEND = "<del>- what the gateway sent</del><ins>+ what the contract requires</ins>"
 _PAGE = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -49,7 +49,7 @@ _PAGE = """\
 
 
 def junit(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
-    """A JUnit document with one test case per rule, and one about the check itself."""
+    """A JUnit document with one test case per rule, and one for the check itself."""
     failures = report.failures(fail_on)
     by_rule: dict[str, list[Finding]] = {rule.id: [] for rule in report.rules}
     for finding in report.findings:
@@ -158,7 +158,7 @@ def html(report: Report, fail_on: Severity = Severity.BREAKING) -> str:
 
 def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
     kind = "gentle" if report.is_gentle else "full"
-    # The reasons may be many: they stand below the heading.
+    # There may be many reasons, so they are listed below the heading.
     head, _, rest = report.verdict(fail_on).partition(". " if result == "broken" else ": ")
     yield (
         f'<header class="{result}"><p class="kicker">Contract check</p><h1>{_text(head.rstrip("."))}.</h1>'
@@ -205,11 +205,11 @@ def _html_finding(finding: Finding) -> str:
         f'<p class="{"survives" if finding.survives else "fails"}">This SDK {_text(finding.sdk)}.</p>',
     ]
     if finding.curl:
-        # No wrapping by the page: a copied line break would end the command.
+        # Not wrapped by the page: a copied line break would end the command.
         command = "\n".join(finding.curl_lines)
-        parts.append(f'<p>To repeat it:</p><pre class="command">{_text(command)}</pre>')
+        parts.append(f'<p>To reproduce:</p><pre class="command">{_text(command)}</pre>')
     if finding.exchange:
-        parts.append(f"<details><summary>The answer</summary>{_html_answer(finding.exchange.response)}</details>")
+        parts.append(f"<details><summary>The response</summary>{_html_answer(finding.exchange.response)}</details>")
     return "".join([*parts, "</article>"])
 
 
@@ -217,7 +217,7 @@ def _html_operations(report: Report) -> Iterator[str]:
     yield "<h2>Operations</h2><section><table><tbody>"
     for each in report.operations:
         row = '<tr class="missing">' if each.reason else "<tr>"
-        requests = f"{each.requests} requests, {each.successes} answered 2XX" if each.requests else "not asked"
+        requests = f"{each.requests} requests, {each.successes} answered with 2XX" if each.requests else "not requested"
         state = _text(f"{requests}; {each.reason}" if each.reason else requests)
         yield f'{row}<th scope=row><code>{_text(each.name)}</code></th><td class="wide">{state}</td></tr>'
     yield "</tbody></table></section>"
@@ -247,7 +247,7 @@ def _html_exchanges(report: Report) -> Iterator[str]:
 
 def _html_answer(response: Response) -> str:
     if not response.status:
-        return "<p>No whole answer came.</p>"
+        return "<p>No complete response was received.</p>"
     value = read_body(response)
     is_json = value is not UNREADABLE and media_type(response.headers).endswith("json")
     text = json.dumps(value, indent=2, ensure_ascii=False) if is_json else response.body.decode("utf-8", "replace")

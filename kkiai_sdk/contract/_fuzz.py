@@ -1,8 +1,9 @@
-"""Generated requests: sent by schemathesis, judged by those of its checks that are about odd requests.
+"""Generated requests: sent by schemathesis, judged by its checks for unusual requests.
 
-The seed alone decides what is sent. Some defaults of schemathesis would empty the run unnoticed: it stops a phase at
-the first failure, and it reuses values from responses and examples, so that with one parameter two of three requests of
-the fuzzing phase are the same. That phase is given a document without examples, and odd ids are sent one by one.
+The seed alone determines what is sent. Some defaults of schemathesis would silently shorten the run: it stops a phase
+at the first failure, and it reuses values from responses and examples, so that with a single parameter two of three
+requests in the fuzzing phase are the same. That phase is therefore given a document without examples, and unusual ids
+are sent one by one.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ if TYPE_CHECKING:
     from kkiai_sdk.contract._run import Target
     from kkiai_sdk.contract._spec import Spec
 
-#: Requests of the fuzzing phase at most, shared by the operations, and for each of them in any case.
+#: Maximum requests of the fuzzing phase, shared by the operations, and minimum for each of them.
 MAX_EXAMPLES = 100
 LEAST_EXAMPLES = 10
-#: A media type of a request without a body means nothing: servers may refuse it or not.
+#: The media type of a request without a body has no meaning: servers may refuse it or not.
 _MAY_BE_REFUSED = frozenset({400, 406, 415})
 _BREAKING, _PARAMETERS = Severity.BREAKING, f"{QUERY}/parameters"
-#: Schemathesis' checks as rules. Single responses are judged elsewhere, credentials and methods by probes; its other
-#: checks are about required headers, links and deleted resources.
+#: Schemathesis' checks as rules. Single responses are judged elsewhere, and credentials and methods by probes; its
+#: other checks are about required headers, links and deleted resources.
 RULES = (
-    Rule("positive-data-acceptance", _BREAKING, _PARAMETERS, "good requests are answered"),
-    Rule("negative-data-rejection", _BREAKING, _PARAMETERS, "bad requests are refused"),
+    Rule("positive-data-acceptance", _BREAKING, _PARAMETERS, "valid requests are accepted"),
+    Rule("negative-data-rejection", _BREAKING, _PARAMETERS, "invalid requests are refused"),
 )
 _CHECKS = {rule.id.replace("-", "_"): rule for rule in RULES}
 #: 400 is documented for an unknown id; the rule valid-refused judges its body.
 _ACCEPTED = ["2xx", "400", "401", "403", "404", "429", "5xx"]
-#: Ids that have broken gateways: wrong escapes, paths, separators, limits, queries and markup in other languages.
+#: Ids that have broken gateways: invalid escapes, paths, separators, limits, queries and markup in other languages.
 NASTY_IDS: tuple[str, ...] = (
     "%00", "%2e%2e%2f", "../../etc/passwd", "a/b", "a?b=c#d", "a&id=b", "a+b c", "a;b", "a,b", "[]", "{}", "null",
     "undefined", "true", "0", "-1", "NaN", "1e309", "9" * 19, "a" * 256, "é" * 256, "\u202egrok", "\ufeffgrok",
@@ -69,7 +70,7 @@ def generate(spec: Spec, target: Target, scope: Scope, seed: int) -> Iterator[Ex
 
 
 def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, Any]:
-    """The configuration of a run, in the words of schemathesis' configuration file."""
+    """The configuration of a run, in the format of schemathesis' configuration file."""
     phases: dict[str, dict[str, Any]] = {
         name: {"enabled": name in enabled, "extra-data-sources": {"responses": False}}
         for name in ("examples", "coverage", "fuzzing")
@@ -132,7 +133,7 @@ def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation 
                 is_fault = isinstance(error, need("requests").RequestException)
                 yield f"{getattr(event, 'label', '')}: {error!r}", is_fault
     finally:
-        # Closed early, its workers would go on sending.
+        # If it were closed early, its workers would go on sending.
         stream.stop()
 
 
@@ -161,10 +162,10 @@ def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Iter
     method, status = exchange.request.method, exchange.response.status
     words = (str(failure.message).strip() or failure.title).splitlines()[0]
     operation = spec.operation(method, exchange.request.path)
-    # Many servers pass over query parameters that they do not know.
+    # Many servers ignore query parameters that they do not know.
     wrong = sorted(set(request_problems(spec, exchange.request)))
     if operation is not None and wrong != ["query parameter undeclared"]:
-        # One finding for each kind of bad request that is accepted.
+        # One finding for each kind of invalid request that is accepted.
         key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(wrong)}".strip()
         address = rule.address.replace(QUERY, operation.address)
         yield Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key, address)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 _ENDS = {**dict.fromkeys(SUCCESS, "succeeded"), **dict.fromkeys(FAILURE, "failed")}
 _BREAKING, _DRIFT, _ = Severity
 _ID, _STATUS, _URL, _TIME = (f"{PROPERTIES}/{name}" for name in ("id", "status", "video_url", "status_update_time"))
-REVIVED = Rule("task-revived", _BREAKING, _STATUS, "a task that has ended stays as it ended")
-BACKWARDS = Rule("time-backwards", _BREAKING, _TIME, "the time of a task never goes back")
-UNSTABLE_ID = Rule("id-unstable", _BREAKING, _ID, "a task is called by one id")
+REVIVED = Rule("task-revived", _BREAKING, _STATUS, "the final state of a task does not change")
+BACKWARDS = Rule("time-backwards", _BREAKING, _TIME, "the update time of a task never goes back")
+UNSTABLE_ID = Rule("id-unstable", _BREAKING, _ID, "a task has one id")
 MIXED = Rule("ids-mixed", _BREAKING, _ID, "different ids are different tasks")
-PRIVATE = Rule("url-private", _BREAKING, _URL, "a URL can be reached from where the gateway can")
-PLAIN = Rule("url-plain", _DRIFT, _URL, "behind https there are https URLs")
+PRIVATE = Rule("url-private", _BREAKING, _URL, "a URL is reachable from wherever the gateway is")
+PLAIN = Rule("url-plain", _DRIFT, _URL, "a gateway on https returns https URLs")
 MOVED = Rule("url-moves", _DRIFT, _URL, "the URL of a finished video stays on its host")
-CHANGED = Rule("ended-changes", _DRIFT, _TIME, "a task that has ended does not change")
+CHANGED = Rule("ended-changes", _DRIFT, _TIME, "a task does not change after it has ended")
 RULES = (REVIVED, BACKWARDS, UNSTABLE_ID, MIXED, PRIVATE, PLAIN, MOVED, CHANGED)
 #: A rule with the expected and actual value and the key of a violation.
 _Found = tuple[Rule, str, str, str]
@@ -111,14 +111,14 @@ def _mixed(firsts: Iterable[TaskReport]) -> Iterator[tuple[TaskReport, _Found]]:
         if isinstance(answered, str) and answered:
             earlier = asked.setdefault(answered, report.asked)
             if plain_id(earlier) != plain_id(report.asked):
-                yield report, (MIXED, f"another id than for {short(earlier)}", short(answered), "same")
+                yield report, (MIXED, f"an id other than that of {short(earlier)}", short(answered), "same")
 
 
 def _reachability(base_url: str, url: object) -> Iterator[_Found]:
     home, host = _host_of(base_url), _host_of(url)
     privacy = privacy_of(host or "")
     if privacy and host != home and privacy != privacy_of(home or ""):
-        yield PRIVATE, "a host that others can reach", short(host), privacy
+        yield PRIVATE, "a publicly reachable host", short(host), privacy
     if host and base_url.startswith("https:") and str(url).lower().startswith("http:"):
         yield PLAIN, "https", short(url), "http"
 

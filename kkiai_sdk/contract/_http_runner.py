@@ -1,4 +1,4 @@
-"""Sends single requests over httpx at a limited rate, and decides which of them are repeated."""
+"""Sends single requests over httpx at a limited rate, and decides which of them to repeat."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 #: Seconds that a response may take.
 REQUEST_TIMEOUT = 10.0
-#: Repeats of one request that was answered 429; others are repeated once.
+#: Repeats of a request that was answered with 429; others are repeated once.
 MAX_REPEATS = 2
-#: Requests in a row whose repeats were of no use, after which no request is repeated.
+#: Consecutive requests whose repeats did not help, after which no request is repeated.
 MAX_USELESS = 2
-#: Seconds of a pause at most, whatever the time limit is.
+#: Maximum seconds of a pause, whatever the time limit is.
 MAX_PAUSE = 60.0
-#: Codes of a 429 that a repeat does not help: the credit is used up.
+#: Codes of a 429 for which repeating is useless: the quota is exhausted.
 QUOTA_CODES = {"insufficient_quota", "insufficient_user_quota", "quota_exceeded", "billing_hard_limit_reached"}
 _RATE = re.compile(r"([1-9][0-9]{0,4})/([smh])")
 
 
 class NoResponseError(Exception):
-    """No complete response came. ``is_broken``: a part of one did, a defect that no repeat mends."""
+    """No complete response was received. ``is_broken``: part of one was, a defect that a repeat does not cure."""
 
     def __init__(self, error: Exception, *, is_broken: bool) -> None:
         self.kind, self.is_broken = type(error).__name__, is_broken
@@ -48,12 +48,12 @@ def interval_of(rate: str | None) -> float:
 
 
 class HttpRunner:
-    """Sends requests to a gateway, through the proxies that the environment names.
+    """Sends requests to a gateway, through the proxies set in the environment.
 
     Credentials come from the request alone: unlike requests, httpx does not read ``.netrc`` by default.
 
     :param interval: seconds between the starts of two requests.
-    :param stopped: once set, no request waits for its turn.
+    :param stopped: once set, requests no longer wait for their turn.
     """
 
     def __init__(self, base_url: str, interval: float, stopped: threading.Event) -> None:
@@ -88,21 +88,21 @@ class HttpRunner:
 
 
 def inconclusive_reason(response: Response) -> str | None:
-    """The reason why a response says nothing about the contract, or None: too many requests, or no credit left."""
+    """The reason why a response says nothing about the contract (too many requests, no quota left), or None."""
     if response.status == 402 or (response.status == 429 and code_of(read_body(response)) in QUOTA_CODES):
-        return f"the account has no credit left ({response.status})"
-    return "the gateway answers that it is asked too often (429); lower --rate" if response.status == 429 else None
+        return f"the account is out of quota ({response.status})"
+    return "the gateway rejects requests as too many (429); lower --rate" if response.status == 429 else None
 
 
 def _may_pass(response: Response | None) -> bool:
-    """Whether a repeat may bring another response. None: there was none in time."""
+    """Whether a repeat may return another response. None: there was none in time."""
     if response is None or response.status >= 500:
         return True
     return response.status == 429 and code_of(read_body(response)) not in QUOTA_CODES
 
 
 def pause_after(response: Response | None) -> float:
-    """Seconds to wait before a repeat: Retry-After as a number or date if it can be read, else 1."""
+    """Seconds to wait before a repeat: Retry-After as a number or date if it can be parsed, else 1."""
     after, sent = (values_of(response.headers, name) if response else [] for name in ("retry-after", "date"))
     text = after[0].strip() if after else ""
     if text.isdecimal() and text.isascii():
@@ -113,7 +113,7 @@ def pause_after(response: Response | None) -> float:
 
 @define
 class RetryBudget:
-    """Decides about repeats. ``left``: how many there may be in all; None for no limit."""
+    """Decides about repeats. ``left``: the number that remains; None for no limit."""
 
     left: int | None = None
     _useless: int = 0

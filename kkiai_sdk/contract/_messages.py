@@ -21,18 +21,18 @@ Headers = tuple[tuple[str, str], ...]
 UNREADABLE = object()
 #: Replaces the key, so that a command line can be pasted into a shell.
 PLACEHOLDER = "$KKIAI_API_KEY"
-#: Keys of this family of gateways, which error messages echo, often with stars in the middle.
+#: Keys of this family of gateways, which error messages echo, often with asterisks in the middle.
 _LIKE_A_KEY = re.compile(rb"\bsk-[\w*.\-]+")
 
 
 @frozen
 class Request:
-    """A request as sent: escapes are kept, the path has no query, and header names are in any case."""
+    """A request as sent: escapes are kept, the path has no query, and header names are case-insensitive."""
 
     method: str
     path: str
     query: str = ""
-    #: May hold the key, hence not in the repr.
+    #: May contain the key, hence not in the repr.
     headers: Headers = field(default=(), repr=False)
     body: bytes = b""
 
@@ -58,7 +58,7 @@ class Response:
 
 @frozen
 class Exchange:
-    """A request and its response; a status of 0, which HTTP does not define, stands for none that was complete."""
+    """A request and its response. A status of 0, which HTTP does not define, means that there was no complete one."""
 
     request: Request
     response: Response = field(repr=False)
@@ -106,7 +106,7 @@ def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in members:
         if name in found:
-            raise ValueError(f"the name {name[:40]!a} stands twice in one object")
+            raise ValueError(f"the name {name[:40]!a} occurs twice in one object")
         found[name] = value
     return found
 
@@ -121,7 +121,7 @@ def read_body(response: Response) -> Any:
 
 @frozen
 class Scrubber:
-    """Removes one API key, in each encoding in which it may be echoed. Applied as soon as a response has arrived."""
+    """Removes an API key, in each encoding in which it may be echoed. Applied as soon as a response is received."""
 
     api_key: str = field(repr=False)
     #: By identity: each exchange beside the clean one, so that one exchange stays one.

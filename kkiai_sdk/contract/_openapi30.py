@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-#: Members that hold values and no schemas.
+#: Members that contain values, not schemas.
 _VALUES = frozenset({"example", "examples", "default", "enum", "const"})
 
 
@@ -26,7 +26,7 @@ def _schema(value: Any, *, are_names: bool = False) -> Any:
     for limit, name in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(found.get(name), bool) and found.pop(name) and limit in found:
             found[name] = found.pop(limit)
-    # Beside a reference, OpenAPI 3.0 ignores it.
+    # OpenAPI 3.0 ignores it next to a reference.
     return _with_null(found) if found.pop("nullable", None) is True and "$ref" not in found else found
 
 
@@ -39,7 +39,7 @@ def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
     for keyword in {"anyOf", "oneOf"} & schema.keys():
         schema[keyword] = [*schema[keyword], null]
     if "allOf" in schema:
-        # As ``anyOf`` a single part keeps its index; several must go on applying together.
+        # As ``anyOf``, a single part keeps its index; several must still apply together.
         parts = schema.pop("allOf")
         alternatives = [*parts, null] if len(parts) == 1 else [{"allOf": parts}, null]
         schema |= {"allOf": [{"anyOf": alternatives}]} if "anyOf" in schema else {"anyOf": alternatives}

@@ -1,4 +1,4 @@
-"""The operations of a document: which of them a check asks, with which requests, and which it leaves out and why."""
+"""The operations of a document: which of them a check requests and how, and which it leaves out and why."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
     from kkiai_sdk.contract._spec import Operation, Spec
 
-#: Operations other than the query that a gentle check asks, each by one request.
+#: Operations other than the query that a gentle check requests, once each.
 GENTLE_OPERATIONS = 4
 #: Ids and examples that are tried for one operation, and bad bodies that are sent to one that writes.
 MAX_SAMPLES = 3
-#: Cases that are generated to find bad bodies.
+#: Cases that are generated to find invalid bodies.
 MAX_DRAWN = 40
-NO_TASK_ID = "no task id was given; name a task that the gateway knows with --task-id"
-_IS_WRITE = "it may create, change or delete something; --allow-writes asks it"
-_IS_GENTLE = "a gentle check has too few requests; --fuzz asks it"
-_IS_OUTSIDE = "--only leaves it out"
+NO_TASK_ID = "no task id was given; pass one that the gateway knows with --task-id"
+_IS_WRITE = "it may create, change or delete something; pass --allow-writes to include it"
+_IS_GENTLE = "a gentle check sends too few requests; pass --fuzz to include it"
+_IS_OUTSIDE = "excluded by --only"
 #: Names of parameters that may take the id of a task.
 _AN_ID = re.compile(r"(?:.*[_-])?id|.*I[dD]")
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
-#: Answers to an undeclared method without a key: either may be looked at first.
+#: Responses to an undeclared method without a key: gateways may check either first.
 _REFUSALS = ("401", "403", "405")
-#: Fields that schemathesis and requests add on their own account.
+#: Fields that schemathesis and requests add by themselves.
 _NOT_SENT = frozenset(
     {"user-agent", "connection", "content-length", "accept", "accept-encoding", "authorization"}
     | {"x-schemathesis-testcaseid"}
@@ -42,7 +42,7 @@ _NOT_SENT = frozenset(
 
 @frozen
 class Scope:
-    """The operations that are asked, and the reasons for those that are not, by label."""
+    """The operations to request, and the reasons for leaving out the others, by label."""
 
     asked: tuple[Operation, ...]
     reasons: dict[str, str]
@@ -54,7 +54,7 @@ class Scope:
 
     @property
     def has_query(self) -> bool:
-        """Whether the query of a video task is asked."""
+        """Whether the query of a video task is requested."""
         return any(each.is_query for each in self.asked)
 
     def is_outside(self, label: str) -> bool:
@@ -67,7 +67,7 @@ def scope_of(spec: Spec, only: Sequence[str], *, writes: bool, gentle: bool) -> 
     names = {each.label: {each.label, each.path, str(each.value.get("operationId"))} for each in spec.operations}
     for name in only:
         if not any(name in alike for alike in names.values()):
-            raise ConfigurationError(f"--only names {name[:80]!a}, which is none of: {', '.join(names)}")
+            raise ConfigurationError(f"--only must be one of {', '.join(names)}, not {name[:80]!a}")
     reasons, left = {}, GENTLE_OPERATIONS
     for each in spec.operations:
         is_other = each.is_safe and not each.is_query
@@ -89,7 +89,7 @@ def read_probes(spec: Spec, operation: Operation, ids: Sequence[str], *, gentle:
 
 
 def write_probes(spec: Spec, scope: Scope) -> list[Probe]:
-    """Every request that may change something: good ones, bad ones, ones without a key, and undeclared methods."""
+    """Every request that may change something: valid ones, invalid ones, ones without a key, and undeclared methods."""
     found = []
     for each in scope.asked:
         samples = [] if each.is_safe else _samples(spec, each, ())
@@ -105,7 +105,7 @@ def write_probes(spec: Spec, scope: Scope) -> list[Probe]:
 
 
 def method_probes(spec: Spec, scope: Scope, *, keyless: bool) -> list[Probe]:
-    """Requests with methods that a path does not declare. Without a key none of them may do anything."""
+    """Requests with methods that a path does not declare. Without a key, none of them must have an effect."""
     declared: dict[str, set[str]] = {}
     for each in spec.operations:
         declared.setdefault(each.path, set()).add(each.method)
@@ -131,15 +131,15 @@ def _without_key(request: Request) -> Request:
 
 
 def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool = False) -> list[Request]:
-    """Requests with the document's examples, else one that is generated; or some with bad bodies.
+    """Requests with the document's examples, else a generated one; or some with invalid bodies.
 
     The key is a placeholder. ``ids``: tried first for parameters that are named like an id.
     """
     modes, part = need("schemathesis").GenerationMode, spec.api[operation.path][operation.method]
     if bad:
         drawn = _drawn(part.as_strategy(generation_mode=modes.NEGATIVE), MAX_DRAWN)
-        # Bad in no other part; short objects are the best to read, and nearest to what a caller gets wrong.
-        # In a media type such as text/plain each body is a text, and none is bad.
+        # Invalid in no other part. Short objects are the easiest to read, and the likeliest mistakes of a caller.
+        # In a media type such as text/plain every body is a text, and none is invalid.
         made = (_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"])
         found = [each for each in made if re.search("json|form", media_type(each.headers))]
         return sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))[:MAX_SAMPLES]
@@ -175,7 +175,7 @@ def _bad_parts(case: Any) -> list[str]:
 
 
 def _request(spec: Spec, operation: Operation, case: Any) -> Request:
-    """The request of a case, as schemathesis would send it, with headers as the probes have them."""
+    """The request of a case, as schemathesis would send it, with the headers of the probes."""
     sent = case.as_transport_kwargs(base_url="http://gateway")
     names = ("method", "url", "headers", "params", "json", "data", "files", "cookies")
     prepared = need("requests").Request(**{name: sent[name] for name in names if name in sent}).prepare()
@@ -193,9 +193,10 @@ def _request(spec: Spec, operation: Operation, case: Any) -> Request:
 
 
 def reason_without_success(operation: Operation, statuses: Sequence[int]) -> str:
-    """Why an operation counts as not checked although it was in the scope."""
+    """Why an operation counts as not checked although it was in scope."""
     if not statuses:
-        return "no request could be made from what the document says of its parameters and body"
+        return "no request could be created from the document's description of its parameters and body"
     seen = ", ".join(map(str, sorted(set(statuses))))
-    hint = "; name a task that the gateway knows with --task-id" if operation.is_query or "{" in operation.path else ""
-    return f"no success was seen ({seen}){hint}"
+    needs_id = operation.is_query or "{" in operation.path
+    hint = "; pass an id that the gateway knows with --task-id" if needs_id else ""
+    return f"it never succeeded ({seen}){hint}"

@@ -1,7 +1,7 @@
-"""Single requests, each with the responses that keep the contract.
+"""Single requests, each with the responses that conform to the contract.
 
-Every check begins with them, and a gateway that is not ours is sent nothing else: a known task, an unknown one, no
-key, a wrong key, no id, an id beyond the limit, the one optional header. A full check adds other forms of the key.
+Every check begins with them, and a remote gateway is sent nothing else: a known task, an unknown one, no key, a wrong
+key, no id, an id beyond the limit, the one optional header. A full check adds other forms of the key.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 #: Requests of a gentle check at most, repeats included.
 GENTLE_LIMIT = 12
-#: Server errors that are looked into.
+#: Server errors that are examined.
 MAX_CRASHES = 12
-#: An id of a form that gateways do not give out.
+#: An id in a form that gateways do not issue.
 NO_TASK = "kkiai-contract:no-such-task"
 WRONG_KEY = "kkiai-contract-wrong-key"
 #: The documented limit is 256.
@@ -36,30 +36,32 @@ def _rule(rule_id: str, where: str, description: str, severity: Severity = Sever
     return Rule(rule_id, severity, QUERY + where, description)
 
 
-KNOWN_TASK = _rule("task-known", "/responses/200", "a task that exists is answered with 200")
-UNKNOWN_TASK = _rule("task-unknown", "/responses/400", "an unknown task is answered with task_not_exist or 404")
+KNOWN_TASK = _rule("task-known", "/responses/200", "a query for an existing task returns 200")
+UNKNOWN_TASK = _rule("task-unknown", "/responses/400", "a query for an unknown task returns task_not_exist or 404")
 NO_KEY = _rule("key-missing", "/security", "a request without a key is refused with 401")
 BAD_KEY = _rule("key-wrong", "/security", "a wrong key is refused with 401")
 NO_ID = _rule("id-missing", "/parameters/name=id/required", "a query without an id is refused with 400")
 TOO_LONG = _rule("id-too-long", "/parameters/name=id/schema/maxLength", "an id of 257 characters is refused")
-FORWARDED = _rule("forwarded-host", "/parameters/name=X-Forwarded-Host", "X-Forwarded-Host does not change the answer")
-COMPLETE = _rule("answer-broken", "/responses", "every request gets one whole HTTP answer")
-CRASH = _rule("server-error-again", "/responses/5XX", "no request is answered with 5XX every time")
-KEY_FORM = _rule("key-form", "/security", "the key counts as a bearer token alone", Severity.DRIFT)
-KEY_CASE = _rule("key-case", "/security", "the word Bearer may be written in any case", Severity.DRIFT)
-HEAD = _rule("head-differs", "", "HEAD is answered as GET, or refused", Severity.DRIFT)
+FORWARDED = _rule(
+    "forwarded-host", "/parameters/name=X-Forwarded-Host", "X-Forwarded-Host has no effect on the response"
+)
+COMPLETE = _rule("answer-broken", "/responses", "every request gets one complete HTTP response")
+CRASH = _rule("server-error-again", "/responses/5XX", "no request always fails with 5XX")
+KEY_FORM = _rule("key-form", "/security", "the key is accepted as a bearer token only", Severity.DRIFT)
+KEY_CASE = _rule("key-case", "/security", "the word Bearer is case-insensitive", Severity.DRIFT)
+HEAD = _rule("head-differs", "", "HEAD is answered like GET, or refused", Severity.DRIFT)
 BAD_BODY = _rule("bad-body", "", "a body that the document forbids is refused")
-METHOD_OPEN = _rule("method-open", "", "an undeclared method does nothing without a key")
+METHOD_OPEN = _rule("method-open", "", "an undeclared method has no effect without a key")
 METHOD = _rule("unsupported-method", "", "other methods are refused with 405 and Allow", Severity.DRIFT)
 ALLOW = _rule("allow-header-conformance", "", "Allow names the declared methods", Severity.DRIFT)
 RULES = (KNOWN_TASK, UNKNOWN_TASK, NO_KEY, BAD_KEY, NO_ID, TOO_LONG, FORWARDED, COMPLETE, CRASH)
-#: Rules of full checks alone.
+#: Rules of full checks only.
 FULL_RULES = (KEY_FORM, KEY_CASE, HEAD, METHOD_OPEN, METHOD, ALLOW)
 
-#: An Authorization field in a wrong form may also be called a bad request (RFC 6750 section 3.1).
+#: A malformed Authorization field may also be answered as a bad request (RFC 6750 section 3.1).
 _REFUSED = ("401", "400", "403")
 _NOT_FOUND = ("400 task_not_exist", "404")
-#: Any answer: its status is judged as that of every other one is.
+#: Any response: its status is judged like that of every other one.
 ANY = ("1XX", "2XX", "3XX", "4XX", "5XX")
 ANY_BUT_5XX = ANY[:-1]
 #: Credentials, with ``{key}`` for the key.
@@ -70,7 +72,7 @@ _HEADERS = (("Accept", "application/json"), ("Content-Type", "application/json")
 
 @frozen
 class Probe:
-    """A request and the responses that keep the contract."""
+    """A request and the responses that conform to the contract."""
 
     rule: Rule
     #: None: the query has no id.
@@ -106,7 +108,7 @@ class Probe:
 
 
 def known(task_id: str, *, sure: bool) -> Probe:
-    """A query for a task that exists. If that is only a guess, the gateway may answer that it does not."""
+    """A query for a task that exists. If that is only assumed, the gateway may report that it does not."""
     return Probe(KNOWN_TASK, task_id, ("200",) if sure else ("200", *_NOT_FOUND))
 
 
@@ -116,7 +118,7 @@ def odd_id(task_id: str) -> Probe:
 
 
 def task_probes(task_ids: Sequence[str], *, gentle: bool, sure: bool, others: int = 0) -> list[Probe]:
-    """One query for each task; a gentle check leaves out those beyond its limit. ``others``: requests to be left."""
+    """One query for each task; a gentle check leaves out those beyond its limit. ``others``: requests to reserve."""
     limit = GENTLE_LIMIT - len(basic_probes(NO_TASK, sure=True)) - others
     return [known(task_id, sure=sure) for task_id in (task_ids[:limit] if gentle else task_ids)]
 
@@ -135,7 +137,7 @@ def basic_probes(task_id: str, *, sure: bool) -> list[Probe]:
 
 
 def full_probes(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
-    """The probes of a full check. The key stands in a URL on this machine alone: other machines may log URLs."""
+    """The probes of a full check. The key is put into URLs on this machine only: other machines may log URLs."""
     expected = _NOT_FOUND if task_id == NO_TASK else known(task_id, sure=sure).expected
     in_query = [Probe(KEY_FORM, task_id, _REFUSED, NONE, more="key={key}&api_key={key}&access_token={key}&token={key}")]
     return [
@@ -154,11 +156,11 @@ def full_probes(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
 
 
 def crash_probes(exchanges: Iterable[Exchange], *, writes: bool) -> list[Probe]:
-    """Requests that were answered with 5XX, to be repeated: trouble passes, a defect stays."""
+    """Requests that were answered with 5XX, to be repeated: transient errors pass, a defect stays."""
     found = {}
     for request in (each.request for each in exchanges if each.response.status >= 500):
         has_key = bool(values_of(request.headers, "authorization"))
-        # Some fields can be sent by schemathesis alone.
+        # Some fields can only be sent by schemathesis.
         can_be_sent = all(value.strip() == value and value.isprintable() for _, value in request.headers)
         if can_be_sent and (writes or request.method in SAFE or not has_key):
             found[request.method, request.path, request.query, has_key] = request
@@ -176,19 +178,19 @@ def verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
     if any(each in {got, status, f"{status[0]}XX"} for each in probe.expected) and not is_page:
         return []
     got += " without application/json" if is_page else ""
-    # The form of the credential tells violations apart; the key itself is no part of it.
+    # The form of the credential distinguishes violations; the key itself is not part of it.
     form = probe.credential if probe.credential not in {GOOD, NONE, WRONG} else ""
     names = " ".join(name for name, _ in probe.headers) if probe.rule is KEY_FORM else ""
     key = f"{got} {form}{bool(probe.more) or ''}{names}".strip()
-    expected = "any answer but 5XX" if probe.expected == ANY_BUT_5XX else " or ".join(probe.expected)
+    expected = "any response but 5XX" if probe.expected == ANY_BUT_5XX else " or ".join(probe.expected)
     return [Violation(probe.rule, exchange, expected, got, key)]
 
 
 def _method_verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
-    """Violations of an undeclared method: let in without a key it breaks, refused in another way it is drift."""
+    """Violations by an undeclared method: breaking if it is accepted without a key, drift if refused incorrectly."""
     method, status = exchange.request.method, exchange.response.status
     address, declared = probe.rule.address, probe.declared
-    # A 405 comes with Allow (RFC 9110 section 15.5.6).
+    # A 405 must have Allow (RFC 9110 section 15.5.6).
     allowed = values_of(exchange.response.headers, "allow")
     named = {name.strip().upper() for value in allowed for name in value.split(",")} - {""}
     if status == 405 and allowed and named - declared - {"OPTIONS", "HEAD"}:
@@ -197,7 +199,7 @@ def _method_verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
     is_open = 200 <= status < 300 and probe.credential == NONE
     if str(status) in probe.expected and (status != 405 or allowed):
         return []
-    # One violation for all methods that are refused in a wrong way, one for each that is let in.
+    # One violation for all methods that are refused incorrectly, one for each that is accepted.
     key = f"{status} {method if status < 400 else ''}".strip()
     got = f"{method}, {status}{' without Allow' if status == 405 else ''}"
     rule = probe.rule if is_open else evolve(METHOD, address=address)

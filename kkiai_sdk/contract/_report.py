@@ -1,4 +1,4 @@
-"""The result of a check: the report, the coverage of the document, and baselines of findings that are accepted."""
+"""The result of a check: the report, the coverage of the document, and baselines of accepted findings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Kinds of parts of the document, in the order of a report.
 KINDS = ("parameter", "status", "media type", "header", "field")
 BASELINE_VERSION = 1
-#: Members of an entry of a baseline. The fingerprint alone counts; the others are for readers.
+#: Members of a baseline entry. Only the fingerprint counts; the others are for readers.
 BASELINE_KEYS = ("fingerprint", "rule", "severity", "address", "expected", "got")
 STALE = "baseline-stale"
 
@@ -46,28 +46,28 @@ class Covered:
 
 @frozen
 class CheckedOperation:
-    """An operation of the document, and how far it was checked."""
+    """An operation of the document, and the extent to which it was checked."""
 
     #: Method and path.
     name: str
     line: int
-    #: Requests for it, and how many of them were answered 2XX.
+    #: Requests for it, and how many of them were answered with 2XX.
     requests: int
     successes: int
     #: Why it counts as not checked, or None.
     reason: str | None = None
-    #: False if the caller left it out.
+    #: False if the caller excluded it.
     is_in_scope: bool = True
 
 
 @frozen
 class Report:
-    """The result of the check of a gateway. It holds no key."""
+    """The result of checking a gateway. It contains no key."""
 
     base_url: str
-    #: Whether only the few requests for gateways that are not ours were sent.
+    #: Whether only the few requests of a gentle check were sent.
     is_gentle: bool
-    #: The gravest first.
+    #: The most severe first.
     findings: tuple[Finding, ...]
     #: Every request and response, in order.
     exchanges: tuple[Exchange, ...] = field(repr=False)
@@ -77,7 +77,7 @@ class Report:
     rules: tuple[Rule, ...] = field(repr=False)
     #: Why the check could not be made, or None: no key, no connection, key refused.
     problem: str | None
-    #: Whether all basic probes were sent. If not, no findings mean nothing.
+    #: Whether all basic probes were sent. If not, an absence of findings means nothing.
     is_basic_done: bool
     #: Seconds.
     elapsed: float
@@ -93,13 +93,13 @@ class Report:
     sdk_version: str = ""
 
     def failures(self, fail_on: Severity = Severity.BREAKING) -> tuple[Finding, ...]:
-        """The findings that are at least as grave as ``fail_on`` and not in the baseline."""
+        """The findings that are at least as severe as ``fail_on`` and not in the baseline."""
         order = list(Severity)
         limit = order.index(fail_on)
         return tuple(each for each in self.findings if not each.is_known and order.index(each.severity) <= limit)
 
     def exit_code(self, fail_on: Severity = Severity.BREAKING) -> int:
-        """0 the contract is kept, 1 it is broken, 3 the check could not be made, or not in full."""
+        """0: the gateway conforms to the contract. 1: it does not. 3: the check could not be completed."""
         return 1 if self.failures(fail_on) else 0 if self.is_made else 3
 
     @property
@@ -109,11 +109,11 @@ class Report:
 
     @property
     def obstacle(self) -> str | None:
-        """Why the check was not made, or not in full, as a sentence without a full stop; None if it was."""
+        """Why the check could not be completed, as a sentence without a full stop; None if it was."""
         if self.problem:
             return self.problem
         if self.cut:
-            before = "" if self.is_basic_done else " before the basic questions were asked"
+            before = "" if self.is_basic_done else " before the basic requests were sent"
             return f"{self.cut}{before}"
         by_reason: dict[str, list[str]] = {}
         for name, reason in self.unchecked.items():
@@ -122,19 +122,19 @@ class Report:
             f"{', '.join(names)} {'was' if len(names) == 1 else 'were'} not checked: {reason}"
             for reason, names in by_reason.items()
         ]
-        return "; ".join(skipped) or (None if self.is_basic_done else "the basic questions were not asked")
+        return "; ".join(skipped) or (None if self.is_basic_done else "the basic requests were not sent")
 
     def verdict(self, fail_on: Severity = Severity.BREAKING) -> str:
         """The result in one sentence."""
         failures = len(self.failures(fail_on))
         if failures:
             words = "finding fails" if failures == 1 else "findings fail"
-            besides = f" Besides, it could not be made in full: {self.obstacle}." if self.obstacle else ""
-            return f"The contract is broken: {failures} {words} the check.{besides}"
+            besides = f" In addition, the check is incomplete: {self.obstacle}." if self.obstacle else ""
+            return f"The gateway breaks the contract: {failures} {words} the check.{besides}"
         if self.is_made:
-            return "The contract is kept."
-        extent = " in full" if self.is_basic_done and not self.problem else ""
-        return f"The check could not be made{extent}: {self.obstacle}."
+            return "The gateway conforms to the contract."
+        outcome = "is incomplete" if self.is_basic_done and not self.problem else "could not be made"
+        return f"The check {outcome}: {self.obstacle}."
 
     def counts(self) -> dict[str, int]:
         """The number of findings by severity; those in the baseline count as ``known`` alone."""
@@ -143,7 +143,7 @@ class Report:
         return {**{str(each): found[str(each)] for each in Severity}, "known": known}
 
     def exercised(self) -> dict[str, tuple[int, int]]:
-        """For each kind of part of the document, how many were exercised, of how many."""
+        """For each kind of part of the document, how many were exercised, and out of how many."""
         counts = {kind: [each.count for each in self.coverage if each.kind == kind] for kind in KINDS}
         return {kind: (sum(map(bool, found)), len(found)) for kind, found in counts.items()}
 
@@ -241,7 +241,7 @@ def load_baseline(path: Path) -> dict[str, str]:
     except OSError as problem:
         raise ConfigurationError(f"the baseline {str(path)!a} cannot be read: {problem.strerror}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, LookupError, TypeError, AttributeError, RecursionError):
-        raise ConfigurationError(f"the baseline {str(path)!a} is not one that `--write-baseline` wrote") from None
+        raise ConfigurationError(f"the baseline {str(path)!a} was not written by `--write-baseline`") from None
 
 
 def baseline_text(findings: Iterable[Finding]) -> str:
@@ -251,7 +251,7 @@ def baseline_text(findings: Iterable[Finding]) -> str:
 
 
 def stale_entries(path: Path, known: dict[str, str], findings: Iterable[Finding]) -> list[Finding]:
-    """An advice for every entry of a baseline that no finding needs."""
+    """A finding of severity advice for every baseline entry that no finding needs."""
     needed, lines = {each.fingerprint for each in findings}, path.read_text("utf-8").splitlines()
     return [_stale(path, lines, mark, rule) for mark, rule in known.items() if mark not in needed]
 
@@ -260,11 +260,11 @@ def _stale(path: Path, lines: list[str], mark: str, rule: str) -> Finding:
     return Finding(
         rule=STALE,
         severity=Severity.ADVICE,
-        description="every entry of the baseline is needed",
+        description="every baseline entry matches a finding",
         file=name_of(path),
         line=next((number for number, line in enumerate(lines, 1) if mark in line), 1),
         address="",
-        expected=f"{rule} ({mark}), as the baseline says",
-        got="nothing of the kind; the entry can go",
+        expected=f"{rule} ({mark}), as in the baseline",
+        got="no such finding; the entry can be removed",
         fingerprint=fingerprint(STALE, "", mark),
     )

@@ -1,4 +1,4 @@
-"""Rules about one response that no schema states: about tasks, about values, and about HTTP."""
+"""Rules about a single response that no schema expresses: about tasks, values and HTTP."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ FAILURE = frozenset(
     {"failed", "failure", "error", "cancelled", "canceled", "expired", "rejected"}
     | {"video_generation_failed", "video_upsampling_failed"}
 )
-#: Of those that do not end it: nothing was made yet.
+#: Of those that do not end it: nothing has been generated yet.
 WAITING = frozenset({"pending", "queued", "submitted", "not_start"})
 UNFINISHED = WAITING | frozenset(
     {"processing", "in_progress", "running", "generating", "image_downloading", "video_generating"}
     | {"video_generation_completed", "video_upsampling", "video_upsampling_completed"}
 )
 KNOWN = SUCCESS | FAILURE | UNFINISHED
-#: From 1973 to 5138. The same moments in seconds are below, in microseconds above.
+#: From 1973 to 5138. The same times in seconds are below, in microseconds above.
 EPOCH_MILLISECONDS = range(10**11, 10**14)
 _UNITS = (("microseconds or finer", 10**14), ("milliseconds", 10**11), ("seconds", 10**8), ("days or a count", 1))
-#: Milliseconds by which two clocks may differ.
+#: Tolerated difference between two clocks, in milliseconds.
 CLOCK_SKEW = 5 * 60 * 1000
 _INTEGER_BITS = {"int32": 31, "int64": 63}
 #: Codes that make a 400 the documented response to an unknown id.
 NO_SUCH_TASK = frozenset({"task_not_exist"})
-#: Fields with one value, so that two contradict each other (RFC 9110 section 5.3).
+#: Fields with a single value, so that two of them would contradict each other (RFC 9110 section 5.3).
 SINGLE = frozenset(
     {"content-type", "content-length", "date", "retry-after", "location", "age", "etag", "expires", "last-modified"}
 )
@@ -80,34 +80,34 @@ _IN_TRANSIT_TOO = re.compile("(access-control|cf|x-amz-cf|x-amzn|x-envoy|x-akama
 _BREAKING, _DRIFT, _ADVICE = Severity
 _ID, _STATUS, _URL, _TIME = (f"{PROPERTIES}/{name}" for name in ("id", "status", "video_url", "status_update_time"))
 _OK = f"{RESPONSES}/200"
-#: About operations other than the query, whose refusals are its contract.
-REFUSAL = Rule("refusal-undeclared", _DRIFT, RESPONSES, "where refusals are declared, bad requests get one of these")
+#: About operations other than the query, whose error responses are part of its contract.
+REFUSAL = Rule("refusal-undeclared", _DRIFT, RESPONSES, "invalid requests are refused with a declared status")
 _TABLE = (
     Rule("integer-fraction", _BREAKING, PROPERTIES, "an integer is written without a fraction"),
     Rule("integer-range", _BREAKING, PROPERTIES, "an integer fits its format"),
     Rule("epoch-unit", _BREAKING, _TIME, "times are in milliseconds"),
-    Rule("time-ahead", _BREAKING, _TIME, "a status changed before it was reported"),
-    Rule("url-missing", _BREAKING, _URL, "a success comes with its URL"),
+    Rule("time-ahead", _BREAKING, _TIME, "the time of the last change is in the past"),
+    Rule("url-missing", _BREAKING, _URL, "a succeeded task has a URL"),
     Rule("url-scheme", _BREAKING, _URL, "a URL can be fetched over HTTP"),
     Rule("id-empty", _BREAKING, _ID, "the id is not empty"),
-    Rule("charset", _BREAKING, RESPONSES, "JSON comes in UTF-8"),
-    Rule("header-repeated", _BREAKING, RESPONSES, "a field with one value comes once"),
+    Rule("charset", _BREAKING, RESPONSES, "JSON is in UTF-8"),
+    Rule("header-repeated", _BREAKING, RESPONSES, "a single-valued field occurs once"),
     Rule("framing", _BREAKING, RESPONSES, "a response has one length"),
-    Rule("coding-unasked", _BREAKING, RESPONSES, "a body is encoded only for clients that accept it"),
-    Rule("valid-refused", _BREAKING, f"{RESPONSES}/400", "a good request is not refused"),
-    Rule("url-early", _DRIFT, _URL, "a task that waits has no URL"),
+    Rule("coding-unasked", _BREAKING, RESPONSES, "a body is only compressed for clients that accept it"),
+    Rule("valid-refused", _BREAKING, f"{RESPONSES}/400", "a valid request is not refused"),
+    Rule("url-early", _DRIFT, _URL, "a queued task has no URL"),
     Rule("error-beside", _DRIFT, _OK, "only a failed task has an error"),
     Rule("field-form", _DRIFT, _OK, "fields have the types of the examples"),
-    Rule("text-damaged", _DRIFT, PROPERTIES, "text arrives as it was written"),
+    Rule("text-damaged", _DRIFT, PROPERTIES, "text is not corrupted"),
     Rule("status-unknown", _DRIFT, _STATUS, "the status is a known word"),
     Rule("field-undeclared", _DRIFT, PROPERTIES, "the fields are documented"),
     Rule("header-undeclared", _DRIFT, RESPONSES, "the headers are documented"),
     REFUSAL,
-    Rule("reason-missing", _DRIFT, "/components/schemas/ErrorResponse", "an error gives a reason"),
+    Rule("reason-missing", _DRIFT, "/components/schemas/ErrorResponse", "an error states a reason"),
     Rule("challenge-missing", _DRIFT, f"{RESPONSES}/401", "a 401 says how to authenticate"),
-    Rule("retry-after-form", _DRIFT, "/components/headers/RetryAfter", "Retry-After can be read"),
+    Rule("retry-after-form", _DRIFT, "/components/headers/RetryAfter", "Retry-After can be parsed"),
     Rule("server-error", _ADVICE, f"{RESPONSES}/5XX", "the gateway answers without server errors"),
-    Rule("other-id", _ADVICE, _ID, "the response names the id that was asked"),
+    Rule("other-id", _ADVICE, _ID, "the response contains the requested id"),
 )
 _BY_ID = {rule.id: rule for rule in _TABLE}
 RULES = (*_conformance.RULES, *_TABLE)
@@ -127,7 +127,7 @@ def judge(spec: Spec, exchange: Exchange) -> list[Violation]:
 
 
 def placed(spec: Spec, violation: Violation) -> Violation:
-    """The violation at its operation: rules name the places of the query."""
+    """The violation at its operation, because rules name places in the query."""
     request = violation.exchange.request
     operation = spec.operation(request.method, request.path)
     if operation is None or operation.is_query:
@@ -152,7 +152,7 @@ def is_moment(value: object) -> TypeGuard[int]:
 
 
 def code_of(body: object) -> str | None:
-    """The code of an error body, which stands beside the message: at the top, or in ``error``."""
+    """The code of an error body, which is next to the message: at the top level, or in ``error``."""
     if not isinstance(body, dict):
         return None
     inner = body.get("error")
@@ -165,14 +165,14 @@ def _values(observed: ObservedExchange) -> Iterator[_Found]:
         value, title, address = node.value, node.title, node.schema.address
         types = node.keyword("type")
         is_integer = types == "integer" or (isinstance(types, list) and {"integer", "number"} & {*types} == {"integer"})
-        # To a schema 1.0 is an integer; to most languages it is not.
+        # To a schema, 1.0 is an integer; to most languages it is not.
         if is_integer and isinstance(value, float) and value.is_integer():
             yield "integer-fraction", f"{title} written as an integer", repr(value), "fraction", address
         bits = _INTEGER_BITS.get(node.keyword("format"))
         if bits and is_integer and isinstance(value, int) and not -(2**bits) <= value < 2**bits:
             key = "above" if value > 0 else "below"
-            yield "integer-range", f"{title} within {bits + 1} bits", short(value), key, address
-        # U+FFFD is what a decoder puts in place of bytes that it cannot read.
+            yield "integer-range", f"{title} in the range of {bits + 1} bits", short(value), key, address
+        # Decoders replace bytes that they cannot decode by U+FFFD.
         if isinstance(value, str) and "\ufffd" in value:
             yield "text-damaged", f"{title} without U+FFFD", short(value), "replacement character", address
 
@@ -189,7 +189,7 @@ def _times(observed: ObservedExchange) -> Iterator[_Found]:
     now = milliseconds_of(dates[0]) if len(dates) == 1 else None
     if is_moment(time) and now is not None and time > now + CLOCK_SKEW:
         minutes = (time - now) // 60_000
-        yield "time-ahead", "a time that has passed", f"{minutes} minutes after the Date of the response", "ahead"
+        yield "time-ahead", "a time in the past", f"{minutes} minutes after the Date of the response", "ahead"
 
 
 def _urls(observed: ObservedExchange) -> Iterator[_Found]:
@@ -197,9 +197,9 @@ def _urls(observed: ObservedExchange) -> Iterator[_Found]:
     has_url = isinstance(url, str) and bool(url.strip())
     if word in SUCCESS and not has_url:
         key = class_of_value(url) if "video_url" in task else "absent"
-        yield "url-missing", f"a URL beside the status {short(task['status'])}", short(url), key
+        yield "url-missing", f"a URL with the status {short(task['status'])}", short(url), key
     if word in WAITING and has_url:
-        yield "url-early", f"null beside the status {short(word)}", short(url), "early"
+        yield "url-early", f"null with the status {short(word)}", short(url), "early"
     fault = _url_fault(url) if isinstance(url, str) else None
     if fault:
         yield "url-scheme", "an http or https URL", f"{short(url)}: {fault}", fault
@@ -211,10 +211,10 @@ def _url_fault(url: str) -> str | None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        return "a host or port that cannot be read"
+        return "an invalid host or port"
     if parts.scheme not in {"https", "http"}:
         return f"the scheme {parts.scheme}" if parts.scheme else None
-    # RFC 9110 section 4.2.4 forbids credentials; an escaped ampersand spoils every signature.
+    # RFC 9110 section 4.2.4 forbids credentials; an escaped ampersand invalidates every signature.
     faults = {"no host": not parts.netloc, "credentials": "@" in parts.netloc, "an HTML escape": "&amp;" in url}
     return next((fault for fault, is_there in faults.items() if is_there), None)
 
@@ -266,20 +266,20 @@ def _refusals(observed: ObservedExchange) -> Iterator[_Found]:
     status, body, code = observed.status, observed.body, code_of(observed.body)
     error, word = observed.task.get("error"), status_word(observed.task.get("status"))
     if word in SUCCESS | UNFINISHED and not _is_blank(error):
-        yield "error-beside", f"no error beside the status {short(word)}", short(error), word
+        yield "error-beside", f"no error with the status {short(word)}", short(error), word
     if status >= 400 and isinstance(body, dict) and _is_blank(body):
-        yield "reason-missing", "a reason in some field", short(body), "blank"
+        yield "reason-missing", "a reason in any field", short(body), "blank"
     is_refusal = status == 400 and code not in NO_SUCH_TASK and observed.operation.is_query
     if is_refusal and not _conformance.request_problems(observed.spec, observed.exchange.request):
-        expected = "code task_not_exist, as the request keeps the contract"
+        expected = "code task_not_exist, because the request conforms to the contract"
         yield "valid-refused", expected, short(code), class_of_text(short(code))
-    # Most often it passes; one that stays breaks another rule.
+    # It is usually transient; a permanent one breaks another rule.
     if status >= 500:
-        yield "server-error", "an answer", str(status), str(status)
+        yield "server-error", "a response without a server error", str(status), str(status)
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a value holds neither text nor a number other than 0, at any depth."""
+    """Whether a value contains neither text nor a number other than 0, at any depth."""
     if isinstance(value, dict | list):
         return all(map(_is_blank, value.values() if isinstance(value, dict) else value))
     return not value.strip() if isinstance(value, str) else not value
@@ -291,18 +291,18 @@ def _encoding(observed: ObservedExchange) -> Iterator[_Found]:
         found = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", value, re.IGNORECASE)
         if found and found[1].lower() not in {"utf-8", "utf8", "us-ascii"} and "json" in value.lower():
             yield "charset", "JSON in UTF-8", short(found[1]), short(found[1].lower())
-    # RFC 9112 section 6.2: proxies disagree about which of the two counts.
+    # RFC 9112 section 6.2: proxies disagree about which of the two applies.
     if observed.headers("content-length") and observed.headers("transfer-encoding"):
         yield "framing", "Content-Length or Transfer-Encoding", "both", "both"
     # RFC 9110 section 12.5.3.
     accepted = values_of(observed.exchange.request.headers, "accept-encoding")
     coded = ", ".join(value for value in observed.headers("content-encoding") if value != "identity")
     if accepted == ["identity"] and coded:
-        yield "coding-unasked", "a body without content coding", short(coded), short(coded.lower())
+        yield "coding-unasked", "an uncompressed body", short(coded), short(coded.lower())
 
 
 def _is_bearer(spec: Spec) -> bool:
-    """Whether the key is a bearer token, as it is where the document says nothing."""
+    """Whether the key is a bearer token, which is assumed if the document does not say."""
     components = spec.children(spec.at(""), "components").get("securitySchemes")
     schemes = components.value.values() if components else ()
     return not schemes or any(
@@ -321,7 +321,7 @@ def _header_fields(observed: ObservedExchange) -> Iterator[_Found]:
     for name in sorted({name.lower() for name, _ in observed.exchange.response.headers} - nodes.keys() - usual):
         if observed.declared is not None and not _IN_TRANSIT_TOO.match(name):
             yield "header-undeclared", "documented headers", short(name), short(name), observed.declared.address
-    # The scheme is the one that the document declares.
+    # The scheme that the document declares.
     sent = observed.headers("www-authenticate")
     if observed.status == 401 and _is_bearer(observed.spec) and not any("bearer" in value.lower() for value in sent):
         schemes = " ".join(sorted(value.partition(" ")[0].lower() for value in sent))

@@ -1,6 +1,6 @@
-"""One run against a gateway: the requests, their order, and what is kept of the responses.
+"""One run against a gateway: the requests, their order, and the results.
 
-It runs in a thread of its own, so that the caller can stop at any moment with what is known by then.
+It runs in its own thread, so that the caller can stop at any time with the results so far.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
 
-#: Rules that hold although the key is refused or the gateway answers with server errors.
+#: Rules that apply even if the key is refused or the gateway answers with server errors.
 _KEYLESS = frozenset({_probes.NO_KEY, _probes.BAD_KEY, _probes.COMPLETE})
-#: Refusals of bad requests that HTTP itself explains, so that documents seldom declare them; and all others.
+#: Statuses for invalid requests that HTTP itself defines, so that documents seldom declare them; and all others.
 _OF_HTTP = frozenset({401, 403, 405, 413, 414, 415, 431})
 _REFUSALS = _OF_HTTP | {400, 404, 422}
-#: The share of generated requests that may be answered 429 in a complete check.
+#: The share of generated requests that may be answered with 429 in a complete check.
 MAX_THROTTLED = 0.1
 
 
@@ -42,7 +42,7 @@ class Target:
     """A gateway and how it is checked."""
 
     base_url: str
-    #: None: there is none, and the check cannot be made.
+    #: None if there is none; then the check cannot be made.
     api_key: str | None = field(repr=False)
     task_ids: tuple[str, ...]
     is_gentle: bool
@@ -60,7 +60,7 @@ class Run:
     target: Target
     seed: int
     on_exchange: Callable[[int], object]
-    #: The monotonic time at which the run is cut.
+    #: The monotonic time at which the run is stopped.
     deadline: float
     scope: Scope
     #: The requests that may change something.
@@ -77,7 +77,7 @@ class Run:
     unchecked: dict[str, str] = field(factory=dict)
     crash: BaseException | None = None
     stopped: threading.Event = field(factory=threading.Event)
-    #: Of the responses to the good key: their statuses, and the reasons of those that say nothing.
+    #: Of the responses to the valid key: their statuses, and the reasons why some are inconclusive.
     _statuses: list[int] = field(factory=list)
     _inconclusive: list[str] = field(factory=list)
     _budget: RetryBudget = field(factory=RetryBudget)
@@ -114,7 +114,7 @@ class Run:
         self.is_basic_done = True
         if (basic or scope.others) and self._is_inconclusive():
             return
-        # A task moves on: an older one may show what a young one does not, and must not go back.
+        # Tasks progress: an older one may show what a new one does not, and must not go back.
         for probe in tasks:
             if self._budget.left != 0:
                 self._budget.spend()
@@ -146,7 +146,7 @@ class Run:
             self._ask(runner, probe)
 
     def _ask(self, runner: HttpRunner, probe: Probe) -> None:
-        """Send one probe, and repeat it where another response may come later."""
+        """Send one probe, and repeat it if a later response may be different."""
         request, repeats, faults = probe.request(self.target.api_key or ""), 0, list[NoResponseError]()
         while True:
             exchange = None
@@ -155,7 +155,7 @@ class Run:
             except NoResponseError as error:
                 faults.append(error)
             response = exchange.response if exchange else None
-            # A broken response is a defect, and where nothing listens a repeat does not help.
+            # A broken response is a defect, and if nothing listens, repeating does not help.
             is_final = faults and (faults[-1].is_broken or not (faults[-1].is_connected or self.exchanges))
             is_final = is_final or (request.method not in SAFE and probe.credential == _probes.GOOD)
             wait = None if is_final else self._budget.pause(response, repeats, self.deadline - time.monotonic())
@@ -171,7 +171,7 @@ class Run:
 
     def _answered_by(self, probe: Probe, exchange: Exchange, faults: list[NoResponseError]) -> None:
         if faults:
-            self.notes.append(self.scrubber.text(f"a question was answered only when it was repeated: {faults[-1]}"))
+            self.notes.append(self.scrubber.text(f"a request was answered only when it was repeated: {faults[-1]}"))
         if probe.credential == _probes.GOOD:
             self._statuses.append(exchange.response.status)
         reason = inconclusive_reason(exchange.response)
@@ -188,29 +188,29 @@ class Run:
         if not (error.is_broken or self.exchanges):
             self.problem = f"{self.target.base_url} cannot be reached: {reason}"
         elif not (error.is_broken or repeats):
-            self._skip(probe, f"there was no answer, and no request was left to ask again ({reason})")
+            self._skip(probe, f"there was no response, and no request was left to try again ({reason})")
         else:
             self._note_fault(request, reason, error.kind)
 
     def _skip(self, probe: Probe, reason: str) -> None:
-        """Note a probe whose response says nothing; no loss if it had another one before."""
+        """Note a probe with an inconclusive response, which does not matter if an earlier one was conclusive."""
         if probe in self._answered:
-            self.notes.append(f"{probe.rule.id} could not be asked again: {reason}")
+            self.notes.append(f"{probe.rule.id} could not be checked again: {reason}")
         else:
             self.unchecked[probe.rule.id] = reason
 
     def _is_inconclusive(self) -> bool:
-        """Whether the responses to the good key say nothing about the contract; then they are no violations, either."""
+        """Whether all responses to the valid key are inconclusive; then they are not violations, either."""
         seen = set(self._statuses)
         words = ", ".join(map(str, sorted(seen)))
         if not seen:
-            self.problem = "no request got a whole answer"
+            self.problem = "no request received a complete response"
         elif seen <= {401, 403}:
             self.problem = f"the gateway refuses the key ({words})"
         elif seen <= {402, 429}:
             self.problem = self._inconclusive[0]
         elif all(status >= 500 or status in {402, 429} for status in seen):
-            self.problem = f"the gateway is in trouble: every request with the key is answered {words}"
+            self.problem = f"the gateway is failing: it answers every request that has the key with {words}"
         if self.problem and seen:
             basic = {*_probes.RULES, *_probes.FULL_RULES} - _KEYLESS
             self.violations = [each for each in self.violations if each.rule not in basic]
@@ -227,18 +227,18 @@ class Run:
         return clean
 
     def _of_bad_request(self, violation: Violation) -> Violation | None:
-        """The violation, which is milder for the undeclared refusal of a bad request, and none if HTTP explains it."""
+        """The violation; less severe for an undeclared refusal of an invalid request, and none if HTTP defines it."""
         request, status = violation.exchange.request, violation.exchange.response.status
         operation = self.spec.operation(request.method, request.path)
         if violation.rule is not STATUS or operation is None or operation.is_query or status not in _REFUSALS:
             return violation
-        # A document that declares no refusal at all says nothing about them.
+        # A document that declares no error status at all says nothing about them.
         is_listed = any(name.startswith("4") for name in self.spec.children(operation, "responses"))
         return evolve(violation, rule=REFUSAL) if is_listed and status not in _OF_HTTP else None
 
     def _note_fault(self, request: Request, reason: str, kind: str) -> None:
         exchange, key = Exchange(request, Response(0)), f"{kind} {class_of_text(reason)}"
-        violation = Violation(_probes.COMPLETE, exchange, "a whole HTTP answer", reason, key)
+        violation = Violation(_probes.COMPLETE, exchange, "a complete HTTP response", reason, key)
         self.violations.append(self.scrubber.violation(violation))
 
     def _fuzz(self) -> None:
@@ -252,7 +252,7 @@ class Run:
                 self.violations.append(self.scrubber.violation(each))
             else:
                 text, is_fault = each
-                # One late response may be a hiccup of the network, two are the gateway's.
+                # One late response may be due to the network, two are due to the gateway.
                 late += "Timeout(" in text
                 if is_fault and not ("Timeout(" in text and late == 1):
                     # Schemathesis does not name the request.
@@ -261,6 +261,8 @@ class Run:
                     self.notes.append(self.scrubber.text(text))
         sent = [exchange.response.status for exchange in self.exchanges[first:]]
         if sent.count(429):
-            self.notes.append(f"{sent.count(429)} of {len(sent)} generated requests were answered 429; lower --rate")
+            self.notes.append(
+                f"{sent.count(429)} of {len(sent)} generated requests were answered with 429; lower --rate"
+            )
         if sent.count(429) > MAX_THROTTLED * len(sent):
             self.unchecked["generated-requests"] = self.notes[-1]

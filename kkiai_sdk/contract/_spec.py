@@ -24,9 +24,9 @@ SAFE = frozenset({"GET", "HEAD"})
 METHODS = ("GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE")
 #: Parameters that OpenAPI 3.1 section 4.8.12.1 ignores in headers.
 IGNORED = frozenset({"accept", "content-type", "authorization"})
-#: Bytes read of a file: openapi.yaml has 15,000, and a device file may have no end.
+#: Bytes read from a file: openapi.yaml has 15,000, and a device file may be endless.
 MAX_BYTES = 2_000_000
-#: Values in a document with its aliases expanded: nested aliases can make billions out of a few lines.
+#: Maximum values in a document with its aliases expanded: nested aliases can turn a few lines into billions.
 MAX_VALUES = 200_000
 #: Next to the package in a wheel, next to the package's folder in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
@@ -34,7 +34,7 @@ _NOTHING = object()
 
 
 def need(module: str) -> Any:
-    """Import a module of the extra ``contract``. Raises ConfigurationError that says what to install."""
+    """Import a module of the extra ``contract``. Raises ConfigurationError, which says what to install."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
@@ -50,7 +50,7 @@ def pointer(*steps: str | int) -> str:
 
 @frozen
 class Node:
-    """A part of the document. References are followed: the address is the pointer to where the value is written."""
+    """A part of the document. References are followed: the address points to where the value is defined."""
 
     address: str
     value: Any = field(repr=False)
@@ -70,7 +70,7 @@ class Operation(Node):
 
     @property
     def is_query(self) -> bool:
-        """Whether it is the query of a video task, about which there are rules of its own."""
+        """Whether it is the query of a video task, which has additional rules."""
         return self.label == f"GET {QUERY_PATH}"
 
     @property
@@ -94,7 +94,7 @@ class Spec:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The document as JSON values: names are text, dates are text."""
+        """The document as JSON values; names and dates are strings."""
         return upgraded(_read_yaml(self.text, self.name))
 
     @cached_property
@@ -102,7 +102,7 @@ class Spec:
         return dict(_lines(_yaml().compose(self.text), "", None))
 
     def line_of(self, address: str) -> int:
-        """The line, from 1, where the part at a pointer begins; else that of the nearest part around it."""
+        """The line, from 1, at which the part at a pointer begins; else that of the nearest part around it."""
         address = self.exact(address)
         while address not in self._lines:
             address = address.rpartition("/")[0]
@@ -139,9 +139,11 @@ class Spec:
                 return Node(address, value)
             target = str(value["$ref"])
             if not target.startswith("#/"):
-                raise ConfigurationError(f"{self.name} refers to {target}: only references within it are read")
+                raise ConfigurationError(
+                    f"{self.name} refers to {target}: only references within the document are supported"
+                )
             if target in seen:
-                raise ConfigurationError(f"{self.name} refers in a circle at {target}")
+                raise ConfigurationError(f"{self.name} has a circular reference at {target}")
             seen.add(target)
             address = target[1:]
 
@@ -267,7 +269,7 @@ def _read_yaml(text: str, name: str) -> dict[str, Any]:
         place = getattr(error, "problem_mark", None)
         where = f", line {place.line + 1}" if place else ""
         reason = getattr(error, "problem", None) or f"{error!s:.100}"
-        raise ConfigurationError(f"{name}{where} is not YAML that can be read: {reason}") from None
+        raise ConfigurationError(f"{name}{where} is not valid YAML: {reason}") from None
     if not isinstance(found, dict):
         raise ConfigurationError(f"{name} is not an OpenAPI document: its root is not a mapping")
     return found
@@ -277,7 +279,7 @@ def _plain(value: Any, left: list[int]) -> Any:
     """A copy as JSON values; other types become text. ``left``: the number of values that may still follow."""
     left[0] -= 1
     if left[0] < 0:
-        raise ValueError(f"it holds more than {MAX_VALUES} values, aliases expanded")
+        raise ValueError(f"it has more than {MAX_VALUES:,} values, aliases expanded")
     if isinstance(value, dict):
         return {str(key): _plain(part, left) for key, part in value.items()}
     if isinstance(value, list | tuple | set):
@@ -301,7 +303,7 @@ def load(path: Path | None = None) -> Spec:
     """The document in a file; by default the one that came with the package. Raises ConfigurationError."""
     found = path or next((place for place in PLACES if place.is_file()), None)
     if found is None:
-        raise ConfigurationError("openapi.yaml is missing from this installation; install the package again")
+        raise ConfigurationError("openapi.yaml is missing from this installation; reinstall the package")
     try:
         with found.open("rb") as file:
             text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
@@ -309,11 +311,11 @@ def load(path: Path | None = None) -> Spec:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ConfigurationError(f"the spec {str(found)!a} cannot be read: {reason}") from None
     if len(text.encode()) > MAX_BYTES:
-        raise ConfigurationError(f"the spec {str(found)!a} is too large: it may have {MAX_BYTES} bytes")
+        raise ConfigurationError(f"the spec {str(found)!a} is too large: the limit is {MAX_BYTES:,} bytes")
     return _parsed(text, name_of(path) if path else found.name)
 
 
-#: One Spec per text: a program that checks many gateways reads and tests it once.
+#: One Spec per text: a program that checks many gateways parses and validates it once.
 _parsed = lru_cache(maxsize=4)(Spec)
 
 

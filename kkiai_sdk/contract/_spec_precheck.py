@@ -1,4 +1,4 @@
-"""Refuses a document that the check could not use, before anything is sent."""
+"""Rejects a document that the check cannot use, before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # A document does not change: one that has passed is not checked again.
 @lru_cache(maxsize=4)
 def precheck(spec: Spec) -> Spec:
-    """The document, after everything that the check does with it was done once. Raises ConfigurationError."""
+    """The document, after trying everything that the check does with it. Raises ConfigurationError."""
     with translated_errors(spec):
         _validate(spec)
         coverage(spec, (), spec.operations)
@@ -34,7 +34,7 @@ def precheck(spec: Spec) -> Spec:
 
 @contextmanager
 def translated_errors(spec: Spec) -> Iterator[None]:
-    """Turn every error into a ConfigurationError about the document, which is not ours."""
+    """Convert every error to a ConfigurationError about the document, which is the caller's."""
     try:
         yield
     except KkiaiError:

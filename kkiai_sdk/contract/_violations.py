@@ -28,7 +28,7 @@ class Severity(StrEnum):
     BREAKING = "breaking"
     #: Undocumented, but harmless.
     DRIFT = "drift"
-    #: Allowed, and worth knowing.
+    #: Allowed, but worth knowing.
     ADVICE = "advice"
 
 
@@ -36,7 +36,7 @@ class Severity(StrEnum):
 class Rule:
     """One requirement."""
 
-    #: Lasting: baselines and code scanning refer to it.
+    #: Stable: baselines and code scanning refer to it.
     id: str
     severity: Severity
     address: str
@@ -51,7 +51,7 @@ class Violation:
     exchange: Exchange
     expected: str
     got: str
-    #: Tells the violation from others of its rule at its address.
+    #: Distinguishes the violation from others of its rule at its address.
     key: str
     address: str = Factory(lambda self: self.rule.address, takes_self=True)
 
@@ -78,7 +78,7 @@ class SchemaNode:
 
 @frozen
 class ObservedExchange:
-    """An exchange beside its operation and the declared response, with its body decoded as far as possible."""
+    """An exchange with its operation and the declared response, and its body decoded as far as possible."""
 
     spec: Spec
     operation: Operation
@@ -105,7 +105,7 @@ class ObservedExchange:
         return values_of(self.exchange.response.headers, name)
 
     def examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The objects that the declared response shows as examples, with their addresses."""
+        """The objects that the declared response has as examples, with their addresses."""
         for media in self.spec.children(self.declared, "content").values():
             for example in self.spec.children(media, "examples").values():
                 if isinstance(example.value.get("value"), dict):
@@ -150,14 +150,14 @@ def _nodes(
 
 
 def short(value: object) -> str:
-    """A value as short ASCII text: as JSON, which a gateway sends, and not as Python writes it."""
+    """A value as short ASCII text, in JSON as a gateway sends it and not in Python's notation."""
     try:
         return json.dumps(value)[:100]
     except (TypeError, ValueError):
         return ascii(value)[:100]
 
 
-#: Characters that a URI may not hold unescaped (RFC 3986 section 2) and that name the fault.
+#: Characters that a URI must not contain unescaped (RFC 3986 section 2) and that identify the fault.
 _NOT_URI = frozenset(' \t\n`"<>{}\\|^')
 _FORMS = re.compile(
     r"(?P<digits>[+-]?\d+)|(?P<fraction>[+-]?\d*\.\d+(?:[eE][+-]?\d+)?)|(?P<date>\d{4}-\d\d-\d\d.*)", re.DOTALL
@@ -176,5 +176,5 @@ def class_of_value(value: Any) -> str:
 
 
 def class_of_text(text: str) -> str:
-    """A code, status or message with each number replaced, so that a counter in it makes no new finding."""
+    """A code, status or message with each number replaced, so that a counter in it does not create new findings."""
     return re.sub(r"\d+", "0", text)[:80]

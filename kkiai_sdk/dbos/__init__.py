@@ -1,6 +1,6 @@
 """Durable waiting: a queue of task ids in a database, and workers that wait for them and download their videos.
 
-It is built on DBOS Transact (extra ``dbos``). A wait survives the end of its process, also by ``kill -9``::
+Built on DBOS Transact (extra ``dbos``). A wait survives the end of its process, even by ``kill -9``::
 
     with VideoQueue() as queue:
         queue.add(["grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"])
@@ -12,7 +12,7 @@ It is built on DBOS Transact (extra ``dbos``). A wait survives the end of its pr
         for result in queue.results():
             print(result.task_id, result.state, result.path or result.error)
 
-The database is a SQLite file, or a PostgreSQL database for workers on several machines; docs/durable.md says how to
+The database is a SQLite file, or a PostgreSQL database for workers on several machines; docs/durable.md explains how to
 run them.
 """
 

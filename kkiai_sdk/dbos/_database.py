@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 #: The application, its one queue and its one workflow in the tables of DBOS.
 APPLICATION, QUEUE, WORKFLOW = "kkiai", "kkiai-videos", "kkiai.video"
-#: Fixed, so that waits outlive changes of the code: DBOS runs only workflows of its own version, which would otherwise
-#: be a hash of the code. It changes when the arguments or the result of the workflow do.
+#: Fixed, so that waits survive code changes: DBOS only runs workflows of its own version, which is a hash of the code
+#: by default. It changes when the arguments or the result of the workflow do.
 VERSION = "kkiai-1"
-#: Seconds for which a worker tries to get its name: after a crash the server may need that long to see the old
-#: connection go.
+#: Seconds for which a worker tries to acquire its name: after a crash, the server may need that long to notice that the
+#: old connection is gone.
 LOCK_TIMEOUT = 30.0
-#: The server notices within 20 s that a machine has gone without closing its connection.
+#: With these, the server notices within 20 s that a machine has disappeared without closing its connection.
 KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
 
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
-_URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or a file"
+_URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or the path of a file"
 
 
 class Database:
-    """A database by its URL.
+    """A database, identified by its URL.
 
     :param url: ``postgresql://…``, ``sqlite:///FILE`` or the path of a SQLite file. Default: ``fleet.sqlite`` in the
         user's state folder.
@@ -67,7 +67,7 @@ class Database:
 
     @property
     def conninfo(self) -> str:
-        """The URL with its password, as psycopg takes it."""
+        """The URL with its password, in the form that psycopg accepts."""
         return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @property
@@ -81,7 +81,7 @@ class Database:
             if self.kind == "sqlite":
                 Path(self.file).parent.mkdir(parents=True, exist_ok=True)
                 with closing(sqlite3.connect(self.file)) as connection:
-                    # Readers and the writer do not block each other; the file remembers it.
+                    # Readers and the writer do not block each other; the setting is stored in the file.
                     connection.execute("PRAGMA journal_mode=WAL")
             DBOS.migrate(self.url.render_as_string(hide_password=False))
 
@@ -113,12 +113,12 @@ class Database:
             connection.commit()
 
     def lock(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[Callable[[], bool]]:
-        """Hold the name of a worker. It is free again when the process ends, however it ends.
+        """Lock the name of a worker. The lock is released when the process ends, for whatever reason.
 
-        The context is a function that takes the name again after a restart of the server. It returns False if another
+        The context is a function that takes the lock again after a restart of the server. It returns False if another
         process has taken it.
 
-        :raises ConfigurationError: the name is invalid, or a process of this name is running.
+        :raises ConfigurationError: the name is invalid, or a worker with this name is running.
         """
         check_name(name)
         return self._file_lock(name, timeout) if self.kind == "sqlite" else self._server_lock(name, timeout)
@@ -161,7 +161,7 @@ class Database:
                 connection.invalidate()
 
     def is_running(self, name: str) -> bool:
-        """Whether a process holds the name of a worker."""
+        """Whether a process has locked the name of a worker."""
         try:
             with self.lock(name, timeout=0):
                 return False

@@ -1,4 +1,4 @@
-"""What the database holds about a task, and how an error of the SDK becomes a recorded result."""
+"""Records about a task in the database, and the conversion of SDK errors to recorded results."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import kkiai_sdk as sdk
 
 State: TypeAlias = Literal["saved", "failed", "timeout", "error"]
 
-#: Errors that say something about the key, the network or this machine, and nothing about the task. A later attempt
-#: may succeed, so they end no durable wait before its timeout.
+#: Errors that are about the key, the network or this machine, and not about the task. A later attempt may succeed, so
+#: they do not end a durable wait before its timeout.
 _PASSING = (
     sdk.AuthenticationError,
     sdk.PermissionDeniedError,
@@ -21,7 +21,7 @@ _PASSING = (
     # Of the arguments that a worker passes, only the folder may be invalid: it has vanished.
     sdk.ConfigurationError,
 )
-#: Errors of a download that another attempt would meet again.
+#: Download errors that would occur again in another attempt.
 _FINAL_DOWNLOAD = (sdk.UnsafeURLError, sdk.NotAVideoError, sdk.TargetExistsError)
 
 
@@ -30,7 +30,8 @@ class VideoResult:
     """The recorded end of a wait."""
 
     task_id: str
-    #: ``saved``, ``failed`` (the task failed), ``timeout`` (it did not end in time) or ``error`` (it cannot be had).
+    #: ``saved``, ``failed`` (the task failed), ``timeout`` (it did not end in time) or ``error`` (there is no video to
+    #: save).
     state: State
     #: The file of a saved video, on the machine of its worker.
     path: str | None = None
@@ -49,17 +50,17 @@ class WorkerStatus:
     """A worker that has unfinished waits."""
 
     name: str
-    #: Waits that it has begun and not finished.
+    #: Waits that it has started but not finished.
     waiting: int
-    #: Whether a process of this name runs at present.
+    #: Whether a process with this name is currently running.
     is_running: bool
 
 
 @frozen
 class QueueStatus:
-    """Numbers of tasks by what became of them."""
+    """Numbers of tasks by outcome."""
 
-    #: Not begun by any worker.
+    #: Not started by any worker.
     queued: int
     workers: list[WorkerStatus]
     saved: int
@@ -69,7 +70,7 @@ class QueueStatus:
 
     @property
     def waiting(self) -> int:
-        """The tasks that workers have begun to wait for."""
+        """The tasks that workers are waiting for."""
         return sum(worker.waiting for worker in self.workers)
 
 
@@ -81,7 +82,7 @@ def is_passing(error: sdk.KkiaiError) -> bool:
 
 
 def result_of(task_id: str, error: sdk.KkiaiError) -> VideoResult:
-    """Return the result that an error comes to."""
+    """Return the result for an error."""
     text, state = str(error), "error"
     match error:
         case sdk.TaskFailedError():

@@ -1,4 +1,4 @@
-"""The queue of task ids: adds ids, reads results, hands the waits of a dead worker over."""
+"""The queue of task ids: adds ids, reads results, hands over the waits of a dead worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
 
-#: Seconds that a durable wait may last, all processes together: long enough for a machine that is off over night.
+#: Seconds that a durable wait may last, across all processes: long enough for a machine that is off overnight.
 DEFAULT_TIMEOUT = 86_400.0
 #: Longest timeout in seconds: a year.
 MAX_TIMEOUT = 365 * 86_400.0
@@ -31,10 +31,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class VideoQueue:
-    """Task ids in a database, for workers to wait for. Use it as a context manager, or call :meth:`close`.
+    """A queue of task ids in a database, for workers to wait for. Use it as a context manager, or call :meth:`close`.
 
     :param database: ``postgresql://…``, ``sqlite:///FILE``, or the path of a SQLite file. Default: ``fleet.sqlite`` in
-        the user's state folder. The tables are created when they do not exist.
+        the user's state folder. The tables are created if they do not exist.
     :raises ConfigurationError: the database cannot be used.
     """
 
@@ -49,16 +49,16 @@ class VideoQueue:
         )
 
     def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
-        """Add the ids that are not in the queue yet, and return how many these are.
+        """Add the ids that are not in the queue yet, and return their number.
 
         :param task_ids: task ids, in any number; a thousand are written per transaction.
-        :param timeout: seconds for each wait, from now and across all processes. A worker that takes it up late waits
-            for up to ten minutes nevertheless. Default 86400, a day.
-        :param retry: True to also add the ids whose wait ended with ``timeout`` or ``error``. Default False.
+        :param timeout: seconds for each wait, from now and across all processes. A worker that starts or resumes it
+            late still waits for up to ten minutes. Default 86400, a day.
+        :param retry: True to also restart waits that ended with ``timeout`` or ``error``. Default False.
         :raises ConfigurationError: an argument is invalid.
         """
         if not 0 < timeout <= MAX_TIMEOUT:
-            raise ConfigurationError(f"timeout must be above 0 up to {MAX_TIMEOUT:.0f} seconds")
+            raise ConfigurationError(f"timeout must be greater than 0 and at most {MAX_TIMEOUT:,.0f} seconds (a year)")
         if isinstance(task_ids, str):
             raise ConfigurationError("task_ids must be an iterable of strings, not str")
         ids = [_checked(each) for each in dict.fromkeys(task_ids)]
@@ -81,17 +81,17 @@ class VideoQueue:
         return count
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
-        """Yield the results that are recorded, of these ids or of all.
+        """Yield the recorded results of these ids, or of all.
 
-        :param task_ids: ids to look up, in any number; those without a result are left out. Default: all.
+        :param task_ids: ids to look up, in any number; those without a result are skipped. Default: all.
         """
         for status in self._rows(task_ids, status=["SUCCESS", "ERROR"]):
             yield _result_of(status)
 
     def status(self) -> QueueStatus:
-        """Return the numbers of tasks by state. It reads all rows of the queue."""
+        """Return the numbers of tasks by state. Reads all rows of the queue."""
         waits = self._rows(status=[QUEUED, RUNNING], load_output=False)
-        # A queued wait may have the name of the worker that had begun it.
+        # A queued wait may have the name of the worker that had started it.
         workers = Counter(str(wait.executor_id) if wait.status == RUNNING else "" for wait in waits)
         queued = workers.pop("", 0)
         ends = Counter(result.state for result in self.results())
@@ -104,10 +104,10 @@ class VideoQueue:
     def hand_over(self, name: str) -> int:
         """Put the waits of a removed worker back into the queue, and return their number.
 
-        The other workers take them within seconds. A worker that comes back under its own name needs none of this.
+        The other workers take them within seconds. Not needed for a worker that comes back under its own name.
 
         :param name: the name of the worker.
-        :raises ConfigurationError: a process of this name is running.
+        :raises ConfigurationError: a worker with this name is running.
         """
         with self._database.lock(name, timeout=0), self._database.errors():
             rows = self._rows(status=RUNNING, executor_id=name, load_output=False)
@@ -117,11 +117,11 @@ class VideoQueue:
         return len(ids)
 
     def has_work(self, name: str) -> bool:
-        """Whether a worker of this name has anything to do: ids are queued, or waits of its own are unfinished."""
+        """Whether a worker with this name has anything to do: ids are queued, or its own waits are unfinished."""
         options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
         find = self._client.list_workflows
         with self._database.errors():
-            # In the order in which an id passes through them, so that one that is begun in between is not missed.
+            # In the order in which an id passes through them, so that one that is started in between is not missed.
             return bool(find(status=QUEUED, **options) or find(status=RUNNING, executor_id=name, **options))
 
     def _rows(self, task_ids: Iterable[str] | None = None, **filters: Any) -> Iterator[WorkflowStatus]:

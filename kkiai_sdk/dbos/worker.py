@@ -1,4 +1,4 @@
-"""A worker: waits for the ids of a queue by one fleet, downloads their videos, and records how each ended."""
+"""A worker: waits for the ids in a queue with one fleet, downloads their videos, and records the results."""
 
 from __future__ import annotations
 
@@ -30,44 +30,45 @@ T = TypeVar("T")
 log = logging.getLogger("kkiai_sdk")
 #: The name of the only worker of a SQLite file.
 LOCAL = "local"
-#: Waits that all workers together may begin within CLAIM_PERIOD seconds. A worker looks for them every CLAIM_INTERVAL
-#: seconds, so that the first one to look leaves some for the others.
-CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.2, 0.5
-#: Seconds that a wait lasts at least after a worker has begun or resumed it, if its timeout is that long: a machine
-#: that was off for longer than the timeout still gets an answer, also from a gateway that has an outage of its own.
+#: Waits that a worker starts at a time, and the seconds between its polls of the queue, so that the first worker leaves
+#: some for the others. DBOS applies the limit to all workers together, per period. The period is far shorter than the
+#: interval: a worker that polls within the period of another finds nothing, and must not stay in step with it.
+CLAIM_LIMIT, CLAIM_PERIOD, CLAIM_INTERVAL = 100, 0.02, 0.5
+#: Minimum seconds of a wait after a worker has started or resumed it, if its timeout is that long: a machine that was
+#: off for longer than the timeout still gets a result, even from a gateway that has an outage itself.
 MIN_WAIT = 600.0
-#: Seconds between attempts after trouble that ends no wait, doubled up to the second number.
+#: Seconds between attempts after errors that do not end a wait, doubled up to the second number.
 RETRY_DELAYS = 5.0, 60.0
-#: Seconds between looks whether the worker still has its name.
+#: Interval in seconds at which the worker checks that it still has its name.
 KEEP_INTERVAL = 5.0
-#: Seconds between looks for the end of the queue.
+#: Interval in seconds at which the worker checks whether the queue is empty.
 DRAIN_INTERVAL = 0.5
 #: Threads for the writes to the database and to files.
 THREADS = 16
 
 
 class VideoWorker:
-    """Waits for the ids of a queue and downloads their videos; use it in an ``async with`` statement.
+    """Waits for the ids in a queue and downloads their videos; use it in an ``async with`` statement.
 
-    What it has begun survives the end of the process: the next worker of the same name goes on. One worker runs per
-    process, because DBOS does; an open client comes first, so that both share its event loop.
+    Waits that it has started survive the end of the process: the next worker with the same name continues them. Only
+    one worker can run per process, a limit of DBOS. Open the client first, so that both use the same event loop.
 
     :param client: an open client, for all requests.
-    :param folder: an existing folder for the videos. A file that is there already counts as done.
+    :param folder: an existing folder for the videos. A file that already exists counts as done.
     :param database: as for :class:`VideoQueue`.
-    :param name: a name that this worker has after every restart, and no other worker of the database: 1 to 100
+    :param name: a name that this worker keeps across restarts, and that no other worker of the database has: 1 to 100
         letters, digits, ``.``, ``_`` or ``-``. Default: "local" with a SQLite file, required otherwise.
-    :param max_requests_per_second: queries of all workers of the database together; None for no limit. Default 50.
-        Give all workers the same number.
-    :param max_waiting: waits that this worker has at a time, 1 to 10000000. Default 10000.
-    :param max_concurrency: queries in flight at once, and those that wait for their turn. Default 16, so that a worker
-        books its turns a third of a second ahead.
-    :param max_downloads: downloads at a time. Default 4.
-    :param poll: the poll policy. Default: that of PollPolicy(). Transient errors and refusals end no wait before its
+    :param max_requests_per_second: queries per second of all workers of the database together; None for no limit.
+        Default 50. Pass the same number to all workers.
+    :param max_waiting: concurrent waits of this worker, 1 to 10,000,000. Default 10,000.
+    :param max_concurrency: queries in flight or waiting for their turn. Default 16, so that a worker books its turns a
+        third of a second ahead.
+    :param max_downloads: concurrent downloads. Default 4.
+    :param poll: the poll policy. Default: ``PollPolicy()``. Transient errors and refusals do not end a wait before its
         timeout, whatever the policy says.
     :param on_result: called in the event loop with each VideoResult, just before it is recorded. It must not raise.
-    :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or a worker of
-        this name or another application of DBOS is running.
+    :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or if a worker
+        with this name or another DBOS application is running.
     """
 
     _active: VideoWorker | None = None
@@ -92,7 +93,7 @@ class VideoWorker:
         if not Path(folder).is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
-            raise ConfigurationError("name is required: one that this worker, and no other, has after every restart")
+            raise ConfigurationError("name is required: choose a unique one that this worker keeps across restarts")
         self.name = check_name(LOCAL if name is None else name)
         self._rate, self._max_waiting = max_requests_per_second, max_waiting
         self._options: dict[str, Any] = {
@@ -100,7 +101,7 @@ class VideoWorker:
             "max_concurrency": max_concurrency,
             "max_downloads": max_downloads,
             "max_waiting": max_waiting,
-            # Whether trouble passes is for the timeout of the wait to say.
+            # Only the timeout of the wait ends it if errors persist.
             "poll": evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0),
         }
         client.fleet(**self._options)  # Raises for an invalid option.
@@ -108,7 +109,7 @@ class VideoWorker:
 
     @property
     def waiting(self) -> int:
-        """The waits and downloads that this worker has begun."""
+        """The waits and downloads that this worker has started."""
         return len(self._steps)
 
     async def drain(self) -> None:
@@ -130,7 +131,7 @@ class VideoWorker:
             return True
 
     async def serve(self) -> None:
-        """Work until cancelled, also on ids that are added later.
+        """Work until cancelled, including on ids that are added later.
 
         :raises FleetClosedError: as :meth:`drain`.
         """
@@ -138,7 +139,7 @@ class VideoWorker:
 
     async def __aenter__(self) -> Self:
         if VideoWorker._active is not None:
-            raise ConfigurationError("one worker runs per process: start another process")
+            raise ConfigurationError("only one worker can run per process: start another process")
         async with AsyncExitStack() as stack:
             # Of its own: those of DBOS and of the event loop may all wait for the database.
             self._thread = stack.enter_context(ThreadPoolExecutor(1))
@@ -189,7 +190,9 @@ class VideoWorker:
             }
         )
         if DBOS.executor_id != self.name or DBOS.application_version != VERSION:
-            raise ConfigurationError("this process runs another application of DBOS: start the worker in its own")
+            raise ConfigurationError(
+                "this process is running another DBOS application: start the worker in its own process"
+            )
         VideoWorker._active = self
         stack.push_async_callback(self._stop)
         # In the running loop: DBOS runs its workflows in the loop in which it is launched.
@@ -203,7 +206,7 @@ class VideoWorker:
         )
 
     async def _stop(self) -> None:
-        """End the process's part of all waits, recording nothing about them."""
+        """Stop all waits in this process without recording anything about them."""
         self._is_closing = True
         VideoWorker._active = None
         DBOS.logger.setLevel("CRITICAL")
@@ -214,11 +217,11 @@ class VideoWorker:
                 step.cancel()
             await asyncio.wait([stopped, *self._steps], timeout=0.1)
         await stopped
-        # DBOS leaves the threads that it has just ended to the loop.
+        # DBOS leaves it to the loop to clean up the threads that it has just ended.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
     async def save(self, task_id: str, timeout: float, added: float) -> VideoResult:
-        """Wait for a task and download its video; the step that is recorded.
+        """Wait for a task and download its video: the recorded step.
 
         :raises asyncio.CancelledError: the worker is closing; the wait stays unfinished.
         """
@@ -239,7 +242,7 @@ class VideoWorker:
         return result
 
     async def _save(self, task_id: str, timeout: float, added: float) -> VideoResult:
-        # Only the wall clock is common to the processes that wait.
+        # Only the wall clock is shared by the processes that wait.
         waited = min(max(time.time() - added, 0.0), max(timeout - MIN_WAIT, 0.0))
         started, delay = time.monotonic() - waited, RETRY_DELAYS[0]
         while True:
@@ -262,11 +265,11 @@ class VideoWorker:
         await self._stack.aclose()
 
 
-# DBOS adds a handler of its own, on stderr, to a logger without any.
+# DBOS adds its own handler, for stderr, to a logger that has none.
 DBOS.logger.addHandler(logging.NullHandler())
 
 
-# Without a limit of attempts: a worker may be killed any number of times.
+# No limit of attempts, because a worker may be killed any number of times.
 @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=None)
 async def _video(task_id: str, timeout: float, added: float) -> dict[str, Any]:
     # Without steps, each of which would be a row: one that is run again finds the file, or asks the gateway once more.

@@ -2,10 +2,9 @@
 
 ::
 
-    from kkiai_sdk import Kkiai
     from kkiai_sdk.mock import MockGateway
 
-    with MockGateway(speed=100) as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
+    with MockGateway(speed=100) as gateway, gateway.client() as client:
         task = client.wait("grok:scenario-late-url")
 """
 

@@ -1,6 +1,6 @@
-"""The gateway without the network: a request and the time go in, the reply comes out.
+"""The gateway without the network: takes a request and the time, and returns the reply.
 
-It keeps the time of each task's first query and the numbers of queries and downloads. It reads no clock and no file.
+Keeps the time of each task's first query and the numbers of queries and downloads. Reads no clock and no file.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _BEARER = re.compile(r"bearer +(?P<key>\S.*)", re.IGNORECASE)
 class GatewayApp:
     """Answers requests to the gateway and to its stand-in for a CDN."""
 
-    #: The base URL of the gateway and of the server that holds the files; the same if there is no CDN.
+    #: The base URLs of the gateway and of the file server; the same if there is no CDN.
     url: str
     files_url: str
     #: The bytes of every file.
     video: bytes
-    #: The one key that is accepted; None accepts any that begins with sk-, and the very first.
+    #: The only key that is accepted; None accepts any that begins with sk-, and the very first.
     api_key: str | None = None
-    #: Scripts by task id that take the place of those of the catalog. Looked up for every query.
+    #: Scripts by task id that replace those of the catalog. Looked up for every query.
     scripts: Mapping[str, Script] = field(default_factory=dict)
     _first_key: str = ""
     _received: int = 0
@@ -50,18 +50,18 @@ class GatewayApp:
     _downloads: Counter[str] = field(default_factory=Counter)
 
     def answer(self, request: ReceivedRequest, now: float) -> Reply:
-        """Reply to a request that came ``now`` gateway seconds after the start."""
+        """Reply to a request received ``now`` gateway seconds after the start."""
         self._received += 1
         request_id = f"mock-{self._received:08d}"
         reply = self._route(request, now, request_id)
         if any(name == "warning" for name, _ in reply.headers):
-            return reply  # the spec says which headers its example has
+            return reply  # the spec defines the headers of its example
         return replace(reply, headers=(*reply.headers, ("x-oneapi-request-id", request_id)))
 
     def _route(self, request: ReceivedRequest, now: float, request_id: str) -> Reply:
         if request.server == "cdn" and request.header("authorization") is not None:
-            # Stores of signed files refuse a second credential. Here this shows a client that leaks its key to them.
-            return nested_error(400, "a file takes no credential", request_id, kind="invalid_request_error")
+            # Stores of signed files refuse a second credential. Here, this detects a client that leaks its key to them.
+            return nested_error(400, "files take no credentials", request_id, kind="invalid_request_error")
         if file := _FILE.fullmatch(request.path):
             return self._file(request, file["folder"] or "", request_id)
         if request.server == "gateway" and request.path == QUERY_PATH:
@@ -91,7 +91,7 @@ class GatewayApp:
     def _is_accepted(self, key: str) -> bool:
         if self.api_key is not None:
             return key == self.api_key
-        # A made-up key will do, but a second one is wrong: otherwise no key would ever be refused.
+        # Any made-up key is accepted, but a second one is wrong: otherwise no key would ever be refused.
         self._first_key = self._first_key or key
         return key.startswith("sk-") or key == self._first_key
 

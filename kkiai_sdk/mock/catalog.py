@@ -1,6 +1,6 @@
 """The catalog of scripted tasks. A script is a pure function of a query; a row has a name, a summary and a script.
 
-To add the behaviour of some gateway, add a row.
+To add the behavior of a gateway, add a row.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from kkiai_sdk.mock.tasks import ENDS_AT, NORMAL, RUNS_AT, Phase, TaskQuery, Tim
 from kkiai_sdk.mock.wire_faults import FAULTS
 
 Script = Callable[[TaskQuery], Reply]
-#: One line on the script, and the script.
+#: A summary of the script, and the script.
 Row = tuple[str, Script]
 
-#: Numbers of the queries that a hiccup answers: the first query finds the task.
+#: Numbers of the queries that get the response of a hiccup; the first query finds the task.
 HICCUP = range(2, 6)
-#: Gateway seconds: the length of an early fault, the delay of every answer of ``slow``, and the time from a completion
-#: to a URL that comes late.
+#: Gateway seconds: the duration of an early fault, the delay of every response of ``slow``, and the time from
+#: completion to a late URL.
 EARLY, SLOW, URL_DELAY = 4.0, 2.0, 4.0
 _PLACES = (
     "detail.upsample_video_url detail.video_url detail.url detail.draft_info.downloadable_url output.url "
     "output.video_url url result_url metadata.url data[0].url video.url"
 )
-#: Every place but ``video_url`` where gateways put the URL.
+#: Every place except ``video_url`` where gateways put the URL.
 URL_PLACES = _PLACES.split()
 BEARER: Headers = (("www-authenticate", "Bearer"),)
 #: Type, code and message of the errors of ``http-<status>``.
 STATUS_ERRORS: dict[int, tuple[str, str, str]] = {
-    400: ("invalid_request_error", "invalid_request", "the request makes no sense"),
+    400: ("invalid_request_error", "invalid_request", "the request is invalid"),
     401: ("gateway_error", "", "this token is not valid"),
-    402: ("billing_error", "insufficient_quota", "the account has no credit left"),
+    402: ("billing_error", "insufficient_quota", "the account is out of quota"),
     403: ("gateway_error", "access_denied", "this address may not use the token"),
     404: ("invalid_request_error", "", "Invalid URL (GET /v1/video/query)"),
     408: ("gateway_error", "request_timeout", "the request took too long to arrive"),
     409: ("gateway_error", "conflict", "another request holds this task"),
-    422: ("invalid_request_error", "unprocessable", "the request is understood and refused"),
+    422: ("invalid_request_error", "unprocessable", "the request was understood but refused"),
     425: ("gateway_error", "too_early", "the request came too early"),
-    429: ("rate_limit_error", "rate_limit_exceeded", "too many requests, ask less often"),
+    429: ("rate_limit_error", "rate_limit_exceeded", "too many requests, slow down"),
     500: ("gateway_error", "get_task_failed", "the task could not be read"),
     501: ("gateway_error", "not_implemented", "this gateway cannot do that"),
-    502: ("upstream_error", "bad_gateway", "the upstream gave no sensible answer"),
+    502: ("upstream_error", "bad_gateway", "the upstream sent an invalid response"),
     503: ("upstream_error", "do_request_failed", "the upstream is not available"),
-    504: ("upstream_error", "gateway_timeout", "the upstream did not answer in time"),
-    **{n: ("upstream_error", "bad_response_status_code", f"the upstream answered {n}") for n in range(520, 530)},
+    504: ("upstream_error", "gateway_timeout", "the upstream did not respond in time"),
+    **{n: ("upstream_error", "bad_response_status_code", f"the upstream returned {n}") for n in range(520, 530)},
 }
 
 
@@ -150,13 +150,13 @@ def _url_at(place: str) -> Script:
     return script
 
 
-#: Statuses of a vendor for those of the mock.
+#: A vendor's words for the mock's statuses.
 _VENDOR_WORDS = {"pending": "Queueing", "processing": "Generating", "completed": "Finished", "failed": "Aborted"}
 _PICTURE = "https://pictures.example/cover.jpg"
 
 
 def _form(make: Callable[[str, str, str | None], Json], words: dict[str, str] | None = None, end: str = "") -> Script:
-    """Make a script whose answers have a form of their own, made from the id, the status and the URL at the end."""
+    """Make a script with responses of another form, made from the id, the status and the final URL."""
 
     def script(query: TaskQuery) -> Reply:
         query = query.ending(end) if end else query
@@ -167,7 +167,7 @@ def _form(make: Callable[[str, str, str | None], Json], words: dict[str, str] | 
 
 
 def _simple(name: str, value: Callable[[str], object]) -> Script:
-    """Make a script with the URL in a form of its own under one name."""
+    """Make a script with the URL in another form under one name."""
     return _form(lambda id_, status, url: {"id": id_, "status": status, name: value(url) if url else None})
 
 
@@ -194,12 +194,12 @@ _ROWS_OF_FORMS: dict[str, Row] = {
     "quoted": ("the URL in quotes", _simple("video_url", ' "{}" '.format)),
     "entity": ("the URL with &amp; in its query", _simple("video_url", "{}?a=1&amp;b=2".format)),
     "no-scheme": ("the URL without its scheme", _simple("video_url", lambda url: url.partition("://")[2])),
-    "json-text": ("the result as JSON in a text", _simple("result", lambda url: json.dumps({"videos": [url]}))),
+    "json-text": ("the result as JSON in a string", _simple("result", lambda url: json.dumps({"videos": [url]}))),
     "several": (
         "two videos instead of one",
         _simple("videos", lambda url: [{"url": url, "cover_url": _PICTURE}, {"url": f"{url}?2"}]),
     ),
-    "state": ("other words for every status, under task_status", _form(
+    "state": ("different words for every status, under task_status", _form(
         lambda id_, status, url: {"id": id_, "task_status": status, "assets": {"video": url}}, _VENDOR_WORDS
     )),
     "chinese": ("Chinese words for every status", _form(
@@ -209,19 +209,19 @@ _ROWS_OF_FORMS: dict[str, Row] = {
     "number": ("a number for every status", _form(
         lambda id_, status, url: {"id": id_, "status": len(status), "video_url": url}
     )),
-    "operation": ("an operation with a boolean for its end", _form(_operation)),
-    "envelopes": ("the task in five envelopes, a list and a text", _form(_five_envelopes)),
-    "decoys": ("an input, a picture and a callback beside the video", _form(_decoys)),
-    "negation": ("a status with a negation every time", _form(
+    "operation": ("an operation with a boolean for completion", _form(_operation)),
+    "envelopes": ("the task in five envelopes, a list and a string", _form(_five_envelopes)),
+    "decoys": ("an input, an image and a callback next to the video", _form(_decoys)),
+    "negation": ("a negated status every time", _form(
         lambda id_, status, url: {"id": id_, "status": f"not_{status}", "video_url": url}
     )),
-    "fails": ("fails with another word, the reason in failure_reason", _form(
+    "fails": ("fails with another word; the reason is in failure_reason", _form(
         lambda id_, status, _: {"id": id_, "status": status, "failure_reason": "no cows"}, _VENDOR_WORDS, "failed"
     )),
-    "fails-inside": ("a failed task inside of success: false", _form(
+    "fails-inside": ("a failed task inside success: false", _form(
         lambda id_, status, _: {"success": status != "failed", "data": {"task_id": id_, "status": status}}, end="failed"
     )),
-    "large": ("a picture of 2 MiB in every answer", _form(
+    "large": ("an image of 2 MiB in every response", _form(
         lambda id_, status, url: {"id": id_, "status": status, "video_url": url, "preview": "A" * 2**21}
     )),
 }  # fmt: skip
@@ -229,7 +229,7 @@ _ROWS_OF_FORMS: dict[str, Row] = {
 
 _FORMS: dict[str, Row] = {f"forms-{name}": row for name, row in _ROWS_OF_FORMS.items()}
 _REFUSED = {"message": "the prompt was refused by the filter", "code": "content_refused"}
-_QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is used up")
+_QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is exhausted")
 _SATURATED = '{"error":{"message":"the upstream is saturated","type":"upstream_load_saturated"}}'
 _NOT_FOUND = _nested(404, "invalid_request_error", "", "task not found")
 _NOT_EXIST = _flat(400, "task_not_exist", "task_not_exist")
@@ -240,9 +240,9 @@ _TASKS: dict[str, Row] = {
     "normal": ("pending for 2 s, running for 8 s, then completed", TaskQuery.reply),
     "fails": ("ends as failed, with a message and a code", _ends("failed", error=_REFUSED)),
     "cancelled": ("ends as cancelled", _ends("cancelled")),
-    "expires": ("ends as expired, the reason in fail_reason", _ends("expired", fail_reason="no worker was free")),
-    "stalls": ("runs without end and stays at 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
-    "slow": ("a normal task whose every answer takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
+    "expires": ("ends as expired; the reason is in fail_reason", _ends("expired", fail_reason="no worker was free")),
+    "stalls": ("runs forever and stays at 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
+    "slow": ("a normal task; every response takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
 }
 
 _FIELDS: dict[str, Row] = {
@@ -251,11 +251,11 @@ _FIELDS: dict[str, Row] = {
         "the time in seconds instead of milliseconds",
         lambda q: q.reply(status_update_time=int(q.started + q.phase.starts)),
     ),
-    "wrapped": ("the task inside an envelope inside an envelope", _wrapped),
+    "wrapped": ("the task inside two nested envelopes", _wrapped),
     "wrapped-fails": ("a failed task in an envelope", lambda q: _wrapped(q.ending("failed"))),
     "wrapped-null": ("an envelope without data for 4 s, then normal", _early(lambda _: json_reply(200, _ENVELOPE))),
     "bare-id": ("the id without its prefix", lambda q: q.reply(id=q.task_id.partition(":")[2])),
-    "other-id": ("another id than that of the query", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
+    "other-id": ("an id other than that of the query", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
     "task-id": ("the id under task_id instead of id", _task_id),
     "odd-case": (
         "the status in capitals, with spaces around it",
@@ -267,7 +267,7 @@ _FIELDS: dict[str, Row] = {
     ),
     "unknown-status": ("status unknown for the first 4 s, then normal", _early(lambda q: q.reply(status="unknown"))),
     "missing-status": ("no status for the first 4 s, then normal", _early(_no_status)),
-    "error-text-on-success": ("completed, with error texts left over from retries", _error_text),
+    "error-text-on-success": ("completed, with error messages left over from retries", _error_text),
 }
 
 _URLS: dict[str, Row] = {
@@ -277,7 +277,7 @@ _URLS: dict[str, Row] = {
         lambda q: q.reply(**({"video_url": None} if q.elapsed < ENDS_AT + URL_DELAY else {})),
     ),
     "relative-url": (
-        "a URL that starts at the gateway and needs the key",
+        "a relative URL at the gateway that needs the key",
         _url(lambda q: f"/v1/videos/{q.file_name}/content"),
     ),
     "redirect-url": (
@@ -285,13 +285,13 @@ _URLS: dict[str, Row] = {
         _url(lambda q: f"{q.gateway}/v1/videos/{q.file_name}/redirect"),
     ),
     "signed-url": (
-        "a signed URL with an escaped slash, refused once it is altered",
+        "a signed URL with an escaped slash, refused if it is altered",
         _url(lambda q: f"{q.files}{q.escaped_path}?{signed_query(q.escaped_path)}"),
     ),
     "spaced-url": ("a URL with spaces and back-ticks around it", _url(lambda q: f" `{q.file_url()}` ")),
-    "expired-url": ("completed at once; the first URL has expired, a new query gives a good one", _expired_url),
+    "expired-url": ("completed immediately; the first URL has expired, a new query returns a valid one", _expired_url),
     "html-video": ("the URL serves a web page", _url(lambda q: q.file_url("html"))),
-    "truncated-video": ("the first download is cut in the middle", _url(lambda q: q.file_url("short-body"))),
+    "truncated-video": ("the first download is cut off in the middle", _url(lambda q: q.file_url("short-body"))),
     "other-url": ("the URL in detail.video_url", _url_at("detail.video_url")),
     **{
         f"other-url-{'-'.join(re.findall('[a-z0-9]+', place))}": (f"the URL in {place}", _url_at(place))
@@ -306,14 +306,14 @@ def _in_folder(folder: str) -> Script:
 
 _FILES: dict[str, Row] = {
     **{f"file-{folder}": (f"the file {summary}", _in_folder(folder)) for folder, summary in FOLDERS.items()},
-    "file-data-url": ("the URL holds the video itself", _url(lambda query: query.data_url)),
+    "file-data-url": ("the URL contains the video itself", _url(lambda query: query.data_url)),
 }
 
 _ERRORS: dict[str, Row] = {
     "not-found-first": ("404 task not found for the first 4 s, then normal", _early(_NOT_FOUND)),
     "not-exist-first": ("400 task_not_exist for the first 4 s, then normal", _early(_NOT_EXIST)),
     "never-found": ("404 task not found every time", _NOT_FOUND),
-    "flaky": ("every second answer is a 503", lambda q: q.reply() if q.number % 2 else _status(503)(q)),
+    "flaky": ("every second response is a 503", lambda q: q.reply() if q.number % 2 else _status(503)(q)),
     "http-401-quota": ("401 with a quota code every time", _nested(401, *_QUOTA, BEARER)),
     "http-403-quota": ("403 with a quota code every time", _nested(403, *_QUOTA)),
     "http-403-saturated": (
@@ -331,7 +331,7 @@ _ERRORS: dict[str, Row] = {
     **{f"http-{status}": (f"{status} every time", _status(status)) for status in STATUS_ERRORS},
 }
 
-#: A summary and an answer for each kind of hiccup.
+#: A summary and a response for each kind of hiccup.
 _FAULTS_OF_HICCUPS: dict[str, Row] = {
     "400": ("400", _status(400)),
     "401": ("401", _status(401)),
@@ -367,7 +367,7 @@ SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCU
 
 
 def scenarios() -> dict[str, str]:
-    """List every scripted task: the name, as in ``grok:scenario-<name>``, and one line on what it does."""
+    """Return every scripted task: its name, as in ``grok:scenario-<name>``, and a line that says what it does."""
     return {name: summary for name, (summary, _) in SCENARIOS.items()}
 
 
@@ -383,9 +383,9 @@ _TASK_ID = re.compile(
 def script_of(task_id: str) -> Script:
     """Find the script of a task: the normal one for ``<model>:<uuid>``, or that of ``<model>:scenario-<name>``.
 
-    Every answer about ``<model>:fault-<name>`` has the fault, and so has the first download of the video of
-    ``<model>:video-fault-<name>``. An id with ``~<anything>`` at its end, as in ``grok:scenario-fails~2``, is another
-    task of the same script. Any other id is one of a task that does not exist.
+    Every response about ``<model>:fault-<name>`` has the fault, as does the first download of the video of
+    ``<model>:video-fault-<name>``. An id that ends with ``~<anything>``, as in ``grok:scenario-fails~2``, is another
+    task with the same script. For any other id, there is no task.
     """
     found = _TASK_ID.fullmatch(task_id)
     if found is None:

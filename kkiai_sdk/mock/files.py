@@ -1,4 +1,4 @@
-"""Replies that carry the video file: byte ranges, signed URLs, and folders whose files fail."""
+"""Replies with the video file: byte ranges, signed URLs, and folders whose files fail."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING
 from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, json_reply, nested_error
 from kkiai_sdk.mock.wire_faults import FAULTS
 
-#: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that its times are the same in every run.
+#: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that timestamps are the same in every run.
 EPOCH = 1_767_225_600
 LAST_MODIFIED = formatdate(EPOCH, usegmt=True)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# 18 digits hold every offset; the bound keeps absurd numbers away from int().
+# 18 digits are enough for every offset; the bound keeps absurd numbers away from int().
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})", re.ASCII | re.IGNORECASE)
 _EXPIRES = f"Expires={EPOCH + 86_400}"
 _PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\npiece-1.ts\n#EXT-X-ENDLIST\n"
 _GIF = b"GIF89a\x01\0\x01\0\0\0\0;"
 _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body>Please sign in to see this file.</body></html>"
 _COOKIE = "visit=2f81"
-#: The GETs of a file that comes late which are answered in another way.
+#: The number of GETs of a late file that are not answered with the file.
 LATE_GETS = 4
 _UNREADY = json_reply(200, {"status": "processing", "message": "the video is not completed yet"})
-#: The answers about a file that comes late, by the folder that it is in.
+#: The responses for a late file, by its folder.
 _LATE: dict[str, Reply] = {
     "late": json_reply(404, {"message": "no such file"}),
     "late-403": json_reply(403, {"message": "access denied"}),
-    "late-409": json_reply(409, {"message": "the upload has not ended"}),
+    "late-409": json_reply(409, {"message": "the upload has not finished"}),
     "late-202": Reply(202, b"", "text/plain", (("retry-after", "2"),)),
     "late-400": json_reply(400, {"error": {"message": "the task is not completed yet, current status: running"}}),
     "late-empty": Reply(200, b"", "video/mp4"),
@@ -55,10 +55,10 @@ def _by_json(_: Reply, request: ReceivedRequest) -> Reply:
     return json_reply(200, {"code": 0, "data": {"url": request.path.replace("/by-json/", "/")}})
 
 
-#: Files that come by a detour, or as something else: one line, and the answer instead of the file.
+#: Files behind a detour, or replaced by something else: a summary, and the response instead of the file.
 DETOURS: dict[str, tuple[str, Callable[[Reply, ReceivedRequest], Reply]]] = {
-    "by-json": ("serves JSON that names the URL of the file", _by_json),
-    "cookie": ("needs the cookie that is set by a redirect on the way", lambda reply, _: reply),
+    "by-json": ("serves JSON that contains the URL of the file", _by_json),
+    "cookie": ("needs a cookie that is set by a redirect", lambda reply, _: reply),
     "unsized": ("has neither a length nor chunks", lambda reply, _: replace(reply, fault="unframed")),
     "gzip": ("is compressed although the request did not accept it", _packed),
     "aws-chunked": ("has a Content-Encoding that is not a compression", _unpacked),
@@ -66,7 +66,7 @@ DETOURS: dict[str, tuple[str, Callable[[Reply, ReceivedRequest], Reply]]] = {
     "gif": ("is an animated picture", lambda *_: Reply(200, _GIF, "image/gif")),
     "zip": ("is an archive", lambda *_: Reply(200, b"PK\x03\x04" + bytes(26), "application/zip")),
 }
-#: The folders of files whose answers differ, and one line on each.
+#: The folders of files with other responses, and a summary of each.
 FOLDERS: dict[str, str] = {
     **{name: f"answers {reply.status} to the first {LATE_GETS} downloads" for name, reply in _LATE.items()},
     **{name: summary for name, (summary, _) in DETOURS.items()},
@@ -82,8 +82,8 @@ def etag(video: bytes) -> str:
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """Parse a ``Range`` header to a half-open span of ``size`` bytes, or to None for the whole file.
 
-    Several ranges and malformed ones count as none, which RFC 9110 section 14.2 allows. A span that begins at or
-    after ``size`` cannot be satisfied.
+    Multiple and malformed ranges are ignored, which RFC 9110 section 14.2 allows. A span that begins at or after
+    ``size`` cannot be satisfied.
     """
     found = _RANGE.fullmatch((header or "").strip())
     first, last = found.groups() if found else ("", "")
@@ -123,7 +123,7 @@ def send_from_folder(folder: str, video: bytes, request: ReceivedRequest, number
     ``folder`` is "", expired, signed, html, one of FOLDERS, or a fault.
     """
     if folder == "expired" or (folder == "signed" and request.query != signed_query(request.path)):
-        text = "this URL has expired" if folder == "expired" else "the signature does not fit this URL"
+        text = "this URL has expired" if folder == "expired" else "the signature does not match this URL"
         return nested_error(403, text, request_id, kind="access_denied")
     if folder == "html":
         return Reply(200, _PAGE, "text/html; charset=utf-8")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from kkiai_sdk.mock.catalog import Script
 
-#: The key to use with a gateway that accepts any.
+#: The key to use with a gateway that accepts any key.
 ANY_KEY = "sk-mock"
-#: The least number of requests that are kept. Older ones are dropped, so that a gateway can run for days.
+#: The minimum number of requests that are kept. Older ones are dropped, so that a gateway can run for days.
 KEPT_REQUESTS = 100_000
 _BAD_REQUEST = nested_error(
     400,
@@ -44,31 +44,28 @@ _BAD_REQUEST = nested_error(
 class MockGateway:
     """A gateway on this machine whose tasks follow scripts, for tests and demonstrations.
 
-    Use it as a context manager, or call :meth:`start` and :meth:`close`. It serves from a thread of its own, so it
-    works from any thread and beside other gateways; one instance is started once.
+    Use it as a context manager, or call :meth:`start` and :meth:`close`. It runs in its own thread, so it can be used
+    from any thread and alongside other gateways. An instance can be started only once.
 
     A task begins with the first query for its id. ``<model>:<uuid>`` is pending for 2 s, runs for 8 s and is then
-    completed; ``<model>:scenario-<name>`` plays a script of :func:`~kkiai_sdk.mock.scenarios`. With a name of
-    :func:`~kkiai_sdk.mock.faults`, every answer about ``<model>:fault-<name>`` has that fault, and so has the first
-    download of the video of ``<model>:video-fault-<name>``. An id that ends with ``~<anything>`` is another task of the
-    same script.
+    completed; ``<model>:scenario-<name>`` follows a script from :func:`~kkiai_sdk.mock.scenarios`. With a name from
+    :func:`~kkiai_sdk.mock.faults`, every response about ``<model>:fault-<name>`` has that fault, as does the first
+    download of the video of ``<model>:video-fault-<name>``. An id that ends with ``~<anything>`` is another task with
+    the same script.
 
-    Args:
-        speed: Gateway seconds that pass in one second; any positive number.
-        port: The TCP port, or 0 for a free one.
-        host: The address to listen on; a loopback address.
-        api_key: The one key that is accepted; None accepts every ``sk-…``, and the very first key whatever it is.
-        faults: Faults of the first requests, in order of arrival and whatever they ask for: names of
-            :func:`~kkiai_sdk.mock.faults`, or None for a good answer. Later requests are answered well. Pauses of
-            faults are in gateway seconds. The ``json-`` ones leave answers that are not JSON unchanged.
-        cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a credential.
-        clock: Seconds from any origin, never going back. A clock that the test moves makes the tasks move with it.
-        scripts: Functions from a :class:`TaskQuery` to a :class:`Reply`, by task id, in the place of the catalog's. The
-            mapping may change while the gateway runs.
-        on_reply: Called with each request and the reply to it, in the gateway's thread, before the reply is sent.
+    Args: speed: Gateway seconds per second; any positive number. port: The TCP port, or 0 for a free one. host: The
+        address to listen on; a loopback address. api_key: The only key that is accepted; None accepts every ``sk-…``,
+        and the very first key whatever it is. faults: Faults for the first requests, in order of arrival and whatever
+        they are for: names from :func:`~kkiai_sdk.mock.faults`, or None for a normal response. Later requests are
+        answered normally. Pauses in faults are in gateway seconds. The ``json-`` faults do not change responses that
+        are not JSON. cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a
+        credential. clock: Returns monotonic seconds with any origin. If a test controls the clock, it controls the
+        tasks. scripts: Functions from a :class:`TaskQuery` to a :class:`Reply`, by task id, which replace those of the
+        catalog. The mapping may change while the gateway runs. on_reply: Called with each request and the reply to it,
+        in the gateway's thread, before the reply is sent.
 
     Raises:
-        ConfigurationError: An option is out of its range, or (from ``start``) the port cannot be used.
+        ConfigurationError: An option is out of range, or (from ``start``) the port cannot be used.
     """
 
     def __init__(
@@ -87,7 +84,7 @@ class MockGateway:
         _require("speed", speed, "a number above 0", _is(speed, int, float) and 0 < speed < math.inf)
         _require("port", port, "a whole number from 0 (any free one) to 65535", _is(port, int) and 0 <= port <= 65_535)
         _require("host", host, "a loopback address such as 127.0.0.1", _is_loopback(host))
-        _require("clock", clock, "a function that gives seconds", callable(clock))
+        _require("clock", clock, "a function that returns seconds", callable(clock))
         if not (api_key is None or (_is(api_key, str) and re.fullmatch(r"[\x21-\x7e]{1,512}", api_key))):
             raise ConfigurationError("api_key must be 1 to 512 visible ASCII characters, or None to accept any sk-…")
         is_list = _is(faults, Iterable) and not _is(faults, str)
@@ -108,13 +105,13 @@ class MockGateway:
 
     @property
     def base_url(self) -> str:
-        """The gateway's address, such as ``http://127.0.0.1:54321``. Known once ``start`` returned."""
+        """The gateway's URL, such as ``http://127.0.0.1:54321``. Available once ``start`` has returned."""
         self._started_server()
         return self._app.url
 
     @property
     def cdn_url(self) -> str | None:
-        """The address of the stand-in for a CDN, or None if there is none."""
+        """The URL of the stand-in for a CDN, or None if there is none."""
         self._started_server()
         return self._app.files_url if self._has_cdn else None
 
@@ -124,11 +121,10 @@ class MockGateway:
         return _sample()
 
     def client(self, **options: Any) -> Kkiai:
-        """A synchronous client of this gateway that polls often, for tests.
+        """Return a synchronous client for this gateway that polls often, for tests.
 
-        Args:
-            options: Options of :class:`~kkiai_sdk.Kkiai`, which replace those of this method: the address, the key, and
-                a ``PollPolicy`` and a ``RetryPolicy`` whose delays are hundredths of a second.
+        Args: options: Options of :class:`~kkiai_sdk.Kkiai`, which override those of this method: the URL, the key, and
+            a ``PollPolicy`` and a ``RetryPolicy`` with delays of hundredths of a second.
 
         Raises:
             ConfigurationError: An option is invalid, or the gateway was not started.
@@ -136,7 +132,7 @@ class MockGateway:
         return Kkiai(**(self._client_options() | options))
 
     def async_client(self, **options: Any) -> AsyncKkiai:
-        """An asynchronous client of this gateway that polls often; see :meth:`client`."""
+        """Return an asynchronous client for this gateway that polls often; see :meth:`client`."""
         return AsyncKkiai(**(self._client_options() | options))
 
     def _client_options(self) -> dict[str, Any]:
@@ -145,10 +141,10 @@ class MockGateway:
         return {"api_key": self.api_key, "base_url": self.base_url, "poll": poll, "retry": retry}
 
     def start(self) -> Self:
-        """Begin to serve. Connections are accepted once this returns. Raises if it was started before."""
+        """Start serving. Connections are accepted once this returns. Raises if it was started before."""
         with self._lock:
             if self._server is not None:
-                raise ConfigurationError("this mock gateway was started before; make a new one")
+                raise ConfigurationError("this mock gateway was started before; create a new one")
             self._start_time = self._clock()
             listeners = {"gateway": self._listen(self._port)} | ({"cdn": self._listen(0)} if self._has_cdn else {})
             urls = [self._url(listener) for listener in listeners.values()]
@@ -158,7 +154,7 @@ class MockGateway:
         return self
 
     def close(self) -> None:
-        """Stop serving and wait until the thread and the sockets are gone. Harmless when repeated or never started."""
+        """Stop serving, and wait until the thread has ended and the sockets are closed. Later calls have no effect."""
         with self._lock:
             if self._server is not None:
                 self._server.close()
@@ -168,7 +164,7 @@ class MockGateway:
         self._started_server().wait()
 
     def banner(self) -> str:
-        """A few lines for people: the addresses and a command to try. A key of the caller's own is not shown."""
+        """Return a few lines for people: the URLs and a command to try. A key passed by the caller is not shown."""
         key = "<your key>" if self._accepted else ANY_KEY
         files = f"Video files:  {self.cdn_url}\n" if self._has_cdn else ""
         return (
@@ -257,4 +253,4 @@ def _is_loopback(host: object) -> bool:
 def _checked_fault(name: object) -> str | None:
     if name is None or (isinstance(name, str) and name in FAULTS):
         return name
-    raise ConfigurationError(f"faults must not hold {name!r:.60}; known: {', '.join(FAULTS)}")
+    raise ConfigurationError(f"faults must not contain {name!r:.60}; known: {', '.join(FAULTS)}")

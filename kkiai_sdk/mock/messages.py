@@ -23,11 +23,11 @@ class ReceivedRequest:
 
     #: The HTTP method, as sent.
     method: str
-    #: The path as sent: percent escapes are kept, so a path that was encoded again shows.
+    #: The path as sent: percent escapes are kept, so that double encoding is visible.
     path: str
     #: The query string as sent, without ``?``; empty if there was none.
     query: str
-    #: Names in lower case, in the order of arrival. Holds the key, hence not in the repr.
+    #: Names in lower case, in order of arrival. Contains the key, hence not in the repr.
     headers: Headers = field(repr=False)
     #: The server that received it: ``"gateway"`` or ``"cdn"``.
     server: str = "gateway"
@@ -52,9 +52,9 @@ class ReceivedRequest:
 
 
 class End(Enum):
-    """The end of a connection, chosen by the handler of its last request."""
+    """What happens to a connection, chosen by the handler of its last request."""
 
-    #: It waits for the next request, unless this one asked for its end.
+    #: It waits for the next request, unless this one asked to close it.
     KEEP = auto()
     #: It is closed.
     FIN = auto()
@@ -66,7 +66,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer to be sent."""
+    """A response to be sent."""
 
     status: int
     body: bytes = b""
@@ -74,15 +74,15 @@ class Reply:
     headers: Headers = ()
     #: Gateway seconds to wait before answering.
     delay: float = 0.0
-    #: The fault to be played when it is sent, a name of :func:`~kkiai_sdk.mock.faults`, or None.
+    #: The fault to apply when it is sent, a name from :func:`~kkiai_sdk.mock.faults`, or None.
     fault: str | None = None
 
     def head(self, *framing: tuple[str, str]) -> bytes:
-        """Encode status line and header fields. ``framing`` are the fields that tell where the body ends."""
+        """Encode the status line and header fields. ``framing``: the fields that determine where the body ends."""
         return head(self.status, (("content-type", self.content_type), *self.headers, *framing))
 
     def encode(self, *more: tuple[str, str], length: int | None = None) -> bytes:
-        """Encode the reply with its length, or with another one, and with more header fields."""
+        """Encode the reply with its length, or another one, and with additional header fields."""
         size = len(self.body) if length is None else length
         return self.head(("content-length", str(size)), *more) + self.body
 
@@ -94,7 +94,7 @@ def head(status: int, fields: Iterable[tuple[str, str]]) -> bytes:
 
 
 def json_reply(status: int, value: object, headers: Headers = ()) -> Reply:
-    """Make a JSON answer."""
+    """Make a JSON response."""
     return Reply(status, json.dumps(value, separators=(",", ":")).encode(), headers=headers)
 
 

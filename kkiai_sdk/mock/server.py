@@ -1,8 +1,8 @@
-"""An HTTP/1.1 server in a thread of its own, for gateways and file hosts that fail on purpose.
+"""An HTTP/1.1 server in its own thread, for gateways and file hosts that fail on purpose.
 
-asyncio streams carry the bytes, and h11 parses each request with a parser of its own. A handler gets the request and
-the stream to answer on, writes bytes that need not be HTTP, and returns the :class:`End` of the connection. Handlers
-run in the server's event loop; those that block use :func:`asyncio.to_thread`, whose threads end with the server.
+It uses asyncio streams, and a separate h11 parser for each request. A handler receives the request and the stream for
+the response, writes bytes that need not be HTTP, and returns the :class:`End` of the connection. Handlers run in the
+server's event loop; those that block use :func:`asyncio.to_thread`, whose threads end with the server.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-#: Bytes of a request's head and of its body; a larger request is refused.
+#: Maximum bytes of a request's head and of its body; larger requests are refused.
 MAX_HEAD, MAX_BODY = 1 << 16, 1 << 24
 #: Threads for handlers that block: one for every connection of the largest tests.
 MAX_WORKERS = 1024
-#: Connections that the kernel may hold until they are accepted.
+#: Connections that the kernel may queue until they are accepted.
 BACKLOG = 1024
-#: Seconds that a handler may take to end after it was cancelled.
+#: Seconds that a handler may take to end after it has been cancelled.
 GRACE = 2.0
 CHUNK = 1 << 16
 BAD_REQUEST = head(400, (("connection", "close"), ("content-length", "0")))
@@ -51,7 +51,7 @@ class Server:
     """Serves listening sockets from a thread until :meth:`close`, which leaves no thread, task or socket.
 
     Args:
-        handler: Answers one request. When it is cancelled, the server is being closed.
+        handler: Answers one request. It is cancelled when the server is closed.
         listeners: The sockets by name; :attr:`ReceivedRequest.server` is the name of the one that was connected to.
         tls: The server side of TLS, or None for plain TCP.
         bad_request: The bytes that answer a request that is malformed or too large, before the connection is closed.
@@ -73,12 +73,12 @@ class Server:
         self._connections: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
         self._stopping = asyncio.Event()
-        # Waited for instead of the thread: a join that Ctrl-C interrupts can take a running thread for an ended one.
+        # Waited for instead of the thread: a join interrupted by Ctrl-C can mistake a running thread for an ended one.
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._loop = asyncio.SelectorEventLoop()
         self._thread.start()
 
@@ -87,7 +87,7 @@ class Server:
         self._ended.wait()
 
     def close(self) -> None:
-        """End every connection and wait until the thread has ended. Raises the first error of a handler, once."""
+        """End every connection and wait until the thread has ended. Raises the first error of a handler, only once."""
         with suppress(RuntimeError):  # the loop is closed: the server has ended before
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._ended.wait()
@@ -117,7 +117,7 @@ class Server:
             for name, listener in self._listeners.items()
         ]
         await self._stopping.wait()
-        # asyncio fails to accept, and leaks, a connection whose server is closed before the transport is made.
+        # asyncio fails to accept, and leaks, a connection whose server is closed before the transport is created.
         while accepting := asyncio.all_tasks() - self._connections - {asyncio.current_task()}:
             await asyncio.wait(accepting)
         for server in servers:
@@ -155,7 +155,7 @@ class Server:
             while await reader.read(CHUNK):
                 pass
         elif end is End.RST:
-            # A socket that does not linger is closed with a reset. Windows has shorter numbers.
+            # A socket that does not linger is closed with a reset. Windows uses shorter integers.
             linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         else:
@@ -175,7 +175,7 @@ class Server:
         except h11.RemoteProtocolError:
             writer.write(self._bad_request)
             if writer.can_write_eof():
-                # A socket that is closed before everything is read is reset, and the answer may be lost.
+                # A socket that is closed before everything is read is reset, and the response may be lost.
                 writer.write_eof()
                 return End.HANG
         return End.FIN
@@ -184,7 +184,7 @@ class Server:
 async def _requests(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> AsyncGenerator[tuple[h11.Request, bytes], None]:
-    """Read one request and its body after another, until the client ends the connection or asks for its end."""
+    """Read requests with their bodies, until the client ends the connection or asks to close it."""
     data, is_last = b"", False
     while not is_last:
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
@@ -206,7 +206,7 @@ async def _requests(
 
 
 async def _receive(parser: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-    """Give the parser more bytes; false at the end of the connection."""
+    """Pass more bytes to the parser; false at the end of the connection."""
     if parser.they_are_waiting_for_100_continue:
         go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
         writer.write(parser.send(go_on) or b"")

@@ -1,4 +1,4 @@
-"""Operations of the spec that the gateway does not play: it answers with the example that the spec gives for them."""
+"""Operations of the spec that the gateway does not implement: it returns their examples from the spec."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kkiai_sdk.mock.messages import Reply, nested_error
 
 
 class SpecOperation(NamedTuple):
-    """An operation of the spec, and its example: without a status there is none."""
+    """An operation of the spec, and its example; without a status there is none."""
 
     method: str
     path: str
@@ -23,11 +23,11 @@ class SpecOperation(NamedTuple):
     body: str = ""
 
     def reply(self, request_id: str) -> Reply:
-        """Make the reply: the example, marked by the header ``Warning``, or 501."""
+        """Make the reply: the example, with a ``Warning`` header, or 501."""
         if self.status is None:
-            text = f"the mock gateway does not play {self.name}, and the spec has no example for it"
+            text = f"the mock gateway does not implement {self.name}, and the spec has no example for it"
             return nested_error(501, text, request_id, kind="mock_error", code="not_played")
-        mark = ("warning", f'299 kkiai-mock "{self.name} is not played: this is the example of the spec"')
+        mark = ("warning", f'299 kkiai-mock "{self.name} is not implemented: this is the example from the spec"')
         return Reply(self.status, self.body.encode(), self.media_type, (mark,))
 
 

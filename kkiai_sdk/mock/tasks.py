@@ -1,4 +1,4 @@
-"""The timeline of a task, and the task object at each time of it.
+"""The timeline of a task, and the task object at each point of it.
 
 A task starts with its first query. Its times are gateway seconds: seconds of the gateway's clock, times its speed.
 """
@@ -19,7 +19,7 @@ PROMPT = "```\nA cow with broad white wings glides over green fields.\nSmall clo
 
 
 class Phase(NamedTuple):
-    """A part of a timeline: its first gateway second, and the status in it."""
+    """A part of a timeline: its first gateway second, and its status."""
 
     starts: float
     status: str
@@ -32,7 +32,7 @@ NORMAL: Timeline = (Phase(0.0, "pending"), Phase(RUNS_AT, "processing"), Phase(E
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery:
-    """One query for one task: everything that a script may look at."""
+    """One query for a task: everything that a script may use."""
 
     task_id: str
     #: 1 for the first query of this id.
@@ -43,7 +43,7 @@ class TaskQuery:
     started: float
     #: The gateway's base URL.
     gateway: str
-    #: The base URL of the server that holds the files: the stand-in for a CDN, or the gateway.
+    #: The base URL of the file server: the stand-in for a CDN, or the gateway.
     files: str
     request_id: str
     timeline: Timeline = NORMAL
@@ -61,7 +61,7 @@ class TaskQuery:
         return self.phase.status == "completed"
 
     def ending(self, status: str) -> TaskQuery:
-        """The same query of a task that ends with another status."""
+        """The same query, for a task that ends with another status."""
         return replace(self, timeline=(*NORMAL[:-1], Phase(ENDS_AT, status)))
 
     @property
@@ -84,7 +84,7 @@ class TaskQuery:
 
     @property
     def file_name(self) -> str:
-        """The task's id with characters that paths allow."""
+        """The task's id, with only the characters that paths allow."""
         return re.sub(r"[^A-Za-z0-9._-]", "-", self.task_id)
 
     def file_url(self, folder: str = "") -> str:
@@ -93,7 +93,7 @@ class TaskQuery:
 
     @property
     def data_url(self) -> str:
-        """A URL that holds the task's file itself."""
+        """A URL that contains the task's file itself."""
         return f"data:video/mp4;base64,{base64.b64encode(self.video).decode()}"
 
     @property

@@ -1,4 +1,4 @@
-"""Faults of the wire by name. Each turns a good reply into another one, or into the steps of a connection that fails.
+"""Connection faults by name. Each turns a normal reply into another one, or into the steps of a failing connection.
 
 Pure. To add a fault, add a row to one of the tables.
 """
@@ -16,17 +16,17 @@ from typing import TypeAlias
 
 from kkiai_sdk.mock.messages import End, Reply
 
-#: Bytes to send, gateway seconds to wait, or the end of the connection; without one it is kept.
+#: Bytes to send, gateway seconds to wait, or the end of the connection, which is otherwise kept.
 Step: TypeAlias = bytes | float | End
 Steps: TypeAlias = Iterable[Step]
 Fault: TypeAlias = Callable[[Reply], Reply | Steps]
-#: One line on the fault, and the fault.
+#: A summary of the fault, and the fault.
 Row: TypeAlias = tuple[str, Fault]
 
-#: Gateway seconds between two pieces of an answer that drips.
+#: Gateway seconds between two pieces of a response that trickles.
 DRIP = 0.1
 MEGABYTE = 1 << 20
-#: Megabytes that gzip-bomb unpacks to, and that huge-body sends.
+#: Megabytes that gzip-bomb decompresses to, and that huge-body sends.
 BOMB, FLOOD = 100, 200
 
 
@@ -68,7 +68,8 @@ def _two_lengths(reply: Reply) -> Steps:
 
 
 def _long_body(reply: Reply) -> Steps:
-    # The surplus is a whole answer: a client that keeps the connection takes it for the answer to its next request.
+    # The surplus is a complete response: a client that keeps the connection takes it for the response to its next
+    # request.
     surplus = b'{"id":"surplus","status":"failed","error":"this belongs to no request"}'
     return reply.encode() + replace(reply, status=200, body=surplus).encode(), End.HANG
 
@@ -96,7 +97,7 @@ def _corrupt(reply: Reply) -> Reply:
 
 @cache
 def _bomb() -> bytes:
-    # A block that ends with a full flush can be repeated, so only one of them has to be packed.
+    # A block that ends with a full flush can be repeated, so only one of them has to be compressed.
     blank = b" " * MEGABYTE
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     block = packer.compress(blank) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -144,13 +145,13 @@ _CONNECTIONS: dict[str, Row] = {
     "not-http": ("speaks another protocol", lambda _: (b"SSH-2.0-\x1b]0;mock\x07\r\n", End.FIN)),
     "two-lengths": ("sends two Content-Length fields", _two_lengths),
     "negative-length": ("sends a negative Content-Length", lambda r: (r.encode(length=-5), End.FIN)),
-    "close-after": ("answers well, then closes the connection unannounced", lambda r: (r.encode(), End.FIN)),
+    "close-after": ("responds normally, then closes the connection unannounced", lambda r: (r.encode(), End.FIN)),
 }
 
 _BODIES: dict[str, Row] = {
     "short-body": ("closes after half of the body", lambda r: (_cut(r), End.FIN)),
     "reset-mid-body": ("resets after half of the body", lambda r: (_cut(r), End.RST)),
-    "stall-mid-body": ("sends half of the body and no more", lambda r: (_cut(r), End.HANG)),
+    "stall-mid-body": ("sends half of the body, then nothing", lambda r: (_cut(r), End.HANG)),
     "drip-body": ("sends one byte of the body every 0.1 s", lambda r: (_head(r), *_drip(r.body))),
     "long-body": ("sends more bytes than its Content-Length", _long_body),
     "huge-length": (
@@ -171,9 +172,9 @@ _BODIES: dict[str, Row] = {
         lambda r: (r.head(("connection", "close")) + r.body, End.FIN),
     ),
     "huge-body": (f"sends {FLOOD} MB of JSON", _flood),
-    "gzip-corrupt": ("gzips the body, with a wrong byte", _corrupt),
+    "gzip-corrupt": ("gzips the body, with one byte changed", _corrupt),
     "gzip-truncated": ("gzips the body and cuts it in half", lambda r: _packed(r, _half(_gzip(r.body)))),
-    "gzip-members": ("gzips the body as two members, of which some clients read one", _members),
+    "gzip-members": ("gzips the body as two members, of which some clients read only one", _members),
     "gzip-chain": (
         "gzips the body three times",
         lambda r: _packed(r, _gzip(_gzip(_gzip(r.body))), "gzip, gzip, gzip"),
@@ -186,15 +187,15 @@ _CONTENTS: dict[str, Row] = {
     "json-list": ("the JSON is a list", _body(b"[]")),
     "json-text": ("the JSON is a string", _body(b'"hi"')),
     "json-number": ("the JSON is a number", _body(b"5")),
-    "json-cut": ("the JSON is cut short, the length fits", lambda r: replace(r, body=_half(r.body))),
-    "json-deep": ("200,000 lists inside each other", _body(b'{"id":' + b"[" * 200_000 + b"]" * 200_000 + b"}")),
+    "json-cut": ("the JSON is cut short, but the length matches", lambda r: replace(r, body=_half(r.body))),
+    "json-deep": ("200,000 nested lists", _body(b'{"id":' + b"[" * 200_000 + b"]" * 200_000 + b"}")),
     "json-nan": ("a number is NaN", _with(b'"progress":NaN')),
     "json-overflow": ("a number is 1e999", _with(b'"progress":1e999')),
     "json-digits": ("a number has 5,000 digits", _with(b'"progress":' + b"9" * 5000)),
-    "json-twice": ("two members are named status, the first one is wrong", _before(b'"status":"failed"')),
-    "json-surrogate": ("a string holds a lone surrogate", _with(b'"note":"\\ud800"')),
+    "json-twice": ("two members are named status; the first one is wrong", _before(b'"status":"failed"')),
+    "json-surrogate": ("a string contains a lone surrogate", _with(b'"note":"\\ud800"')),
     "json-keys": ("10,000 more keys, some of them attributes in Python or JavaScript", _with(_keys())),
-    "json-types": ("fields have other types", _with(b'"progress":"12 %","video_url":5,"status_update_time":"now"')),
+    "json-types": ("fields have the wrong types", _with(b'"progress":"12 %","video_url":5,"status_update_time":"now"')),
     "bad-utf8": ("a string is not UTF-8", _with(b'"note":"\xff\xfe\x80"')),
     "utf16": ("the body is UTF-16", lambda r: replace(r, body=r.body.decode("utf-8", "replace").encode("utf-16"))),
     "bom": ("the body begins with a byte order mark", lambda r: replace(r, body=b"\xef\xbb\xbf" + r.body)),
@@ -204,11 +205,11 @@ FAULTS: dict[str, Row] = _CONNECTIONS | _BODIES | _CONTENTS
 
 
 def faults() -> dict[str, str]:
-    """List every fault: the name, and one line on what the server does in the place of its answer."""
+    """Return every fault: its name, and a line that says what the server does instead of responding normally."""
     return {name: summary for name, (summary, _) in FAULTS.items()}
 
 
 def play(reply: Reply) -> Reply | Steps:
-    """Apply the fault of a reply, if it has one. Faults of JSON leave other content unchanged."""
+    """Apply the fault of a reply, if it has one. JSON faults leave other content unchanged."""
     is_meant = reply.fault is not None and (reply.fault not in _CONTENTS or reply.content_type == "application/json")
     return FAULTS[reply.fault or ""][1](reply) if is_meant else reply

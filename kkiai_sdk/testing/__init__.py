@@ -1,11 +1,12 @@
-"""A pytest kit: a mock gateway on fake time, with fixtures, a marker and scripts of a user's own.
+"""A pytest plugin: a mock gateway with fake time, fixtures, a marker and custom scripts.
 
-The plugin is loaded by pytest when the package is installed, and imports nothing else before a fixture is used.
-``Gateway`` works without pytest, too::
+pytest loads the plugin if the package is installed. It imports nothing else before a fixture is used. ``Gateway`` also
+works without pytest::
 
     from kkiai_sdk.testing import Gateway, assert_all_downloaded
 
-    with Gateway(tasks={"grok:a": ["pending", 503, "completed"]}) as gateway, gateway.client() as client:
+    tasks = {"grok:a": ["pending", 503, "completed"]}
+    with Gateway(tasks=tasks) as gateway, gateway.client() as client:
         client.wait_and_download("grok:a", "a.mp4")
         assert_all_downloaded(gateway, ["a.mp4"])
 """
@@ -26,7 +27,7 @@ _MODULES = {"Step": "steps", "record": "recordings"}
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name on first use (PEP 562): the plugin must not cost a test run anything."""
+    """Import a public name on first use (PEP 562), so that the plugin does not slow down test runs."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"kkiai_sdk.testing.{_MODULES.get(name, 'gateway')}"), name)

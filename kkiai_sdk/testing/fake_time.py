@@ -1,4 +1,4 @@
-"""A clock for clients and a mock gateway that passes as soon as everybody who uses it sleeps."""
+"""A clock for clients and a mock gateway that advances as soon as all its users sleep."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kkiai_sdk._clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-#: Not 0 and not whole, so that a confusion of times and durations shows.
+#: Not 0 and not an integer, so that confusing times and durations has a visible effect.
 START = 1000.25
-#: Real seconds between two looks at the clock of a sleeper that is not the next to wake.
+#: Real seconds between two checks of the clock by a sleeper that is not the next to wake.
 TICK = 0.001
-#: Real seconds for which time stands still after a sleeper was seen last: longer than an exchange with a server on this
+#: Real seconds for which time stands still after a sleeper was last seen: longer than an exchange with a server on this
 #: machine.
 PATIENCE = 0.05
 
@@ -25,14 +25,15 @@ PATIENCE = 0.05
 class FakeTime:
     """Monotonic seconds that only sleepers move.
 
-    Sleepers are threads and asyncio tasks. The one with the earliest end moves the clock, once all others sleep too or
-    were not seen for :data:`PATIENCE`. So ends come in their order, as in real time. A single sleeper never waits.
+    Sleepers are threads and asyncio tasks. The one whose sleep ends first advances the clock, once all others are
+    asleep too or have not been seen for :data:`PATIENCE`. So sleeps end in the same order as in real time. A single
+    sleeper never waits.
     """
 
     def __init__(self) -> None:
         self._now = START
         self._lock = threading.Lock()
-        #: The end of each sleep, or -inf once it ended, and the real time at which the sleeper was seen last.
+        #: The end of each sleep, or -inf once it has ended, and the real time at which the sleeper was last seen.
         self._sleepers: dict[Hashable, tuple[float, float]] = {}
 
     @property
@@ -46,7 +47,7 @@ class FakeTime:
             return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let seconds pass."""
+        """Advance the time by seconds."""
         with self._lock:
             self._now += seconds
 
@@ -73,7 +74,7 @@ class FakeTime:
         sleeper = asyncio.current_task()
         try:
             await asyncio.sleep(0)
-            # An event of asyncio would not see threads that move the time.
+            # An asyncio event would not notice threads that advance the time.
             while not self._is_over(sleeper, until):  # noqa: ASYNC110
                 await asyncio.sleep(TICK)
         finally:
@@ -82,7 +83,7 @@ class FakeTime:
     def _wait_until(self, event: threading.Event, until: float) -> None:
         sleeper = threading.current_thread()
         try:
-            # Without a limit nobody sleeps: time is for others to move.
+            # A wait without a limit is not a sleep: others advance the time.
             while not event.is_set() and not (math.isfinite(until) and self._is_over(sleeper, until)):
                 time.sleep(TICK)
         finally:
@@ -100,7 +101,7 @@ class FakeTime:
             self._wake(sleeper)
 
     def _is_over(self, sleeper: Hashable, until: float) -> bool:
-        """Whether the time has come, after moving it there if nobody is to wake before."""
+        """Whether the time has been reached, after advancing to it if no other sleep ends earlier."""
         with self._lock:
             seen = time.monotonic()
             self._sleepers[sleeper] = until, seen

@@ -1,4 +1,4 @@
-"""The mock gateway of the pytest kit: fake time, scripts by task id, recordings, and a look at what was downloaded."""
+"""The mock gateway of the pytest plugin: fake time, scripts by task id, recordings, and checks of downloads."""
 
 from __future__ import annotations
 
@@ -25,23 +25,21 @@ if TYPE_CHECKING:
 
 _FILE = re.compile(r"/files/(?:[\w-]+/)?(?P<file>[^/]+)\.mp4|/v1/videos/(?P<own>[^/]+)/\w+")
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/\d+")
-#: Faults after which the body is there all the same.
+#: Faults that still send the complete body.
 _WHOLE = {None, "unframed", "close-after", "drip-headers", "drip-body"}
 
 
 class Gateway(MockGateway):
-    """A mock gateway on fake time.
+    """A mock gateway with fake time.
 
-    While it runs, clients that are made in this process use its clock: their sleeps end at once, and the tasks age by
-    as much. Requests take real time, and so do their timeouts. Use it as a context manager.
+    Clients created in this process while it runs use its clock: their sleeps end immediately and advance the time of
+    the tasks. Requests and their timeouts take real time. Use it as a context manager.
 
-    Args:
-        tasks: The script of each task, see :meth:`script`. Other ids than these and those of the mock gateway are
-            unknown to it.
-        faults: Faults of the first requests, see :class:`~kkiai_sdk.mock.MockGateway`.
+    Args: tasks: The script of each task; see :meth:`script`. The gateway knows only these ids and those of the mock
+        gateway. faults: Faults for the first requests; see :class:`~kkiai_sdk.mock.MockGateway`.
 
     Raises:
-        ConfigurationError: A script or a fault is invalid. The message lists the words that are known.
+        ConfigurationError: A script or a fault is invalid. The message lists the known names or keys.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Gateway(MockGateway):
     ) -> None:
         self._time, self._cleanup = FakeTime(), ExitStack()
         self._by_id: dict[str, Callable[[TaskQuery], Reply]] = {}
-        #: The requests, with what was answered.
+        #: The requests with their replies.
         self._replies: list[tuple[ReceivedRequest, Reply]] = []
         super().__init__(
             faults=faults,
@@ -62,32 +60,31 @@ class Gateway(MockGateway):
 
     @property
     def elapsed(self) -> float:
-        """Seconds of fake time since the gateway was made."""
+        """Seconds of fake time since the gateway was created."""
         return self._time.elapsed
 
     def advance(self, seconds: float) -> None:
-        """Let seconds of fake time pass at once."""
+        """Advance the fake time by seconds."""
         self._time.advance(seconds)
 
     def script(self, task_id: str, script: str | Sequence[AnyStep]) -> None:
-        """Say how the gateway answers the queries for a task from now on.
+        """Set how the gateway answers queries for a task from now on.
 
-        Args:
-            task_id: The id of the task, 1 to 256 characters.
-            script: A name of :func:`~kkiai_sdk.mock.scenarios`, ``fault-`` or ``video-fault-`` with a name of
-                :func:`~kkiai_sdk.mock.faults`, or a list of steps. A step is a state such as ``"completed"``, an HTTP
-                status such as ``503``, or a mapping with the words of :class:`Step`. Each step answers one query, or
-                all queries of some ``seconds``; the last one lasts for ever.
+        Args: task_id: The id of the task, 1 to 256 characters. script: A name from :func:`~kkiai_sdk.mock.scenarios`,
+            ``fault-`` or ``video-fault-`` with a name from :func:`~kkiai_sdk.mock.faults`, or a list of steps. A step
+            is a state such as ``"completed"``, an HTTP status such as ``503``, or a mapping with the keys of
+            :class:`Step`. Each step answers one query, or all queries for a number of ``seconds``; the last one is
+            repeated forever.
 
         Raises:
-            ConfigurationError: A name, a word or a value is not known, with its place.
+            ConfigurationError: A name, a key or a value is invalid; the message says where.
         """
         if not _is_id(task_id):
             raise ConfigurationError(f"a task id must have 1 to 256 characters, not {task_id!r:.60}")
         self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
 
     def play(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Answer the queries for the tasks of a folder of recordings with these, in order; see :func:`record`.
+        """Replay the recordings in a folder, in order, for queries for their tasks; see :func:`record`.
 
         Returns the ids of the tasks. Raises ConfigurationError for a folder without recordings, or an invalid one.
         """
@@ -96,13 +93,13 @@ class Gateway(MockGateway):
         return [*found]
 
     def start(self) -> Self:
-        """Begin to serve; from now on clients are made with fake time."""
+        """Start serving; from now on clients are created with fake time."""
         super().start()
         self._cleanup.enter_context(replaced(self._time.clock()))
         return self
 
     def close(self) -> None:
-        """Stop serving; from now on clients are made with real time. Harmless when repeated."""
+        """Stop serving; from now on clients are created with real time. Later calls have no effect."""
         self._cleanup.close()
         super().close()
 
@@ -110,7 +107,7 @@ class Gateway(MockGateway):
         return {"api_key": self.api_key, "base_url": self.base_url}  # fake time needs no fast schedule
 
     def succeeded(self) -> dict[str, str]:
-        """The ids of the tasks for whose video a URL of this gateway was given, each with the name of its file."""
+        """The ids of the tasks for which this gateway has returned a video URL of its own, each with its file name."""
         found: dict[str, str] = {}
         for request, reply in self._replies:
             task_id = request.parameter("id") if request.path == "/v1/video/query" else None
@@ -121,7 +118,7 @@ class Gateway(MockGateway):
         return found
 
     def sent(self, name: str) -> bool:
-        """Whether every byte of a file was sent by now, in one answer or in parts."""
+        """Whether every byte of a file has been sent, in one response or in several."""
         spans = sorted(
             span for request, reply in self._replies if _file(request) == name for span in self._spans(reply)
         )
@@ -131,7 +128,7 @@ class Gateway(MockGateway):
         return end == len(self.video)
 
     def _spans(self, reply: Reply) -> list[tuple[int, int]]:
-        """The half-open parts of the video that an answer holds. One that is cut lacks its end, which is asked for."""
+        """The half-open ranges of the video in a response. One that was cut lacks its end, which is requested again."""
         fields, missing = dict(reply.headers), reply.fault not in _WHOLE
         if reply.status == 206 and (part := _RANGE.fullmatch(fields.get("content-range", ""))):
             return [(int(part[1]), int(part[2]) + 1 - missing)]
@@ -141,15 +138,15 @@ class Gateway(MockGateway):
 
 
 def assert_all_downloaded(gateway: Gateway, files: Iterable[str | os.PathLike[str]] = ()) -> None:
-    """Assert that the video of every task that succeeded was downloaded, and that there was one at least.
+    """Assert that at least one task succeeded, and that the video of every task that did was downloaded.
 
-    A task succeeded once the gateway gave out the URL of its video. It was downloaded once the gateway sent all bytes
-    of it, in one answer or in parts, for any client. Tasks without a query do not count, nor do answers with a URL of
-    another host.
+    A task has succeeded once the gateway has returned the URL of its video. The video has been downloaded once the
+    gateway has sent all its bytes, in one response or in several, to any client. Tasks that were never queried do not
+    count, nor do responses with a URL on another host.
 
     Args:
         gateway: The gateway.
-        files: Files that must exist and hold the video. There must be as many of them as tasks if any are given.
+        files: Files that must exist and contain the video. If any are given, there must be one per task.
 
     Raises:
         AssertionError: Something is missing. The message names each task and file.
@@ -159,7 +156,7 @@ def assert_all_downloaded(gateway: Gateway, files: Iterable[str | os.PathLike[st
     problems = [] if succeeded else ["no task has succeeded"]
     problems += [f"{task_id} was not downloaded" for task_id, name in succeeded.items() if not gateway.sent(name)]
     if paths and len(paths) != len(succeeded):
-        problems.append(f"{len(succeeded)} tasks have succeeded, and {len(paths)} files were named")
+        problems.append(f"{len(succeeded)} tasks have succeeded, but {len(paths)} files were given")
     problems += [f"{path} does not exist" for path in paths if not path.is_file()]
     problems += [f"{path} is not the video" for path in paths if path.is_file() and path.read_bytes() != gateway.video]
     if problems:
@@ -176,6 +173,6 @@ def _name(task_id: str) -> str:
 
 
 def _file(request: ReceivedRequest) -> str | None:
-    """The name of the file that a GET is about."""
+    """The name of the file that a GET requests."""
     found = _FILE.fullmatch(request.path) if request.method == "GET" else None
     return _name(unquote(found["file"] or found["own"]).rpartition("/")[2]) if found else None

@@ -1,4 +1,4 @@
-"""The pytest plugin. It imports the SDK once a fixture is used, and has no effect on tests that use none."""
+"""The pytest plugin. It imports the SDK when a fixture is used, and has no effect on tests that use none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kkiai_sdk.testing import Gateway
 
 MARKER = (
-    "kkiai(tasks={}, faults=[]): scripts by task id, and faults of the first requests, of the fixture kkiai_gateway"
+    "kkiai(tasks={}, faults=[]): scripts by task id, and faults for the first requests, for the fixture kkiai_gateway"
 )
 
 
@@ -25,18 +25,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Start the gateway for a marked test that does not name the fixture, before the fixtures that it names."""
+    """Start the gateway for a marked test that does not request the fixture, before the fixtures that it requests."""
     names = getattr(item, "fixturenames", ["kkiai_gateway"])
     if "kkiai_gateway" not in names and item.get_closest_marker("kkiai"):
-        # A list of its own: that of pytest is shared by all parameters of a test.
+        # A new list: that of pytest is shared by all parameters of a test.
         item.fixturenames = ["kkiai_gateway", *names]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
 def kkiai_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
-    """A mock gateway on fake time, for clients that are made during the test, with the scripts of the marker.
+    """A mock gateway with fake time and the scripts of the marker, for clients created during the test.
 
-    ``KKIAI_BASE_URL`` and ``KKIAI_API_KEY`` name it, so ``Kkiai()`` in the tested code talks to it.
+    ``KKIAI_BASE_URL`` and ``KKIAI_API_KEY`` are set to its URL and key, so ``Kkiai()`` in the code under test connects
+    to it.
     """
     from kkiai_sdk import ConfigurationError  # noqa: PLC0415 (nothing is imported before it is used)
     from kkiai_sdk.testing import Gateway  # noqa: PLC0415
@@ -55,16 +56,16 @@ def kkiai_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
 
 @pytest.fixture
 def kkiai_client(kkiai_gateway: Gateway) -> Iterator[Kkiai]:
-    """A client of the mock gateway."""
+    """A client for the mock gateway."""
     with kkiai_gateway.client() as client:
         yield client
 
 
 @pytest.fixture
 def kkiai_async_client(kkiai_gateway: Gateway) -> AsyncKkiai:
-    """An asynchronous client of the mock gateway. It keeps no connection, so nothing has to be closed.
+    """An asynchronous client for the mock gateway. It keeps no connections, so it need not be closed.
 
-    A fixture that awaits would need the loop of one of several plugins. This one works with each of them.
+    An asynchronous fixture would need the event loop of one of several plugins. This one works with all of them.
     """
     return kkiai_gateway.async_client(httpx_args={"event_hooks": {"request": [_close_afterwards]}})
 
@@ -74,11 +75,11 @@ async def _close_afterwards(request: Any) -> None:
 
 
 def _options(item: pytest.Item) -> dict[str, Any]:
-    """The options of the gateway from the markers, the closest of which has the last word on each task."""
+    """The options of the gateway from the markers; for each task, the closest marker takes precedence."""
     options: dict[str, Any] = {"tasks": {}}
     for marker in reversed([*item.iter_markers("kkiai")]):
         tasks = marker.kwargs.get("tasks", {})
         if marker.args or not marker.kwargs.keys() <= {"tasks", "faults"} or not isinstance(tasks, dict):
-            raise pytest.UsageError(f"pytest.mark.kkiai of {item.nodeid} takes tasks={{…}} and faults=[…] alone")
+            raise pytest.UsageError(f"pytest.mark.kkiai of {item.nodeid} only accepts tasks={{…}} and faults=[…]")
         options |= {**marker.kwargs, "tasks": options["tasks"] | tasks}
     return options

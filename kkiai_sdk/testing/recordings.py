@@ -1,6 +1,6 @@
-"""Recorded answers: a folder with one JSON file per answer, in the order of their names.
+"""Recorded responses: a folder with one JSON file per response, in the order of their names.
 
-A file holds a step of a script, see :meth:`Gateway.script <kkiai_sdk.testing.Gateway.script>`, and ``task_id``.
+A file contains a step of a script (see :meth:`Gateway.script <kkiai_sdk.testing.Gateway.script>`) and ``task_id``.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def record(client: Kkiai, task_id: str, folder: str | os.PathLike[str], *, timeout: float | None = 1800.0) -> VideoTask:
-    """Wait for a task, and save every answer about it to a folder, for ``gateway.play(folder)``.
+    """Wait for a task, and save every response about it to a folder, for ``gateway.play(folder)``.
 
-    The URL of the video is not saved: ``$VIDEO_URL`` stands in its place. Prompts and other URLs are saved as they are,
-    so look at the files before you share them. Answers that are errors are not recorded; write a file for them.
+    The URL of the video is replaced with ``$VIDEO_URL``. Prompts and other URLs are saved unchanged, so review the
+    files before you share them. Error responses are not recorded; write a file for them by hand.
 
     Args:
-        client: A client of the gateway whose answers are recorded.
+        client: A client for the gateway whose responses are recorded.
         task_id: The task.
-        folder: The folder; it is made if it does not exist. Existing files stay.
+        folder: The folder; it is created if it does not exist. Existing files are kept.
         timeout: Seconds for the whole wait; None for no limit.
 
     Returns:
         The task as it ended.
 
     Raises:
-        KkiaiError: The wait fails, as ``client.watch`` does.
+        KkiaiError: The wait failed; see ``client.watch``.
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def record(client: Kkiai, task_id: str, folder: str | os.PathLike[str], *, timeo
 
 
 def _without_urls(value: Any, urls: tuple[str, ...]) -> Any:
-    """Return JSON with the placeholder for the URLs, also inside of texts."""
+    """Return JSON with the placeholder for the URLs, also inside strings."""
     if isinstance(value, dict):
         return {name: _without_urls(item, urls) for name, item in value.items()}
     if isinstance(value, list):
@@ -58,7 +58,7 @@ def _without_urls(value: Any, urls: tuple[str, ...]) -> Any:
 
 
 def load(folder: Path) -> dict[str, list[Step]]:
-    """Return the steps of each task. Raises ConfigurationError for an invalid file, with its name, or for none."""
+    """Return the steps of each task. Raises ConfigurationError for an invalid file, naming it, or if there is none."""
     found: dict[str, list[Step]] = {}
     for path in sorted(folder.glob("*.json")):
         try:
@@ -70,5 +70,5 @@ def load(folder: Path) -> dict[str, list[Step]]:
             raise ConfigurationError(f"{path} must be a JSON object with a task_id")
         found.setdefault(task_id, []).append(checked(str(path), answer))
     if not found:
-        raise ConfigurationError(f"{folder} has no recorded answer (*.json)")
+        raise ConfigurationError(f"{folder} contains no recorded responses (*.json)")
     return found

@@ -1,6 +1,6 @@
-"""Scripts of a user's own: a list of steps, each the answer to a query.
+"""Custom scripts: a list of steps, each the response to a query.
 
-:meth:`Gateway.script <kkiai_sdk.testing.Gateway.script>` documents the words of a step.
+:meth:`Gateway.script <kkiai_sdk.testing.Gateway.script>` describes them.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ VIDEO_URL = "$VIDEO_URL"
 
 
 class Step(TypedDict, total=False):
-    """The answer to one query, or to all queries of some time. Every word may be left out."""
+    """The response to one query, or to all queries for a number of seconds. Every key is optional."""
 
-    #: The status of the task, as text: ``pending``, ``completed``, or any other. With ``completed`` there is a video.
+    #: The status of the task: ``pending``, ``completed``, or any other text. With ``completed``, there is a video.
     state: str
-    #: Fields to add to the task, or to change in it.
+    #: Fields of the task to add or change.
     fields: Mapping[str, Any]
     #: The HTTP status, 200 to 599. Default 200.
     status: int
-    #: The body instead of a task: JSON, or text as it is. ``$VIDEO_URL`` in it is the URL of the task's file.
+    #: The body instead of a task: JSON, or text sent unchanged. ``$VIDEO_URL`` is replaced with the URL of the task's
+    #: file.
     body: Any
-    #: Header fields; ``content-type`` too.
+    #: Header fields, including ``content-type``.
     headers: Mapping[str, str]
-    #: Seconds of the gateway's time for which every query is answered so. Without it, one query is.
+    #: Seconds of the gateway's time during which every query gets this response. Default: one query.
     seconds: float
-    #: Real seconds before the answer is sent.
+    #: Real seconds before the response is sent.
     delay: float
-    #: A name of :func:`kkiai_sdk.mock.faults`.
+    #: A name from :func:`kkiai_sdk.mock.faults`.
     fault: str
 
 
@@ -71,18 +72,18 @@ def _is_number(value: object) -> bool:
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "state": ("text", lambda value: isinstance(value, str)),
-    "fields": ("a mapping of JSON", lambda value: isinstance(value, Mapping) and _is_json(dict(value))),
+    "fields": ("a mapping of JSON values", lambda value: isinstance(value, Mapping) and _is_json(dict(value))),
     "status": ("a whole number from 200 to 599", lambda value: type(value) is int and 200 <= value <= 599),
     "body": ("JSON or text", _is_json),
-    "headers": ("a mapping of texts", lambda value: isinstance(value, Mapping) and _are_texts(value)),
+    "headers": ("a mapping of strings", lambda value: isinstance(value, Mapping) and _are_texts(value)),
     "seconds": ("a number above 0", lambda value: _is_number(value) and value > 0),
-    "delay": ("a number from 0", lambda value: _is_number(value) and value >= 0),
+    "delay": ("a number of at least 0", lambda value: _is_number(value) and value >= 0),
     "fault": (f"one of {', '.join(faults())}", lambda value: isinstance(value, str) and value in faults()),
 }
 
 
 def checked(where: str, step: object) -> Step:
-    """Return a step in full. Raises ConfigurationError, with its place, for an unknown word or an invalid value."""
+    """Return a step as a mapping. Raises ConfigurationError for an unknown key or an invalid value, saying where."""
     if isinstance(step, str):
         return {"state": step}
     if type(step) is int:
@@ -92,7 +93,7 @@ def checked(where: str, step: object) -> Step:
     for word, value in step.items():
         kind, is_valid = _KINDS.get(word, ("", None))
         if is_valid is None:
-            raise ConfigurationError(f"{where} has the unknown word {word!r:.60}; known: {', '.join(_KINDS)}")
+            raise ConfigurationError(f"{where} has the unknown key {word!r:.60}; known: {', '.join(_KINDS)}")
         if not is_valid(value):
             raise ConfigurationError(f"{word} of {where} must be {kind}, not {value!r:.60}")
     if "body" in step and step.keys() & {"state", "fields"}:
@@ -101,26 +102,26 @@ def checked(where: str, step: object) -> Step:
 
 
 def named(name: str) -> Callable[[TaskQuery], Reply]:
-    """Return the mock gateway's script of that name. Raises ConfigurationError that lists the names."""
+    """Return the mock gateway's script of that name. Raises ConfigurationError, which lists the names."""
     if name in scenarios():
         return script_of(f"mock:scenario-{name}")
     if name.removeprefix("video-").startswith("fault-") and name.rpartition("fault-")[2] in faults():
         return script_of(f"mock:{name}")
     raise ConfigurationError(
-        f"no script is called {name!r:.60}; known: {', '.join(scenarios())}; and fault- or video-fault- with one of "
-        f"{', '.join(faults())}"
+        f"there is no script named {name!r:.60}; known: {', '.join(scenarios())}; and fault- or video-fault- with one "
+        f"of {', '.join(faults())}"
     )
 
 
 class Script:
-    """Answers the queries for one task step by step; the last step lasts for ever."""
+    """Answers the queries for one task step by step; the last step is repeated forever."""
 
     def __init__(self, steps: Sequence[AnyStep]) -> None:
         if not _is_list(steps):
-            raise ConfigurationError(f"a script must be a name or a list of steps, at least one, not {steps!r:.60}")
+            raise ConfigurationError(f"a script must be a name or a list with at least one step, not {steps!r:.60}")
         self._steps = [checked(f"step {number}", step) for number, step in enumerate(steps, 1)]
         self._number = -1
-        #: The time at which the present step began, and the one at which it ends.
+        #: The time at which the current step began, and the one at which it ends.
         self._began, self._ends = 0.0, -math.inf
 
     def __call__(self, query: TaskQuery) -> Reply:
@@ -143,7 +144,7 @@ def _reply(step: Step, query: TaskQuery, began: float) -> Reply:
 
 
 def _body(step: Step, query: TaskQuery, began: float) -> tuple[bytes, str]:
-    """Return the body of an answer, and its content type."""
+    """Return the body of a response, and its content type."""
     body = step.get("body")
     if "body" not in step:
         is_task = step.get("status", 200) < 300 or step.keys() & {"state", "fields"}

@@ -243,7 +243,7 @@ def test_slow_look_up_counts_towards_the_timeout_and_opens_no_connection(
     monkeypatch.setattr(network, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed[-1]))
     with (
         k.Kkiai(KEY, base_url="http://slow.example", allow_http=True, timeout=30, max_retries=0) as client,
-        pytest.raises(k.APITimeoutError, match=r"no answer in time \(30 s\)"),
+        pytest.raises(k.APITimeoutError, match=r"no response in time \(30 s\)"),
     ):
         client.query("t")
     assert (names.asked, names.touched) == (["slow.example"], [])

@@ -12,7 +12,7 @@ import pytest
 
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError
-from tests.support.wire import FileHost, completed_task, pattern
+from tests.support.wire import FileHost, completed, completed_task, pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +117,24 @@ def test_skip_keeps_a_file_created_during_the_download(video: VideoDownload) -> 
     path = video.download(overwrite="skip", progress=lambda *_: video.target.write_bytes(OLD))
     assert (path, path.read_bytes()) == (video.target, OLD)
     assert list(video.target.parent.iterdir()) == [video.target]
+
+
+@pytest.mark.fault("F-03")
+@pytest.mark.parametrize("overwrite", [False, "skip"])
+def test_file_created_during_the_wait_is_kept_and_nothing_is_downloaded(
+    make: Maker, serve: Serve, tmp_path: Path, overwrite: Any
+) -> None:
+    """No byte of the video is requested: the file is the result with "skip", and is refused without."""
+    host, target = serve(), tmp_path / "t.mp4"
+    client = make(serve(completed(f"{host.url}/v")).url)
+    options = {"overwrite": overwrite, "on_update": lambda _: target.write_bytes(OLD)}
+    if overwrite:
+        assert client.wait_and_download("t", tmp_path, **options) == target
+    else:
+        with pytest.raises(k.TargetExistsError):
+            client.wait_and_download("t", tmp_path, **options)
+    assert host.requests == []
+    assert (target.read_bytes(), list(tmp_path.iterdir())) == (OLD, [target])
 
 
 @pytest.mark.fault("F-04")

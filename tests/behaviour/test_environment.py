@@ -191,15 +191,15 @@ def test_exceptions_that_cannot_be_parsed_end_nothing(
     assert client.query("t").status == "queued"
     assert client.download(completed_task(f"{server.url}/v.mp4"), tmp_path / "v.mp4").read_bytes() == BODY
     found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert found == ["NO_PROXY: httpx cannot apply '[::1]', 'fd00::/8': dropped"]
+    assert found == ["NO_PROXY: httpx cannot apply '[::1]', 'fd00::/8'; ignored"]
     assert proxy.requests == []
 
 
 UNUSABLE = {
     "ALL_PROXY": ("socks4://joe:s3cret@127.0.0.1:1080", "ALL_PROXY must have one of the schemes http, https, socks5"),
-    "all_proxy": ("proxy.example:99999", "all_proxy has the port 99999, which is not from 1 to 65535"),
-    "https_proxy": ("http://joe:s3cret@proxy.example:port", "https_proxy is not a valid URL of a proxy"),
-    "HTTPS_PROXY": ("http://joe:s3cret@[::1", "HTTPS_PROXY is not a valid URL of a proxy"),
+    "all_proxy": ("proxy.example:99999", "all_proxy has the port 99999, which is not in the range 1 to 65535"),
+    "https_proxy": ("http://joe:s3cret@proxy.example:port", "https_proxy is not a valid proxy URL"),
+    "HTTPS_PROXY": ("http://joe:s3cret@[::1", "HTTPS_PROXY is not a valid proxy URL"),
     "SSL_CERT_FILE": ("/nonexistent/ca.pem", "SSL_CERT_FILE names '/nonexistent/ca.pem', which does not exist"),
     "SSL_CERT_DIR": ("/nonexistent/certs", "SSL_CERT_DIR names '/nonexistent/certs', which does not exist"),
     "SSLKEYLOGFILE": ("/nonexistent/keys", "SSLKEYLOGFILE names '/nonexistent/keys', which cannot be written"),

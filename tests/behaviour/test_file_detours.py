@@ -192,7 +192,7 @@ def test_packed_file_is_unpacked_and_never_resumed(make: Maker, serve: Serve, ta
     [
         (gzip.compress(BODY), "max_bytes"),
         (gzip.compress(b"<html>sign in</html>"), "instead of a video"),
-        (gzip.compress(BODY[:900_000])[:-20], "cut short"),
+        (gzip.compress(BODY[:900_000])[:-20], "a truncated compressed body"),
         (gzip.compress(BODY[:24] + bytes(60 << 20)), "times its size"),
     ],
     ids=["too large", "a page", "cut", "a bomb"],

@@ -169,7 +169,7 @@ def test_crash_of_the_fleet_reaches_every_wait(
     assert [type(error) for error in errors] == [FleetClosedError] * 3
     assert {str(error.__cause__) for error in errors if error} == {"mine"}
     assert [each.message for each in caplog.records if each.levelno == logging.ERROR] == [
-        "the fleet has crashed by ZeroDivisionError"
+        "the fleet has crashed with ZeroDivisionError"
     ]
 
 
@@ -477,7 +477,7 @@ def test_forked_process_cannot_use_the_fleet(kind: str, serve: Serve) -> None:
     """A call in it raises ConfigurationError and leaving the with statement does not hang; the parent goes on."""
     server = serve(completed())
     result = run(FORKED[kind], server.url)
-    error = "a fleet serves the process, and the event loop, that entered it: make another one"
+    error = "a fleet belongs to the process and event loop that entered it: create another one"
     assert (result.returncode, sorted(result.stdout.splitlines())) == (0, [error, "succeeded"])
     assert len(server.requests) == 1
 
@@ -573,6 +573,28 @@ class TestDownloads:
             fleet.download("t", tmp_path / "v.mp4")
         assert host.targets == ["/old", "/new"]
         assert len(calls) == len(server.requests) == 3
+
+    def test_query_of_an_expired_url_does_not_wait_for_a_place(self, make: Maker, serve: Serve, tmp_path: Path) -> None:
+        """It is sent although another task has taken the only place of the fleet."""
+        host = serve(http(410), FileHost(pattern(1, 0, 900)))
+        urls = iter(["/old", "/new"])
+        server = serve(each=lambda request: completed(host.url + next(urls)) if request.task_id == "t" else HANG)
+        others: list[Any] = []
+
+        def start_other(_: object) -> object:
+            target, is_sent = fleet.fleet, lambda: len(server.requests) == 2
+            if isinstance(target, k.Fleet):
+                others.append(target.submit("x"))
+                wait_until(is_sent)
+                return None
+            others.append(asyncio.ensure_future(target.wait("x")))
+            return asyncio.to_thread(wait_until, is_sent)
+
+        with fleet_of(make(server.url), max_waiting=1) as fleet:
+            fleet.download("t", tmp_path / "v.mp4", on_update=start_other)
+        assert host.targets == ["/old", "/new"]
+        assert [each.task_id for each in server.requests] == ["t", "x", "t"]
+        assert isinstance(fleet.error(others[0]), FleetClosedError)
 
     def test_refused_query_of_an_expired_url_is_the_error(self, make: Maker, serve: Serve, tmp_path: Path) -> None:
         """It is raised as that of a query of the client."""

@@ -271,4 +271,6 @@ def test_late_file_is_logged_once_with_the_time_that_is_left(
     with caplog.at_level("INFO", "kkiai_sdk"):
         make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v?sig=s3cret"), tmp_path / "v.mp4")
     said = [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk"]
-    assert said == [f"{host.url}/v: HTTP 202: the file may be late; requested again in 1.0 s, for up to 120 s"]
+    assert said == [
+        f"{host.url}/v: HTTP 202: the file may not be available yet; trying again in 1.0 s, for up to 120 s"
+    ]

@@ -131,7 +131,7 @@ def test_invalid_httpx_args_are_a_configuration_error(make: Maker, serve: Serve,
         ({"transport": httpx.HTTPTransport}, "transport in httpx_args must be an httpx.{kind}, not type"),
         ({"mounts": {"all://": 5}}, r"mounts\['all://'\] in httpx_args must be an httpx.{kind}, not int"),
         ({"mounts": {"all://": None, "https://": object()}}, r"mounts\['https://'\] in .*{kind}, not object"),
-        ({"event_hooks": {"request": [None]}}, r"event_hooks in httpx_args\['request'\] must hold functions"),
+        ({"event_hooks": {"request": [None]}}, r"event_hooks in httpx_args\['request'\] must contain functions only"),
     ],
     ids=["transport", "a class", "mounts", "one of the mounts", "hooks"],
 )
@@ -312,6 +312,7 @@ LOOPLESS: dict[str, Callable[[Any, Path], Any]] = {
     "download": lambda client, path: client.download("t", path / "v.mp4"),
     "wait_and_download": lambda client, path: client.wait_and_download("t", path / "v.mp4"),
     "close": lambda client, _: client.close(),
+    "fleet": lambda client, _: client.fleet().__aenter__(),
 }
 
 

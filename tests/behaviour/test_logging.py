@@ -49,7 +49,7 @@ def test_unknown_status_is_one_warning_per_value(make: Maker, serve: Serve, capl
     server = serve(*[task(word) for word in ("polishing", "polishing", "queued", "polishing", "buffing")], completed())
     make(server.url).wait("grok:1")
     assert lines(caplog, logging.WARNING) == [
-        f"task 'grok:1': unknown status '{word}', treated as not ended" for word in ("polishing", "buffing")
+        f"task 'grok:1': unknown status '{word}', treated as not final" for word in ("polishing", "buffing")
     ]
 
 

@@ -62,10 +62,12 @@ def test_nothing_reachable_from_a_client_shows_the_key(make: Maker, serve: Serve
 def test_refusal_to_copy_or_pickle_a_client_names_the_alternative(
     make: Maker, serve: Serve, how: Callable[[object], object]
 ) -> None:
-    """Pickling or copying a client is refused, and the refusal names the alternative."""
+    """Pickling or copying a client or its fleet is refused, and the refusal names the alternative."""
     client = make(serve().url)
-    with pytest.raises(k.ConfigurationError, match="make a new one"):
-        how(getattr(client, "target", client))
+    target = getattr(client, "target", client)
+    for thing in (target, target.fleet()):
+        with pytest.raises(k.ConfigurationError, match="cannot be pickled or copied"):
+            how(thing)
 
 
 @pytest.mark.fault("K-02", "K-04")

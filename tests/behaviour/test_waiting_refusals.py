@@ -206,7 +206,7 @@ def test_retry_cut_off_by_the_deadline_of_a_wait_keeps_the_error_before_it(make:
 def test_timeout_after_another_error_has_it_as_cause(make: Maker, serve: Serve) -> None:
     """A query whose last attempt had its full time raises the timeout, with the last other error as its cause."""
     server = serve(http(503, b"no backend"), HANG, HANG)
-    with pytest.raises(k.APITimeoutError, match=r"no answer in time \(0.1 s\)") as caught:
+    with pytest.raises(k.APITimeoutError, match=r"no response in time \(0.1 s\)") as caught:
         make(server.url).query("t", timeout=0.1, max_retries=2)
     assert str(caught.value.__cause__) == "HTTP 503: no backend"
     assert [each.status for each in caught.value.attempts] == [503, None, None]

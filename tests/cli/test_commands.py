@@ -311,6 +311,8 @@ def test_skip_existing_downloads_only_missing_files(kkiai: Run, tmp_path: Path, 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     gateway.requests.clear()
     again = kkiai("download", *ids, "-o", f"{tmp_path}/", *FAST, "--skip-existing")
+    said = dict(re.findall(r"(~again-\d): (kept|saved) ", again.err))
+    assert said == {"~again-0": "kept", "~again-1": "kept", "~again-2": "saved"}
     assert (first.code, again.code, len(before)) == (0, 0, 2)
     assert sorted(again.lines) == sorted(str(path) for path in tmp_path.iterdir())
     query = f"id={ids[2].replace(':', '%3A')}"

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import html
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kkiai_sdk.cli.app import COMMANDS
 from kkiai_sdk.cli.exit_codes import SEVERITY_ORDER, ExitCode
+from kkiai_sdk.cli.fleet import fleet
 from tools.make_cli_docs import TARGET, document, help_of
 from tools.make_diagrams import CHARTS, OWN, pictures
 from tools.make_terminal_picture import FOLDER, SCENES, picture
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
 
 
 def test_reference_is_what_its_tool_writes() -> None:
@@ -73,6 +78,14 @@ def test_help_of_command_has_summary_and_examples(name: str) -> None:
     text = help_of(name)
     assert f"\n\n  {COMMANDS[name][1]}\n" in text
     assert f"  kkiai {name}" in text.partition("Examples:")[2]
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS, *(f"fleet {each}" for each in fleet.commands)])
+def test_help_fits_a_terminal_of_80_columns(kkiai: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """No line of the help wraps at 80 columns, and no option is broken at its hyphen."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = kkiai(*name.split(), "--help").out.splitlines()
+    assert [line for line in lines if len(line) > 79 or re.search(r"[a-z]-$", line)] == []
 
 
 def test_list_of_commands_is_in_documented_order() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kkiai_sdk.mock import MockGateway
+from tests.sources import ROOT
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Run
@@ -123,7 +126,7 @@ def test_explain_shows_where_each_field_was_found(kkiai: Run, gateway: MockGatew
     """With an ID and --explain the places and rules of the task's fields are shown, without the key."""
     ended = kkiai("doctor", f"grok:scenario-forms-operation~{len(flags)}", "--explain", *flags)
     assert ended.code == 0
-    assert "state: running at done, a boolean for the end" in ended.out
+    assert "state: running at done, a boolean for completion" in ended.out
     assert gateway.api_key not in ended.out
 
 
@@ -146,3 +149,11 @@ def test_explain_needs_an_id(kkiai: Run) -> None:
     ended = kkiai("doctor", "--explain")
     assert ended.code == 2
     assert "--explain needs the ID of a task" in ended.err
+
+
+def test_every_extra_with_packages_is_looked_for(kkiai: Run) -> None:
+    """The doctor names each extra that brings packages for use, installed or not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = {name for name, packages in project["optional-dependencies"].items() if packages}
+    found = found_by(kkiai("doctor", "--json"), "extras")
+    assert set(re.findall(r"[a-z]+", found["detail"] + found["advice"])) >= extras - {"all", "dev", "docs"}

@@ -22,7 +22,7 @@ def _database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_tasks_are_added_waited_for_and_reported(kkiai: Run, tmp_path: Path) -> None:
     """Ids are added once, worked off into a folder with the exit code of the worst of them, and reported."""
-    assert kkiai("fleet", "add", "-", stdin=f"{GOOD}\n# a comment\n{BAD}\n{GOOD}\n").out == "2 added, 0 known\n"
+    assert kkiai("fleet", "add", "-", stdin=f"{GOOD}\n# a comment\n{BAD}\n{GOOD}\n").out == "2 added, 0 already known\n"
     assert kkiai("fleet", "add", "--json", GOOD).objects == [{"added": 0, "known": 1}]
     assert kkiai("fleet", "status").rows[:2] == [["queued", "2"], ["waiting", "0"]]
     worked = kkiai("fleet", "work", "--poll-interval", "0.05s", "-o", str(tmp_path / "videos"))
@@ -40,7 +40,7 @@ def test_tasks_are_added_waited_for_and_reported(kkiai: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize("limit", ["10m", "72h", "8760h", "none"])
 def test_timeout_of_a_wait_may_be_long(kkiai: Run, limit: str) -> None:
     """Waits may last for days, as the example of the help has it."""
-    assert kkiai("fleet", "add", "--timeout", limit, GOOD).out == "1 added, 0 known\n"
+    assert kkiai("fleet", "add", "--timeout", limit, GOOD).out == "1 added, 0 already known\n"
 
 
 def test_work_without_anything_to_do_ends(kkiai: Run, tmp_path: Path) -> None:

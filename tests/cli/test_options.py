@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,6 +147,8 @@ def test_no_command_takes_key_as_argument(kkiai: Run) -> None:
         ["wait", "x", "--poll-interval", "0"],
         ["query", "x", "--timeout", "none"],
         ["query", "x", "--base-url", "ftp://localhost"],
+        ["query", "x", "--base-url", "http://gateway.example"],
+        ["query", "x", "--base-url", "https://gateway.example:99999"],
         ["query", "x", "--api-key-file", "/nonexistent/key"],
         ["query", "x", "--api-key-file", "-"],
         ["download", "x", "-o", "-"],
@@ -162,6 +165,7 @@ def test_wrong_usage_exits_with_2_and_a_reason(kkiai: Run, words: list[str]) -> 
     assert ended.code == 2
     assert ended.err.strip()
     assert "Traceback" not in ended.err
+    assert not re.search(r"\b(base_url|api_key|allow_\w+|max_bytes|dest|httpx_args)\b|\de\+\d", ended.err)
 
 
 def test_missing_key_names_both_ways_to_give_it(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:

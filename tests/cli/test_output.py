@@ -109,11 +109,11 @@ def test_dumb_terminal_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatc
 def test_live_display_is_on_stderr_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """The live display is on stderr alone and shows the cursor again; the result stays on stdout."""
     out, err = run_on_terminals(monkeypatch, "wait", "grok:scenario-normal~live", "--poll-interval", "0.02")
-    assert "waiting" in err
+    assert "no answer yet" in err
     assert "\x1b[?25h" in err
     assert "succeeded" in out
     assert "\x1b[?25" not in out
-    assert "waiting" not in out
+    assert "no answer yet" not in out
 
 
 def test_background_events_arrive_once_in_order() -> None:
@@ -149,4 +149,7 @@ def test_silent_wait_writes_a_line_a_minute(
     for seconds in (59.0, 1.0, 59.0, 1.0):
         now[0] += seconds
         output.take(None)
-    assert capsys.readouterr().err.splitlines() == ["t: waiting after 0:01:00", "t: waiting after 0:02:00"]
+    assert capsys.readouterr().err.splitlines() == [
+        "t: no answer yet, 0:01:00 elapsed",
+        "t: no answer yet, 0:02:00 elapsed",
+    ]

@@ -11,7 +11,8 @@ from rich.console import Console
 from kkiai_sdk import (
     APIConnectionError,
     APIError,
-    KkiaiError,
+    APIStatusError,
+    ConfigurationError,
     TaskFailedError,
     TaskFailure,
     TaskNotFoundError,
@@ -57,13 +58,13 @@ def test_option_named_by_an_error_is_that_of_the_command_line() -> None:
         (Saved(ID, "v/cow.mp4", 145_486), "v/cow.mp4", f"{ID}: saved 145.5 kB after 0:01:23: v/cow.mp4"),
         (
             TIMEOUT,
-            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled, wait for it again",
-            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled, wait for it again",
+            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled: wait for it again",
+            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled: wait for it again",
         ),
         (
             TRANSIENT,
-            f"{ID}\terror\tconnection reset; the task may still be running, wait for it again",
-            f"{ID}: error after 0:01:23: connection reset; the task may still be running, wait for it again",
+            f"{ID}\terror\tconnection reset; the task may still be running: wait for it again",
+            f"{ID}: error after 0:01:23: connection reset; the task may still be running: wait for it again",
         ),
     ],
 )
@@ -156,7 +157,13 @@ def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None
     ("message", "said"),
     [
         ("dest: the folder '/a' does not exist", "-o: the folder '/a' does not exist"),
-        ("base_url must be https:// (see allow_http)", "--base-url must be https://"),
+        (
+            "base_url must be https://: the key is readable (see allow_http)",
+            "--base-url must be https://: the key is readable",
+        ),
+        ("base_url is not a valid URL", "--base-url is not a valid URL"),
+        ("allow_file_hosts[12] must be a host name", "--allow-file-host must be a host name"),
+        ("character 2 of api_key is not allowed", "character 2 of the key is not allowed"),
         ("the file is larger than max_bytes", "the file is larger than --max-bytes"),
         ("timeout must be a number", "--timeout must be a number"),
         ("--timeout must be a duration", "--timeout must be a duration"),
@@ -164,7 +171,13 @@ def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None
 )
 def test_message_has_the_names_of_the_command_line(message: str, said: str) -> None:
     """Options in a message have their names of the command line, not those of Python."""
-    assert error_message(KkiaiError(message)) == said
+    assert error_message(ConfigurationError(message)) == said
+
+
+def test_names_of_python_in_the_text_of_a_server_stay() -> None:
+    """The message of a gateway is shown as it is."""
+    text = "HTTP 400: timeout must be set; base_url and api_key are wrong (see allow_http)"
+    assert error_message(APIStatusError(text, status_code=400)) == text
 
 
 def test_query_that_failed_is_no_wait() -> None:
@@ -173,7 +186,7 @@ def test_query_that_failed_is_no_wait() -> None:
 
 
 #: The advice after the reason of a timeout.
-AGAIN = "; the task was not cancelled, wait for it again"
+AGAIN = "; the task was not cancelled: wait for it again"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +195,7 @@ AGAIN = "; the task was not cancelled, wait for it again"
         (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
-        (None, None, f"no answer{AGAIN}"),
+        (None, None, f"no response{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:

@@ -222,7 +222,7 @@ def test_throttled_key_makes_the_check_impossible() -> None:
     """A gateway that only says that it is asked too often was not checked."""
     report = gentle_check(lambda _, reply: Reply(429, {"error": "slow down"}, {"Retry-After": "0"}))
     assert (report.exit_code(), report.findings) == (3, ())
-    assert "too often" in (report.problem or "")
+    assert "too many" in (report.problem or "")
 
 
 def test_task_that_is_given_must_be_known() -> None:
@@ -231,7 +231,7 @@ def test_task_that_is_given_must_be_known() -> None:
     assert rules(gentle_check(mutation, task_ids=["grok:gone"])) == {"task-known"}
     report = gentle_check(mutation, task_ids=[])
     assert (report.findings, report.exit_code()) == ((), 3)
-    assert "no task id was given; name a task that the gateway knows with --task-id" in report.verdict()
+    assert "no task id was given; pass one that the gateway knows with --task-id" in report.verdict()
 
 
 def test_check_without_finished_tasks_notes_it() -> None:

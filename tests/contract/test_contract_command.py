@@ -50,7 +50,7 @@ def test_command_without_an_address_checks_the_mock(kkiai: Run, monkeypatch: pyt
     monkeypatch.delenv("KKIAI_API_KEY")
     ended = kkiai()
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.endswith("The contract is kept.\n")
+    assert ended.out.endswith("The gateway conforms to the contract.\n")
     assert "Exercised: parameter 2/2" in ended.out
 
 

@@ -184,7 +184,7 @@ def test_scope_that_is_named_makes_the_check_complete(checked: Check, only: list
 
 def test_scope_of_unknown_name_is_refused(checked: Check) -> None:
     """A name that the document does not have is refused with the names that it has."""
-    with pytest.raises(ConfigurationError, match=r"--only names 'nothing'.*GET /v1/clips"):
+    with pytest.raises(ConfigurationError, match=r"--only must be one of GET /v1/clips.*, not 'nothing'"):
         checked(only=["nothing"])
 
 
@@ -193,7 +193,7 @@ def test_path_that_never_succeeds_is_not_checked(checked: Check) -> None:
     gone: Mutation = lambda q, r: Reply(404, {"message": "no"}) if q.path.startswith("/v1/clips/") else r  # noqa: E731
     report, _ = checked(gone, only=["getClip"])
     assert (report.findings, report.exit_code()) == ((), 3)
-    assert report.verdict().endswith("no success was seen (404); name a task that the gateway knows with --task-id.")
+    assert report.verdict().endswith("it never succeeded (404); pass an id that the gateway knows with --task-id.")
 
 
 def test_junit_and_html_list_operations_that_were_not_asked(checked: Check) -> None:
@@ -205,7 +205,7 @@ def test_junit_and_html_list_operations_that_were_not_asked(checked: Check) -> N
     }
     page = html(report)
     assert "<code>POST /v1/clips</code></th>" in page
-    assert "not asked; it may create, change or delete something; --allow-writes asks it" in page
+    assert "not requested; it may create, change or delete something; pass --allow-writes to include it" in page
 
 
 def test_text_lists_operations_that_were_not_asked(
@@ -219,7 +219,7 @@ def test_text_lists_operations_that_were_not_asked(
         words = ("--base-url", base_url, "--spec", str(file), "--no-fuzz")
         ended, writing = kkiai(*words), kkiai(*words, "--allow-writes")
     assert (ended.code, writing.code) == (3, 0)
-    assert "POST /v1/clips: not asked; it may create, change or delete something" in ended.out
+    assert "POST /v1/clips: not requested; it may create, change or delete something" in ended.out
     assert "requests may create, change or delete something" in writing.err
 
 
@@ -260,7 +260,7 @@ def test_defect_of_another_operation_is_breaking(
     assert (rule, "breaking") in rules(report)
     assert report.exit_code() == 1
     assert all(
-        each.line > 4 and each.sdk == "is not concerned: queries alone are replayed to it" for each in report.findings
+        each.line > 4 and each.sdk == "is not affected: only queries are replayed to it" for each in report.findings
     )
 
 

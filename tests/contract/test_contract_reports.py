@@ -161,7 +161,7 @@ def test_html_report_shows_every_finding(report: Report) -> None:
     """Every finding is there with its rule, place and command."""
     page = _Page()
     page.feed(html(report))
-    assert "The contract is broken" in page.text
+    assert "The gateway breaks the contract" in page.text
     for finding in report.findings:
         assert finding.rule in page.text
         assert finding.place in page.text

@@ -83,7 +83,7 @@ def test_defect_is_found_although_others_are_throttled() -> None:
     mutation = first(99, BUSY, lambda _, reply: reply.status == 401)
     report = gentle_check(lambda q, r: mutation(q, r.but(value=r.value | {"id": 7}) if r.status == 200 else r))
     assert (report.exit_code(), rules(report)) == (1, {"response-schema"})
-    assert "could not be made in full" in report.verdict()
+    assert "is incomplete" in report.verdict()
 
 
 def test_retry_after_beyond_the_limit_is_not_waited_for() -> None:
@@ -105,7 +105,7 @@ def test_account_without_credit_makes_the_check_impossible(reply: Reply) -> None
     mutation: Mutation = lambda _, correct: correct if correct.status == 401 else reply  # noqa: E731
     report = gentle_check(mutation, task_ids=IDS[:1])
     assert (report.exit_code(), report.findings, len(report.exchanges)) == (3, (), 7)
-    assert "no credit left" in (report.problem or "")
+    assert "out of quota" in (report.problem or "")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -118,7 +118,7 @@ def test_gateway_in_trouble_makes_the_check_impossible(
     trouble = Reply(status, {"error": "down"})
     report = gentle_check(lambda _, reply: reply if reply.status == 401 else trouble, fuzz=fuzz)
     assert (report.exit_code(), rules(report)) == (3, {"server-error"})
-    assert f"is answered {status}" in (report.problem or "")
+    assert f"with {status}" in (report.problem or "")
     assert len(report.exchanges) < 16
 
 

@@ -141,7 +141,7 @@ def test_second_worker_of_a_process_is_refused(queue: VideoQueue, gateway: MockG
     async def main(database: Path) -> None:
         async with AsyncKkiai(gateway.api_key, base_url=gateway.base_url) as client:
             async with VideoWorker(client, videos, database) as worker:
-                with pytest.raises(ConfigurationError, match="one worker runs per process"):
+                with pytest.raises(ConfigurationError, match="only one worker can run per process"):
                     await VideoWorker(client, videos, database, name="other").__aenter__()
                 await worker.drain()
             async with VideoWorker(client, videos, database, name="other") as worker:

@@ -83,6 +83,13 @@ def test_blocks_of_the_pages_have_a_known_language() -> None:
     assert {block for block in named if block[2] not in LANGUAGES} == set()
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_code_fits_the_width_of_a_page(name: str) -> None:
+    """No line of code has more than 98 characters, so that none is cut off on a wide screen of the site."""
+    lines = [(block.line, line) for block in blocks(PAGES[name]) for line in block.code.splitlines()]
+    assert [(number, line) for number, line in lines if len(line) > 98] == []
+
+
 def test_every_recipe_of_the_cookbook_is_run() -> None:
     """Every heading of the cookbook has a block that a test runs, and is in the list of recipes."""
     index = PAGES["cookbook/index.md"].read_text("utf-8")

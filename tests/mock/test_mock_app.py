@@ -244,7 +244,7 @@ def test_altered_signed_url_is_refused(app: AppClient) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "reason"),
-    [("expired", "this URL has expired"), ("signed", "the signature does not fit this URL")],
+    [("expired", "this URL has expired"), ("signed", "the signature does not match this URL")],
 )
 def test_refused_file_has_message_with_reason(app: AppClient, folder: str, reason: str) -> None:
     """The message of a refused file has the reason."""

@@ -78,7 +78,7 @@ def test_asynchronous_client_of_a_gateway_waits_for_milliseconds() -> None:
 
 
 def test_client_of_a_gateway_that_was_not_started_is_refused() -> None:
-    """Before its start, a gateway has no address, and no client."""
+    """Before its start, a gateway has no addresses, and no client."""
     with pytest.raises(ConfigurationError, match="not started"):
         MockGateway().client()
 

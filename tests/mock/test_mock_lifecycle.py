@@ -118,9 +118,9 @@ def test_wait_ends_when_gateway_is_closed() -> None:
 
 def test_second_start_is_refused_even_after_close() -> None:
     """A gateway that was started cannot be started again, not even after it was closed."""
-    with MockGateway() as gateway, pytest.raises(ConfigurationError, match="make a new one"):
+    with MockGateway() as gateway, pytest.raises(ConfigurationError, match="create a new one"):
         gateway.start()
-    with pytest.raises(ConfigurationError, match="make a new one"):
+    with pytest.raises(ConfigurationError, match="create a new one"):
         gateway.start()
 
 

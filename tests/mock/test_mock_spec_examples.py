@@ -1,4 +1,4 @@
-"""Operations of the spec that the gateway does not play."""
+"""Operations of the spec that the gateway does not implement."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_operation_that_is_not_played_has_the_example_of_the_spec(
     assert (reply.status, json.loads(reply.body or b"null")) == (status, body)
     ((name, value),) = reply.headers
     assert name == "warning"
-    assert value.endswith('is not played: this is the example of the spec"')
+    assert value.endswith('is not implemented: this is the example from the spec"')
 
 
 @pytest.mark.parametrize(("method", "path", "name"), [("PUT", "/v1/videos", "replace"), ("GET", "/v1/odd", "odd")])
@@ -79,7 +79,7 @@ def test_operation_without_an_example_is_answered_with_501(app: AppClient, metho
     reply = app.send(path, method=method)
     error = json.loads(reply.body)["error"]
     assert (reply.status, error["code"]) == (501, "not_played")
-    assert f"does not play {name}, " in error["message"]
+    assert f"does not implement {name}, " in error["message"]
 
 
 def test_operation_that_is_not_played_wants_a_key_unless_it_is_public(app: AppClient) -> None:

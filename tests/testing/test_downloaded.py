@@ -92,7 +92,7 @@ def test_files_must_exist_and_hold_the_video(gateway: Gateway, client: Kkiai, tm
         assert_all_downloaded(gateway, (each for each in (path, f"{tmp_path}/b.mp4", tmp_path)))
     assert str(failed.value).split("; ") == [
         "grok:b was not downloaded",
-        "2 tasks have succeeded, and 3 files were named",
+        "2 tasks have succeeded, but 3 files were given",
         f"{tmp_path / 'b.mp4'} does not exist",
         f"{tmp_path} does not exist",
         f"{path} is not the video",
@@ -137,12 +137,12 @@ def test_recording_ends_with_its_timeout(gateway: Gateway, client: Kkiai, tmp_pa
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (None, "has no recorded answer"),
+        (None, "contains no recorded responses"),
         ("moo", "1.json must be a JSON object with a task_id"),
         ("[]", "1.json must be a JSON object with a task_id"),
         ('{"state": "a"}', "1.json must be a JSON object with a task_id"),
         ('{"task_id": 7}', "1.json must be a JSON object with a task_id"),
-        ('{"task_id": "grok:a", "stat": 1}', "1.json has the unknown word 'stat'"),
+        ('{"task_id": "grok:a", "stat": 1}', "1.json has the unknown key 'stat'"),
         ('{"task_id": "grok:a", "status": "a"}', "status of .*1.json must be a whole number"),
     ],
 )

@@ -88,6 +88,6 @@ def test_recorded_error_of_the_guide_is_played(tmp_path: Path) -> None:
 
 
 def test_words_of_steps_are_all_in_the_guide() -> None:
-    """The table of the guide has every word of a step, and no other."""
-    table = GUIDE.partition("| word | value | default |")[2].partition("\n\n")[0]
+    """The table of the guide has every key of a step, and no other."""
+    table = GUIDE.partition("| key | value | default |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)`", table, re.MULTILINE) == [*Step.__annotations__]

@@ -187,18 +187,21 @@ def test_faults_of_marker_hit_the_first_requests(run: Run, pytester: pytest.Pyte
 
 #: Arguments of a marker, and the error.
 INVALID = [
-    ("tasks={'grok:a': 'normall'}", "no script is called 'normall'; known: normal, fails, *; and fault- or *close"),
-    ("tasks={'grok:a': 'fault-moo'}", "no script is called 'fault-moo'; known: normal*"),
-    ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown word 'stat'; known: state, fields, *"),
-    ("faults=['closed']", "faults must not hold 'closed'; known: close, *"),
-    ("task={}", "* takes tasks={*} and faults=[[]*] alone"),
-    ("{'grok:a': 'fails'}", "* takes tasks={*} and faults=[[]*] alone"),
-    ("tasks=['grok:a']", "* takes tasks={*} and faults=[[]*] alone"),
+    (
+        "tasks={'grok:a': 'normall'}",
+        "there is no script named 'normall'; known: normal, fails, *; and fault- or *close",
+    ),
+    ("tasks={'grok:a': 'fault-moo'}", "there is no script named 'fault-moo'; known: normal*"),
+    ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown key 'stat'; known: state, fields, *"),
+    ("faults=['closed']", "faults must not contain 'closed'; known: close, *"),
+    ("task={}", "* only accepts tasks={*} and faults=[[]*]"),
+    ("{'grok:a': 'fails'}", "* only accepts tasks={*} and faults=[[]*]"),
+    ("tasks=['grok:a']", "* only accepts tasks={*} and faults=[[]*]"),
 ]
 
 
 def test_invalid_marker_is_a_usage_error(run: Run, pytester: pytest.Pytester) -> None:
-    """An unknown word in a marker is an error before the test starts, which lists the words that are known."""
+    """An unknown name or key in a marker is an error before the test starts, which lists the known ones."""
     tests = [f"@pytest.mark.kkiai({marker})\ndef test_{n}(): assert False" for n, (marker, _) in enumerate(INVALID)]
     pytester.makepyfile("\n".join(["import pytest", *tests]))
     result = run(plugins=("kkiai_sdk.testing.plugin",))

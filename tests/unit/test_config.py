@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import platform
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -65,10 +66,20 @@ def test_missing_key_is_rejected_with_instructions(environ: dict[str, str]) -> N
         config(environ, api_key="")
 
 
+TIMEOUT = "timeout must be a number of seconds greater than 0 and at most 86,400 (a day)"
 BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
-    "timeout 0": ({"timeout": 0}, "timeout must be a number above 0 up to 86400, not 0"),
-    "timeout NaN": ({"timeout": float("nan")}, "timeout must be a number above 0 up to 86400, not nan"),
-    "timeout None": ({"timeout": None}, "timeout must be a number above 0 up to 86400, not NoneType"),
+    "timeout 0": (
+        {"timeout": 0},
+        f"{TIMEOUT}, not 0",
+    ),
+    "timeout NaN": (
+        {"timeout": float("nan")},
+        f"{TIMEOUT}, not nan",
+    ),
+    "timeout None": (
+        {"timeout": None},
+        f"{TIMEOUT}, not NoneType",
+    ),
     "max_retries": ({"max_retries": 101}, "max_retries must be a whole number from 0 to 100, not 101"),
     "max_retries None": ({"max_retries": None}, "max_retries must be a whole number from 0 to 100, not NoneType"),
     "retry": ({"retry": 3}, "retry must be a RetryPolicy, not int"),
@@ -80,20 +91,20 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "user_agent_suffix é": ({"user_agent_suffix": "é"}, "user_agent_suffix must be at most 200 visible ASCII"),
     "user_agent_suffix long": ({"user_agent_suffix": "x" * 201}, "user_agent_suffix must be at most 200"),
     "user_agent_suffix number": ({"user_agent_suffix": 5}, "user_agent_suffix must be at most 200"),
-    "httpx_args": ({"httpx_args": [1]}, "httpx_args must be a mapping, such as a dict, not list"),
-    "httpx_args number": ({"httpx_args": 5}, "httpx_args must be a mapping, such as a dict, not int"),
+    "httpx_args": ({"httpx_args": [1]}, "httpx_args must be a mapping such as a dict, not list"),
+    "httpx_args number": ({"httpx_args": 5}, "httpx_args must be a mapping such as a dict, not int"),
     "httpx_args unknown": (
         {"httpx_args": {"timeout": 5, 7: 1, "proxy": None}},
-        "httpx_args must not set 'timeout', 7; it may set cert,",
+        "httpx_args must not contain 'timeout', 7; allowed: cert,",
     ),
-    "httpx_args long": ({"httpx_args": {"x" * 300: 1}}, f"httpx_args must not set '{'x' * 199}; it may set cert,"),
+    "httpx_args long": ({"httpx_args": {"x" * 300: 1}}, f"httpx_args must not contain '{'x' * 199}; allowed: cert,"),
     "event_hooks": (
         {"httpx_args": {"event_hooks": [print]}},
-        "event_hooks in httpx_args must be a mapping, such as a dict, not list",
+        "event_hooks in httpx_args must be a mapping such as a dict, not list",
     ),
     "event_hooks unknown": (
         {"httpx_args": {"event_hooks": {"requests": [print]}}},
-        "event_hooks in httpx_args may name 'request' and 'response', and not 'requests'",
+        "event_hooks in httpx_args may only have the keys 'request' and 'response', not 'requests'",
     ),
     "event_hooks no list": (
         {"httpx_args": {"event_hooks": {"request": print}}},
@@ -105,16 +116,16 @@ BAD_OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "event_hooks not callable": (
         {"httpx_args": {"event_hooks": {"response": [print, None]}}},
-        "event_hooks in httpx_args['response'] must hold functions, not NoneType",
+        "event_hooks in httpx_args['response'] must contain functions only, not NoneType",
     ),
-    "mounts": ({"httpx_args": {"mounts": [1]}}, "mounts in httpx_args must be a mapping, such as a dict, not list"),
+    "mounts": ({"httpx_args": {"mounts": [1]}}, "mounts in httpx_args must be a mapping such as a dict, not list"),
     "base_url": ({"base_url": "x"}, "base_url must start with https://"),
     "base_url number": ({"base_url": 5}, "base_url must be a URL"),
     "key with a newline": ({"api_key": "Canary\n0123456789"}, "character 7 of api_key is not allowed"),
     "key with NUL": ({"api_key": "Canary\0"}, "character 7 of api_key is not allowed"),
     "key not ASCII": ({"api_key": "Canaryé"}, "character 7 of api_key is not allowed"),
     "key of 600": ({"api_key": "Canary" * 100}, "api_key must have at most 512 characters; this one has 600"),
-    "key as bytes": ({"api_key": b"Canary"}, "api_key must be text or a function that returns text, not bytes"),
+    "key as bytes": ({"api_key": b"Canary"}, "api_key must be a string or a function that returns one, not bytes"),
 }
 
 
@@ -213,7 +224,7 @@ def test_unknown_keyword_is_rejected_with_the_known_ones() -> None:
 def test_options_of_one_call_have_the_ranges_of_the_client() -> None:
     """One call's timeout and retries have the same ranges as the client's."""
     assert (request_timeout("timeout", 5), retries("max_retries", 0)) == (5.0, 0)
-    with pytest.raises(ConfigurationError, match="timeout must be a number above 0 up to 86400"):
+    with pytest.raises(ConfigurationError, match=re.escape(TIMEOUT)):
         request_timeout("timeout", 86_401)
     with pytest.raises(ConfigurationError, match="max_retries must be a whole number from 0 to 100"):
         retries("max_retries", -1)
@@ -243,7 +254,7 @@ def test_key_among_options_is_wrapped_once() -> None:
 def test_secret_cannot_be_pickled_or_copied(attempt: Callable[[object], object]) -> None:
     """Pickling or copying a key is rejected, with a message that says what to do instead."""
     with pytest.raises(
-        ConfigurationError, match=r"^a client holds a key and cannot .*; make a new one where it is needed$"
+        ConfigurationError, match=r"^a client holds a key and cannot .*; create a new one where you need it$"
     ):
         attempt(Secret(KEY))
 

@@ -237,7 +237,7 @@ def test_from_dict_uses_defaults_and_ignores_unknown_fields() -> None:
 )
 def test_from_dict_rejects_anything_else(data: Any) -> None:
     """Anything but a mapping made by to_dict is rejected with an error of the SDK."""
-    with pytest.raises(ConfigurationError, match=r"this is not a mapping made by VideoTask\.to_dict\(\)") as caught:
+    with pytest.raises(ConfigurationError, match=r"this is not a mapping created by VideoTask\.to_dict\(\)") as caught:
         VideoTask.from_dict(data)
     assert caught.value.__cause__ is None
 

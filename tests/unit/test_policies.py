@@ -18,23 +18,23 @@ from tests.unit.support import FIXED, brief
 
 #: Each field with its default, and its range as messages name it.
 RETRY: dict[str, tuple[float, str]] = {
-    "initial_delay": (0.5, "from 0 to 3600"),
-    "max_delay": (8.0, "from 0 to 3600"),
+    "initial_delay": (0.5, "from 0 to 3,600"),
+    "max_delay": (8.0, "from 0 to 3,600"),
     "jitter": (0.25, "from 0 to 1"),
-    "max_retry_after": (60.0, "from 0 to 86400"),
-    "budget": (100, "from 0 to 1000000"),
+    "max_retry_after": (60.0, "from 0 to 86,400"),
+    "budget": (100, "from 0 to 1,000,000"),
 }
 POLL: dict[str, tuple[float, str]] = {
-    "min_interval": (3.0, "above 0 up to 3600"),
+    "min_interval": (3.0, "greater than 0 and at most 3,600"),
     "growth": (0.02, "from 0 to 1"),
-    "max_interval": (15.0, "above 0 up to 3600"),
+    "max_interval": (15.0, "greater than 0 and at most 3,600"),
     "jitter": (0.1, "from 0 to 0.5"),
-    "max_consecutive_errors": (10, "from 1 to 1000000"),
-    "not_found_grace": (60.0, "from 0 to 86400"),
-    "url_grace": (60.0, "from 0 to 86400"),
-    "max_refusals": (5, "from 1 to 1000000"),
-    "refusal_grace": (90.0, "from 0 to 86400"),
-    "file_grace": (120.0, "from 0 to 86400"),
+    "max_consecutive_errors": (10, "from 1 to 1,000,000"),
+    "not_found_grace": (60.0, "from 0 to 86,400"),
+    "url_grace": (60.0, "from 0 to 86,400"),
+    "max_refusals": (5, "from 1 to 1,000,000"),
+    "refusal_grace": (90.0, "from 0 to 86,400"),
+    "file_grace": (120.0, "from 0 to 86,400"),
 }
 FIELDS = [
     (policy, name, span)
@@ -63,7 +63,8 @@ def test_invalid_policy_value_is_rejected(
     """A value that is no number or out of range is rejected, with the option and the range."""
     with pytest.raises(ConfigurationError) as caught:
         policy(**{name: value})
-    assert str(caught.value).startswith((f"{name} must be a number {span}", f"{name} must be a whole number {span}"))
+    kinds = ("a number", "a number of seconds", "a whole number")
+    assert str(caught.value).startswith(tuple(f"{name} must be {kind} {span}" for kind in kinds))
 
 
 @pytest.mark.parametrize(("policy", "name"), DURATIONS, ids=str)
@@ -81,7 +82,7 @@ def test_zero_interval_or_error_limit_is_rejected(name: str) -> None:
 
 def test_max_interval_below_min_interval_is_rejected() -> None:
     """The longest gap must not be shorter than the first one."""
-    with pytest.raises(ConfigurationError, match=r"max_interval \(2 s\) must not be under min_interval \(3 s\)"):
+    with pytest.raises(ConfigurationError, match=r"max_interval \(2 s\) must be at least min_interval \(3 s\)"):
         PollPolicy(max_interval=2)
     assert PollPolicy(min_interval=5, max_interval=5).gap(100.0) == 5
 

@@ -14,7 +14,7 @@ from tests.unit.support import brief
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SPAN = "a number above 0 up to 60"
+SPAN = "a number greater than 0 and at most 60"
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_other_values_of_overwrite_are_rejected(value: object, told: str) -> Non
         (math.inf, "inf"),
         (-math.inf, "-inf"),
         (1e300, "1e+300"),
-        (10**18 + 1, "one far outside"),
-        (-(10**5000), "one far outside"),
+        (10**18 + 1, "a number far outside that range"),
+        (-(10**5000), "a number far outside that range"),
         (timedelta(days=-1), "-86400.0"),
         (True, "bool"),
         (None, "NoneType"),
@@ -89,7 +89,7 @@ def test_integer_in_range_is_returned(value: int) -> None:
         (-1, "-1"),
         (101, "101"),
         (10**18, "1000000000000000000"),
-        (10**5000, "one far outside"),
+        (10**5000, "a number far outside that range"),
         (True, "bool"),
         (3.0, "float"),
         ("3", "str"),
@@ -125,7 +125,7 @@ def test_wait_timeout_is_zero_to_a_year_or_unlimited(value: object, seconds: flo
 )
 def test_invalid_wait_timeout_is_rejected(value: object) -> None:
     """A timeout that is negative, NaN, longer than a year, or of another type is rejected, with the range."""
-    with pytest.raises(ConfigurationError, match=r"^timeout must be a number from 0 to 31536000, not "):
+    with pytest.raises(ConfigurationError, match=r"^timeout must be .* from 0 to 31,536,000 \(a year\), not "):
         _validators.wait_timeout(value)
 
 
@@ -187,19 +187,19 @@ def test_key_is_stripped(value: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ("Canary\nkey", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("Canary key", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("Canary\0", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("Canary\r\nX-Evil: 1", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("Canary\x7f", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("Canaryé", "character 7 of api_key is not allowed: only visible ASCII characters are"),
-        ("\u201cCanary\u201d", "character 1 of api_key is not allowed: only visible ASCII characters are"),
+        ("Canary\nkey", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("Canary key", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("Canary\0", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("Canary\r\nX-Evil: 1", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("Canary\x7f", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("Canaryé", "character 7 of api_key is not allowed; use visible ASCII characters only"),
+        ("\u201cCanary\u201d", "character 1 of api_key is not allowed; use visible ASCII characters only"),
         ("Canary" * 100, "api_key must have at most 512 characters; this one has 600"),
         ("", "api_key is empty; pass api_key=… or set KKIAI_API_KEY"),
         (" \n", "api_key is empty; pass api_key=… or set KKIAI_API_KEY"),
-        (None, "api_key must be text or a function that returns text, not NoneType"),
-        (b"Canary", "api_key must be text or a function that returns text, not bytes"),
-        (5, "api_key must be text or a function that returns text, not int"),
+        (None, "api_key must be a string or a function that returns one, not NoneType"),
+        (b"Canary", "api_key must be a string or a function that returns one, not bytes"),
+        (5, "api_key must be a string or a function that returns one, not int"),
     ],
     ids=brief,
 )
@@ -216,13 +216,23 @@ def test_invalid_key_is_rejected_without_showing_it(value: object, told: str) ->
 @pytest.mark.parametrize("value", [None, print, lambda: None])
 def test_callable_or_none_is_a_callback(value: Callable[..., object] | None) -> None:
     """A callback is something callable, or None."""
-    _validators.callback("progress", value)
+    _validators.callback("progress", value, is_awaited=False)
+
+
+def test_coroutine_function_is_a_callback_if_it_is_awaited() -> None:
+    """A coroutine function is accepted where its result is awaited, and nowhere else."""
+
+    async def call() -> None: ...
+
+    _validators.callback("progress", call, is_awaited=True)
+    with pytest.raises(ConfigurationError, match="progress must be a plain function: this client awaits nothing"):
+        _validators.callback("progress", call, is_awaited=False)
 
 
 def test_callback_that_is_not_callable_is_rejected() -> None:
     """A callback that is not callable is rejected, with the option's name."""
     with pytest.raises(ConfigurationError, match="progress must be callable or None, not int"):
-        _validators.callback("progress", 5)
+        _validators.callback("progress", 5, is_awaited=False)
 
 
 @pytest.mark.parametrize(("value", "told"), [(None, "NoneType"), (5, "int"), ("grok:1", "str"), (b"grok:1", "bytes")])

@@ -46,7 +46,7 @@ def test_data_url_is_decoded_in_any_spelling(url: str, monkeypatch: pytest.Monke
 )
 def test_data_url_without_base64_is_refused(url: str) -> None:
     """A data URL in another form is refused."""
-    with pytest.raises(DownloadError, match=r"^the video URL 'data:.*,…' holds no base64$") as caught:
+    with pytest.raises(DownloadError, match=r"^the video URL 'data:.*,…' is not in base64$") as caught:
         parse_data_url(url)
     assert str(caught.value.url).startswith("data:")
 

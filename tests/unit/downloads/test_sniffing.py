@@ -64,7 +64,7 @@ def ftyp(*brands: bytes, size: int | None = None) -> bytes:
     return length.to_bytes(4, "big") + b"ftyp" + brands[0] + bytes(4) + b"".join(brands[1:])
 
 
-PICTURE, SOUND, TEXT, PAGE, OTHER = "a picture", "a sound", "a text", "a web page", "a file of another type"
+PICTURE, SOUND, TEXT, PAGE, OTHER = "an image", "audio", "text", "a web page", "a file of an unknown type"
 ARCHIVE, DOCUMENT, PROGRAM, PLAYLIST = "an archive", "a document", "a program", "a playlist"
 DAMAGED = "a damaged MP4 file (its first box is not valid)"
 #: Files that are no videos under a media type, and how the error calls them.
@@ -123,10 +123,10 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
     "newlines before a video": (
         "video/mp4",
         b"\r\n" + MP4,
-        "a damaged MP4 file (its first box is not at its beginning)",
+        "a damaged MP4 file (its first box is not at its start)",
     ),
-    "words before a video": ("", b"Warning\n" + MP4, "a damaged MP4 file (its first box is not at its beginning)"),
-    "NULs": ("video/mp4", bytes(512), f"{OTHER} (the byte 00 again and again)"),
+    "words before a video": ("", b"Warning\n" + MP4, "a damaged MP4 file (its first box is not at its start)"),
+    "NULs": ("video/mp4", bytes(512), f"{OTHER} (the byte 00 repeated)"),
     "playlist": ("application/vnd.apple.mpegurl", b"#EXTM3U\n", f"{PLAYLIST} (m3u8, HLS)"),
     "playlist after a mark": ("video/mp4", b"\xef\xbb\xbf#EXTM3U\n", f"{PLAYLIST} (m3u8, HLS)"),
     "playlist of sounds": ("audio/x-mpegurl", b"\x99\0", f"{PLAYLIST} (audio/x-mpegurl)"),
@@ -159,7 +159,7 @@ def test_file_that_is_no_video_is_named_with_advice_under_any_media_type(case: s
         check_video(content_type, beginning, URL)
     said, _, advice = str(caught.value).partition(": ")
     assert said == f"the server sent {name} instead of a video"
-    assert re.match(r"query the task again|download it|open the URL|it only names pieces", advice)
+    assert re.match(r"query the task again|download it|open the URL|it only lists segments", advice)
     assert caught.value.url == URL
 
 

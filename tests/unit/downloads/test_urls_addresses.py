@@ -28,20 +28,20 @@ ACCEPTED = [
 REASONS = {
     "10.0.0.1": "reserved (private use)",
     "127.0.0.1": "reserved (loopback)",
-    "169.254.169.254": "reserved (link local, and metadata of cloud machines)",
+    "169.254.169.254": "reserved (link-local, including cloud metadata)",
     "198.17.255.255": None,
     "198.20.0.0": None,
     "::1": "reserved (loopback)",
     "fd00::1": "reserved (unique local)",
-    "fe80::1%eth0": "reserved (link local)",
+    "fe80::1%eth0": "reserved (link-local)",
     "ff02::1": "reserved (multicast)",
-    "100::1": "outside of 2000::/3, the public part of IPv6",
+    "100::1": "outside 2000::/3, the public part of IPv6",
     "::ffff:10.0.0.1": "10.0.0.1 in IPv6: reserved (private use)",
     "64:ff9b::10.0.0.1": "10.0.0.1 in IPv6: reserved (private use)",
     "64:ff9b::7f00:1": "127.0.0.1 in IPv6: reserved (loopback)",
-    "64:ff9b::a9fe:a9fe": "169.254.169.254 in IPv6: reserved (link local, and metadata of cloud machines)",
-    "64:ff9b:0:0:0:1:808:808": "outside of 2000::/3, the public part of IPv6",
-    "64:ff9b:1::808:808": "reserved (NAT64 of local use, whose place of the IPv4 address is not known)",
+    "64:ff9b::a9fe:a9fe": "169.254.169.254 in IPv6: reserved (link-local, including cloud metadata)",
+    "64:ff9b:0:0:0:1:808:808": "outside 2000::/3, the public part of IPv6",
+    "64:ff9b:1::808:808": "reserved (local-use NAT64, whose embedded IPv4 address cannot be located)",
     "2002:808:808::1": "reserved (6to4, deprecated)",
     "2002:a00:1::1": "reserved (6to4, deprecated)",
     "2001:0:808:808::f7f7:f7f7": "reserved (Teredo, deprecated)",
@@ -62,7 +62,7 @@ def test_inward_address_of_a_name_is_refused_with_its_reason(address: str) -> No
     """The error names the host, the address, why it is refused, and the option, but not for a link-local one."""
     with pytest.raises(UnsafeURLError) as caught:
         check_addresses("cdn.example", ["198.18.0.1", "8.8.8.8", address], GATEWAY)
-    advice = "" if "link local" in str(REASONS[address]) else "; allow_file_hosts=['cdn.example'] permits it"
+    advice = "" if "link-local" in str(REASONS[address]) else "; allow_file_hosts=['cdn.example'] permits it"
     assert str(caught.value) == (
         f"nothing was fetched from 'cdn.example': it resolves to {address}, in private address space: "
         f"{REASONS[address]}{advice}"
@@ -96,17 +96,17 @@ def test_placeholder_address_in_a_url_is_refused(host: str) -> None:
 
 MESSAGES = {
     "10.0.0.1": "10.0.0.1 is reserved (private use); allow_file_hosts=['10.0.0.1'] permits it",
-    "LOCALHOST.": "localhost. is a name of a local network; allow_file_hosts=['localhost'] permits it",
-    "minio.internal": "minio.internal is a name of a local network; allow_file_hosts=['minio.internal'] permits it",
+    "LOCALHOST.": "localhost. is a local network name; allow_file_hosts=['localhost'] permits it",
+    "minio.internal": "minio.internal is a local network name; allow_file_hosts=['minio.internal'] permits it",
     "[::1]": "::1 is reserved (loopback); allow_file_hosts=['::1'] permits it",
-    "[fe80::1%eth0]": "fe80::1%eth0 is reserved (link local)",
-    "169.254.169.254": "169.254.169.254 is reserved (link local, and metadata of cloud machines)",
-    "169.254.170.2": "169.254.170.2 is reserved (link local, and metadata of cloud machines)",
+    "[fe80::1%eth0]": "fe80::1%eth0 is reserved (link-local)",
+    "169.254.169.254": "169.254.169.254 is reserved (link-local, including cloud metadata)",
+    "169.254.170.2": "169.254.170.2 is reserved (link-local, including cloud metadata)",
     "[fd00:ec2::254]": "fd00:ec2::254 is reserved (unique local)",
-    "100.100.100.200": "100.100.100.200 is reserved (shared address space of providers)",
-    "Metadata.google.internal.": "metadata.google.internal. is a name of a local network",
-    "[::ffff:a9fe:a9fe]": "::ffff:a9fe:a9fe is 169.254.169.254 in IPv6: reserved (link local, and metadata of cloud "
-    "machines)",
+    "100.100.100.200": "100.100.100.200 is reserved (shared address space for carrier-grade NAT)",
+    "Metadata.google.internal.": "metadata.google.internal. is a local network name",
+    "[::ffff:a9fe:a9fe]": "::ffff:a9fe:a9fe is 169.254.169.254 in IPv6: reserved (link-local, including cloud "
+    "metadata)",
     "[fd00:ec3::254]": "fd00:ec3::254 is reserved (unique local); allow_file_hosts=['fd00:ec3::254'] permits it",
     "127.1": "127.1 is a number, which resolvers may read as an address",
 }

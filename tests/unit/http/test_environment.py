@@ -108,7 +108,7 @@ def test_exception_that_httpx_cannot_apply_is_dropped(
     assert urls() == {"all://localhost": None, "all://*.example.org": None}
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("kkiai_sdk", logging.WARNING)
-    assert record.getMessage() == f"no_proxy: httpx cannot apply {entry!r}: dropped"
+    assert record.getMessage() == f"no_proxy: httpx cannot apply {entry!r}; ignored"
 
 
 @pytest.mark.fault("N-22")
@@ -138,11 +138,11 @@ def test_asterisk_excepts_all_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("http://joe:s3cret@[::1", "is not a valid URL of a proxy"),
-        ("http://joe:s3cret@proxy.example:port", "is not a valid URL of a proxy"),
+        ("http://joe:s3cret@[::1", "is not a valid proxy URL"),
+        ("http://joe:s3cret@proxy.example:port", "is not a valid proxy URL"),
         ("ftp://joe:s3cret@proxy.example", "must have one of the schemes http, https, socks5, socks5h"),
         ("socks4://joe:s3cret@proxy.example", "must have one of the schemes http, https, socks5, socks5h"),
-        ("http://joe:s3cret@", "names no host"),
+        ("http://joe:s3cret@", "has no host"),
         ("socks://joe:s3cret@proxy.example", ': a SOCKS proxy needs the package socksio (pip install "httpx[socks]")'),
         ("socks5h://joe:s3cret@h", ': a SOCKS proxy needs the package socksio (pip install "httpx[socks]")'),
     ],
@@ -182,7 +182,7 @@ def test_proxy_object_of_httpx_is_used_as_it_is() -> None:
     proxy = httpx.Proxy("http://proxy.example", headers={"X-Team": "video"})
     assert to_proxy("proxy in httpx_args", proxy) is proxy
     assert to_proxy("proxy in httpx_args", httpx.URL("http://a.example")).url == "http://a.example"
-    with pytest.raises(ConfigurationError, match=r"^proxy in httpx_args is not a valid URL of a proxy$"):
+    with pytest.raises(ConfigurationError, match=r"^proxy in httpx_args is not a valid proxy URL$"):
         to_proxy("proxy in httpx_args", 5)
 
 

@@ -63,7 +63,7 @@ def test_root_cause_takes_precedence_over_its_wrapper(case: str) -> None:
 
 def test_timeout_error_names_the_timeout() -> None:
     """The message of a timeout names the limit in seconds."""
-    assert str(translate(httpx.ReadTimeout("late"), URL, 2.5)) == "gateway.example:443: no answer in time (2.5 s)"
+    assert str(translate(httpx.ReadTimeout("late"), URL, 2.5)) == "gateway.example:443: no response in time (2.5 s)"
 
 
 def test_cause_of_a_translated_error_has_no_frames() -> None:

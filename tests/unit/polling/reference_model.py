@@ -104,7 +104,8 @@ class RateModel:
     def per_second(self, now: float) -> float:
         """The rate at a time, in requests per second."""
         pace, since, growth = self.pace
-        return pace + growth * (now - since)
+        left = now - since - RECOVERY
+        return (pace + growth * (now - since)) * (2.0 ** (left / RECOVERY) if left > 0 else 1)
 
     def sent(self, now: float) -> None:
         """Record a sent request."""

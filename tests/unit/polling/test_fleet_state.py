@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import evolve
@@ -43,13 +43,11 @@ class Fleet:
         self.scheduler = Scheduler(limits, policy, RetryBudget(100), now=START, timeout=math.inf)
         self.state, self.now = FleetState(self.scheduler, QUERY_TIMEOUT), START
 
-    def join(
-        self, task_id: str, timeout: float = math.inf, *, waited: float = 0.0, wants_updates: bool = False
-    ) -> Waiter:
+    def join(self, task_id: str, timeout: float = math.inf, *, waited: float = 0.0, **options: Any) -> Waiter:
         """Add a waiter."""
         started = self.now - waited
         deadline = max(started + timeout, self.now)
-        waiter = Waiter(task_id, self.now, started, deadline, object(), wants_updates)
+        waiter = Waiter(task_id, self.now, started, deadline, object(), **options)
         self.state.join(waiter)
         return waiter
 
@@ -305,6 +303,22 @@ def test_ids_beyond_the_limit_wait_in_order() -> None:
     fleet.at(10).poll("a", DONE)
     assert fleet.poll("c", DONE) == [(waiters["c"], End.DONE)]
     assert fleet.poll("d") == []
+
+
+@pytest.mark.parametrize("is_queued", [False, True])
+def test_query_does_not_wait_for_a_place(*, is_queued: bool) -> None:
+    """A wait that stands for one query is polled next, also for an id in the queue; the limit holds for the others."""
+    fleet = Fleet(waiting=1)
+    fleet.join("a")
+    fleet.poll("a")
+    fleet.join("b")
+    other = [fleet.join("c")] if is_queued else []
+    query = fleet.join("c", is_query=True)
+    assert fleet.poll("c", DONE) == [(each, End.DONE) for each in [*other, query]]
+    assert fleet.step() == 10
+    fleet.at(10).poll("a", DONE)
+    fleet.poll("b", DONE)
+    assert fleet.step() == math.inf
 
 
 def test_new_id_is_not_polled_before_one_that_is_overdue() -> None:

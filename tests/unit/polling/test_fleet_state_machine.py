@@ -206,7 +206,8 @@ class FleetMachine(RuleBasedStateMachine):
         task_id = dice.choice(known) if known and dice.random() < 0.3 else f"t{next(self.numbers)}"
         waited, timeout = dice.choice([0.0, 0.0, 50.0]), dice.choice(TIMEOUTS)
         started = self.now - waited
-        waiter = Waiter(task_id, self.now, started, max(started + timeout, self.now), None, dice.random() < 0.5)
+        deadline, wants_updates, is_query = max(started + timeout, self.now), dice.random() < 0.5, dice.random() < 0.1
+        waiter = Waiter(task_id, self.now, started, deadline, None, wants_updates, is_query)
         waiter.receiver = Call(waiter)
         self.calls.append(waiter.receiver)
         self.state.join(waiter)
@@ -291,7 +292,10 @@ class FleetMachine(RuleBasedStateMachine):
         assert len(self.state._timers) == len(self.waiting)
         admitted = {task_id for task_id in ids if self.scheduler.is_waiting(task_id)}
         assert set(self.state._queue) == ids - admitted
-        assert len(admitted) == self.scheduler._count() <= self.limits.waiting + self.limits.concurrency
+        assert len(admitted) == self.scheduler._count()
+        beyond = ids & {call.waiter.task_id for call in self.calls if call.waiter.is_query}
+        assert len(admitted) <= self.limits.waiting + self.limits.concurrency + len(beyond)
+        assert not any(call.waiter.is_query and call.waiter.task_id not in admitted for call in self.waiting)
 
     def teardown(self) -> None:
         """At the end every wait that is left ends by the closing, once."""

@@ -264,7 +264,7 @@ def test_invalid_gap_of_a_custom_schedule_is_rejected(gap: Any) -> None:
         def gap(self, elapsed: float) -> float:
             return gap  # type: ignore[no-any-return]
 
-    with pytest.raises(ConfigurationError, match=r"Odd\.gap\(\) must be a number above 0 up to 86400"):
+    with pytest.raises(ConfigurationError, match=r"Odd\.gap\(\) must be a number of seconds greater than 0"):
         apply(waiting(), Event(RUNNING), START, Odd())
 
 

@@ -254,7 +254,7 @@ def test_long_pause_of_a_refusal_ends_the_wait() -> None:
         assert (state.end, state.due) == (end, START + pause)
 
 
-TIMEOUT = APITimeoutError("no answer in time (0.001 s)", kind="timeout", transient=True)
+TIMEOUT = APITimeoutError("no response in time (0.001 s)", kind="timeout", transient=True)
 
 
 def failed(*outcomes: QueryOutcome, at: float) -> PollState:

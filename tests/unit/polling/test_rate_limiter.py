@@ -50,6 +50,14 @@ def test_rate_limit_error_lowers_the_rate_and_it_recovers(good: list[float], rea
     assert limiter.per_second(START + 33) == pytest.approx(reached)
 
 
+def test_rate_doubles_every_half_a_minute_after_it_has_recovered() -> None:
+    """A refusal while one request per second was sent does not slow down fifty per second for hours."""
+    limiter = refused_after([2.5])
+    rates = [limiter.per_second(START + 3 + seconds) for seconds in (30, 60, 90, 120, 150, 180)]
+    assert rates == pytest.approx([1, 1.3 * 2, 1.6 * 4, 1.9 * 8, 2.2 * 16, 50.0])
+    assert limiter.per_second(START + 1e9) == 50.0
+
+
 def test_rate_stays_between_minimum_and_limit() -> None:
     """The rate never falls below one request in ten seconds, and never exceeds the limit."""
     slow = refused_after([], limit=0.11)

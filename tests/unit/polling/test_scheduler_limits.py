@@ -41,15 +41,18 @@ def test_limits_in_range_are_kept(given: tuple[int, float | None, int], limits: 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ((0, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not 0"),
-        ((1001, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not 1001"),
-        ((None, 1, 1), "max_concurrency must be a whole number from 1 to 1000, not NoneType"),
-        ((1, 0, 1), r"max_requests_per_second must be a number above 0 up to 1000000, not 0"),
-        ((1, 1_000_000.5, 1), r"max_requests_per_second must be a number above 0 up to 1000000, not 1000000.5"),
-        ((1, "1", 1), r"max_requests_per_second must be a number above 0 up to 1000000, not str"),
-        ((1, 1, 0), "max_waiting must be a whole number from 1 to 10000000, not 0"),
-        ((1, 1, 10_000_001), "max_waiting must be a whole number from 1 to 10000000, not 10000001"),
-        ((1, 1, None), "max_waiting must be a whole number from 1 to 10000000, not NoneType"),
+        ((0, 1, 1), "max_concurrency must be a whole number from 1 to 1,000, not 0"),
+        ((1001, 1, 1), "max_concurrency must be a whole number from 1 to 1,000, not 1001"),
+        ((None, 1, 1), "max_concurrency must be a whole number from 1 to 1,000, not NoneType"),
+        ((1, 0, 1), r"max_requests_per_second must be a number greater than 0 and at most 1,000,000, not 0"),
+        (
+            (1, 1_000_000.5, 1),
+            r"max_requests_per_second must be a number greater .* 1,000,000, not 1000000.5",
+        ),
+        ((1, "1", 1), r"max_requests_per_second must be a number greater than 0 and at most 1,000,000, not str"),
+        ((1, 1, 0), "max_waiting must be a whole number from 1 to 10,000,000, not 0"),
+        ((1, 1, 10_000_001), "max_waiting must be a whole number from 1 to 10,000,000, not 10000001"),
+        ((1, 1, None), "max_waiting must be a whole number from 1 to 10,000,000, not NoneType"),
     ],
 )
 def test_limits_out_of_range_are_rejected(given: tuple[Any, Any, Any], told: str) -> None:

@@ -241,7 +241,7 @@ def test_message_of_a_correctable_error_has_a_hint(status: int, advice: str) -> 
 def test_page_under_a_success_status_hints_at_the_base_url() -> None:
     """A web page with a success status says that the base URL points at a site."""
     error = refused(200, HTML, ("content-type", "text/html; charset=utf-8"))
-    told = "a web page: the base URL points at a site, not at the API (check KKIAI_BASE_URL)"
+    told = "a web page: the base URL points to a web site, not to the API (check KKIAI_BASE_URL)"
     assert str(error) == f"HTTP 200 with {told}"
 
 
@@ -284,7 +284,7 @@ def test_success_with_an_incomplete_body_is_a_response_error(reader: Callable[..
     headers = (("content-encoding", "br"), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("x-request-id", "canary"))
     error = reader(answer(200, b"x", *headers), secret="canary", wall_clock=784_111_757.0)
     assert isinstance(error, APIResponseError)
-    assert "a body in the encoding br, which was not asked for" in str(error)
+    assert "a body with the encoding br, which was not requested" in str(error)
     assert error.retry_after == 20.0
     assert "canary" not in everything_in(error)
 

@@ -58,7 +58,7 @@ def test_explanation_holds_no_key_and_no_signature() -> None:
 
 def test_explanation_needs_the_response() -> None:
     """A task without its response says so; a copied one explains itself as before."""
-    assert VideoTask(id="t").explain() == "task t: unknown\nthe response is not kept"
+    assert VideoTask(id="t").explain() == "task t: unknown\nthe response was not kept"
     task = read({"id": "t", "status": "done", "video_url": URL})
     assert pickle.loads(pickle.dumps(task)).explain() == task.explain()
     assert VideoTask.from_dict(task.to_dict()).explain() == task.explain()

@@ -91,10 +91,10 @@ def test_other_or_damaged_coding_is_rejected(coding: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("coding", "body", "says"),
     [
-        (f" {'X' * 61}", PLAIN, f"a body in the encoding {'x' * 59}…, which was not asked for"),
-        ("gzip", PLAIN, "a body that cannot be unpacked"),
-        ("gzip", gzip.compress(PLAIN)[:-1], "a packed body that is cut short"),
-        ("gzip", gzip.compress(b"") * 17, "a packed body of more than 16 members"),
+        (f" {'X' * 61}", PLAIN, f"a body with the encoding {'x' * 59}…, which was not requested"),
+        ("gzip", PLAIN, "a body that cannot be decompressed"),
+        ("gzip", gzip.compress(PLAIN)[:-1], "a truncated compressed body"),
+        ("gzip", gzip.compress(b"") * 17, "a compressed body with more than 16 members"),
     ],
     ids=["unknown", "false", "cut", "pieces"],
 )
@@ -113,7 +113,7 @@ def test_compressed_body_is_limited_exactly(sizes: list[int], decoded: int | Non
     """A compressed body within the limit is decoded completely; one with one byte more is too large."""
     body = b"".join(gzip.compress(b" " * size, 1) for size in sizes)
     if decoded is None:
-        with pytest.raises(BodyTooLargeError, match=f"^a body of more than {LIMIT} bytes$"):
+        with pytest.raises(BodyTooLargeError, match=f"^a body of more than {LIMIT:,} bytes$"):
             raw_response.decode_body(body, "gzip", LIMIT)
     else:
         assert len(raw_response.decode_body(body, "gzip", LIMIT)) == decoded
@@ -125,7 +125,7 @@ def test_truncated_compressed_body_is_incomplete(coding: str) -> None:
     """A compressed body that lacks any number of bytes at its end is incomplete."""
     whole = gzip.compress(PLAIN) if coding == "gzip" else zlib.compress(PLAIN)
     for size in range(len(whole)):
-        with pytest.raises(ValueError, match="packed body that is cut short"):
+        with pytest.raises(ValueError, match="truncated compressed body"):
             decode_body(whole[:size], coding)
 
 
@@ -145,11 +145,11 @@ def test_body_over_the_limit_is_a_final_error() -> None:
     """A body over the limit, compressed or not, is an error that says so and is final; its beginning is kept."""
     long = b"9" * (MAX_BODY + 1)
     for response in (RawResponse(200, [], long).decoded(MAX_BODY), compressed(200, "gzip", gzip.compress(long, 1))):
-        assert response.problem == "a body of more than 33554432 bytes"
+        assert response.problem == "a body of more than 33,554,432 bytes"
         assert response.body == long[: 1 << 20]
         error = read_query(response)
         assert isinstance(error, APIResponseError)
-        assert "more than 33554432 bytes" in str(error)
+        assert "more than 33,554,432 bytes" in str(error)
         assert not error.transient
 
 
@@ -164,4 +164,4 @@ def test_body_of_exactly_the_limit_is_complete(coding: str) -> None:
 def test_problem_of_a_response_names_its_coding() -> None:
     """A response that cannot be decoded has no body, and names the problem."""
     response = compressed(200, "br", PLAIN)
-    assert (response.body, response.problem) == (b"", "a body in the encoding br, which was not asked for")
+    assert (response.body, response.problem) == (b"", "a body with the encoding br, which was not requested")

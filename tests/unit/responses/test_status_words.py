@@ -106,4 +106,4 @@ def test_rule_is_named() -> None:
     """The rule that gives a word its meaning is named."""
     assert rule_of("Completed") == "a known status word"
     assert rule_of("finished") == "the stem of a status word"
-    assert rule_of("polishing") == "an unknown status word, never an end"
+    assert rule_of("polishing") == "an unknown status word, which is never final"
