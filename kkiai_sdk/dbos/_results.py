@@ -18,8 +18,6 @@ _PASSING = (
     sdk.QuotaExceededError,
     sdk.APIConnectionError,
     sdk.APIResponseError,
-    # Of the arguments that a worker passes, only the folder may be invalid: it has vanished.
-    sdk.ConfigurationError,
 )
 #: Download errors that would occur again in another attempt.
 _FINAL_DOWNLOAD = (sdk.UnsafeURLError, sdk.NotAVideoError, sdk.TargetExistsError)

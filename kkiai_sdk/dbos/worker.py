@@ -243,7 +243,9 @@ class VideoWorker:
             except FleetClosedError:
                 raise
             except KkiaiError as error:
-                if not is_passing(error) or time.monotonic() + delay >= started + timeout:
+                # Without the folder, as on a disk that is not mounted, every download is refused.
+                can_pass = is_passing(error) or not Path(self._folder).is_dir()
+                if not can_pass or time.monotonic() + delay >= started + timeout:
                     return result_of(task_id, error)
                 if delay == RETRY_DELAYS[0]:
                     log.warning("%s: %s; trying again", task_id, error)

@@ -214,6 +214,20 @@ def test_folder_that_vanishes_ends_no_wait(
     assert {result.task_id: result.state for result in queue.results()} == dict.fromkeys(IDS, "saved")
 
 
+def test_folder_with_the_name_of_the_file_is_an_error(
+    gateway: MockGateway, queue: VideoQueue, work: Work, videos: Path
+) -> None:
+    """A folder in the place of the file is left alone, and the wait ends with an error."""
+    with Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
+        path = client.wait_and_download(IDS[0], videos)
+    path.unlink()
+    path.mkdir()
+    queue.add([IDS[0]])
+    (result,) = work()
+    assert (result.state, result.error_type) == ("error", "ConfigurationError")
+    assert path.is_dir()
+
+
 @pytest.mark.fault("W-10")
 def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -> None:
     """What cannot be recorded because the disk of the database is full is recorded when it no longer is."""
