@@ -243,14 +243,16 @@ class VideoWorker:
             except FleetClosedError:
                 raise
             except KkiaiError as error:
-                # Without the folder, as on a disk that is not mounted, every download is refused.
-                can_pass = is_passing(error) or not Path(self._folder).is_dir()
-                if not can_pass or time.monotonic() + delay >= started + timeout:
+                if not self._can_pass(error) or time.monotonic() + delay >= started + timeout:
                     return result_of(task_id, error)
                 if delay == RETRY_DELAYS[0]:
                     log.warning("%s: %s; trying again", task_id, error)
             await asyncio.sleep(delay)
             delay = min(2 * delay, RETRY_DELAYS[1])
+
+    def _can_pass(self, error: KkiaiError) -> bool:
+        # Without the folder, as on a disk that is not mounted, every download is refused.
+        return is_passing(error) or not Path(self._folder).is_dir()
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
