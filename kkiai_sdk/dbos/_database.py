@@ -180,8 +180,9 @@ def check_name(name: str) -> str:
 
 
 def _mark_passing(context: sa.engine.ExceptionContext) -> None:
-    """Make DBOS repeat what fails by a full disk, an unreadable file or a standby, as it repeats what a lost connection
-    ends. Otherwise it would record the error as the result of the wait.
+    """Make DBOS retry after a full disk, an unreadable file or a read-only server, as it does after a lost connection.
+
+    Otherwise it would record the error as the result of the wait, or nothing.
     """
     error = context.original_exception
     is_passing = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING

@@ -26,7 +26,7 @@ MAX_TIMEOUT = 365 * 86_400.0
 MAX_ID = 256
 #: Ids per transaction, and rows per page.
 PAGE = 1000
-QUEUED, RUNNING = "ENQUEUED", "PENDING"
+QUEUED, RUNNING, ENDED = "ENQUEUED", "PENDING", ["SUCCESS", "ERROR", "CANCELLED"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,7 +85,7 @@ class VideoQueue:
 
         :param task_ids: ids to look up, in any number; those without a result are skipped. Default: all.
         """
-        for status in self._rows(task_ids, status=["SUCCESS", "ERROR"]):
+        for status in self._rows(task_ids, status=ENDED):
             yield _result_of(status)
 
     def status(self) -> QueueStatus:
@@ -176,8 +176,10 @@ def _options(task_id: str) -> Any:
 def _result_of(status: WorkflowStatus) -> VideoResult:
     if status.status == "SUCCESS":
         return VideoResult(**(status.output or {}))
-    return VideoResult(status.workflow_id, "error", error=str(status.error), error_type=type(status.error).__name__)
+    # By nothing of this package: a defect, or a tool for DBOS that has cancelled it.
+    kind = type(status.error).__name__ if status.error else None
+    return VideoResult(status.workflow_id, "error", error=str(status.error or "cancelled"), error_type=kind)
 
 
 def _can_retry(status: WorkflowStatus) -> bool:
-    return status.status not in {QUEUED, RUNNING} and _result_of(status).state in {"timeout", "error"}
+    return status.status in ENDED and _result_of(status).state in {"timeout", "error"}

@@ -286,6 +286,19 @@ def test_other_application_of_dbos_in_the_process_is_left_alone(
         DBOS.destroy()
 
 
+def test_wait_that_a_tool_has_cancelled_is_an_error(queue: VideoQueue, database: Path, work: Work) -> None:
+    """A wait that is cancelled with a tool for DBOS is listed as an error, and can be added again."""
+    queue.add([IDS[0]])
+    client = DBOSClient(system_database_url=f"sqlite:///{database}")
+    client.cancel_workflow(IDS[0])
+    client.destroy()
+    assert work() == []
+    (result,) = queue.results()
+    assert (result.state, result.error, result.error_type) == ("error", "cancelled", None)
+    assert queue.add([IDS[0]], retry=True) == 1
+    assert [result.state for result in work()] == ["saved"]
+
+
 @pytest.mark.fault("W-08")
 def test_version_of_a_wait_is_no_hash_of_the_code(queue: VideoQueue, database: Path) -> None:
     """Waits are recorded under a fixed version, so that a new release of the code takes them up."""
