@@ -248,7 +248,7 @@ def test_other_application_of_dbos_in_the_process_is_left_alone(
 
     async def main() -> None:
         async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:
-            with pytest.raises(ConfigurationError, match="runs another application of DBOS"):
+            with pytest.raises(ConfigurationError, match="is running another DBOS application"):
                 await VideoWorker(client, videos, database).__aenter__()
 
     other = DBOS(config={"name": "other", "system_database_url": f"sqlite:///{tmp_path}/other.sqlite"})
