@@ -33,6 +33,8 @@ VERSION = "kkiai-1"
 LOCK_TIMEOUT = 30.0
 #: With these, the server notices within 20 s that a machine has disappeared without closing its connection.
 KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
+#: With these, a worker notices within 30 s that the server has disappeared.
+NETWORK = {"connect_timeout": "10", "keepalives_idle": "10", "tcp_user_timeout": "30000"}
 
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -59,7 +61,8 @@ class Database:
         self.kind = self.url.get_backend_name()
         if self.kind not in _DRIVERS or (self.kind == "sqlite" and Path(self.file).name in {"", ":memory:"}):
             raise ConfigurationError(_URL_FORMS)
-        self.url = self.url.set(drivername=_DRIVERS[self.kind])
+        defaults = NETWORK if self.kind == "postgresql" else {}
+        self.url = self.url.set(drivername=_DRIVERS[self.kind], query=defaults | dict(self.url.query))
 
     def __str__(self) -> str:
         # The query may hold a password, too.

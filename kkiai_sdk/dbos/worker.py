@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -105,7 +105,7 @@ class VideoWorker:
             "poll": evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0),
         }
         client.fleet(**self._options)  # Raises for an invalid option.
-        self._stack, self._steps, self._is_closing = AsyncExitStack(), set[asyncio.Task[Any]](), False
+        self._stack, self._steps = AsyncExitStack(), set[asyncio.Task[Any]]()
 
     @property
     def waiting(self) -> int:
@@ -118,17 +118,12 @@ class VideoWorker:
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
         :raises ConfigurationError: another worker took the name, while the server was restarted.
         """
-        while await self._has_work():
+        while not self._crash.done():
+            with suppress(ConfigurationError):  # The database is down.
+                if not await self._in_thread(self._queue.has_work, self.name):
+                    return
             await asyncio.wait([self._crash], timeout=DRAIN_INTERVAL)
-            if self._crash.done():
-                self._crash.result()
-
-    async def _has_work(self) -> bool:
-        try:
-            return await self._in_thread(self._queue.has_work, self.name)
-        except ConfigurationError:
-            # The database is down. It may come back.
-            return True
+        self._crash.result()
 
     async def serve(self) -> None:
         """Work until cancelled, including on ids that are added later.
@@ -149,7 +144,10 @@ class VideoWorker:
             take = await self._in_thread(lock.__enter__)
             stack.push(lock.__exit__)
             self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._fleet = await stack.enter_async_context(self._new_fleet(stack))
+            gate = None
+            if self._rate is not None:
+                gate = stack.enter_context(closing(SharedLimit(self._database, self._rate)))
+            self._fleet = await stack.enter_async_context(self._client.fleet(gate=gate, **self._options))
             await self._launch(stack)
             stack.callback(asyncio.create_task(self._keep_name(take)).cancel)
             self._stack = stack.pop_all()
@@ -162,19 +160,13 @@ class VideoWorker:
         """Take the name again after a restart of the server; end the worker if another process has it."""
         while not self._crash.done():
             await asyncio.sleep(KEEP_INTERVAL)
-            with suppress(ConfigurationError):  # the database is down
+            with suppress(ConfigurationError):  # The database is down.
                 if not await self._in_thread(take):
                     self._fail(is_taken(self.name))
 
     def _fail(self, error: KkiaiError) -> None:
-        if not self._is_closing and not self._crash.done():
+        if VideoWorker._active is self and not self._crash.done():
             self._crash.set_exception(error)
-
-    def _new_fleet(self, stack: AsyncExitStack) -> Any:
-        gate = None if self._rate is None else SharedLimit(self._database, self._rate)
-        if gate is not None:
-            stack.callback(gate.close)
-        return self._client.fleet(gate=gate, **self._options)
 
     async def _launch(self, stack: AsyncExitStack) -> None:
         DBOS(
@@ -207,7 +199,6 @@ class VideoWorker:
 
     async def _stop(self) -> None:
         """Stop all waits in this process without recording anything about them."""
-        self._is_closing = True
         VideoWorker._active = None
         DBOS.logger.setLevel("CRITICAL")
         # Not in the event loop: DBOS waits for its own threads, which may wait for the event loop.
@@ -229,8 +220,6 @@ class VideoWorker:
         assert step is not None
         self._steps.add(step)
         try:
-            if self._is_closing:
-                raise asyncio.CancelledError
             result = await self._save(task_id, timeout, added)
         except FleetClosedError as error:
             self._fail(error)
