@@ -215,11 +215,10 @@ class FleetState:
         return ended
 
     def _remove(self, task_id: str, waiters: Iterable[Waiter]) -> None:
-        left = self._waiters.get(task_id, {})
         for waiter in waiters:
             self._timers.remove(waiter)
-            left.pop(waiter)
-        if left:
+            del self._waiters[task_id][waiter]
+        if self._waiters.get(task_id):
             return
         self._waiters.pop(task_id, None)
         if self._queue.pop(task_id, None) is not None:
