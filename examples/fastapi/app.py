@@ -1,4 +1,4 @@
-"""One fleet per process: requests await ids, and their polls share one paced queue. ``uvicorn app:app``"""
+"""One fleet per process: requests wait for ids, and all polls share one rate-limited queue. ``uvicorn app:app``"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app = FastAPI(lifespan=lifespan)
 
 @app.get("/videos/{task_id}")
 async def video(task_id: str, request: Request) -> dict[str, str | None]:
-    """Answer when the task has ended; a client that goes away ends its wait, and no other."""
+    """Respond when the task has ended; a client that disconnects ends only its own wait."""
     try:
         task = await request.state.fleet.wait(task_id, timeout=600)
     except TaskFailedError as error:
