@@ -1,5 +1,4 @@
-"""A deferrable operator: the triggerer waits, with one fleet per process; a worker downloads the file when it is
-ready."""
+"""A deferrable operator: the triggerer waits, with one fleet per process; a worker downloads the finished file."""
 
 from __future__ import annotations
 
