@@ -158,7 +158,7 @@ def _start(step: PollTask, request: RequestOptions) -> StartQuery:
 
 
 def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) -> Flow[None]:
-    """Poll the tasks of a fleet without end, delivering changed snapshots and results to its waiters."""
+    """Poll the tasks of a fleet forever, delivering changed snapshots and results to its waiters."""
     clock, logger = options.clock, PollLogger(options.policy)
     request = options.request._replace(max_retries=0)
     while True:
@@ -182,7 +182,7 @@ def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
             continue
         state = event.state
         if len(events) > 1 and state.end is End.BROKEN and state.last_error:
-            # Each waiter raises an error of its own, to which notes and tracebacks are added.
+            # Each waiter raises its own copy of the error, to which notes and tracebacks are added.
             error = copy(state.last_error)
             error.__cause__ = state.last_error.__cause__
             state = evolve(state, last_error=error)
