@@ -187,24 +187,30 @@ def test_faults_of_marker_hit_the_first_requests(run: Run, pytester: pytest.Pyte
 
 #: Arguments of a marker, and the error.
 INVALID = [
-    ("tasks={'grok:a': 'normall'}", "no script is called 'normall'; known: normal, fails, *; and fault- or *close"),
-    ("tasks={'grok:a': 'fault-moo'}", "no script is called 'fault-moo'; known: normal*"),
-    ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown word 'stat'; known: state, fields, *"),
+    ("tasks={'grok:a': 'normall'}", "script of 'grok:a': no script is called 'normall'; known: normal, fails, *"),
+    ("tasks={'grok:a': 'fault-moo'}", "script of 'grok:a': no script is called 'fault-moo'; known: normal*or *close"),
+    (
+        "tasks={'grok:a': 'fails', 'b': [{'stat': 1}]}",
+        "script of 'b': step 1 has the unknown word 'stat'; known: *",
+    ),
     ("faults=['closed']", "faults must not hold 'closed'; known: close, *"),
-    ("task={}", "* takes tasks={*} and faults=[[]*] alone"),
-    ("{'grok:a': 'fails'}", "* takes tasks={*} and faults=[[]*] alone"),
-    ("tasks=['grok:a']", "* takes tasks={*} and faults=[[]*] alone"),
+    ("task={}", "only tasks={*} and faults=[[]*] are known, not task"),
+    ("{'grok:a': 'fails'}", "only tasks={*} and faults=[[]*] are known, not {'grok:a': 'fails'}"),
+    ("tasks=['grok:a']", "tasks must be a dict of scripts by task id, not [[]'grok:a']"),
 ]
 
 
-def test_invalid_marker_is_a_usage_error(run: Run, pytester: pytest.Pytester) -> None:
-    """An unknown word in a marker is an error before the test starts, which lists the words that are known."""
+def test_invalid_marker_is_an_error_in_one_line(run: Run, pytester: pytest.Pytester) -> None:
+    """An unknown word in a marker is an error before the test starts, which names the task and lists the words that are
+    known, without a traceback.
+    """
     tests = [f"@pytest.mark.kkiai({marker})\ndef test_{n}(): assert False" for n, (marker, _) in enumerate(INVALID)]
     pytester.makepyfile("\n".join(["import pytest", *tests]))
     result = run(plugins=("kkiai_sdk.testing.plugin",))
     result.assert_outcomes(errors=len(INVALID))
     for number, (_, error) in enumerate(INVALID):
-        result.stdout.fnmatch_lines([f"*UsageError: pytest.mark.kkiai of *test_{number}*{error}*"])
+        result.stdout.fnmatch_lines([f"pytest.mark.kkiai of *test_{number}: {error}*"])
+    result.stdout.no_fnmatch_line("*plugin.py*")
 
 
 def test_names_of_the_marker_are_those_of_the_mock_gateway() -> None:
