@@ -61,8 +61,24 @@ are skipped. A repeated id counts once. Durations are `30s`, `10m`, `2h`, `1h30m
 Ctrl-C ends a command at once. The tasks keep running at the gateway, and a partial download stays for the next run. The
 last line on stderr is the command to continue with, with all options that were given; paste it into a shell.
 
+## Shell completion
+
 `kkiai --install-completion` writes the completion script for the shell that `SHELL` names (bash, zsh or fish) to where
 that shell looks for it, and says what else the shell needs; `kkiai --show-completion` only prints it.
+
+## Environment variables
+
+The SDK reads them in Python code as well, except those that are marked as the command line's.
+
+| variable | meaning |
+|---|---|
+| `KKIAI_API_KEY` | the key |
+| `KKIAI_BASE_URL` | the address of the gateway |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | [proxies](cookbook/connection.md#proxy) |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | a [certificate authority](cookbook/connection.md#custom-ca) of your own |
+| `KKIAI_LOG` | the level of the log; command line |
+| `KKIAI_FLEET_DB` | the database of [`kkiai fleet`](durable.md#with-a-database); command line |
+| `NO_COLOR` | no colours; command line |
 
 ## Exit codes
 
