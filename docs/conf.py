@@ -26,13 +26,32 @@ copyright = author = "the authors of kkiai-sdk"  # noqa: A001 (Sphinx's name)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "docs/index"
-include_patterns = ["docs/**", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/*.md", "tests/*.md"]
+include_patterns = [
+    "docs/**",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "benchmarks/*.md",
+    "tests/*.md",
+]
 # Folders that hold no page are not searched.
-exclude_patterns = [".*", "build", "dist", "generated", "kkiai_sdk", "mutants", "tests/[!fs]*", "benchmarks/remarks.md"]
+exclude_patterns = [
+    ".*",
+    "build",
+    "dist",
+    "generated",
+    "kkiai_sdk",
+    "mutants",
+    "tests/[!fs]*",
+    "benchmarks/remarks.md",
+]
 nitpicky = True
 # What the standard library, attrs and httpx document is not linked: the build uses no network.
 nitpick_ignore_regex = [
-    ("py:.*", r"(asyncio|collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*"),
+    (
+        "py:.*",
+        r"(asyncio|collections|datetime|enum|httpx|http|os|pathlib|ssl|typing|types|errors|client|attrs?)\.?.*",
+    ),
     (
         "py:.*",
         r"(Type|Timeout|Value|Attribute|Key)Error|timedelta|Future|StrEnum|Callable\[\[.*|Iterator|AsyncIterator|Path",
@@ -75,17 +94,25 @@ SIGNATURES = {
     "<built-in function monotonic>": "time.monotonic",
 }
 #: Sends readers of the site's root to its first page.
-REDIRECT = (
-    '<!doctype html><meta charset="utf-8"><title>kkiai-sdk</title><meta http-equiv="refresh" content="0; url={0}">'
-)
+REDIRECT = '<!doctype html><meta charset="utf-8"><title>kkiai-sdk</title><meta http-equiv="refresh" content="0; url={0}">'
 
 
 def generated_modules() -> list[str]:
     """Return the names of all modules of the generated client that a caller uses."""
     package = import_module("kkiai_api")
-    names = [module.name for module in pkgutil.walk_packages(package.__path__, "kkiai_api.") if not module.ispkg]
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(package.__path__, "kkiai_api.")
+        if not module.ispkg
+    ]
     operations = sorted(name for name in names if name.startswith("kkiai_api.api."))
-    return [*operations, "kkiai_api.models", "kkiai_api.client", "kkiai_api.types", "kkiai_api.errors"]
+    return [
+        *operations,
+        "kkiai_api.models",
+        "kkiai_api.client",
+        "kkiai_api.types",
+        "kkiai_api.errors",
+    ]
 
 
 def public_modules() -> list[str]:
@@ -119,13 +146,22 @@ def read_docstring(  # noqa: PLR0917 (Sphinx passes them so)
 ) -> None:
     """Convert sections to fields; in generated docstrings also the generator's indentation and code in Markdown."""
     if name.startswith("kkiai_api."):
-        lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", re.sub(r"^ (?=\S)", "", line)) for line in lines]
+        lines[:] = [
+            re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", re.sub(r"^ (?=\S)", "", line))
+            for line in lines
+        ]
     if what in {"class", "function", "method", "exception"}:
         lines[:] = GoogleDocstring(lines, SECTIONS, app, what, name, value, options).lines()
 
 
 def clean_signature(
-    _app: Sphinx, _what: str, _name: str, _value: object, _options: Any, signature: str | None, result: str | None
+    _app: Sphinx,
+    _what: str,
+    _name: str,
+    _value: object,
+    _options: Any,
+    signature: str | None,
+    result: str | None,
 ) -> tuple[str | None, str | None]:
     """Remove the parameter that only serves to refuse misspelt ones; write defaults as code."""
     for shown, code in SIGNATURES.items():

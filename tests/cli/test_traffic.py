@@ -116,7 +116,7 @@ def test_row_shows_the_last_error_until_a_task_is_answered() -> None:
 def test_notice_leaves_the_display_smaller_than_the_terminal(width: int, height: int) -> None:
     """With the notice, too, the display of many tasks is not taller or wider than the terminal."""
     wire = Wire(*(f"grok:{number}" for number in range(50)))
-    wire.console.size = (width, height)  # type: ignore[assignment]
+    wire.console.size = (width, height)
     wire.ask("grok:0")
     wire.now += 5
     assert len(wire.lines) < height
