@@ -103,7 +103,7 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     text = fault.text.replace("the proxy", "it").replace("the server's", "its") if proxy else fault.text
     text = f"{proxy or _host_and_port(url)}: {text}"
     if fault.kind == "timeout":
-        error: APIError = APITimeoutError(f"{text} ({timeout:g} s)", kind=fault.kind, transient=True)
+        error: APIError = APITimeoutError(f"{text} ({round(timeout, 3):g} s)", kind=fault.kind, transient=True)
     else:
         text += f" ({detail})" if detail else ""
         transient = fault.transient and not refusal.startswith("407")

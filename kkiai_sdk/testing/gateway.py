@@ -84,7 +84,10 @@ class Gateway(MockGateway):
         """
         if not _is_id(task_id):
             raise ConfigurationError(f"a task id must have 1 to 256 characters, not {task_id!r:.60}")
-        self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
+        try:
+            self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"script of {task_id!r:.60}: {error}") from None
 
     def play(self, folder: str | os.PathLike[str]) -> list[str]:
         """Replay the recordings in a folder, in order, for queries for their tasks; see :func:`record`.
