@@ -209,7 +209,7 @@ def _compare(fresh: Path, target: Path) -> int:
     if not found:
         print(f"{target.name} is up to date")
         return 0
-    print(f"{target.name} is not what the spec generates; run `make generate`:", *found, sep="\n  ", file=sys.stderr)
+    print(f"{target.name} does not match the spec; run `make generate`:", *found, sep="\n  ", file=sys.stderr)
     return 1
 
 

@@ -110,7 +110,7 @@ def _path_items(view: dict[str, Any]) -> Iterator[Finding]:
             target = resolved(view, item)
             paths[path] = {**target, **{key: part for key, part in item.items() if key != "$ref"}}
             if not target:
-                yield Finding(f"/paths/{escape(path)}", f"{item['$ref']} leads to no path item", is_error=True)
+                yield Finding(f"/paths/{escape(path)}", f"{item['$ref']} does not refer to a path item", is_error=True)
         unknown = [key for key in paths[path] if key not in _ITEM and not key.startswith("x-")]
         yield from (Finding(f"/paths/{escape(path)}/{escape(key)}", f"{key} is not generated") for key in unknown)
 
@@ -176,7 +176,7 @@ def _parameter(
     name, place = str(resolved(view, parameter).get("name")), f"{pointer}/parameters" if owner else pointer
     taken = _VARIABLES | ({"body"} if "requestBody" in owner else set())
     if name.lower().replace("-", "_") in taken:
-        yield Finding(place, f"the generated function has a variable of its own called {name}", is_error=True)
+        yield Finding(place, f"the generated function has its own variable named {name}", is_error=True)
     if "$ref" in parameter:
         return
     location, schema = parameter.get("in"), resolved(view, parameter.get("schema", {}))
@@ -185,11 +185,13 @@ def _parameter(
     types = set[str]() if "content" in parameter else _types(view, schema)
     is_plain = location == "query" and style == "form" and exploded
     if style in {"label", "matrix"}:
-        yield Finding(place, f"parameter {name} is not written by the client in the style {style}", is_error=True)
+        yield Finding(place, f"parameter {name} is not supported by the client in the style {style}", is_error=True)
     elif (
         "content" not in parameter and "object" in types and not (location == "query" and style == "form" and exploded)
     ):
-        yield Finding(place, f"an object in the style of parameter {name} is not written by the client", is_error=True)
+        yield Finding(
+            place, f"an object in the style of parameter {name} is not supported by the client", is_error=True
+        )
     elif "content" in parameter:
         kinds = " or ".join(parameter.pop("content"))
         _make_text(parameter, f"Its value as {kinds}.")

@@ -112,7 +112,7 @@ def _summary(changes: Sequence[Change], before: str, after: str) -> str:
     elif _is_breaking(changes):
         text += f"; undo it, or raise info.version: the major, or the minor below 1.0 ({before} -> {after})"
     version = next_version(before, min(levels))
-    return _ascii(f"{text}; by SemVer {before} is followed by {version}" if version else text)
+    return _ascii(f"{text}; according to SemVer, {before} is followed by {version}" if version else text)
 
 
 def _version(document: Document) -> str:

@@ -185,7 +185,7 @@ def read(argument: str, root: Path) -> Document:
 
 
 def _read_revision(revision: str, root: Path) -> bytes:
-    neither = f"{revision!r} is neither a file nor a git revision that holds {SPEC_NAME}."
+    neither = f"{revision!r} is neither a file nor a git revision that contains {SPEC_NAME}."
     if not revision or revision.startswith("-"):  # git would take it for an option
         raise SpecError(neither)
     command = ["git", "-C", str(root), "cat-file", "blob", f"{revision}:./{SPEC_NAME}"]
@@ -218,7 +218,7 @@ def from_data(loaded: object, label: str, lines: Mapping[str, int] | None = None
     if not is_spec or not isinstance(data.get("paths"), dict) or not isinstance(data.get("info"), dict):
         raise SpecError(f"{label} is not an OpenAPI 3 document: it needs openapi: 3.x, info and paths")
     if not isinstance(data["info"].get("version"), str):
-        raise SpecError(f"{label} has no version: info.version must be text such as 1.2.0, in quotes if need be")
+        raise SpecError(f"{label} has no version: info.version must be a string such as 1.2.0, in quotes if necessary")
     return Document(label, Place(data, ""), lines or {})
 
 

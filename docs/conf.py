@@ -94,10 +94,9 @@ SIGNATURES = {
     "<built-in function monotonic>": "time.monotonic",
 }
 #: Sends readers of the site's root to its first page.
-REDIRECT = (
-    '<!doctype html><meta charset="utf-8"><title>kkiai-sdk</title>'
-    '<meta http-equiv="refresh" content="0; url={0}">'
-)
+REDIRECT = """<!doctype html>
+<meta charset="utf-8"><title>kkiai-sdk</title><meta http-equiv="refresh" content="0; url={0}">
+"""
 
 
 def generated_modules() -> list[str]:

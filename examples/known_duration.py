@@ -1,8 +1,8 @@
 """A schedule for tasks whose duration is known.
 
-If you know how long tasks take and how much delay is acceptable, poll at even intervals. With a gap of twice that delay
-the end is noticed half a gap late on average, and a task costs its duration divided by the gap in requests. The default
-schedule, whose gap grows with the time waited, is for unknown durations.
+If you know how long tasks take and how much delay is acceptable, poll at a constant interval of twice that delay: the
+end is detected half an interval late on average, and a task costs its duration divided by the interval in requests. The
+default schedule, whose interval grows with the time waited, is for unknown durations.
 
 Runs against a mock gateway: ``python examples/known_duration.py``
 """
@@ -17,7 +17,7 @@ SPEED = 20
 
 
 def even(delay: float) -> PollPolicy:
-    """Return the schedule that notices an end ``delay`` seconds late on average."""
+    """Return the schedule that detects the end ``delay`` seconds late on average."""
     return PollPolicy(min_interval=2 * delay, growth=0, max_interval=2 * delay)
 
 

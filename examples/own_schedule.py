@@ -1,7 +1,7 @@
 """A schedule of your own: a subclass of PollPolicy that computes each gap.
 
-``gap`` gets the seconds since the wait began, and returns the seconds to the next poll, before jitter. The result is
-checked. Everything else of PollPolicy (tolerated errors, grace periods) stays as it is.
+``gap`` is called with the seconds since the wait began, and returns the seconds until the next poll, before jitter. The
+result is validated. The rest of PollPolicy (tolerated errors, grace periods) is unchanged.
 
 Runs against a mock gateway: ``python examples/own_schedule.py``
 """
@@ -18,7 +18,7 @@ SPEED = 20
 class AroundTheUsualTime(PollPolicy):
     """Polls rarely before a task can be done, often when it usually is, and rarely again when it is late."""
 
-    #: Seconds between which tasks usually end.
+    #: The range of seconds in which tasks usually end.
     usual = (60 / SPEED, 180 / SPEED)
 
     def gap(self, elapsed: float) -> float:
@@ -35,7 +35,7 @@ def main() -> None:
     poll = AroundTheUsualTime(min_interval=2 / SPEED, max_interval=30 / SPEED)
     with MockGateway(speed=SPEED) as gateway, Kkiai(gateway.api_key, base_url=gateway.base_url) as client:
         for result in client.as_completed(["grok:scenario-normal", "veo3:scenario-normal"], poll=poll):
-            print(result.task_id, result.error or result.task, "after", len(gateway.requests), "requests in all")
+            print(result.task_id, result.error or result.task, "after", len(gateway.requests), "requests in total")
 
 
 if __name__ == "__main__":

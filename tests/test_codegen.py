@@ -319,11 +319,11 @@ def answering(schema: Any) -> dict[str, Any]:
 
 #: Paths and schemas, and the pointer and the words of what is said.
 LOST: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
-    ({"/a": {"$ref": "#/components/pathItems/A"}}, {}, "/paths/~1a", "leads to no path item"),
-    ({"/a": {"$ref": "other.yaml#/A"}}, {}, "/paths/~1a", "leads to no path item"),
+    ({"/a": {"$ref": "#/components/pathItems/A"}}, {}, "/paths/~1a", "does not refer to a path item"),
+    ({"/a": {"$ref": "other.yaml#/A"}}, {}, "/paths/~1a", "does not refer to a path item"),
     ({"/a": get(operationId="readIt"), "/b": get(operationId="read_it")}, {}, "/paths/~1a/get", "has the same name"),
     ({"/a/{id}": get()}, {}, "/paths/~1a~1{id}/get", "Path parameters do not match"),
-    ({"/a": asking("headers")}, {}, "/paths/~1a/get/parameters", "a variable of its own called headers"),
+    ({"/a": asking("headers")}, {}, "/paths/~1a/get/parameters", "its own variable named headers"),
     (
         {"/a": asking("f", style="deepObject", schema={"type": "object"})},
         {},

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = (generate.ROOT / "CONTRIBUTING.md").read_text("utf-8")
-TUTORIAL = TEXT[TEXT.index("### … add an endpoint") : TEXT.index("### … add a gateway's habit")]
+TUTORIAL = TEXT[TEXT.index("### … add an endpoint") : TEXT.index("### … support a gateway's deviation")]
 (YAML_PART,) = re.findall(r"```yaml\n(.*?)```", TUTORIAL, re.DOTALL)
 (PROGRAM,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
 

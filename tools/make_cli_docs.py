@@ -60,8 +60,24 @@ are skipped. A repeated id counts once. Durations are `30s`, `10m`, `2h`, `1h30m
 Ctrl-C ends a command immediately. The tasks keep running at the gateway, and a partial download is kept for the next
 run. The last line on stderr is the command that continues, including all options; paste it into a shell.
 
+## Shell completion
+
 `kkiai --install-completion` installs the completion script for the shell named in `SHELL` (bash, zsh or fish) where
 that shell looks for it, and says what else the shell needs; `kkiai --show-completion` only prints the script.
+
+## Environment variables
+
+The SDK reads them in Python code as well, except those that are marked as the command line's.
+
+| variable | meaning |
+|---|---|
+| `KKIAI_API_KEY` | the key |
+| `KKIAI_BASE_URL` | the address of the gateway |
+| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | [proxies](cookbook/connection.md#proxy) |
+| `SSL_CERT_FILE`, `SSL_CERT_DIR` | a [certificate authority](cookbook/connection.md#custom-ca) of your own |
+| `KKIAI_LOG` | the level of the log; command line |
+| `KKIAI_FLEET_DB` | the database of [`kkiai fleet`](durable.md#with-a-database); command line |
+| `NO_COLOR` | no colours; command line |
 
 ## Exit codes
 

@@ -14,7 +14,7 @@ from kkiai_sdk.mock import MockGateway
 
 
 async def _events(ids: list[str]) -> list[dict[str, str]]:
-    """Make each trigger again from what it serializes, as the triggerer does, and collect their events."""
+    """Recreate each trigger from its serialized form, as the triggerer does, and collect their events."""
     made = [KkiaiTrigger(task_id).serialize() for task_id in ids]
     assert {path for path, _ in made} == {"kkiai_operator.KkiaiTrigger"}
     triggers = [KkiaiTrigger(**arguments) for _, arguments in made]

@@ -1,4 +1,4 @@
-"""A deferrable operator: the triggerer waits, by one fleet per process; a worker downloads when there is a file."""
+"""A deferrable operator: the triggerer waits, with one fleet per process; a worker downloads the finished file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from kkiai_sdk import AsyncFleet
 
-#: The fleet of the event loop that runs the triggers, and what has to be kept for it.
+#: The fleet of the event loop that runs the triggers, and the objects that it depends on.
 _fleets: dict[asyncio.AbstractEventLoop, tuple[AsyncFleet, AsyncExitStack]] = {}
 _opening = asyncio.Lock()
 
 
 async def fleet_of_this_process(rate: float) -> AsyncFleet:
-    """Return the fleet that all triggers of this process share; the first one opens it."""
+    """Return the fleet shared by all triggers of this process; the first one opens it."""
     loop = asyncio.get_running_loop()
     async with _opening:
         if loop not in _fleets:
@@ -41,7 +41,7 @@ class KkiaiTrigger(BaseTrigger):
         self.video_id, self.rate, self.timeout = task_id, rate, timeout
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return how the triggerer makes the trigger again, also after its restart."""
+        """Return what the triggerer needs to recreate the trigger, also after a restart."""
         arguments = {"task_id": self.video_id, "rate": self.rate, "timeout": self.timeout}
         return f"{type(self).__module__}.{type(self).__name__}", arguments
 
@@ -56,7 +56,7 @@ class KkiaiTrigger(BaseTrigger):
 
 
 class KkiaiVideoOperator(BaseOperator):
-    """Waits for a video without a worker slot, and downloads it with one; returns the path."""
+    """Waits for a video without occupying a worker slot, then downloads it in one; returns the path."""
 
     template_fields = ("video_id", "folder")
 

@@ -1,4 +1,4 @@
-"""One fleet per process: requests await ids, and their polls share one paced queue."""
+"""One fleet per process: requests wait for ids, and all polls share one rate-limited queue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def until_gone(request: Request) -> None:
 
 @app.get("/videos/{task_id}")
 async def video(task_id: str, request: Request) -> dict[str, str | None]:
-    """Answer when the task has ended; a client that goes away ends its wait, and no other."""
+    """Respond when the task has ended; a client that disconnects ends only its own wait."""
     wait = asyncio.create_task(request.state.fleet.wait(task_id, timeout=600))
     gone = asyncio.create_task(until_gone(request))
     try:

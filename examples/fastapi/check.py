@@ -31,7 +31,7 @@ async def leave(path: str) -> int:
 
 
 def main() -> None:
-    """Many requests for one id share its polls; a failed task is the client's to know."""
+    """Many requests for one id share its polls; a failed task is reported to the client."""
     with MockGateway(speed=10) as gateway:
         os.environ |= {"KKIAI_BASE_URL": gateway.base_url, "KKIAI_API_KEY": gateway.api_key}
         with TestClient(app) as client, ThreadPoolExecutor(20) as threads:

@@ -16,7 +16,7 @@ IDS = [f"grok:scenario-normal~{number}" for number in range(50)]
 
 
 async def main(folder: str) -> None:
-    """Ids that are added twice are waited for once, and each has its file."""
+    """Ids that are added twice are waited for only once, and each has its file."""
     from worker import add, app, work  # noqa: PLC0415 (reads the address of the database)
 
     async with app.open_async():

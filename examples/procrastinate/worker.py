@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from kkiai_sdk import AsyncFleet
 
 app = App(connector=PsycopgConnector(conninfo=os.environ.get("DATABASE_URL", "")))
-#: As many waits as this worker has at a time. A waiting job is a coroutine, not a thread.
+#: Concurrent waits of this worker. A waiting job is a coroutine, not a thread.
 CONCURRENCY = 1000
-#: Errors that another attempt would meet again: they are the result.
+#: Errors that another attempt would raise again: they are the result.
 FINAL = (TaskError, BadRequestError, NotFoundError, NotAVideoError, TargetExistsError, UnsafeURLError)
-#: All others, such as an outage, a rejected key or a full disk: again after a minute, for a day.
+#: All others, such as an outage, a rejected key or a full disk, are retried after a minute, for a day.
 AGAIN = RetryStrategy(max_attempts=1440, wait=60, retry_exceptions=[KkiaiError])
 
 
 class Resources:
-    """What the jobs of this process share; it is opened in the event loop of the worker."""
+    """The resources shared by the jobs of this process, opened in the event loop of the worker."""
 
     fleet: AsyncFleet
     folder: str
@@ -43,7 +43,7 @@ class Resources:
 
 @app.task(queue="kkiai", name="kkiai.video", retry=AGAIN)
 async def video(task_id: str) -> str:
-    """Wait for a task and download its video. A file that is there already counts as done."""
+    """Wait for a task and download its video. A file that already exists counts as done."""
     try:
         return str(await Resources.fleet.wait_and_download(task_id, Resources.folder, timeout=86_400, overwrite="skip"))
     except FINAL as error:
@@ -53,7 +53,7 @@ async def video(task_id: str) -> str:
 @app.periodic(cron="* * * * *")
 @app.task(queue="kkiai", name="kkiai.rescue", queueing_lock="kkiai.rescue", pass_context=True)
 async def rescue(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 (every periodic task is given one)
-    """Put the jobs of killed workers back, which stopped sending heartbeats: also without a stable name."""
+    """Requeue the jobs of killed workers, which have stopped sending heartbeats; workers need no stable names."""
     manager = context.app.job_manager
     for job in await manager.get_stalled_jobs(queue="kkiai", seconds_since_heartbeat=30):
         await manager.retry_job(job)

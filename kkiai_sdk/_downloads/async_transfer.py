@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Bytes written by one call in a thread, whose overhead exceeds a small write. A quarter of this size takes a quarter
-#: more CPU time, four times this size no less. One thread for the whole file would take a quarter less, but could not
-#: be cancelled.
+#: Bytes written per call in a thread, because the overhead of such a call exceeds that of a small write. A quarter of
+#: this size takes a quarter more CPU time; four times this size saves nothing. A single thread for the whole file would
+#: take a quarter less, but could not be cancelled.
 BATCH_SIZE = 1 << 20
 
 

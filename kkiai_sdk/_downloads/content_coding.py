@@ -1,4 +1,4 @@
-"""Content codings of files: names that stand for none, and decompression of gzip and deflate sent unrequested."""
+"""Content codings of files: names that are not codings, and decompression of gzip and deflate sent unrequested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PIECE_SIZE = 1 << 20
 #: Maximum size of a file relative to its compressed size. Videos hardly shrink; deflate reaches at most 1032 to 1.
 MAX_RATIO = 20
-#: Names in Content-Encoding that are no coding: the S3 upload framing, encodings of transfer and of text, media types.
+#: Names in Content-Encoding that are not codings: the S3 upload framing, transfer encodings, charsets, media types.
 _NO_CODING = re.compile(
     r"|identity|none|null|binary|[78]bit|aws-chunked|chunked|utf-?\d+|(?:us-)?ascii|iso-8859-\d+|latin-?1"
     r"|windows-\d+|gbk|gb2312|gb18030|big5|video/.*|application/.*",
@@ -26,7 +26,7 @@ _NO_CODING = re.compile(
 
 
 def content_codings(header: str) -> list[str]:
-    """Return the codings in a Content-Encoding header, in lower case, without the names that stand for none."""
+    """Return the codings in a Content-Encoding header, in lower case, without the names that are not codings."""
     names = (name.strip().lower() for name in header.split(","))
     return [name for name in names if not _NO_CODING.fullmatch(name)]
 

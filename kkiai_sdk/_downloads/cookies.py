@@ -1,4 +1,4 @@
-"""Cookies of one download, which some file hosts set on the way to the file and require there."""
+"""Cookies of one download, which some file hosts set in redirects and require for the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_COOKIES = 8192
 class Cookies:
     """The cookies of one download: sent to the site that set them, and discarded with the download.
 
-    Unlike in a browser, a site is one port as well, because servers of different owners share a host that has several.
+    Unlike in a browser, the port is part of the site, because servers of different owners may share a host.
     """
 
     def __init__(self) -> None:

@@ -84,7 +84,7 @@ class DownloadRequest:
     allow_file_hosts: tuple[str, ...]
     options: RequestOptions
     retry: RetryPolicy
-    #: Seconds from the first request for which a file that is not there yet is requested again.
+    #: Seconds from the first request during which a file that is not available yet is requested again.
     file_grace: float
     clock: Clock
     #: The key, for its redaction.
@@ -124,7 +124,7 @@ def _fresh_url(request: DownloadRequest) -> Flow[str]:
 
 
 def _video_url(task: VideoTask) -> str | None:
-    """Return the URL of a finished video. A running task can name a draft; an unknown status may be final."""
+    """Return the URL of a finished video. A running task may have one of a draft; an unknown status may be final."""
     if task.is_failed:
         raise TaskFailedError(f"task {task.id} failed: {task.failure}", task_id=task.id, task=task)
     return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
@@ -237,7 +237,7 @@ class _Download:
         return error
 
     def _decode(self) -> Flow[None]:
-        """Save the file that the URL itself holds."""
+        """Save the file that the URL itself contains."""
         data: DataURL = yield RunBlocking(partial(parse_data_url, self._url))
         save = SaveBody(0, data.size, None)
         writer = BodyWriter(self._part, save, data.content_type, self._request.max_bytes, self._display_url)
@@ -248,7 +248,7 @@ class _Download:
         self._is_done = True
 
     def _read_refusal(self, refusal: ReadRefusal | NotReady, response: RawResponse) -> Flow[NextStep]:
-        """Read the body of a refusal, which may say why, and that the file is not there yet."""
+        """Read the body of a refusal, which may state the reason, or that the file is not available yet."""
         reader = TextReader(response.header("content-encoding") or "", self._request.clock.monotonic)
         with suppress(TextTooLongError):
             yield WriteBody(reader.write, lambda: None, may_block=False)

@@ -1,12 +1,12 @@
 """File operations of a download: part file, lock, fsync, atomic commit. The only module that opens files.
 
 The destination never holds an incomplete file, and an existing file is kept on every failure: bytes are written to
-``NAME.part`` beside it, and only a complete, synced file is renamed. ``NAME.part.json`` holds the resume metadata. A
-name too long for these suffixes is shortened and hashed. Errors of the operating system are raised as DownloadError.
+``NAME.part`` next to it, and only a complete, synced file is renamed. ``NAME.part.json`` contains the resume metadata.
+A name too long for these suffixes is shortened and hashed. Errors of the operating system are raised as DownloadError.
 
 On Windows a file that is open can be neither renamed nor removed, so the part is closed first. Nothing can be written
-to it in between: a file that another process has opened meanwhile is not renamed either. Elsewhere the part stays open,
-and thereby locked, until it has its name.
+to it in between: a file that another process has opened meanwhile is not renamed either. On other systems, the part
+stays open, and therefore locked, until it has been renamed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _COMMON_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OPEN_PART = os.O_RDWR | os.O_CREAT | _COMMON_FLAGS
 # O_NONBLOCK: opening a pipe must not block.
 _OPEN_METADATA = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON_FLAGS
-#: Errors for missing metadata, or for a link, a folder or a device in its place.
+#: Errors for missing metadata, or for a link, a folder or a device instead of it.
 _NOT_METADATA = frozenset({errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.EISDIR, errno.ENXIO})
 #: A file renamed into this folder would replace a device of the system.
 _DEVICES = Path("/dev")
@@ -130,7 +130,7 @@ def _os_errors_translated(target: Path) -> Iterator[None]:
 
 
 class PartFile:
-    """The part file beside the destination, locked against other downloads to the same destination.
+    """The part file next to the destination, locked against other downloads to the same destination.
 
     ``close`` must be called after ``open``, even if ``open`` raises or is interrupted.
     """
@@ -287,7 +287,7 @@ def _open_locked(path: Path, target: Path) -> int:
                 if os.fstat(fd).st_nlink == 1:
                     stack.pop_all()
                     return fd
-                # The file has another hard link, and writing would change that: planted by someone, or the destination
+                # The file has another hard link, which writing would change: one that was planted, or the destination
                 # itself, if the process was killed between linking the destination and unlinking the part.
                 if WINDOWS:
                     stack.close()
@@ -340,7 +340,7 @@ def _link_exclusively(path: Path, target: Path) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Create a file, in place of whatever has this name: a link or a pipe is not written to."""
+    """Create a file, replacing whatever has this name, so that nothing is written to a link or a pipe."""
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON_FLAGS, 0o600)
     try:

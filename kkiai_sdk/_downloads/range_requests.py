@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 #: Failures in a row, without progress in between, after which a download gives up.
 MAX_FAILURES = 5
-#: Gaps between requests for a file that is not there yet: 1, 2, 4, 8, 10, 10 … seconds, varied at random.
+#: Gaps between requests for a file that is not available yet: 1, 2, 4, 8, 10, 10 … seconds, with jitter.
 UNREADY_GAPS = RetryPolicy(initial_delay=1.0, max_delay=10.0)
-#: Responses in a row that the file is not there yet, after which the task is queried for another URL.
+#: Responses in a row without the file, after which the task is queried for another URL.
 REFRESH_AFTER = 3
 #: Maximum characters of a file name that is made from an id.
 MAX_NAME = 120
@@ -44,7 +44,7 @@ _RESERVED_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNO
 
 @frozen
 class ResumeMetadata:
-    """Metadata stored beside a part, from which it can be resumed. Without the URL, because URLs are signed."""
+    """Metadata stored next to a part, with which it can be resumed. Without the URL, because URLs are signed."""
 
     task_id: str
     #: A strong ETag or a Last-Modified.
@@ -83,7 +83,7 @@ class FollowRedirect:
     """Send the request to this URL instead."""
 
     location: str
-    #: Whether JSON in the place of the file names the URL, instead of a redirect.
+    #: Whether the URL comes from JSON sent instead of the file, not from a redirect.
     is_named: bool = False
 
 
@@ -94,14 +94,14 @@ class Restart:
 
 @frozen
 class NotReady:
-    """The file is not there, perhaps not yet: just after the end of a task, stores and caches may lag behind."""
+    """The file is not available, perhaps not yet: just after the end of a task, stores and caches may lag behind."""
 
     reason: str
     #: The server's Retry-After in seconds.
     retry_after: float = 0.0
     #: Whether the URL may have expired.
     is_expired: bool = False
-    #: The error for a body that is no video, or None.
+    #: The error for a body that is not a video, or None.
     error: DownloadError | None = field(default=None, eq=False)
 
 
@@ -115,7 +115,7 @@ class RefreshURL:
 
 @frozen
 class ReadRefusal:
-    """Read the body of the refusal, which may say that the file is not there yet."""
+    """Read the body of the refusal, which may say that the file is not available yet."""
 
     reason: str
     status: int
@@ -173,7 +173,7 @@ def next_step(
     return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
 
 
-#: Statuses of a file that is not there yet: 404 and 403 (which object stores send for both) also when a URL expired.
+#: Statuses of a file that is not available yet: 404 and 403 (object stores send both), also for an expired URL.
 #: No condition is sent for a whole file, so 412 is about the state of the task.
 _UNREADY = frozenset({202, 204, 403, 404, 409, 412, 423, 425})
 
@@ -200,7 +200,7 @@ def after_refusal(refusal: ReadRefusal, text: str, *, wait: float, size: int) ->
 
 
 def after_text(problem: NotAVideoError, text: str, *, wait: float, size: int, url: str, may_follow: bool) -> NextStep:
-    """Return the step after a body that is text and no video. Raises ``problem``, the error for it.
+    """Return the step after a body that is text and not a video. Raises ``problem``, the error for it.
 
     ``may_follow`` is False for a body to which JSON has led; ``wait`` is the Retry-After in seconds.
     """
@@ -224,9 +224,9 @@ def retry_after(response: RawResponse, wall_clock: float) -> float:
 def next_try(
     step: NotReady, *, tries: int, now: float, end: float, max_retry_after: float, random: float
 ) -> float | None:
-    """Return the time of the next request for a file that is not there yet, or None to give up.
+    """Return the time of the next request for a file that is not available yet, or None to give up.
 
-    ``tries`` is the number of responses in a row that it is not; ``end`` is the time of the last request, except that a
+    ``tries`` is the number of responses in a row without it; ``end`` is the time of the last request, except that a
     Retry-After is never shortened.
     """
     if now >= end or step.retry_after > max(max_retry_after, end - now):

@@ -189,7 +189,7 @@ def _has_length(beginning: bytes) -> bool:
 
 
 def _other_file(beginning: bytes) -> tuple[_Kind, str] | None:
-    """Return the kind and the format of a file that is no video by its first bytes."""
+    """Return the kind and the format of a file that is not a video according to its first bytes."""
     kinds = (*_KINDS, *_TEXTS) if is_text(beginning) else (*_KINDS, _PLAIN)
     found = next(((kind, name) for kind in kinds if (name := kind.format_of(beginning))), None)
     if found or is_text(beginning):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 MAX_TEXT = 1 << 16
 #: Maximum characters of a server's message in an error.
 MAX_MESSAGE = 200
-#: Maximum characters that a page shows if it is a notice, and no site.
+#: Maximum visible characters of a page that is a notice and not a site.
 MAX_NOTICE = 500
 _LONG_WORD = re.compile(r"[\w+/=]{150}", re.ASCII)
 _URL = re.compile(r"https?://\S+", re.IGNORECASE)
 _MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1\s*>?|\Z)|<[^>]*+>?", re.DOTALL | re.IGNORECASE)
 _XML_CODE = re.compile(r"<Code>\s*([\w.-]{1,100})\s*</Code>", re.IGNORECASE)
-#: Sentences that say "not yet"; those of a busy server, and words for a status, are in the tables of ``_responses``.
+#: Phrases that mean "not yet"; those of a busy server, and status words, are in the tables of ``_responses``.
 _UNREADY = re.compile(
     r"\bnot (?:yet )?(?:been )?(?:complete|ready|finish|available|generated|uploaded|done)"
     r"|\bnot (?:exist|found) yet|\bincomplete\b|\bunfinished\b"
@@ -39,7 +39,7 @@ _UNREADY = re.compile(
     r"|未完成|未就绪|未准备|尚未|还没|处理中|生成中|进行中|上传中|转码中|排队|稍候|请等待|正在",
     re.IGNORECASE,
 )
-#: As an error in JSON or a page, what a status of 404 says otherwise.
+#: Phrases in JSON or a page with the meaning of a 404.
 _MISSING = re.compile(
     r"\bnot found\b|\bno ?such ?(?:key|file|object|video)\b|\b(?:do(?:es)?( not|n't)|not) exist\b|不存在|未找到|找不到",
     re.IGNORECASE,
@@ -73,7 +73,7 @@ def is_expired(text: str) -> bool:
 
 
 def is_unready(text: str, status: int = 200) -> bool:
-    """Whether a text under this HTTP status says that the file is not there yet, or that the server is busy.
+    """Whether a text with this HTTP status says that the file is not available yet, or that the server is busy.
 
     It says so in the values of JSON, in words, or in a page that is short enough to be a notice.
     """
@@ -109,7 +109,7 @@ def _is_open(name: str, value: str) -> bool:
 
 
 def named_url(text: str, url: str) -> str | None:
-    """Return the URL of the video that JSON at ``url`` names, completed from that; None if it names none.
+    """Return the URL of the video in JSON from ``url``, made absolute; None if there is none.
 
     If no name is one of a video, its only URL counts. A text that is nothing but a URL counts as JSON.
     """
@@ -131,7 +131,7 @@ def _other_urls(value: Any, url: str) -> Iterator[str | None]:
 
 
 def _is_of_another_thing(key: str) -> bool:
-    """Whether a URL under a name is not that of the file: a redirect is, an error and a path of its machine are not."""
+    """Whether a name excludes its URL as that of the file; a redirect does not, an error or a path does."""
     words = words_of(key) - {"redirect"}
     return not (EXCLUDED | {"error", "path"}).isdisjoint(words)
 

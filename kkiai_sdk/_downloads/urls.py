@@ -61,8 +61,8 @@ _REFUSED_NETWORKS = tuple((ipaddress.ip_network(network), use) for network, use 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: Proxies that intercept all traffic of a machine answer DNS queries with addresses of this network, as placeholders.
 _PLACEHOLDERS = ipaddress.IPv4Network("198.18.0.0/15")
-#: Link-local addresses and those of metadata services, which give the credentials of a cloud machine to whoever asks:
-#: no message names the option that would permit them.
+#: Link-local addresses and those of metadata services, which give the credentials of a cloud machine to anyone who
+#: asks. Messages do not mention the option that would permit them.
 _UNADVISED = tuple(
     ipaddress.ip_network(each)
     for each in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128", "100.100.100.200/32")

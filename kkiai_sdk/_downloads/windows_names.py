@@ -1,6 +1,6 @@
 """Names of files on Windows: what it accepts, and how long a path may be.
 
-Rules of "Naming Files, Paths, and Namespaces" in the Windows documentation. A colon would address a stream inside of
+Rules of "Naming Files, Paths, and Namespaces" in the Windows documentation. A colon would address a stream inside
 another file, a device name a device, and dots and spaces at the end are dropped without a word.
 """
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 #: Methods whose requests can be repeated, because they are safe (RFC 9110, section 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-#: Packages whose frames hold requests with the key; those of an event hook are the caller's own.
+#: Packages whose frames refer to requests with the key; frames of an event hook are the caller's own.
 HTTP_PACKAGES = frozenset({"kkiai_sdk", "kkiai_api", "httpx", "httpcore"})
 #: Extension of a response that holds its Location header.
 LOCATION = "kkiai_sdk_location"
@@ -190,7 +190,7 @@ def request_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def hook_body(response: httpx.Response) -> bytes | None:
-    """Return the body if an event hook has read it, and httpx thereby decoded it."""
+    """Return the body if an event hook has read it, which makes httpx decode it."""
     if not response.is_stream_consumed:
         return None
     response.headers.pop("content-encoding", None)
@@ -359,7 +359,8 @@ class SessionContext:
     def to_error(self, exception: Exception, url: str, timeout: float) -> Exception:
         """Return the error for an exception of httpx; any other one, such as that of an event hook, unchanged.
 
-        The caller must raise it outside of the handler: the frames of the exception hold the request, and so the key.
+        The caller must raise it outside the handler: the frames of the exception refer to the request, which contains
+        the key.
         """
         if isinstance(exception, KkiaiError):
             exception.__cause__ = exception.__context__ = None
@@ -383,11 +384,11 @@ class SessionContext:
         return str(target) if not target.userinfo and self._is_gateway(str(target)) else None
 
     def _is_gateway(self, url: str) -> bool:
-        # Fast path: almost all URLs are made from the base URL.
+        # Fast path: almost all URLs are built from the base URL.
         return url.startswith(f"{self.config.base_url}/") or _origin(url) == _origin(self.config.base_url)
 
     def _note_reachability(self, error: APIError) -> None:
-        """Log a warning if no connection can be made, once until one is: a wait goes on, and would be silent."""
+        """Log a warning if no connection can be made, once until one is: a wait would otherwise be silent."""
         kind = error.kind if isinstance(error, APIConnectionError) else None
         if kind not in UNREACHABLE:
             self.pool.is_unreachable = False
@@ -429,7 +430,7 @@ def header_bytes(value: object) -> bytes:
 
 
 def _foreign_frames(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback from its first frame outside of the packages whose frames hold requests with the key."""
+    """Return a traceback from its first frame outside the packages whose frames refer to requests with the key."""
     while traceback and traceback.tb_frame.f_globals.get("__name__", "").partition(".")[0] in HTTP_PACKAGES:
         traceback = traceback.tb_next
     return traceback
@@ -441,7 +442,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 
 
 def _with_attempts(error: APIError, fault: APIError | None, attempts: list[Attempt], *, is_cut: bool) -> APIError:
-    """Return the error to raise: that before a timeout at the caller's deadline; of another timeout it is the cause."""
+    """Return the error to raise: the one before a timeout at the deadline; for other timeouts, it is the cause."""
     if isinstance(error, APITimeoutError) and fault is not None:
         if is_cut:
             error = fault

@@ -103,12 +103,12 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     text = fault.text.replace("the proxy", "it").replace("the server's", "its") if proxy else fault.text
     text = f"{proxy or _host_and_port(url)}: {text}"
     if fault.kind == "timeout":
-        error: APIError = APITimeoutError(f"{text} ({timeout:g} s)", kind=fault.kind, transient=True)
+        error: APIError = APITimeoutError(f"{text} ({round(timeout, 3):g} s)", kind=fault.kind, transient=True)
     else:
         text += f" ({detail})" if detail else ""
         transient = fault.transient and not refusal.startswith("407")
         error = APIConnectionError(text, kind="proxy" if proxy else fault.kind, transient=transient)
-    # Not the whole chain: its frames hold the request, and the request holds the key.
+    # Not the whole chain: its frames refer to the request, which contains the key.
     cause = root or unknown
     error.__cause__ = cause and _without_traceback(cause)
     return error
@@ -147,7 +147,7 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
 
 
 def _without_traceback(root: E) -> E:
-    """Remove traceback, cause and context from an exception, because their frames hold the request."""
+    """Remove traceback, cause and context from an exception, because their frames refer to the request."""
     root.__traceback__ = root.__cause__ = root.__context__ = None
     return root
 

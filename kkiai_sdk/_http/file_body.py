@@ -1,8 +1,9 @@
 """Reads the body of a file.
 
-Over HTTP/1.1 a body of known length is all that follows the head on its connection, so it is read from the connection
-itself, through httpx's documented extension ``network_stream``: this takes half the CPU time of h11. The part that h11
-received with the head is read from httpx first. Closing the response, unread for httpx, closes the connection.
+Over HTTP/1.1, a body of known length is all that follows the head on its connection, so it is read from the connection
+itself, through httpx's documented extension ``network_stream``; this takes half the CPU time of h11. The part that h11
+received with the head is read from httpx first. Closing the response, which httpx considers unread, closes the
+connection.
 """
 
 from __future__ import annotations

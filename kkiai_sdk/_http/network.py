@@ -48,7 +48,7 @@ HEAD_END = re.compile(rb"\n\r?\n")
 #: The last chunk of a chunked body, after the end of the chunk before it.
 FINAL_CHUNK = b"\r\n0\r\n"
 
-#: Deadline of the current request in monotonic seconds; None outside of requests of this package.
+#: Deadline of the current request in monotonic seconds; None outside requests of this package.
 _deadline: ContextVar[float | None] = ContextVar("kkiai_sdk_deadline", default=None)
 
 

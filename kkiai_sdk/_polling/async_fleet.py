@@ -58,11 +58,10 @@ class _Mailbox:
 
 
 class AsyncFleet(BaseFleet):
-    """Waits for any number of tasks that share one paced queue; made by :meth:`AsyncKkiai.fleet`.
+    """Waits for any number of tasks with one shared, rate-limited queue; returned by :meth:`AsyncKkiai.fleet`.
 
     Any coroutine of the event loop that entered it can add an id and await its result. Waits for the same id share its
-    polls. At the end of the ``async with`` statement the waits that are left raise FleetClosedError; no task is
-    cancelled.
+    polls. At the end of the ``async with`` statement, the remaining waits raise FleetClosedError; no task is cancelled.
     """
 
     def __init__(self, options: FleetOptions, calls: AsyncFleetCalls) -> None:
@@ -81,19 +80,20 @@ class AsyncFleet(BaseFleet):
         on_update: Callable[[VideoTask], object] | None = None,
         raise_on_failure: bool = True,
     ) -> VideoTask:
-        """Wait for a task to end, and return it with its ``video_url``. A wait that is cancelled makes room at once.
+        """Wait for a task to end, and return it with its ``video_url``. Cancelling a wait frees its slot immediately.
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800. Without a response
             the wait ends at most 5 seconds later, however busy the fleet is; with 0, after the timeout of one request.
-        :param waited: seconds for which the task was waited for before, for instance by another process. The pace of
-            the polls and the timeout go on from there. Default 0.
-        :param on_update: called with each snapshot that differs from the last one. An exception ends this wait. May be
-            a coroutine function.
+        :param waited: seconds already waited for the task, for instance by another process. The poll schedule and the
+            timeout continue from there. Default 0.
+        :param on_update: called with each snapshot that differs from the last one; may be a coroutine function. An
+            exception raised by it ends this wait.
         :param raise_on_failure: False to return a failed task. Default True.
         :raises FleetClosedError: the fleet was closed or has crashed. The task was not cancelled.
-        :raises ConfigurationError: an argument is invalid, the fleet is not entered or was entered in another event
-            loop, or its gate raised.
-        :raises TaskFailedError: and TaskTimeoutError, VideoMissingError and APIError, as ``AsyncKkiai.wait`` does.
+        :raises ConfigurationError: an argument is invalid, the fleet has not been entered or was entered in another
+            event loop, or its gate raised an exception.
+        :raises TaskFailedError: the task ended without a video. Like ``AsyncKkiai.wait``, also raises TaskTimeoutError,
+            VideoMissingError and APIError.
         """
         result = await self._wait(task_id, timeout, waited, on_update)
         try:
@@ -117,9 +117,9 @@ class AsyncFleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``AsyncKkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
-        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on, but a query raises FleetClosedError.
+        At most ``max_downloads`` run at the same time. If the URL has expired, the query for a new one goes through the
+        fleet, in addition to ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet
+        ends downloads that have not started; the others continue, but a query raises FleetClosedError.
         """
         self._check_open()
         request = await self._calls.check_download(

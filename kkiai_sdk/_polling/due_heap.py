@@ -1,6 +1,6 @@
-"""Heap of items by due time whose items can be found and removed by their keys.
+"""Heap of items by due time, in which items can be found and removed by key.
 
-A removed item stays in the heap until its turn comes, or until such items are more than the others. Pure.
+A removed item stays in the heap until its turn comes, or until removed items outnumber the others. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Due time, number of the arrival, key, item.
 Entry: TypeAlias = "tuple[float, int, Hashable, T]"
-#: Number of removed items that a heap may hold beside as many as there are others.
+#: Number of removed items that a heap may hold in excess of the others.
 MAX_REMOVED = 64
 
 

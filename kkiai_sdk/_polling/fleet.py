@@ -89,10 +89,10 @@ class _FutureReceiver:
 
 
 class Fleet(BaseFleet):
-    """Waits for any number of tasks that share one paced queue; made by :meth:`Kkiai.fleet`.
+    """Waits for any number of tasks with one shared, rate-limited queue; returned by :meth:`Kkiai.fleet`.
 
-    Any thread can add an id. Waits for the same id share its polls. At the end of the ``with`` statement the waits that
-    are left raise FleetClosedError; no task is cancelled. A query that is in flight then ends in the background.
+    Any thread can add an id. Waits for the same id share its polls. At the end of the ``with`` statement, the remaining
+    waits raise FleetClosedError; no task is cancelled. A query that is in flight then ends in the background.
     """
 
     def __init__(self, options: FleetOptions, calls: FleetCalls) -> None:
@@ -103,7 +103,7 @@ class Fleet(BaseFleet):
         self._commands: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="kkiai-fleet", daemon=True)
         self._has_ended, self._end_lock = False, threading.RLock()
-        # Run by a thread of their own, because they call functions of the caller.
+        # Run by a separate thread, because they call functions of the caller.
         self._deliveries: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._delivery_thread = threading.Thread(target=self._serve_futures, name="kkiai-futures", daemon=True)
         self._places, self._free_places = threading.Condition(), options.max_downloads
@@ -117,13 +117,13 @@ class Fleet(BaseFleet):
         on_update: Callable[[VideoTask], object] | None = None,
         raise_on_failure: bool = True,
     ) -> Future[VideoTask]:
-        """Add a task, and return a future of the ended task.
+        """Add a task, and return a future for the ended task.
 
-        The parameters are those of :meth:`wait`; the future raises its errors. ``on_update`` and the callbacks of
-        futures are called in one thread for all, so one that blocks delays the others, and one that waits for another
-        future of the fleet would wait until the fleet is closed. Cancelling the future makes room at once.
+        The parameters are those of :meth:`wait`; the future raises its errors. ``on_update`` and the callbacks of all
+        futures are called in a single thread: one that blocks delays the others, and one that waits for another future
+        of the fleet waits until the fleet is closed. Cancelling the future frees its slot immediately.
 
-        :raises ConfigurationError: an argument is invalid, or the fleet is not entered or was entered in another
+        :raises ConfigurationError: an argument is invalid, or the fleet has not been entered or was entered in another
             process.
         :raises FleetClosedError: the fleet was closed or has crashed.
         """
@@ -149,14 +149,16 @@ class Fleet(BaseFleet):
 
         :param timeout: seconds for the whole wait, None for no limit, 0 for one poll. Default 1800. Without a response
             the wait ends at most 5 seconds later, however busy the fleet is; with 0, after the timeout of one request.
-        :param waited: seconds for which the task was waited for before, for instance by another process. The pace of
-            the polls and the timeout go on from there. Default 0.
-        :param on_update: called with each snapshot that differs from the last one. An exception ends this wait.
+        :param waited: seconds already waited for the task, for instance by another process. The poll schedule and the
+            timeout continue from there. Default 0.
+        :param on_update: called with each snapshot that differs from the last one. An exception raised by it ends this
+            wait.
         :param raise_on_failure: False to return a failed task. Default True.
         :raises FleetClosedError: the fleet was closed or has crashed. The task was not cancelled.
-        :raises ConfigurationError: an argument is invalid, the fleet is not entered or was entered in another process,
-            or its gate raised.
-        :raises TaskFailedError: and TaskTimeoutError, VideoMissingError and APIError, as ``Kkiai.wait`` does.
+        :raises ConfigurationError: an argument is invalid, the fleet has not been entered or was entered in another
+            process, or its gate raised an exception.
+        :raises TaskFailedError: the task ended without a video. Like ``Kkiai.wait``, also raises TaskTimeoutError,
+            VideoMissingError and APIError.
         """
         result = self._wait(task_id, timeout, waited, on_update)
         try:
@@ -180,9 +182,9 @@ class Fleet(BaseFleet):
     ) -> Path:
         """Wait for a task to end, then download its video; see :meth:`wait` and ``Kkiai.download``.
 
-        At most ``max_downloads`` run at a time. If the URL has expired, the query for another one goes through the
-        fleet, beyond ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet ends the
-        downloads that have not begun; the others go on, but a query raises FleetClosedError.
+        At most ``max_downloads`` run at the same time. If the URL has expired, the query for a new one goes through the
+        fleet, in addition to ``max_waiting``. If ``overwrite="skip"`` keeps a file, nothing is sent. Closing the fleet
+        ends downloads that have not started; the others continue, but a query raises FleetClosedError.
         """
         self._check_open()
         request = self._calls.check_download(
@@ -260,7 +262,7 @@ class Fleet(BaseFleet):
         self._post(partial(self._state.leave, waiter, self._clock.monotonic()))
 
     def _post(self, command: Callable[[], object]) -> None:
-        """Run a command in the thread of the fleet, or, when that has ended, here."""
+        """Run a command in the thread of the fleet, or in the current thread if that has ended."""
         self._commands.put(command)
         self._workers.wake()
         if self._has_ended:

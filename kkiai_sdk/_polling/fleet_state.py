@@ -1,16 +1,16 @@
-"""Waits that share one scheduler, each with its own deadline, and that begin and end at any time.
+"""Waits that share one scheduler, have their own deadlines, and begin and end at any time.
 
 A wait is a :class:`Waiter`. Waiters of one id share its polls. Rules, in addition to those of ``scheduler``:
 
-* An id is admitted when its first poll can be made and fewer than the limit are waiting; until then it is in a queue,
-  in the order of arrival. A wait that stands for one query is admitted at once.
+* An id is admitted when its first poll can be made and fewer ids than the limit are waiting; until then it is queued,
+  in order of arrival. A wait for a single query is admitted immediately.
 * At the deadline of a waiter its task is polled, at once if the scheduler allows. The waiter ends with the first
   response after its deadline. Without one it expires ``FINAL_POLL_TIMEOUT`` after the deadline, also in the queue, in
   an outage and while all requests are paused.
-* A waiter that has no time from the start gets one poll; it expires after the timeout of one request.
+* A waiter with a timeout of 0 gets one poll; it expires after the timeout of one request.
 * If the machine was suspended past the deadline, the waiter expires when no response was received for
   ``FINAL_POLL_TIMEOUT``, so each is polled once more while the gateway responds.
-* A waiter that joins others shares their pace. Its elapsed time and its number of polls are its own.
+* A waiter that joins others shares their poll schedule, but has its own elapsed time and number of polls.
 * A task without waiters is withdrawn.
 
 Pure, like ``scheduler``: time is an argument.
@@ -215,11 +215,10 @@ class FleetState:
         return ended
 
     def _remove(self, task_id: str, waiters: Iterable[Waiter]) -> None:
-        left = self._waiters.get(task_id, {})
         for waiter in waiters:
             self._timers.remove(waiter)
-            left.pop(waiter)
-        if left:
+            del self._waiters[task_id][waiter]
+        if self._waiters.get(task_id):
             return
         self._waiters.pop(task_id, None)
         if self._queue.pop(task_id, None) is not None:

@@ -158,7 +158,7 @@ def _start(step: PollTask, request: RequestOptions) -> StartQuery:
 
 
 def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) -> Flow[None]:
-    """Poll the tasks of a fleet without end, delivering changed snapshots and results to its waiters."""
+    """Poll the tasks of a fleet forever, delivering changed snapshots and results to its waiters."""
     clock, logger = options.clock, PollLogger(options.policy)
     request = options.request._replace(max_retries=0)
     while True:
@@ -182,7 +182,7 @@ def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
             continue
         state = event.state
         if len(events) > 1 and state.end is End.BROKEN and state.last_error:
-            # Each waiter raises an error of its own, to which notes and tracebacks are added.
+            # Each waiter raises its own copy of the error, to which notes and tracebacks are added.
             error = copy(state.last_error)
             error.__cause__ = state.last_error.__cause__
             state = evolve(state, last_error=error)
@@ -258,7 +258,7 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
     if state.end is End.TIMED_OUT:
         last_error = f"; {state.last_error}" if state.is_failing and state.last_error else ""
         advice = "" if _is_unknown(state) else "; it was not cancelled: wait for the same id again"
-        text = f"gave up waiting for task {state.task_id} after {elapsed:.4g} s ({last_seen}{last_error}){advice}"
+        text = f"gave up waiting for task {state.task_id} after {_seconds(elapsed)} s ({last_seen}{last_error}){advice}"
         return TaskTimeoutError(text, **details)
     if state.end is End.VIDEO_MISSING:
         reason = f"succeeded ({last_seen}), but the gateway returned no video URL; query it again later"
@@ -266,6 +266,11 @@ def _error_of(state: PollState, now: float) -> KkiaiError | None:
     if task is not None and task.is_failed:
         return TaskFailedError(f"task {state.task_id} failed: {task.failure}", **details)
     return None
+
+
+def _seconds(value: float) -> str:
+    # The format g writes 86400 as 8.64e+04.
+    return f"{value:.4g}" if value < 10_000 else f"{value:.0f}"
 
 
 def _last_seen(state: PollState) -> str:
@@ -330,8 +335,8 @@ class PollLogger:
         if not poll_state.is_refusal(error) or not self._is_new(error):
             return
         left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
-        text = "task %s: %s; the task has been seen, so this is tolerated for %.4g s and at least %d times in a row"
-        log.warning(text, ascii(state.task_id), error, left, self._policy.max_refusals)
+        text = "task %s: %s; the task has been seen, so this is tolerated for %s s and at least %d times in a row"
+        log.warning(text, ascii(state.task_id), error, _seconds(left), self._policy.max_refusals)
 
     def _warn_unknown(self, task: VideoTask) -> None:
         if len(self._unknown) > MAX_UNKNOWN:

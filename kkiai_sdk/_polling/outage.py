@@ -1,4 +1,4 @@
-"""An outage as many waits see it: each poll is refused, whichever task it is about.
+"""An outage as seen by many waits: every poll is refused, whatever its task.
 
 Until the outage is over, one task is polled per ``min_interval`` for all of them. If it lasts as long as the policy
 tolerates refusals of one task, the waits for all tasks end. Pure: clock readings are arguments.

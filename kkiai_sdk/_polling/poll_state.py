@@ -2,7 +2,7 @@
 
 A wait is a :class:`PollState`: a few numbers and the last snapshot. :func:`decide` returns the next step;
 :func:`after_answer` and :func:`after_error` return the state after a poll. Nothing here does I/O, so the same code runs
-one wait, ten thousand waits, and simulations.
+    one wait, ten thousand waits, and simulations.
 
 Rules:
 
@@ -218,7 +218,7 @@ def after_error(
 
 
 def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPolicy, tries: int) -> bool:
-    """Whether a wait goes on after an error, which the state counts already."""
+    """Whether a wait continues after an error, which is already counted in the state."""
     if error.transient and state.errors_in_row < policy.max_consecutive_errors * tries:
         return True
     if state.refused_since is None or not is_refusal(error):

@@ -17,7 +17,7 @@ import math
 #: the same size per second.
 BURST_SECONDS = 0.05
 #: Factor applied to the rate at a refusal, and seconds until the old rate is reached again. 0.7 is the factor of CUBIC
-#: (RFC 9438, section 4.6); with half a minute one in some hundred requests is refused at usual limits.
+#: (RFC 9438, section 4.6); with half a minute, about one in a few hundred requests is refused at usual limits.
 DECREASE = 0.7
 RECOVERY = 30.0
 #: Minimum rate in requests per second.
@@ -62,7 +62,7 @@ class RateLimiter:
         self._next = max(self._next, now - BURST_SECONDS) + 1 / self.per_second(now)
 
     def on_success(self, now: float) -> None:
-        """Record a response that is no refusal."""
+        """Record a response that is not a refusal."""
         if now - self._second >= 1:
             self._second, self._count, self._previous_count = now, 0, self._count
         self._count += 1

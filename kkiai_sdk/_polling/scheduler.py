@@ -16,9 +16,9 @@ Rules, in addition to those of ``poll_state``:
 * All tasks have one deadline. All final polls share one timeout; tasks that do not fit expire without a final poll, and
   so do all if the server requests a pause beyond the deadline. If the machine was suspended past the deadline, final
   polls continue as long as they succeed, so no task expires without one.
-* In a fleet each task has a deadline of its own instead, and ``fleet_state`` withdraws the tasks that expire.
-* A task that is withdrawn makes room at once. If its poll is in flight, the poll keeps its place among those in flight,
-  and its response is dropped.
+* In a fleet, each task has its own deadline instead, and ``fleet_state`` withdraws the tasks that expire.
+* A withdrawn task frees its slot immediately. If its poll is in flight, it still counts as in flight, and its response
+  is dropped.
 * Between polls only the documented fields of a snapshot are kept.
 
 Pure, like ``poll_state``: time and randomness are arguments.

@@ -120,7 +120,7 @@ TRANSIENT_4XX = frozenset({408, 409, 425, 429})
 
 @frozen
 class TransientWords:
-    """Words that stand for a transient error, in codes, types and texts that no other rule knows."""
+    """Words that indicate a transient error, in codes, types and texts that no other rule covers."""
 
     error: type[errors.APIStatusError]
     #: A pattern to search for in a code or type in lower case whose words are joined by underscores.
@@ -254,7 +254,7 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     if not is_task and "data" not in parsed and any(text and not says_success(text) for text in texts):
         return True
     fields = read_fields(parsed)
-    # An error can have an id of its own, but no status in words. The text beside an id is not that of an error.
+    # An error can have its own id, but no status in words. Text next to an id is not that of an error.
     words = [value for layer in layers for name, value in layer.items() if _is_status(name, value)]
     if words and not all(map(_is_error_word, words)):
         return False

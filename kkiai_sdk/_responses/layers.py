@@ -37,7 +37,7 @@ TASK_IDS = frozenset({"id", "task_id", "taskId", "video_id"})
 #: More than any chain of gateways produces; each adds one or two.
 MAX_LAYERS = 32
 
-#: Words beside ``status`` or ``state`` in the name of the task's status; others, as in ``audio_status``, are about
+#: Words next to ``status`` or ``state`` in the name of the task's status; others, as in ``audio_status``, are about
 #: something else.
 _STATUS_OWNERS_WORDS = """
     task video job generation generate gen work process order prediction render run operation creation execution exec
@@ -53,7 +53,7 @@ DONE_NAMES = ("done", "isDone", "is_done", "finished", "isFinished", "is_finishe
 
 
 class Layer(NamedTuple):
-    """An object that describes the task, and where it stands in the response."""
+    """An object that describes the task, and its location in the response."""
 
     path: Path
     members: Members
@@ -132,7 +132,7 @@ def _is_qualified(name: str) -> bool:
 
 
 def is_about_task(layer: Members) -> bool:
-    """Whether a layer describes a task: a bare status word beside data or an error code can be the envelope's."""
+    """Whether a layer describes a task: a bare status word next to data or an error code can be the envelope's."""
     # As a text, `detail` is how some frameworks word an error.
     if TASK_MARKS & layer.keys() or isinstance(layer.get("detail"), dict):
         return True
@@ -144,7 +144,7 @@ def is_about_task(layer: Members) -> bool:
     # An envelope's success is about the query, whatever it holds; its failure only if it holds a layer or null data.
     wraps = isinstance(layer.get("data"), dict) or ("data" in layer and layer["data"] is None)
     wraps = wraps or (state is SUCCEEDED and any(_may_hold_task(*member) for member in layer.items()))
-    # Of a task that failed, the reason stands elsewhere: see REASON_PLACES.
+    # For a failed task, the reason is elsewhere: see REASON_PLACES.
     is_excused = layer.get("message") or layer.get("detail")
     excuses = bool(is_excused) and not layer.get("error") and state is not SUCCEEDED
     is_wrapped = word in ENVELOPE_WORDS and (wraps or excuses or not has_success_code(layer) or _is_envelope(layer))
@@ -185,7 +185,7 @@ def holds_task(raw: Members) -> bool:
 def is_failed_task(raw: Members) -> bool:
     """Whether an object with ``success: false`` is about a task that failed, and not a failed query.
 
-    The failure stands inside of the envelope, or beside the id of a task.
+    The failure is inside the envelope, or next to the id of a task.
     """
     layers = [layer for layer in find_layers(raw) if is_about_task(layer.members)]
     status = task_status(layers, has_url=False)
@@ -234,8 +234,8 @@ def _is_near(layer: Layer, base_url: str) -> bool:
 def task_status(layers: Sequence[Layer], *, has_url: bool) -> Status:
     """Return the status that counts: a failure unless a layer nearer the task succeeded, then the nearest known word.
 
-    An outer failure is the gateway's last word where the inner task was left at work. An outer success beside an inner
-    task at work is believed when the URL is there.
+    An outer failure is the gateway's final verdict if the inner task was left running. An outer success around an inner
+    running task is accepted if there is a URL.
     """
     words = [layer_status(layer, has_url=has_url) for layer in layers if is_about_task(layer.members)]
     found = [status for status in words if status is not None]
@@ -254,7 +254,7 @@ def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
     text = layer.members.get("status")
     own = _word_at(layer, "status", text, has_url=has_url) if isinstance(text, str) else None
     is_known = own is not None and own.state is not UNKNOWN
-    # An envelope may use these words beside the task's own status.
+    # An envelope may use these words in addition to the task's own status.
     if is_known and (text in _SURE_WORDS or status_words.normalized(text) not in SUCCESS_CODES):
         return own
     others = [
@@ -272,7 +272,7 @@ def layer_status(layer: Layer, *, has_url: bool) -> Status | None:
 
 
 def work_beside(layer: Layer, status: Status) -> Status | None:
-    """Return a word for work beside a success: under another name for the status, or as a text in the task's place."""
+    """Return a word for work next to a success: under another name for the status, or as a text instead of the task."""
     words = (
         _word_at(layer, name, value, has_url=False)
         for name, value in layer.members.items()
@@ -282,7 +282,7 @@ def work_beside(layer: Layer, status: Status) -> Status | None:
 
 
 def _counts(status: Status, layer: Layer) -> bool:
-    """Whether a word is that of the task: beside a status, a step that has ended is only a step."""
+    """Whether a word is that of the task: next to a status, a step that has ended is only a step."""
     is_step = status.path[-1] in _STEP_NAMES and not _STATUS_NAMES.isdisjoint(layer.members)
     return not is_step or status.state in {PENDING, RUNNING}
 

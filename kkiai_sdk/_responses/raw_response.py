@@ -124,7 +124,7 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
     if coding not in PACKINGS:
         raise ValueError(f"a body with the encoding {_redaction.message(coding, 60)}, which was not requested")
     plain = bytearray()
-    # A gzip file may have several members (RFC 1952, section 2.2), each with an end of its own.
+    # A gzip file may have several members (RFC 1952, section 2.2), each with its own end.
     for _ in range(MAX_MEMBERS):
         body = _inflate(body, plain, limit, coding)
         if not body:

@@ -1,7 +1,7 @@
 """The meaning of status words: a table of known words, and stems for the others.
 
 A word in :data:`STATES` has that meaning. For any other the stems of :data:`STEMS` decide, if all that occur mean the
-same state and nothing negates them. An end also needs each word beside the stem to be one that does not restrict it:
+same state and nothing negates them. A final state also requires that no word next to the stem restricts it:
 ``video_ready`` is a success, ``worker_ready`` is not. Everything else is UNKNOWN, which never ends a task.
 """
 
@@ -91,7 +91,7 @@ _STEP_OVER = re.compile(
     r"|ok(?:ay)?)\b"
     r"|已(?:生成|处理|渲染|上传|结束)|结束"
 )
-#: Words beside a success or a failure that do not restrict it, and parts of Chinese ones.
+#: Words next to a success or a failure that do not restrict it, and parts of Chinese ones.
 _NEUTRAL = {
     SUCCEEDED: re.compile(
         r"\b(?:a|all|and|been|everything|fully|final|has|is|it|its|job|now|ok|okay|output|result|state|status|task|the"
@@ -103,10 +103,10 @@ _NEUTRAL = {
         r"|upstream|user|video|videos|work|occurred)\b|已|被|任务|视频|生成|处理|渲染|内容|系统|内部|用户|了|\W"
     ),
 }
-#: Words that reverse those beside them: ``not_ready``, ``unsuccessful``, ``未完成``.
+#: Words that negate those next to them: ``not_ready``, ``unsuccessful``, ``未完成``.
 _NEGATED = re.compile(r"\b(?:no|non|none|not|never|nothing|without|zero|un\w+ed)\b|[未不没沒无無非]")
 _NOT_STARTED = re.compile(r"not start(?:ed)?|(?:尚)?未开始")
-#: The name of an enumeration before its member: its noun is no stem.
+#: The name of an enumeration before its member: its noun is not a stem.
 _ENUMERATION = re.compile(r"^(?:(?:media|video) )?generation (?:status|state) (?=\w)")
 #: Longer texts are sentences.
 _MAX_LENGTH = 60

@@ -74,7 +74,7 @@ def _finite(digits: str) -> float:
 
 
 def _is_deep(body: bytes) -> bool:
-    """Whether brackets outside of strings are nested more than MAX_DEPTH levels deep, without recursion."""
+    """Whether brackets outside strings are nested more than MAX_DEPTH levels deep, without recursion."""
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return False
     depth = 0

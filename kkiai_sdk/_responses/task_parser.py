@@ -154,7 +154,7 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
         status = task_status(layers, has_url=known is not None)
     if status.state is SUCCEEDED:
         urls = _videos(raw, layers, known, base_url)
-        # Without a video, the word may be that of the query beside a task at work.
+        # Without a video, the word may be that of the query, with the task still running.
         is_doubtful = not urls and normalized(status.text) in ENVELOPE_WORDS
         inner = search_layer(raw, task_id, base_url).layer if is_doubtful else None
         beside = None if urls else next(filter(None, (work_beside(layer, status) for layer in layers)), None)
@@ -227,10 +227,10 @@ def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:
     return []
 
 
-#: Words of names, and texts of values, that tell whether a task is at work.
+#: Words in names, and text values, that show whether a task is running.
 _PROGRESS_WORDS = frozenset({"progress", "percent", "percentage", "pct"})
 _WORK_WORDS = frozenset({"running", "processing", "pending", "queued", "queue", "waiting", "eta"})
-#: Words beside them; alone they say nothing, as in ``seconds`` for a duration.
+#: Words next to them; alone they mean nothing, as in ``seconds`` for a duration.
 _WORK_DETAILS = frozenset({"is", "position", "second"})
 _DONE_WORDS = frozenset({"done", "finished", "completed"})
 _FAILURE_WORDS = frozenset({"fail", "failed", "failure", "error", "errors", "err"})

@@ -183,7 +183,7 @@ def find_videos(root: Any, base_url: str, path: Path = ()) -> list[Candidate]:
 def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
     kinds: dict[Path, list[str]] = {path: []}
     for node in walk(root, path, skips=is_excluded):
-        # The kind that an object names, such as ``image``, is a name of all that stands in it.
+        # The kind that an object states, such as ``image``, applies to everything in it.
         kind = kinds.get(node.path[:-1], [])
         if isinstance(node.value, dict):
             kind = [*kind, *_kinds(node.value)]

@@ -208,9 +208,9 @@ class Output:
         console.file.flush()
 
     def report_interrupt(self, words: Sequence[str]) -> None:
-        """Write how to go on: a command that can be pasted, alone on its line.
+        """Write how to continue: a command that can be pasted, alone on its line.
 
-        :param words: the command without ids, or empty if there is nothing to go on with.
+        :param words: the command without ids, or empty if there is nothing to continue.
         """
         ids = list(self._display.unfinished)
         if not (words and ids):

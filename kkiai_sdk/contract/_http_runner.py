@@ -50,7 +50,7 @@ def interval_of(rate: str | None) -> float:
 class HttpRunner:
     """Sends requests to a gateway, through the proxies set in the environment.
 
-    Credentials come from the request alone: unlike requests, httpx does not read ``.netrc`` by default.
+    Credentials come from the request only: unlike the library requests, httpx does not read ``.netrc`` by default.
 
     :param interval: seconds between the starts of two requests.
     :param stopped: once set, requests no longer wait for their turn.

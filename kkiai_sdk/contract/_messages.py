@@ -124,7 +124,7 @@ class Scrubber:
     """Removes an API key, in each encoding in which it may be echoed. Applied as soon as a response is received."""
 
     api_key: str = field(repr=False)
-    #: By identity: each exchange beside the clean one, so that one exchange stays one.
+    #: By identity: each exchange with its clean copy, so that one exchange stays one.
     _clean: dict[int, tuple[Exchange, Exchange]] = field(factory=dict, init=False, repr=False, eq=False)
 
     @cached_property

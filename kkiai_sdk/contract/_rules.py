@@ -240,7 +240,7 @@ def _fields(observed: ObservedExchange) -> Iterator[_Found]:
     objects = [node for node in observed.nodes if isinstance(node.value, dict) and node.keyword("properties")]
     for node in {node.place: node for node in reversed(objects)}.values():
         declared = {name for each in objects if each.place == node.place for name in each.keyword("properties")}
-        # Where other names have a schema of their own, they are documented.
+        # If other names have their own schema, they are documented.
         is_map = any(
             isinstance(each.keyword("additionalProperties"), dict) for each in objects if each.place == node.place
         )

@@ -317,7 +317,7 @@ _ERRORS: dict[str, Row] = {
     "http-401-quota": ("401 with a quota code every time", _nested(401, *_QUOTA, BEARER)),
     "http-403-quota": ("403 with a quota code every time", _nested(403, *_QUOTA)),
     "http-403-saturated": (
-        "403 around an overload twice, then normal",
+        "403 with an overload message twice, then normal",
         _twice(_flat(403, "fail_to_fetch_task", _SATURATED)),
     ),
     "http-429-quota": ("429 with a quota code every time", _nested(429, *_QUOTA)),
@@ -327,7 +327,7 @@ _ERRORS: dict[str, Row] = {
     "html-200": ("200 with a web page every time", _page(200, "Console")),
     "empty-200": ("200 without a body every time", _always(200, b"")),
     "not-json-200": ("200 with text that is not JSON every time", _always(200, b'{"id": "grok:')),
-    "error-200": ("200 around a failed query twice, then normal", _twice(_flat(200, 400, "fail_to_fetch_task"))),
+    "error-200": ("200 with a failed query twice, then normal", _twice(_flat(200, 400, "fail_to_fetch_task"))),
     **{f"http-{status}": (f"{status} every time", _status(status)) for status in STATUS_ERRORS},
 }
 
@@ -340,18 +340,21 @@ _FAULTS_OF_HICCUPS: dict[str, Row] = {
     "404": ("404 in plain text", _always(404, b"404 page not found\n", "text/plain; charset=utf-8")),
     "404-router": ("404 of a router", _flat(404, 404, "Application not found")),
     "not-exist": ("400 task_not_exist", _NOT_EXIST),
-    "upstream": ("400 around a failed request", _nested(400, "upstream_error", "do_request_failed", "reset by peer")),
+    "upstream": (
+        "400 with a failed upstream request",
+        _nested(400, "upstream_error", "do_request_failed", "reset by peer"),
+    ),
     "challenge": ("403 with the page of a firewall", _page(403, "Checking your browser")),
     "maintenance": ("200 with a page about maintenance", _page(200, "Back soon")),
     "empty-200": ("200 without a body", _always(200, b"")),
-    "code-429": ("200 around a code 429", _flat(200, 429, "slower, please")),
-    "code-500": ('200 around a code "500"', _flat(200, "500", "no luck")),
-    "code-502": ("200 around a code 502", _flat(200, 502, "")),
-    "rate-limit": ("200 around a rate_limit_error", _nested(200, "rate_limit_error", "", "the limit is reached")),
-    "server-error": ("200 around a server_error", _nested(200, "server_error", "", "no luck")),
-    "overloaded": ("200 around an overloaded_error", _nested(200, "overloaded_error", "", "no luck")),
+    "code-429": ("200 with a code 429", _flat(200, 429, "slower, please")),
+    "code-500": ('200 with a code "500"', _flat(200, "500", "no luck")),
+    "code-502": ("200 with a code 502", _flat(200, 502, "")),
+    "rate-limit": ("200 with a rate_limit_error", _nested(200, "rate_limit_error", "", "the limit is reached")),
+    "server-error": ("200 with a server_error", _nested(200, "server_error", "", "no luck")),
+    "overloaded": ("200 with an overloaded_error", _nested(200, "overloaded_error", "", "no luck")),
     "busy": ("200 that asks to try again later", _flat(200, 1, "all workers are busy, try again later")),
-    "busy-chinese": ("200 that asks for it in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
+    "busy-chinese": ("200 that asks to try again later in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
 }
 
 _HICCUPS: dict[str, Row] = {

@@ -53,16 +53,19 @@ class MockGateway:
     download of the video of ``<model>:video-fault-<name>``. An id that ends with ``~<anything>`` is another task with
     the same script.
 
-    Args: speed: Gateway seconds per second; any positive number. port: The TCP port, or 0 for a free one. host: The
-        address to listen on; a loopback address. api_key: The only key that is accepted; None accepts every ``sk-…``,
-        and the very first key whatever it is. faults: Faults for the first requests, in order of arrival and whatever
-        they are for: names from :func:`~kkiai_sdk.mock.faults`, or None for a normal response. Later requests are
-        answered normally. Pauses in faults are in gateway seconds. The ``json-`` faults do not change responses that
-        are not JSON. cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a
-        credential. clock: Returns monotonic seconds with any origin. If a test controls the clock, it controls the
-        tasks. scripts: Functions from a :class:`TaskQuery` to a :class:`Reply`, by task id, which replace those of the
-        catalog. The mapping may change while the gateway runs. on_reply: Called with each request and the reply to it,
-        in the gateway's thread, before the reply is sent.
+    Args:
+        speed: Gateway seconds per second; any positive number.
+        port: The TCP port, or 0 for a free one.
+        host: The address to listen on; a loopback address.
+        api_key: The only key that is accepted; None accepts every ``sk-…``, and the very first key whatever it is.
+        faults: Faults for the first requests, in order of arrival and whatever they are for: names from
+            :func:`~kkiai_sdk.mock.faults`, or None for a normal response. Later requests are answered normally. Pauses
+            in faults are in gateway seconds. The ``json-`` faults do not change responses that are not JSON.
+        cdn: Whether a second port stands in for a CDN. It serves the files and refuses requests with a credential.
+        clock: Returns monotonic seconds with any origin. If a test controls the clock, it controls the tasks.
+        scripts: Functions from a :class:`TaskQuery` to a :class:`Reply`, by task id, which replace those of the
+            catalog. The mapping may change while the gateway runs.
+        on_reply: Called with each request and the reply to it, in the gateway's thread, before the reply is sent.
 
     Raises:
         ConfigurationError: An option is out of range, or (from ``start``) the port cannot be used.
@@ -123,8 +126,9 @@ class MockGateway:
     def client(self, **options: Any) -> Kkiai:
         """Return a synchronous client for this gateway that polls often, for tests.
 
-        Args: options: Options of :class:`~kkiai_sdk.Kkiai`, which override those of this method: the URL, the key, and
-            a ``PollPolicy`` and a ``RetryPolicy`` with delays of hundredths of a second.
+        Args:
+            options: Options of :class:`~kkiai_sdk.Kkiai`, which override those of this method: the URL, the key, and a
+                ``PollPolicy`` and a ``RetryPolicy`` with delays of hundredths of a second.
 
         Raises:
             ConfigurationError: An option is invalid, or the gateway was not started.

@@ -35,8 +35,10 @@ class Gateway(MockGateway):
     Clients created in this process while it runs use its clock: their sleeps end immediately and advance the time of
     the tasks. Requests and their timeouts take real time. Use it as a context manager.
 
-    Args: tasks: The script of each task; see :meth:`script`. The gateway knows only these ids and those of the mock
-        gateway. faults: Faults for the first requests; see :class:`~kkiai_sdk.mock.MockGateway`.
+    Args:
+        tasks: The script of each task; see :meth:`script`. The gateway knows only these ids and those of the mock
+            gateway.
+        faults: Faults for the first requests; see :class:`~kkiai_sdk.mock.MockGateway`.
 
     Raises:
         ConfigurationError: A script or a fault is invalid. The message lists the known names or keys.
@@ -70,18 +72,22 @@ class Gateway(MockGateway):
     def script(self, task_id: str, script: str | Sequence[AnyStep]) -> None:
         """Set how the gateway answers queries for a task from now on.
 
-        Args: task_id: The id of the task, 1 to 256 characters. script: A name from :func:`~kkiai_sdk.mock.scenarios`,
-            ``fault-`` or ``video-fault-`` with a name from :func:`~kkiai_sdk.mock.faults`, or a list of steps. A step
-            is a state such as ``"completed"``, an HTTP status such as ``503``, or a mapping with the keys of
-            :class:`Step`. Each step answers one query, or all queries for a number of ``seconds``; the last one is
-            repeated forever.
+        Args:
+            task_id: The id of the task, 1 to 256 characters.
+            script: A name from :func:`~kkiai_sdk.mock.scenarios`, ``fault-`` or ``video-fault-`` with a name from
+                :func:`~kkiai_sdk.mock.faults`, or a list of steps. A step is a state such as ``"completed"``, an HTTP
+                status such as ``503``, or a mapping with the keys of :class:`Step`. Each step answers one query, or all
+                queries for a number of ``seconds``; the last one is repeated forever.
 
         Raises:
             ConfigurationError: A name, a key or a value is invalid; the message says where.
         """
         if not _is_id(task_id):
             raise ConfigurationError(f"a task id must have 1 to 256 characters, not {task_id!r:.60}")
-        self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
+        try:
+            self._by_id[task_id] = named(script) if isinstance(script, str) else Script(script)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"script of {task_id!r:.60}: {error}") from None
 
     def play(self, folder: str | os.PathLike[str]) -> list[str]:
         """Replay the recordings in a folder, in order, for queries for their tasks; see :func:`record`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -45,7 +45,7 @@ def kkiai_gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
     try:
         gateway = Gateway(**_options(request.node))
     except ConfigurationError as error:
-        raise pytest.UsageError(f"pytest.mark.kkiai of {request.node.nodeid}: {error}") from None
+        _reject(request.node, str(error))
     with gateway, pytest.MonkeyPatch.context() as patch:
         patch.setenv("KKIAI_BASE_URL", gateway.base_url)
         patch.setenv("KKIAI_API_KEY", gateway.api_key)
@@ -74,12 +74,20 @@ async def _close_afterwards(request: Any) -> None:
     request.headers["connection"] = "close"
 
 
+def _reject(item: pytest.Item, problem: str) -> NoReturn:
+    """Report a wrong use of the marker in one line, without a traceback into this plugin."""
+    pytest.fail(f"pytest.mark.kkiai of {item.nodeid}: {problem}", pytrace=False)
+
+
 def _options(item: pytest.Item) -> dict[str, Any]:
     """The options of the gateway from the markers; for each task, the closest marker takes precedence."""
     options: dict[str, Any] = {"tasks": {}}
     for marker in reversed([*item.iter_markers("kkiai")]):
         tasks = marker.kwargs.get("tasks", {})
-        if marker.args or not marker.kwargs.keys() <= {"tasks", "faults"} or not isinstance(tasks, dict):
-            raise pytest.UsageError(f"pytest.mark.kkiai of {item.nodeid} only accepts tasks={{…}} and faults=[…]")
+        unknown = [*(f"{each!r:.60}" for each in marker.args), *sorted(marker.kwargs.keys() - {"tasks", "faults"})]
+        if unknown:
+            _reject(item, f"only accepts tasks={{…}} and faults=[…], not {', '.join(unknown)}")
+        if not isinstance(tasks, dict):
+            _reject(item, f"tasks must be a dict of scripts by task id, not {tasks!r:.60}")
         options |= {**marker.kwargs, "tasks": options["tasks"] | tasks}
     return options

@@ -108,8 +108,8 @@ BAD: dict[str, tuple[Script, type[k.DownloadError], str]] = {
     "Location with a file": ([redirect("data:video/mp4;base64,AAAA")], k.UnsafeURLError, "neither https nor http"),
     "JSON with an error": ([json_reply({"error": {"message": "no such cow"}})], k.NotAVideoError, r"\(no such cow\)"),
     "JSON of a failure": ([json_reply({"status": "failed", "message": "blocked"})], k.NotAVideoError, r"\(blocked\)"),
-    "JSON in a circle": ([json_reply({"url": "/v"})] * 2, k.NotAVideoError, "a text"),
-    "list of a URL": ([json_reply(["/c.jpg"])], k.NotAVideoError, "a text"),
+    "JSON in a circle": ([json_reply({"url": "/v"})] * 2, k.NotAVideoError, r"text \(JSON\)"),
+    "list of a URL": ([json_reply(["/c.jpg"])], k.NotAVideoError, r"text \(JSON\)"),
     "refusal": ([http(422, b'{"message": "too short"}')], k.DownloadError, r"HTTP 422: too short"),
     "page": (
         [http(200, b"<html><title>Sign in</title>", VIDEO)],
@@ -117,7 +117,7 @@ BAD: dict[str, tuple[Script, type[k.DownloadError], str]] = {
         r"a web page \(HTML\).*\(Sign in\)",
     ),
     "words before the file": ([http(200, b"<b>Warning</b>\n" + BODY, VIDEO)], k.NotAVideoError, "a damaged MP4 file"),
-    "NULs": ([http(200, bytes(9_999), VIDEO)], k.NotAVideoError, "the byte 00 again and again"),
+    "NULs": ([http(200, bytes(9_999), VIDEO)], k.NotAVideoError, "the byte 00 repeated"),
     "packed twice": ([http(200, gzip.compress(PACKED), VIDEO, GZIP)], k.NotAVideoError, r"an archive \(gzip\)"),
     "no HTTP": ([RawReply(b"SSH-2.0-x\r\n", b"", End.FIN)] * 5, k.IncompleteDownloadError, "does not speak HTTP"),
 }

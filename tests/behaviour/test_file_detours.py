@@ -102,7 +102,7 @@ def test_json_is_followed_once(make: Maker, serve: Serve, target: Path) -> None:
     )
     for script in answers:
         cdn = serve(*script)
-        with pytest.raises(k.NotAVideoError, match=r"a text \(JSON\) instead of a video: query the task again"):
+        with pytest.raises(k.NotAVideoError, match=r"text \(JSON\) instead of a video: query the task again"):
             make(serve().url).download(completed_task(f"{cdn.url}/v"), target)
         assert len(cdn.requests) == len(script)
 

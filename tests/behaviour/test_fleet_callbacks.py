@@ -207,7 +207,7 @@ def test_exit_in_a_gate_is_a_crash_of_the_fleet(make: Maker, serve: Serve) -> No
 
     with fleet_of(make(serve().url), gate=leave) as fleet:
         for _ in range(2):
-            with pytest.raises(FleetClosedError, match="crashed by SystemExit") as caught:
+            with pytest.raises(FleetClosedError, match="crashed with SystemExit") as caught:
                 fleet.wait("a")
             assert isinstance(caught.value.__cause__, SystemExit)
 

@@ -71,7 +71,7 @@ def test_url_with_an_invalid_host_name_is_refused(make: Maker, serve: Serve, tmp
 def test_url_of_a_running_task_is_not_downloaded(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """A running task may name a URL; download does not take it for the result."""
     server = serve(task("processing", detail={"draft_info": {"downloadable_url": "http://127.0.0.1:9/draft.mp4"}}))
-    with pytest.raises(k.VideoMissingError, match="wait first"):
+    with pytest.raises(k.VideoMissingError, match="wait for it first"):
         make(server.url).download("t", tmp_path / "v.mp4")
 
 

@@ -46,7 +46,7 @@ def test_response_over_the_limit_is_one_final_error(
     """A response of 33 MiB is one error that names the limit; it is not requested again, by a wait neither."""
     body = body_of(33 * MEBIBYTE)
     server = serve(http(200, gzip.compress(body, 1), GZIP) if packed else http(200, body))
-    with pytest.raises(k.APIResponseError, match="a body of more than 33554432 bytes") as caught:
+    with pytest.raises(k.APIResponseError, match="a body of more than 33,554,432 bytes") as caught:
         make(server.url).wait("t")
     assert (caught.value.transient, len(server.requests), clock.sleeps) == (False, 1, [])
 
@@ -68,4 +68,4 @@ def test_response_over_the_limit_ends_a_wait_for_a_task_that_was_seen(
         error = caught.value
     assert isinstance(error, k.APIResponseError)
     assert (error.is_too_large, error.transient, len(server.requests)) == (True, False, 2)
-    assert "a body of more than 33554432 bytes" in str(error)
+    assert "a body of more than 33,554,432 bytes" in str(error)

@@ -102,6 +102,14 @@ def test_wait_without_a_limit_lasts_as_long_as_the_task(make: Maker, serve: Serv
     assert server.times[-1] > 40 * 3600
 
 
+@pytest.mark.parametrize(("timeout", "text"), [(60, "60"), (3600, "3600"), (86_400, "86400")])
+def test_error_of_a_timeout_names_whole_seconds(make: Maker, serve: Serve, timeout: int, text: str) -> None:
+    """The error says after how many seconds the wait ended, also after a day."""
+    server = serve(each=lambda _: task())
+    with pytest.raises(k.TaskTimeoutError, match=rf"gave up waiting for task t after {text} s \("):
+        make(server.url).wait("t", timeout=timeout, poll=PollPolicy(min_interval=600, max_interval=600))
+
+
 @pytest.mark.fault("T-03")
 def test_timedelta_as_timeout_counts_as_its_seconds(make: Maker, serve: Serve, clock: FakeTime) -> None:
     """A timedelta counts as its seconds."""

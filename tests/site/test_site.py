@@ -43,6 +43,12 @@ QUESTIONS = {
     "GitLab CI": "docs/cookbook/deployment.html",
     "overwrite": "docs/downloads.html",
     "rate limit": "docs/many.html",
+    "self-signed certificate": "docs/cookbook/connection.html",
+    "disable retries": "docs/cookbook/connection.html",
+    "api key": "docs/start.html",
+    "environment variables": "docs/cli.html",
+    "completion": "docs/cli.html",
+    "trio": "docs/start.html",
 }
 
 

@@ -114,9 +114,11 @@ def test_grown_spec_is_compatible_and_named_by_its_next_version(capsys: pytest.C
     grown = ROOT / "contract_tests" / "grown"
     assert main([str(grown / "videos.yaml"), str(grown / "videos.next.yaml")]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1] == "19 changes: 0 breaking, 8 additive, 11 harmless; by SemVer 1.0.0 is followed by 1.1.0"
+    assert (
+        said[-1] == "19 changes: 0 breaking, 8 additive, 11 harmless; according to SemVer, 1.0.0 is followed by 1.1.0"
+    )
     assert main([str(grown / "videos.next.yaml"), str(grown / "videos.yaml")]) == 1
-    assert capsys.readouterr().out.splitlines()[-1].endswith("; by SemVer 1.1.0 is followed by 2.0.0")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("; according to SemVer, 1.1.0 is followed by 2.0.0")
 
 
 def test_output_line_has_all_parts_in_ascii(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,7 @@ def test_a_reference_to_another_file_is_compared_as_text() -> None:
         ("- a\n", "is not an OpenAPI 3 document"),
         ("", "is not an OpenAPI 3 document"),
         ("openapi: 2.0.0\ninfo: {version: '1'}\npaths: {}\n", "is not an OpenAPI 3 document"),
-        ("openapi: 3.1.0\ninfo: {version: 1.0}\npaths: {}\n", "info.version must be text"),
+        ("openapi: 3.1.0\ninfo: {version: 1.0}\npaths: {}\n", "info.version must be a string"),
         ("a: b: c\n", "is not YAML"),
         ("a: 1\na: 2\n", "is not YAML"),
         ("openapi: 3.1.0\ninfo: {version: '1'}\npaths: &a {b: *a}\n", "contains itself"),

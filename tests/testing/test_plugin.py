@@ -189,25 +189,34 @@ def test_faults_of_marker_hit_the_first_requests(run: Run, pytester: pytest.Pyte
 INVALID = [
     (
         "tasks={'grok:a': 'normall'}",
-        "there is no script named 'normall'; known: normal, fails, *; and fault- or *close",
+        "script of 'grok:a': there is no script named 'normall'; known: normal, fails, *",
     ),
-    ("tasks={'grok:a': 'fault-moo'}", "there is no script named 'fault-moo'; known: normal*"),
-    ("tasks={'grok:a': ['pending', {'stat': 1}]}", "step 2 has the unknown key 'stat'; known: state, fields, *"),
+    (
+        "tasks={'grok:a': 'fault-moo'}",
+        "script of 'grok:a': there is no script named 'fault-moo'; known: normal*or *close",
+    ),
+    (
+        "tasks={'grok:a': 'fails', 'b': [{'stat': 1}]}",
+        "script of 'b': step 1 has the unknown key 'stat'; known: *",
+    ),
     ("faults=['closed']", "faults must not contain 'closed'; known: close, *"),
-    ("task={}", "* only accepts tasks={*} and faults=[[]*]"),
-    ("{'grok:a': 'fails'}", "* only accepts tasks={*} and faults=[[]*]"),
-    ("tasks=['grok:a']", "* only accepts tasks={*} and faults=[[]*]"),
+    ("task={}", "only accepts tasks={*} and faults=[[]*], not task"),
+    ("{'grok:a': 'fails'}", "only accepts tasks={*} and faults=[[]*], not {'grok:a': 'fails'}"),
+    ("tasks=['grok:a']", "tasks must be a dict of scripts by task id, not [[]'grok:a']"),
 ]
 
 
-def test_invalid_marker_is_a_usage_error(run: Run, pytester: pytest.Pytester) -> None:
-    """An unknown name or key in a marker is an error before the test starts, which lists the known ones."""
+def test_invalid_marker_is_an_error_in_one_line(run: Run, pytester: pytest.Pytester) -> None:
+    """An unknown name or key in a marker is an error before the test starts, which names the task and lists the known
+    ones, without a traceback.
+    """
     tests = [f"@pytest.mark.kkiai({marker})\ndef test_{n}(): assert False" for n, (marker, _) in enumerate(INVALID)]
     pytester.makepyfile("\n".join(["import pytest", *tests]))
     result = run(plugins=("kkiai_sdk.testing.plugin",))
     result.assert_outcomes(errors=len(INVALID))
     for number, (_, error) in enumerate(INVALID):
-        result.stdout.fnmatch_lines([f"*UsageError: pytest.mark.kkiai of *test_{number}*{error}*"])
+        result.stdout.fnmatch_lines([f"pytest.mark.kkiai of *test_{number}: {error}*"])
+    result.stdout.no_fnmatch_line("*plugin.py*")
 
 
 def test_names_of_the_marker_are_those_of_the_mock_gateway() -> None:

@@ -219,14 +219,20 @@ def test_callable_or_none_is_a_callback(value: Callable[..., object] | None) -> 
     _validators.callback("progress", value, is_awaited=False)
 
 
-def test_coroutine_function_is_a_callback_if_it_is_awaited() -> None:
-    """A coroutine function is accepted where its result is awaited, and nowhere else."""
+class AwaitedCall:
+    """An object whose call must be awaited."""
 
-    async def call() -> None: ...
+    async def __call__(self) -> None:
+        """Do nothing."""
 
-    _validators.callback("progress", call, is_awaited=True)
-    with pytest.raises(ConfigurationError, match="progress must be a plain function: this client awaits nothing"):
-        _validators.callback("progress", call, is_awaited=False)
+
+@pytest.mark.parametrize("value", [AwaitedCall(), AwaitedCall().__call__])
+def test_coroutine_function_is_a_callback_if_it_is_awaited(value: Callable[[], object]) -> None:
+    """A coroutine function, or an object with one, is accepted where its result is awaited, and nowhere else."""
+    _validators.callback("progress", value, is_awaited=True)
+    with pytest.raises(ConfigurationError) as caught:
+        _validators.callback("progress", value, is_awaited=False)
+    assert str(caught.value) == "progress must be a plain function: this client awaits nothing"
 
 
 def test_callback_that_is_not_callable_is_rejected() -> None:

@@ -16,12 +16,12 @@ class ErrorDetail:
     """The reason inside an error body.
 
     Attributes:
-        message (None | str | Unset): The reason as text for people.
+        message (None | str | Unset): The reason, in human-readable form.
         message_zh (None | str | Unset): The same in Chinese.
         localized_message (None | str | Unset): The same in the language of the account.
-        type_ (None | str | Unset): The family that the error belongs to.
-        code (int | None | str | Unset): A word or number for the kind of error.
-        param (None | str | Unset): The parameter that is at fault.
+        type_ (None | str | Unset): The category of the error.
+        code (int | None | str | Unset): The kind of error, as a word or a number.
+        param (None | str | Unset): The parameter that caused the error.
     """
 
     message: None | str | Unset = UNSET

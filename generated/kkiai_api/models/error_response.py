@@ -17,15 +17,15 @@ T = TypeVar("T", bound="ErrorResponse")
 
 @_attrs_define
 class ErrorResponse:
-    """Why there is no answer. Gateways differ in where they put the reason; no field is certain.
+    """The reason why the query failed. Gateways put it in different fields, all of which may be missing.
 
     Attributes:
-        error (ErrorDetail | None | str | Unset): The reason, as an object or as text.
-        code (int | None | str | Unset): A word or number for the kind of error.
-        message (None | str | Unset): The reason as text for people.
-        type_ (None | str | Unset): The family that the error belongs to.
-        param (None | str | Unset): The parameter that is at fault.
-        success (bool | None | Unset): False where a gateway says so in the body.
+        error (ErrorDetail | None | str | Unset): The reason, as an object or a string.
+        code (int | None | str | Unset): The kind of error, as a word or a number.
+        message (None | str | Unset): The reason, in human-readable form.
+        type_ (None | str | Unset): The category of the error.
+        param (None | str | Unset): The parameter that caused the error.
+        success (bool | None | Unset): False if the gateway reports the failure in the body.
         data (Any | None | Unset): Usually null.
     """
 

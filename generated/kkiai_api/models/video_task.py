@@ -13,13 +13,15 @@ T = TypeVar("T", bound="VideoTask")
 
 @_attrs_define
 class VideoTask:
-    """A video task at one moment.
+    """The state of a video task.
 
     Attributes:
-        id (None | str | Unset): The id under which the gateway knows the task. It need not be the id that was asked.
-        status (None | str | Unset): A word for the state of the task. New words may come; an unknown one is not an end.
-        video_url (None | str | Unset): Where the finished video lies, for a limited time; null until there is one.
-        enhanced_prompt (None | str | Unset): The prompt as the service rewrote it. It may have many lines.
+        id (None | str | Unset): The gateway's id for the task. It may differ from the id in the query.
+        status (None | str | Unset): A word for the state of the task. New words may be added; an unknown one is not
+            final.
+        video_url (None | str | Unset): The URL of the finished video, valid for a limited time; null until there is
+            one.
+        enhanced_prompt (None | str | Unset): The prompt as rewritten by the service. It may have several lines.
         status_update_time (int | None | Unset): When the status last changed, in milliseconds since
             1970-01-01T00:00:00Z.
     """

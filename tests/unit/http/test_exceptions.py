@@ -61,9 +61,13 @@ def test_root_cause_takes_precedence_over_its_wrapper(case: str) -> None:
     assert error.__cause__ is cause
 
 
-def test_timeout_error_names_the_timeout() -> None:
-    """The message of a timeout names the limit in seconds."""
-    assert str(translate(httpx.ReadTimeout("late"), URL, 2.5)) == "gateway.example:443: no response in time (2.5 s)"
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(2.5, "2.5"), (1.99998, "2"), (0.001, "0.001"), (86_400.0, "86400"), (86_399.99999, "86400")]
+)
+def test_timeout_error_names_the_timeout(seconds: float, text: str) -> None:
+    """The message of a timeout names the limit in seconds, without the microseconds that were spent before."""
+    error = translate(httpx.ReadTimeout("late"), URL, seconds)
+    assert str(error) == f"gateway.example:443: no response in time ({text} s)"
 
 
 def test_cause_of_a_translated_error_has_no_frames() -> None:

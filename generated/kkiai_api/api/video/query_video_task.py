@@ -105,16 +105,16 @@ def sync_detailed(
 ) -> Response[ErrorResponse | VideoTask]:
     """Query Task
 
-    Gives the present state of one video task. A task that failed is a successful query too: it answers
+    Returns the current state of a video task. The query of a failed task is still a success: it returns
     200.
 
     Send `Accept: application/json`, `Content-Type: application/json` and `Authorization: Bearer <key>`.
 
     Args:
-        id (str): The id that was given when the task was created, whole, with any prefix such as
+        id (str): The complete id returned when the task was created, including any prefix such as
             `grok:`. Example: grok:eee6faa8-9dee-455c-aa82-02ac623adf3a.
-        x_forwarded_host (str | Unset): The host that the request was first sent to, when a proxy
-            passes it on. Example: localhost:5173.
+        x_forwarded_host (str | Unset): The host that the request was originally sent to, if a
+            proxy forwards it. Example: localhost:5173.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -144,16 +144,16 @@ def sync(
 ) -> ErrorResponse | VideoTask | None:
     """Query Task
 
-    Gives the present state of one video task. A task that failed is a successful query too: it answers
+    Returns the current state of a video task. The query of a failed task is still a success: it returns
     200.
 
     Send `Accept: application/json`, `Content-Type: application/json` and `Authorization: Bearer <key>`.
 
     Args:
-        id (str): The id that was given when the task was created, whole, with any prefix such as
+        id (str): The complete id returned when the task was created, including any prefix such as
             `grok:`. Example: grok:eee6faa8-9dee-455c-aa82-02ac623adf3a.
-        x_forwarded_host (str | Unset): The host that the request was first sent to, when a proxy
-            passes it on. Example: localhost:5173.
+        x_forwarded_host (str | Unset): The host that the request was originally sent to, if a
+            proxy forwards it. Example: localhost:5173.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -178,16 +178,16 @@ async def asyncio_detailed(
 ) -> Response[ErrorResponse | VideoTask]:
     """Query Task
 
-    Gives the present state of one video task. A task that failed is a successful query too: it answers
+    Returns the current state of a video task. The query of a failed task is still a success: it returns
     200.
 
     Send `Accept: application/json`, `Content-Type: application/json` and `Authorization: Bearer <key>`.
 
     Args:
-        id (str): The id that was given when the task was created, whole, with any prefix such as
+        id (str): The complete id returned when the task was created, including any prefix such as
             `grok:`. Example: grok:eee6faa8-9dee-455c-aa82-02ac623adf3a.
-        x_forwarded_host (str | Unset): The host that the request was first sent to, when a proxy
-            passes it on. Example: localhost:5173.
+        x_forwarded_host (str | Unset): The host that the request was originally sent to, if a
+            proxy forwards it. Example: localhost:5173.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -215,16 +215,16 @@ async def asyncio(
 ) -> ErrorResponse | VideoTask | None:
     """Query Task
 
-    Gives the present state of one video task. A task that failed is a successful query too: it answers
+    Returns the current state of a video task. The query of a failed task is still a success: it returns
     200.
 
     Send `Accept: application/json`, `Content-Type: application/json` and `Authorization: Bearer <key>`.
 
     Args:
-        id (str): The id that was given when the task was created, whole, with any prefix such as
+        id (str): The complete id returned when the task was created, including any prefix such as
             `grok:`. Example: grok:eee6faa8-9dee-455c-aa82-02ac623adf3a.
-        x_forwarded_host (str | Unset): The host that the request was first sent to, when a proxy
-            passes it on. Example: localhost:5173.
+        x_forwarded_host (str | Unset): The host that the request was originally sent to, if a
+            proxy forwards it. Example: localhost:5173.
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
