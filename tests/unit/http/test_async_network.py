@@ -11,7 +11,7 @@ from kkiai_sdk._http.async_network import finish
 
 
 def test_error_of_work_that_was_cancelled_is_not_logged() -> None:
-    """Work that is awaited to its end although it was cancelled leaves no error for the event loop to complain about."""
+    """Work that is awaited to its end although it was cancelled leaves no error to the event loop."""
     seen: list[object] = []
 
     async def fail(release: asyncio.Event) -> None:
