@@ -51,11 +51,12 @@ class Database:
 
     def __init__(self, url: str | os.PathLike[str] | None) -> None:
         text = str(user_state_path("kkiai") / "fleet.sqlite" if url is None else url)
-        text = (
-            text.replace("postgres://", "postgresql://", 1) if "://" in text else f"sqlite:///{Path(text).absolute()}"
-        )
         try:
-            self.url = sa.make_url(text)
+            self.url = (
+                sa.make_url(text.replace("postgres://", "postgresql://", 1))
+                if "://" in text
+                else sa.URL.create("sqlite", database=str(Path(text).absolute()))
+            )
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigurationError(_URL_FORMS) from None
         self.kind = self.url.get_backend_name()

@@ -71,6 +71,14 @@ def test_queue_opened_again_holds_what_was_added(database: Path) -> None:
         assert queue.add(["grok:a"]) == 0
 
 
+@pytest.mark.parametrize("name", ["a b", "\u00fc", "a%20b", "a#b", "a@b", "a&b=c"])
+def test_path_of_a_file_is_no_url(tmp_path: Path, name: str) -> None:
+    """The file of a queue has the name that was given, whatever the name would mean in a URL."""
+    with VideoQueue(tmp_path / name) as queue:
+        queue.add(["grok:a"])
+    assert (tmp_path / name).is_file()
+
+
 def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a database the ids are kept in a file of the user's state folder, which is made."""
     monkeypatch.setattr("kkiai_sdk.dbos._database.user_state_path", lambda name: tmp_path / "state" / name)
