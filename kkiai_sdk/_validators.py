@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import Any, Literal
@@ -232,8 +232,13 @@ def callback(name: str, value: object, *, is_awaited: bool) -> None:
         return
     if not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
-    if not is_awaited and (iscoroutinefunction(value) or iscoroutinefunction(type(value).__call__)):
+    if not is_awaited and must_be_awaited(value):
         raise ConfigurationError(f"{name} must be a plain function: this client awaits nothing")
+
+
+def must_be_awaited(function: Callable[..., object]) -> bool:
+    """Whether the result of a function must be awaited: of a coroutine function, or an object with one."""
+    return iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
 
 
 def overwrite(value: object) -> bool | Literal["skip"]:

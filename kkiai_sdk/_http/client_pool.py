@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
-from inspect import iscoroutinefunction
 from itertools import chain
 from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import httpx
 
+from kkiai_sdk import _validators
 from kkiai_sdk._http import environment
 from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
@@ -118,7 +118,7 @@ class ClientPool:
                 problem = f"must be an httpx.{self._types.base_transport.__name__}, not {type(transport).__name__}"
                 raise ConfigurationError(f"{name} in httpx_args {problem}")
         hooks = chain.from_iterable(self._args.get("event_hooks", {}).values())
-        if not self._types.awaits and any(map(iscoroutinefunction, hooks)):
+        if not self._types.awaits and any(map(_validators.must_be_awaited, hooks)):
             raise ConfigurationError(
                 "event_hooks in httpx_args must be plain functions: the synchronous client cannot await"
             )

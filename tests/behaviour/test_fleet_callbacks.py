@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import timedelta
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk import ConfigurationError, FleetClosedError
 from tests.support.canary import KEY
+from tests.support.interleaving import steps
 from tests.support.waits import PATIENCE, fleet_of, wait_until
 from tests.support.wire import HANG, completed
 
@@ -66,19 +68,25 @@ def test_closing_ends_the_future_that_a_callback_waits_for(serve: Serve) -> None
     assert heard == [other.exception()]
 
 
-@pytest.mark.parametrize("way", ["submit", "wait"])
-def test_wait_that_begins_while_the_fleet_closes_ends(serve: Serve, way: str) -> None:
-    """It raises FleetClosedError although the fleet was open when the call began."""
-    server = serve()
+@pytest.mark.parametrize("name", ["submit", "_post"])
+def test_future_that_begins_while_another_thread_closes_the_fleet_ends(serve: Serve, name: str) -> None:
+    """It raises FleetClosedError, or the call does, at whichever step of the call the fleet is closed."""
+    with k.Kkiai(KEY, base_url=serve(each=answer).url) as client:
+        for during in steps(getattr(k.Fleet, name)):
+            fleet, futures = client.fleet(), list[Future[k.VideoTask]]()
 
-    class Minute(timedelta):
-        def total_seconds(self) -> float:
-            fleet.__exit__(None, None, None)
-            return 60.0
+            def submit(fleet: k.Fleet = fleet, futures: list[Future[k.VideoTask]] = futures) -> None:
+                with suppress(FleetClosedError):
+                    futures.append(fleet.submit("hang"))
 
-    with k.Kkiai(KEY, base_url=server.url) as client, client.fleet() as fleet, pytest.raises(FleetClosedError):
-        fleet.wait("a", timeout=Minute()) if way == "wait" else fleet.submit("a", timeout=Minute()).result(PATIENCE)
-    assert server.requests == []
+            def close(fleet: k.Fleet = fleet) -> None:
+                thread = threading.Thread(target=fleet.__exit__, args=(None, None, None))
+                thread.start()
+                thread.join()
+
+            with fleet:
+                during(submit, close)
+            assert all(isinstance(future.exception(PATIENCE), FleetClosedError) for future in futures)
 
 
 @pytest.mark.parametrize("way", ["gate", "on_update", "callbacks"])

@@ -153,22 +153,24 @@ def test_transport_of_the_other_kind_is_refused_when_the_client_is_made(make: Ma
 
 
 def test_plain_hook_suits_both_clients_and_a_coroutine_function_the_async_one(make: Maker, serve: Serve) -> None:
-    """A plain function is a valid hook of either client, a coroutine function only of the asynchronous one."""
+    """A plain function is a valid hook of either client, one that must be awaited only of the asynchronous one."""
     seen: list[str] = []
 
-    async def later(request: httpx.Request) -> None:
-        seen.append(request.url.path)
+    class Later:
+        async def __call__(self, request: httpx.Request) -> None:
+            seen.append(request.url.path)
 
     hooks = {"request": [lambda request: seen.append(request.method)], "response": [lambda _: None]}
     server = serve(task())
     make(server.url, httpx_args={"event_hooks": hooks}).query("t")
     assert seen == ["GET"]
     if make.kind == "async":
-        make(serve(task()).url, httpx_args={"event_hooks": {"request": [later]}}).query("t")
-        assert seen == ["GET", "/v1/video/query"]
+        make(serve(task()).url, httpx_args={"event_hooks": {"request": [Later(), Later().__call__]}}).query("t")
+        assert seen == ["GET", "/v1/video/query", "/v1/video/query"]
     else:
-        with pytest.raises(ConfigurationError, match="plain functions"):
-            make(server.url, httpx_args={"event_hooks": {"request": [later]}})
+        for later in (Later(), Later().__call__):
+            with pytest.raises(ConfigurationError, match="plain functions"):
+                make(server.url, httpx_args={"event_hooks": {"request": [later]}})
 
 
 def test_misspelt_option_is_refused_with_the_valid_ones(make: Maker) -> None:

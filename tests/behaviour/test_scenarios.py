@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 import kkiai_sdk as k
 from kkiai_sdk.mock import MockGateway, scenarios
 from tests.support.canary import KEY
+from tests.support.waits import fleet_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,24 +105,31 @@ ENDS: dict[str, str | type[k.KkiaiError]] = {
     "hiccup-not-exist-stays": k.TaskNotFoundError,
     "hiccup-empty-200-stays": k.APIResponseError,
 }
+#: A fleet polls ever more rarely while the gateway refuses, so the deadline comes first.
+ENDS_IN_A_FLEET = ENDS | {"http-429": k.TaskTimeoutError}
 #: The gateway really waits before each answer of these, so it must be a fast one.
 REALLY_SLOW = {"slow": 500}
 
 
+@pytest.mark.parametrize("way", ["client", pytest.param("fleet", marks=pytest.mark.deep)])
 @pytest.mark.parametrize("name", scenarios())
-def test_scenario_ends_with_video_or_its_error(make: Maker, clock: FakeTime, tmp_path: Path, name: str) -> None:
-    """The scenario ends with the sample on disk, or with exactly its error and nothing on disk."""
+def test_scenario_ends_with_video_or_its_error(
+    make: Maker, clock: FakeTime, tmp_path: Path, name: str, way: str
+) -> None:
+    """The scenario ends with the sample on disk, or with exactly its error and nothing on disk, also in a fleet."""
     target = tmp_path / "v.mp4"
     speed = REALLY_SLOW.get(name, 1)
-    with MockGateway(api_key=KEY, cdn=True, clock=clock.monotonic, speed=speed) as gateway:
+    with MockGateway(api_key=KEY, cdn=True, clock=clock.monotonic, speed=speed) as gateway, ExitStack() as stack:
         client = make(gateway.base_url)
+        call = client.wait_and_download if way == "client" else stack.enter_context(fleet_of(client)).download
         end: object = VIDEO
         try:
-            assert client.wait_and_download(f"grok:scenario-{name}", target, timeout=600) == target
+            assert call(f"grok:scenario-{name}", target, timeout=600) == target
         except k.KkiaiError as error:
             end = type(error)
+        stack.close()
         client.close()
-    assert end == ENDS[name]
+    assert end == (ENDS if way == "client" else ENDS_IN_A_FLEET)[name]
     sample = resources.files("kkiai_sdk.mock").joinpath("sample.mp4").read_bytes()
     assert [path.read_bytes() for path in tmp_path.iterdir()] == ([sample] if end == VIDEO else [])
 
