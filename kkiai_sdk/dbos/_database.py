@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ VERSION = "kkiai-1"
 LOCK_TIMEOUT = 30.0
 #: The server notices within 20 s that a machine has gone without closing its connection.
 KEEPALIVES = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2"
+
+#: DBOS needs RETURNING, and with Python 3.12 and newer unixepoch('subsec'), which comes to NULL in older releases.
+MIN_SQLITE = (3, 42, 0) if sys.version_info >= (3, 12) else (3, 35, 0)
 
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or a file"
@@ -76,6 +80,10 @@ class Database:
 
     def prepare(self) -> None:
         """Create or upgrade the tables. Raises ConfigurationError if the database cannot be used."""
+        if self.kind == "sqlite" and sqlite3.sqlite_version_info < MIN_SQLITE:
+            needed, found = ".".join(map(str, MIN_SQLITE[:2])), sqlite3.sqlite_version
+            advice = "use another build of Python or a PostgreSQL database"
+            raise ConfigurationError(f"a SQLite file needs SQLite {needed}; this Python has {found}: {advice}")
         try:
             if self.kind == "sqlite":
                 Path(self.file).parent.mkdir(parents=True, exist_ok=True)
