@@ -32,7 +32,7 @@ from kkiai_sdk.cli.output import (
     make_console,
 )
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
-from kkiai_sdk.cli.traffic import Traffic
+from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,7 @@ def work(
     Prints the path of each finished file. It ends when all tasks of the queue are done; after a kill or an
     interruption, the same command continues. A file that is there already counts as done.
     """
-    library, traffic = _library(), Traffic()
+    library, traffic = _library(), Traffic(doctor=doctor_command())
     client = connection.async_client(httpx_args={"event_hooks": traffic.event_hooks})
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +194,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
     report, logs = _Report(options, traffic), [logging.getLogger(name) for name in ("kkiai_sdk", "dbos")]
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
-        handler = EventHandler(emit)
+        handler = EventHandler(emit, traffic.doctor)
         for log in logs:
             log.addHandler(handler)
         # DBOS sets the level of its own.
