@@ -20,7 +20,7 @@ import click
 from attrs import evolve, frozen
 from rich.text import Text
 
-from kkiai_sdk import ConfigurationError, KkiaiError, TaskNotFoundError, TaskState, __version__
+from kkiai_sdk import APITimeoutError, ConfigurationError, KkiaiError, TaskNotFoundError, TaskState, __version__
 from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
 from kkiai_sdk.cli.options import CONNECTION_OPTIONS, JSON, Connection, command, option, request_timeout
 from kkiai_sdk.cli.output import OutputOptions, in_background, make_console
@@ -44,6 +44,7 @@ NO_NETWORK = {"trust_env": False, "verify": False}
 ADVICE = {
     "DNS": "check the host name and the network",
     "connection": "check for a firewall or a proxy; for a private CA, set SSL_CERT_FILE",
+    "query": "connections are accepted but not answered: check the port and proxy, or ask the gateway's operator",
 }
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -127,7 +128,7 @@ def checks(
         # Without credentials, which proxy URLs often contain.
         origin = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
         yield Check("warn", "proxy", f"requests go through {origin}", "unset the proxy variables to connect directly")
-    for check in _network(proxy or url, timeout, with_tls=proxy is None and url.scheme == "https"):
+    for check in _network(proxy or url, timeout, is_proxy=proxy is not None):
         yield check
         if check.result == "fail":
             return
@@ -156,24 +157,25 @@ def _base_url(connection: Connection) -> Check:
     return Check("ok", "base URL", url.rstrip("/"), f"from {source}")
 
 
-def _network(url: SplitResult, timeout: float, *, with_tls: bool) -> Iterator[Check]:
+def _network(url: SplitResult, timeout: float, *, is_proxy: bool) -> Iterator[Check]:
     import httpx  # noqa: PLC0415 (--help does not need it)
 
     host, step, start = url.hostname or "", "DNS", time.monotonic()
+    name = f"the proxy {host}" if is_proxy else host
     try:
         # The port of a proxy may be invalid.
         port = url.port or PORTS.get(url.scheme, 443)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        yield Check("ok", step, f"{host} resolves to {', '.join(addresses[:3])}, {_since(start)}")
-        step, start, protocol = "connection", time.monotonic(), "TCP"
+        yield Check("ok", step, f"{name} resolves to {', '.join(addresses[:3])}, {_since(start)}")
+        step, start, protocol, name = "connection", time.monotonic(), "TCP", f"{name}:{port}"
         with socket.create_connection((host, port), timeout) as connection:
-            if with_tls:
+            if url.scheme == "https" and not is_proxy:
                 with httpx.create_ssl_context().wrap_socket(connection, server_hostname=host) as secure:
                     protocol = secure.version() or "TLS"
-        yield Check("ok", step, f"{host}:{port}, {protocol}, {_since(start)}")
+        yield Check("ok", step, f"{name}, {protocol}, {_since(start)}")
     except (OSError, ValueError) as error:
-        yield Check("fail", step, f"{host}: {error}", ADVICE[step], ExitCode.GATEWAY)
+        yield Check("fail", step, f"{name}: {error}", ADVICE[step], ExitCode.GATEWAY)
 
 
 def _since(start: float) -> str:
@@ -192,7 +194,8 @@ def _query(connection: Connection, timeout: float, task_id: str | None, *, expla
         if task_id is None and isinstance(error, TaskNotFoundError):
             yield Check("ok", "query", f"the gateway answers and accepts the key, {_since(start)}")
         else:
-            yield Check("fail", "query", error_message(error), exit_code=exit_code_of(error))
+            advice = ADVICE["query"] if isinstance(error, APITimeoutError) else ""
+            yield Check("fail", "query", error_message(error), advice, exit_code_of(error))
     else:
         yield from _task_checks(task, _since(start), is_known=task_id is not None, explain=explain)
     with suppress(IndexError, ValueError, OverflowError):

@@ -46,7 +46,7 @@ from kkiai_sdk.cli.output import (
     make_console,
 )
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
-from kkiai_sdk.cli.traffic import Traffic
+from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -188,7 +188,7 @@ def work(
     Prints the path of each finished file. Ends when all tasks in the queue are done; if it was killed or interrupted,
     run the same command again to continue. A file that already exists counts as done.
     """
-    library, traffic = _library(), Traffic()
+    library, traffic = _library(), Traffic(doctor=doctor_command())
     client = connection.async_client(httpx_args={"event_hooks": traffic.event_hooks})
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,11 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
         # The other libraries below log on stderr unless there is a handler.
-        handlers = {"kkiai_sdk": EventHandler(emit), "dbos": _SparseHandler(emit), "": logging.NullHandler()}
+        handlers = {
+            "kkiai_sdk": EventHandler(emit, traffic.doctor),
+            "dbos": _SparseHandler(emit, traffic.doctor),
+            "": logging.NullHandler(),
+        }
         for name, handler in handlers.items():
             logging.getLogger(name).addHandler(handler)
         log.setLevel(logging.DEBUG if options.verbose else log_level())

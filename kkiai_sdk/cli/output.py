@@ -32,7 +32,7 @@ from kkiai_sdk.cli.results import (
     status_of,
     visible,
 )
-from kkiai_sdk.cli.traffic import Traffic
+from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -98,13 +98,13 @@ def logged_to_stderr() -> Iterator[None]:
 class EventHandler(logging.Handler):
     """Emits log records as events."""
 
-    def __init__(self, emit_event: Emit) -> None:
+    def __init__(self, emit_event: Emit, doctor: str) -> None:
         super().__init__()
-        self._emit_event = emit_event
+        self._emit_event, self._doctor = emit_event, doctor
 
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
-        hint = "; trying again; run `kkiai doctor` to find the cause" if UNREACHABLE in str(record.msg) else ""
+        hint = f"; trying again; run `{self._doctor}` to find the cause" if UNREACHABLE in str(record.msg) else ""
         self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
 
 
@@ -244,11 +244,11 @@ def run(
     """
     log = logging.getLogger("kkiai_sdk")
     level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else log_level()
-    traffic = Traffic()
+    traffic = Traffic(doctor=doctor_command())
     client = make_client(httpx_args={"event_hooks": traffic.event_hooks})
 
     def logged_work(emit: Emit) -> None:
-        handler = EventHandler(emit)
+        handler = EventHandler(emit, traffic.doctor)
         log.addHandler(handler)
         log.setLevel(level)
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+import click
 
 from kkiai_sdk.cli.results import clock, visible
 
@@ -27,6 +30,15 @@ def proxy_for(url: SplitResult) -> SplitResult | None:
     return urlsplit(found if "://" in found else f"http://{found}") if found else None
 
 
+def doctor_command() -> str:
+    """Return the command that checks the gateway of the present command, with its options for address and key."""
+    context, words = click.get_current_context(silent=True), ["kkiai", "doctor"]
+    for name in ("base_url", "api_key_file"):
+        if context is not None and (value := context.params.get(name)):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return visible(shlex.join(words))
+
+
 def _name(url: SplitResult) -> str:
     """Return the host and the port of a URL, and those of the proxy on the way to it."""
     proxy = proxy_for(url)
@@ -41,8 +53,10 @@ class Traffic:
     #: Whether the log says already that nothing is answered.
     is_silence_logged = False
 
-    def __init__(self, get_time: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, get_time: Callable[[], float] = time.monotonic, *, doctor: str = "kkiai doctor") -> None:
         self._get_time = get_time
+        #: The command that finds the cause of a silence.
+        self.doctor = doctor
         # The URL of the last request, its time, and that of the first request since the last response.
         self._url, self._last = urlsplit(""), 0.0
         self._first: float | None = None
@@ -61,7 +75,7 @@ class Traffic:
         first = self._first
         if first is None or (silence := self._get_time() - first) < PATIENCE:
             return ""
-        return f"no answer from {_name(self._url)} for {clock(silence)}, still trying; see `kkiai doctor`"
+        return f"no answer from {_name(self._url)} for {clock(silence)}, still trying; see `{self.doctor}`"
 
     def log_line(self) -> str:
         """Return the line that is due in a log: one for an outage or a slow gateway, one when it answers as usual."""

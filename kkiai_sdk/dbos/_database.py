@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 import time
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -36,6 +37,8 @@ KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET
 #: With these, a worker notices within 30 s that the server has disappeared.
 NETWORK = {"connect_timeout": "10", "keepalives_idle": "10", "tcp_user_timeout": "30000"}
 
+#: DBOS needs RETURNING, and with Python 3.12 and newer unixepoch('subsec'), which returns NULL in older releases.
+MIN_SQLITE = (3, 42, 0) if sys.version_info >= (3, 12) else (3, 35, 0)
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -81,6 +84,10 @@ class Database:
 
     def prepare(self) -> None:
         """Create or upgrade the tables, and the folder of a SQLite file. Raises ConfigurationError."""
+        if self.kind == "sqlite" and sqlite3.sqlite_version_info < MIN_SQLITE:
+            needed, found = ".".join(map(str, MIN_SQLITE[:2])), sqlite3.sqlite_version
+            advice = "use another build of Python or a PostgreSQL database"
+            raise ConfigurationError(f"a SQLite file needs SQLite {needed}; this Python has {found}: {advice}")
         with self.errors():
             if self.kind == "sqlite":
                 Path(self.file).parent.mkdir(parents=True, exist_ok=True)

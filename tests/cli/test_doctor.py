@@ -11,6 +11,8 @@ import pytest
 
 from kkiai_sdk.mock import MockGateway
 from tests.sources import ROOT
+from tests.support.rawserver import RawServer
+from tests.support.wire import HANG
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Ended, Run
@@ -102,6 +104,7 @@ def test_proxy_is_named_without_its_password(kkiai: Run, monkeypatch: pytest.Mon
     ended = kkiai("doctor", "--json", "--base-url", "https://gateway.example")
     assert results(ended).items() >= {"proxy": "warn", "connection": "fail"}.items()
     assert f"http://127.0.0.1:{port}" in found_by(ended, "proxy")["detail"]
+    assert found_by(ended, "connection")["detail"].startswith(f"the proxy 127.0.0.1:{port}: ")
     assert "secret" not in ended.out
 
 
@@ -111,6 +114,14 @@ def test_proxy_with_invalid_port_fails_without_traceback(kkiai: Run, monkeypatch
     ended = kkiai("doctor", "--json", "--base-url", "https://gateway.example")
     assert results(ended)["proxy"] == "warn"
     assert ended.code == 5
+
+
+def test_gateway_that_answers_nothing_has_advice(kkiai: Run) -> None:
+    """If connections are accepted and a query is not answered, the doctor says what to check."""
+    with RawServer([HANG], clock=lambda: 1000.25) as server:
+        ended = kkiai("doctor", "--json", "--base-url", server.url, "--timeout", "0.1s")
+    assert (results(ended)["connection"], results(ended)["query"], ended.code) == ("ok", "fail", 5)
+    assert "check port and proxy" in found_by(ended, "query")["advice"]
 
 
 def test_missing_certificate_file_is_a_warning(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from tests.support.wire import task
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cli.conftest import Run
     from tests.support.rawserver import RawReply, RawRequest
 
 RUNNING = VideoTask(id="a", status="processing", state=TaskState.RUNNING)
@@ -188,6 +190,16 @@ def test_heartbeat_says_for_how_long_nothing_is_answered(
         .err.splitlines()[1]
         .startswith("a: HTTP 503, trying again, 0:02:15 elapsed; no answer from gateway.example:8080 for 0:02:00")
     )
+
+
+def test_hint_checks_the_gateway_of_the_command(kkiai: Run, tmp_path: Path) -> None:
+    """The command that is suggested has the address and the key file that were given."""
+    (tmp_path / "a key").write_text("sk-another")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    options = ["--base-url", url, "--api-key-file", str(tmp_path / "a key")]
+    ended = kkiai("wait", "t", "--timeout", "0", *options)
+    assert f"run `kkiai doctor --base-url {url} --api-key-file '{tmp_path}/a key'` to find the cause" in ended.err
 
 
 def shown_by(command: str, stream: type[io.StringIO], monkeypatch: pytest.MonkeyPatch) -> int:

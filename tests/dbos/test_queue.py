@@ -120,6 +120,16 @@ def test_database_of_another_kind_is_refused(url: str) -> None:
         VideoQueue(url)
 
 
+def test_sqlite_that_is_too_old_is_named_before_anything_is_stored(
+    monkeypatch: pytest.MonkeyPatch, database: Path
+) -> None:
+    """DBOS needs a newer SQLite than some builds of Python have; the error says which, and what to do."""
+    monkeypatch.setattr("kkiai_sdk.dbos._database.MIN_SQLITE", (99, 1, 0))
+    with pytest.raises(ConfigurationError, match=r"a SQLite file needs SQLite 99.1; this Python has 3\.\d+"):
+        VideoQueue(database)
+    assert not database.exists()
+
+
 def test_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: Path) -> None:
     """The error for a database that cannot be used names it, and hides the password."""
     with pytest.raises(ConfigurationError, match=r"fleet:\*\*\*@127\.0\.0\.1") as caught:
