@@ -48,9 +48,9 @@ def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("arguments", "options", "part"),
     [
-        (["grok:a"], {"timeout": 0}, "timeout must be above 0"),
-        (["grok:a"], {"timeout": float("nan")}, "timeout must be above 0"),
-        (["grok:a"], {"timeout": 1e9}, "timeout must be above 0"),
+        (["grok:a"], {"timeout": 0}, "timeout must be greater than 0"),
+        (["grok:a"], {"timeout": float("nan")}, "timeout must be greater than 0"),
+        (["grok:a"], {"timeout": 1e9}, "timeout must be greater than 0"),
         ("grok:a", {}, "not str"),
         ([""], {}, "invalid task id"),
         (["grok:a", 7], {}, "invalid task id: 7"),
