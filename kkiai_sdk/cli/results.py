@@ -30,7 +30,6 @@ OPTION_NAMES = {
     "dest: ": "-o: ",
     "base_url must": "--base-url must",
     "max_bytes": "--max-bytes",
-    " (see allow_http)": "",
     "timeout must": "--timeout must",
     "pass api_key=… or set": "set",
 }
@@ -146,7 +145,8 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    text = re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", error.message)
+    text = error.message.replace(" (see allow_http)", "")
+    text = re.sub(r"allow_file_hosts=\['(.*?)'\]", r"--allow-file-host \1", text)
     names = "|".join(map(re.escape, OPTION_NAMES))
     return re.sub(rf"(?<![\w-])(?:{names})", lambda found: OPTION_NAMES[found[0]], text)
 

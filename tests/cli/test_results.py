@@ -156,7 +156,7 @@ def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None
     ("message", "said"),
     [
         ("dest: the folder '/a' does not exist", "-o: the folder '/a' does not exist"),
-        ("base_url must be https:// (see allow_http)", "--base-url must be https://"),
+        ("base_url must be secure (see allow_http)", "--base-url must be secure"),
         ("the file is larger than max_bytes", "the file is larger than --max-bytes"),
         ("timeout must be a number", "--timeout must be a number"),
         ("--timeout must be a duration", "--timeout must be a duration"),
