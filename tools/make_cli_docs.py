@@ -25,7 +25,7 @@ TEXT = """\
 # The command line
 
 `pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
-`kkiai contract` also needs the extra `contract`, and `kkiai fleet` the extra `dbos`.
+`kkiai contract` needs the extra `contract`, which includes `cli`; `kkiai fleet` also needs the extra `dbos`.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 
