@@ -16,7 +16,7 @@ RECIPES := .venv-recipe
 .PHONY: help
 help: ## show this list
 	@echo "kkiai-sdk: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than 3.11; choose a newer one: make PYTHON=python3.12 …" >&2; exit 2; }

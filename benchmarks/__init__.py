@@ -1,1 +1,1 @@
-"""Benchmarks of the SDK beside raw httpx and comparable libraries."""
+"""Benchmarks of the SDK alongside raw httpx and comparable libraries."""

@@ -21,7 +21,7 @@ FAR = ("httpx", "aiohttp", "kkiai", "kkiai over aiohttp", "openai")
 def measure(
     runner: str, url: str, *, asynchronous: bool, calls: int, warm_up: int, in_flight: list[int]
 ) -> dict[str, float]:
-    """CPU per call in µs and calls per second, for each number in flight. Runs in a process of its own."""
+    """CPU per call in µs and calls per second, for each number in flight. Runs in a separate process."""
     if asynchronous:
         return asyncio.run(_measure_async(runner, url, calls, warm_up, in_flight))
     figures: dict[str, float] = {}

@@ -53,7 +53,7 @@ ASYNC = ("httpx", "kkiai", "aiohttp")
 
 
 def measure(runner: str, url: str, dest: str, *, asynchronous: bool) -> dict[str, float]:
-    """Real time and CPU in seconds, peak memory in MiB, lag in ms. Runs in a process of its own."""
+    """Real time and CPU in seconds, peak memory in MiB, lag in ms. Runs in a separate process."""
     lag = Lag()
     if asynchronous:
         cpu, wall = asyncio.run(_measure_async(runner, url, Path(dest), lag))

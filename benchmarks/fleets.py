@@ -147,7 +147,7 @@ class Fleet:
 
 
 def measure(runner: str, url: str, *, pid: int, phase: str, tasks: int, timeout: float) -> dict[str, float]:
-    """One phase of a fleet. Runs in a process of its own."""
+    """One phase of a fleet. Runs in a separate process."""
     if phase == "lone":
         return asyncio.run(_lone(runner, url, tasks))
     fleet = Fleet(runner, url, tasks, timeout)
@@ -235,7 +235,7 @@ def run(bench: Bench, tasks: int) -> Group:
 
 
 def _all_phases(bench: Bench, tasks: int, seen: set[str], runner: str) -> dict[str, float]:
-    """The phases of a runner, each in a process of its own."""
+    """The phases of a runner, each in a separate process."""
     phases = ["burst", "memory"] if tasks > 1000 else ["burst", "steady", *(["lone"] if runner in OWN else [])]
     if runner not in seen:  # Python allocates the same in every round
         phases.append("objects")

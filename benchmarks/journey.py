@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COUNTED = (f"{ROOT}/kkiai_sdk/", f"{ROOT}/generated/kkiai_api/")
-#: Runs in threads of its own, beside the call.
+#: Runs in threads of its own, alongside the call.
 LEFT_OUT = f"{ROOT}/kkiai_sdk/mock/"
 TASK = "grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"
 

@@ -1,4 +1,4 @@
-"""The document: every goal beside what was reached, and the tables of all groups."""
+"""The document: every goal alongside what was reached, and the tables of all groups."""
 
 from __future__ import annotations
 

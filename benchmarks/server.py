@@ -59,7 +59,7 @@ http {{
 
 @dataclass
 class Server:
-    """A running server, in a process of its own."""
+    """A running server, in a separate process."""
 
     url: str
     process: subprocess.Popen[bytes]

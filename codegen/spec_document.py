@@ -94,7 +94,7 @@ class Document:
     def open(self, place: Place, via: tuple[str, ...] = ()) -> Members | None:
         """Return the members of the object at a place, or None if the value is not an object.
 
-        Members beside a ``$ref`` override those of its target. The schema ``true`` has no members; ``false`` is read as
+        Members next to ``$ref`` override those of its target. The schema ``true`` has no members; ``false`` is read as
         ``{"not": {}}``. Raises ``SpecError`` for a ``$ref`` without a target.
         """
         if isinstance(place.value, bool):

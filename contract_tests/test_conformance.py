@@ -120,7 +120,7 @@ BAD_REQUESTS = {
 
 @pytest.mark.parametrize(("request_", "problem"), BAD_REQUESTS.values(), ids=BAD_REQUESTS.keys())
 def test_request_that_deviates_has_its_problem_without_the_key(spec: Spec, request_: Request, problem: str) -> None:
-    """A request that deviates has the problem that says so, beside undeclared names; no problem shows the key."""
+    """A request that deviates has the problem that says so, alongside undeclared names; no problem shows the key."""
     problems = sdk_request_problems(spec, request_)
     assert any(each.startswith(problem) for each in problems)
     assert all(each.startswith((problem, "query parameter undeclared")) for each in problems)

@@ -73,7 +73,7 @@ def test_retry_after_is_waited_for_before_the_repeat(client: Kkiai, wire: Wire, 
 
 
 def test_documented_and_other_fields_arrive_unchanged(client: Kkiai, wire: Wire) -> None:
-    """Every documented field arrives as it was sent, under the asked id, with the undocumented ones beside them."""
+    """Every documented field arrives as it was sent, under the asked id, with the undocumented ones alongside them."""
     wire.answers(done(id="another", enhanced_prompt="two\nlines", seed=7))
     found = client.query(TASK_ID)
     assert (found.id, found.answered_id, found.enhanced_prompt) == (TASK_ID, "another", "two\nlines")

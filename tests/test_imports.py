@@ -108,7 +108,7 @@ def test_errors_import_no_module_of_the_package() -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_pure_module_imports_only_pure_modules(name: str) -> None:
-    """Judgement imports no HTTP library, clock, chance, thread, socket, file or log, and only values beside it."""
+    """Judgement imports no HTTP library, clock, chance, thread, socket, file or log, and only values alongside it."""
     found = imports(PACKAGE / f"{name}.py")
     assert {top(i) for i in found} & WORLD == set()
     named = {i.target if i.target != "kkiai_sdk" else f"kkiai_sdk.{i.name}" for i in found if top(i) == "kkiai_sdk"}

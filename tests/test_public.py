@@ -77,7 +77,7 @@ def test_dir_shows_public_names_only() -> None:
 def test_unknown_name_raises_attribute_error() -> None:
     """A name that is not public is an AttributeError that says which."""
     with pytest.raises(AttributeError, match="module 'kkiai_sdk' has no attribute 'Kkai'"):
-        kkiai_sdk.Kkai  # noqa: B018 (the look-up is what is tested)
+        kkiai_sdk.Kkai  # noqa: B018 (the lookup is what is tested)
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -302,7 +302,7 @@ def media_types() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("name", "media_type"), list(media_types()))
 def test_every_example_of_every_operation_conforms(name: str, media_type: dict[str, Any]) -> None:
-    """An example that stands beside a schema keeps to it, in every operation."""
+    """An example that stands alongside a schema keeps to it, in every operation."""
     shown = [each["value"] for each in media_type.get("examples", {}).values()]
     shown += [media_type["example"]] if "example" in media_type else []
     assert [value for value in shown if not conforms(value, media_type["schema"])] == []

@@ -31,7 +31,7 @@ def steps(name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("file", [ROOT / "action.yml", *(ROOT / ".github" / "workflows" / name for name in WORKFLOWS)])
 @pytest.mark.fault("P-03")
 def test_actions_of_others_are_pinned_by_commit(file: Path) -> None:
-    """Every action of others is named by a full commit hash, with the version beside it; our own by its path."""
+    """Every action of others is named by a full commit hash, with the version alongside it; our own by its path."""
     used = re.findall(r"^ *-? *uses: (.*)$", file.read_text("utf-8"), re.MULTILINE)
     assert used
     assert [one for one in used if not re.match(r"\./|[\w/-]+@[0-9a-f]{40} # v[\d.]+$", one)] == []

@@ -21,7 +21,7 @@ TEXT = """\
 # The command line
 
 `pip install "kkiai-sdk[cli]"` installs the command `kkiai`; `python -m kkiai_sdk` is the same.
-`kkiai contract` needs the extra `contract`, and `kkiai fleet` the extra `dbos`; each brings the command with it.
+`kkiai contract` needs the extra `contract`, and `kkiai fleet` the extra `dbos`; both include `cli`.
 
 This file is written by `python tools/make_cli_docs.py`; do not edit it.
 

@@ -82,7 +82,7 @@ def architecture(source: str) -> str:
         else:
             continue
         shapes += row
-    return svg("The way of a request and its response through the layers", bottom + MARGIN, shapes)
+    return svg("The path of a request and its response through the layers", bottom + MARGIN, shapes)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def column(results: str, chart: Chart) -> Iterator[tuple[str, float]]:
 
 
 def bars(results: str, chart: Chart) -> str:
-    """Return a bar chart: the best bar on top, those of this project in a colour of their own."""
+    """Return a bar chart: the best bar on top, those of this project in a different color."""
     rows = sorted(column(results, chart), key=lambda row: row[1], reverse=not chart.is_lower_better)
     left, top, room = 285, 96, WIDTH - 285 - 150
     # A bar of a tenth of the largest is still seen; beyond that a chart says no more than its numbers.

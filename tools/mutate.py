@@ -3,7 +3,7 @@
 `make mutants MODULES=all` runs it, `python tools/mutate.py _responses.strict_json models` for some; mutants named in
 full are tried again. `tools/mutation_report.py` judges what survives.
 
-mutmut would run pytest anew for each of the 2,900 mutants, half a second each. Here the tests are collected once; each
+mutmut would run pytest again for each of the 2,900 mutants, half a second each. Here the tests are collected once; each
 mutant is tried in a fork, up to the first test that fails.
 """
 

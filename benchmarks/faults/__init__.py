@@ -1,4 +1,4 @@
-"""The same faults for the SDK and its peers, each in a process of its own against servers on loopback.
+"""The same faults for the SDK and its peers, each in a separate process against servers on loopback.
 
 A case is a fault that a raw-socket server plays, an action of a library against it, and one rule by which the
 observation is judged, the same for all libraries.

@@ -1,4 +1,4 @@
-"""One library does one thing in a process of its own, and the observation is written to stdout as JSON.
+"""One library does one thing in a separate process, and the observation is written to stdout as JSON.
 
 No module of the SDK is imported before the clock is replaced, because it keeps the functions.
 

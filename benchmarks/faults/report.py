@@ -1,4 +1,4 @@
-"""The document: the SDK's own tests by family of faults, and the cases of the SDK beside its peers."""
+"""The document: the SDK's own tests by family of faults, and the cases of the SDK alongside its peers."""
 
 from __future__ import annotations
 

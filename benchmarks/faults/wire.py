@@ -95,7 +95,7 @@ class World:
 
 
 def script(*first: Answer, then: Answer = World.running) -> Server:
-    """A server that gives some answers, one per request, and then the same one for ever."""
+    """A server that gives some answers, one per request, and then the same one forever."""
 
     def serve(world: World, _received: RawRequest) -> RawReply:
         number = next(world.count)

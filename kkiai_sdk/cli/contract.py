@@ -155,8 +155,8 @@ def _lines(report: Report, severity: Severity) -> Iterator[Text]:
     yield from (Text(f"note: {visible(note)}", "yellow") for note in report.notes)
     counts = ", ".join(f"{count} {name}" for name, count in report.counts().items() if count) or "no findings"
     yield Text(f"{len(report.exchanges)} requests in {report.elapsed:.1f} s: {counts}")
-    colour = {0: "bold green", 1: "bold red"}.get(report.exit_code(severity), "bold yellow")
-    yield Text(visible(report.verdict(severity)), colour)
+    color = {0: "bold green", 1: "bold red"}.get(report.exit_code(severity), "bold yellow")
+    yield Text(visible(report.verdict(severity)), color)
 
 
 def _finding_lines(finding: Finding) -> Iterator[Text]:

@@ -209,4 +209,4 @@ def _notes(run: Run) -> Iterator[str]:
         yield f"gentle checks query few ids; left out: {', '.join(left_out)}"
     last = {each.asked: each for each in _history.task_reports(run.exchanges)}
     if last and not any(each.end for each in last.values()):
-        yield "no task had ended: responses about finished tasks were not checked"
+        yield "no task had ended, so responses about finished tasks were not checked"

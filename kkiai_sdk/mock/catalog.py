@@ -288,7 +288,7 @@ _URLS: dict[str, Row] = {
         "a signed URL with an escaped slash, refused if it is altered",
         _url(lambda q: f"{q.files}{q.escaped_path}?{signed_query(q.escaped_path)}"),
     ),
-    "spaced-url": ("a URL with spaces and back-ticks around it", _url(lambda q: f" `{q.file_url()}` ")),
+    "spaced-url": ("a URL with spaces and backticks around it", _url(lambda q: f" `{q.file_url()}` ")),
     "expired-url": ("completed immediately; the first URL has expired, a new query returns a valid one", _expired_url),
     "html-video": ("the URL serves a web page", _url(lambda q: q.file_url("html"))),
     "truncated-video": ("the first download is cut off in the middle", _url(lambda q: q.file_url("short-body"))),
@@ -354,7 +354,7 @@ _FAULTS_OF_HICCUPS: dict[str, Row] = {
     "server-error": ("200 with a server_error", _nested(200, "server_error", "", "no luck")),
     "overloaded": ("200 with an overloaded_error", _nested(200, "overloaded_error", "", "no luck")),
     "busy": ("200 that asks to try again later", _flat(200, 1, "all workers are busy, try again later")),
-    "busy-chinese": ("200 that asks to try again later in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
+    "busy-chinese": ("200 that says busy in Chinese", _flat(200, 1, "服务繁忙，请稍后再试")),
 }
 
 _HICCUPS: dict[str, Row] = {

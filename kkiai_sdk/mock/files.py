@@ -63,7 +63,7 @@ DETOURS: dict[str, tuple[str, Callable[[Reply, ReceivedRequest], Reply]]] = {
     "gzip": ("is compressed although the request did not accept it", _packed),
     "aws-chunked": ("has a Content-Encoding that is not a compression", _unpacked),
     "playlist": ("is a playlist of a stream", lambda *_: Reply(200, _PLAYLIST, "application/vnd.apple.mpegurl")),
-    "gif": ("is an animated picture", lambda *_: Reply(200, _GIF, "image/gif")),
+    "gif": ("is an animated image", lambda *_: Reply(200, _GIF, "image/gif")),
     "zip": ("is an archive", lambda *_: Reply(200, b"PK\x03\x04" + bytes(26), "application/zip")),
 }
 #: The folders of files with other responses, and a summary of each.

@@ -1,4 +1,4 @@
-"""Address checks of connections: one look-up per connection, and the connection goes to a checked address."""
+"""Address checks of connections: one lookup per connection, and the connection goes to a checked address."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PUBLIC = "93.184.215.14"
 
 
 class Names:
-    """Fake resolver: the addresses of each name, one list per look-up, and a record of the look-ups."""
+    """Fake resolver: the addresses of each name, one list per lookup, and a record of the lookups."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.table: dict[str, list[list[str]]] = {}
@@ -47,7 +47,7 @@ class Names:
         patch.setattr(socket.socket, "connect", lambda *args: self._note(*args))  # noqa: PLW0108
 
     def stands_for(self, name: str, *answers: list[str]) -> None:
-        """Set the addresses of a name, one list per look-up; the last list is used from then on."""
+        """Set the addresses of a name, one list per lookup; the last list is used from then on."""
         self.table[name] = list(answers)
 
     def _answer(self, host: str | bytes, port: int, *args: Any, **kwargs: Any) -> list[Any]:
@@ -114,7 +114,7 @@ def test_odd_spelling_of_loopback_is_not_connected_to(
 def test_name_is_resolved_once_per_connection_and_the_checked_address_is_used(
     make: Maker, serve: Serve, names: Names, tmp_path: Path
 ) -> None:
-    """One look-up per connection; the connection goes to the checked address, and the next one is checked again."""
+    """One lookup per connection; the connection goes to the checked address, and the next one is checked again."""
     names.stands_for("cdn.example", [PUBLIC], ["127.0.0.1"])
     inside = serve(foreign=True)
     with pytest.raises(k.UnsafeURLError):
@@ -212,7 +212,7 @@ def test_host_with_ipv6_only_is_reached_by_name_and_address(make: Maker, names: 
 def test_unknown_host_name_is_a_transient_dns_error(
     make: Maker, monkeypatch: pytest.MonkeyPatch, clock: FakeTime
 ) -> None:
-    """A failed look-up is transient, of kind dns, and names the host."""
+    """A failed lookup is transient, of kind dns, and names the host."""
 
     def unknown(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -231,7 +231,7 @@ def test_unknown_host_name_is_a_transient_dns_error(
 def test_slow_look_up_counts_towards_the_timeout_and_opens_no_connection(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A synchronous look-up cannot be interrupted; if it takes all of the time, no connection is opened."""
+    """A synchronous lookup cannot be interrupted; if it takes all of the time, no connection is opened."""
     names.stands_for("slow.example", ["127.0.0.1"])
     quick, passed = socket.getaddrinfo, [0.0]
 

@@ -112,7 +112,7 @@ def test_skip_downloads_when_there_is_no_file_or_an_empty_one(video: VideoDownlo
 
 @pytest.mark.fault("F-03")
 def test_skip_keeps_a_file_created_during_the_download(video: VideoDownload) -> None:
-    """With overwrite="skip" a file that is created during the download is kept, and nothing is left beside it."""
+    """With overwrite="skip" a file that is created during the download is kept, and nothing is left alongside it."""
     video.start(FileHost(BODY))
     path = video.download(overwrite="skip", progress=lambda *_: video.target.write_bytes(OLD))
     assert (path, path.read_bytes()) == (video.target, OLD)

@@ -73,7 +73,7 @@ FAILURES: dict[str, tuple[list[Any], type[k.KkiaiError]]] = {
 def test_failed_download_leaves_the_target_unchanged(
     video: VideoDownload, tmp_path: Path, failure: str, before: bytes | None
 ) -> None:
-    """After any failure the target is absent or the unchanged old file; only a part may lie beside it."""
+    """After any failure the target is absent or the unchanged old file; only a part may lie alongside it."""
     script, error = FAILURES[failure]
     video.start(*script, foreign=True)
     if before is not None:

@@ -93,7 +93,7 @@ GOOD: dict[str, tuple[Script, str]] = {
 @pytest.mark.fault("D-35")
 @pytest.mark.parametrize("case", GOOD)
 def test_odd_answers_lead_to_the_file(video: VideoDownload, case: str) -> None:
-    """The file is saved byte for byte, from where the answers lead to, and nothing is left beside it."""
+    """The file is saved byte for byte, from where the answers lead to, and nothing is left alongside it."""
     script, last = GOOD[case]
     video.start(*script, foreign=True, named=("/v", "/v"))
     assert video.download().read_bytes() == BODY

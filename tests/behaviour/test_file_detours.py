@@ -172,7 +172,7 @@ PACKED = {
 @pytest.mark.fault("D-31")
 @pytest.mark.parametrize("coding", PACKED)
 def test_packed_file_is_unpacked_and_never_resumed(make: Maker, serve: Serve, target: Path, coding: str) -> None:
-    """A file that is packed although nobody asked for that comes out whole; after a cut it is requested anew."""
+    """A file that is packed although nobody asked for that comes out whole; after a cut it is requested again."""
     packed = http(200, PACKED[coding], VIDEO, ("Content-Encoding", coding), ("ETag", '"one"'))
     host = serve(packed.cut(700_000), packed)
     told: list[tuple[int, int | None]] = []

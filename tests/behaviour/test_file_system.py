@@ -201,7 +201,7 @@ def test_pipe_in_place_of_the_part_is_refused(make: Maker, serve: Serve, tmp_pat
 
 @pytest.mark.fault("F-12", "K-13")
 def test_part_and_metadata_are_beside_the_target_only(video: VideoDownload, tmp_path: Path) -> None:
-    """A running download has its part and metadata beside the target, and no file anywhere else."""
+    """A running download has its part and metadata next to the target, and no file anywhere else."""
     seen: set[str] = set()
     temporary = set(Path(tempfile.gettempdir()).iterdir())
     video.start(FileHost(BODY))

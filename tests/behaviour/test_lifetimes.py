@@ -267,7 +267,7 @@ def test_32_threads_of_one_client_share_few_connections(serve: Serve) -> None:
     with k.Kkiai(KEY, base_url=server.url) as client, ThreadPoolExecutor(32) as threads:
         answered = list(threads.map(lambda name: client.query(name).answered_id, names))
     assert answered == names
-    # Both ends of each connection are in this process. A thread has one at a time, beside those that are being closed.
+    # Both ends of each connection are in this process. A thread has one at a time, next to those that are being closed.
     assert max(most) - before <= 2 * (32 + 20)
 
 

@@ -50,7 +50,7 @@ def test_cut_within_a_call_is_resumed_from_the_last_kept_byte(
     """After a cut, clean or not, the same call resumes from the last kept byte."""
     assert video.start(HOST.cut(*cut), HOST).download().read_bytes() == ONE
     size = cut[0]
-    # A part too short to be recognised as a video is not kept.
+    # A part too short to be recognized as a video is not kept.
     again = (f"bytes={size}-", '"one"') if size >= 512 else (None, None)
     assert video.ranges == [(None, None), again]
     assert clock.sleeps == [0.5]
@@ -88,7 +88,7 @@ def test_next_call_resumes_the_part_under_a_condition(video: VideoDownload, left
 
 @pytest.mark.fault("F-10", "K-13")
 def test_metadata_holds_task_tag_and_length_and_no_url(left_over: Path) -> None:
-    """The metadata beside the part holds task, tag and length, is private to its owner, and holds no signed URL."""
+    """The metadata next to the part holds task, tag and length, is private to its owner, and holds no signed URL."""
     note = left_over.with_name("v.mp4.part.json")
     assert json.loads(note.read_text()) == {"task_id": "t", "validator": '"one"', "total": SIZE}
     assert note.stat().st_mode & 0o077 == 0

@@ -45,7 +45,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def names(target: Path) -> set[str]:
-    """The names of all files beside the target."""
+    """The names of all files next to the target."""
     return {path.name for path in target.parent.iterdir()}
 
 

@@ -78,7 +78,7 @@ def suspend(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def gateway() -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """A mock gateway in a process of its own: the process, the address, the key."""
+    """A mock gateway in a separate process: the process, the address, the key."""
     with start(GATEWAY, "http://127.0.0.1:9") as process:
         try:
             assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Files that come late or inside of their URL, at the command line."""
+"""Files that come late or inside their URL, at the command line."""
 
 from __future__ import annotations
 

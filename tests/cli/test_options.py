@@ -53,7 +53,7 @@ def test_invalid_duration_is_refused_with_examples(text: str) -> None:
 
 
 def test_unlimited_duration_is_accepted_for_waits_only() -> None:
-    """`none` is a duration where a wait may last for ever, and nowhere else."""
+    """`none` is a duration where a wait may last forever, and nowhere else."""
     assert duration("--timeout", "None", unlimited=True) == math.inf
     with pytest.raises(ConfigurationError):
         duration("--timeout", "none")

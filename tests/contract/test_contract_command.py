@@ -190,7 +190,7 @@ def test_extra_that_is_missing_is_named(kkiai: Run, monkeypatch: pytest.MonkeyPa
     from kkiai_sdk.contract import _spec  # noqa: PLC0415
 
     monkeypatch.setitem(sys.modules, module, None)
-    # As in a process of its own, which has read no spec yet.
+    # As in a separate process, which has read no spec yet.
     monkeypatch.setattr(_spec, "_parsed", _spec.Spec)
     ended = kkiai()
     assert ended.code == 2

@@ -271,7 +271,7 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
 def test_other_application_of_dbos_in_the_process_is_left_alone(
     database: Path, queue: VideoQueue, videos: Path, tmp_path: Path
 ) -> None:
-    """A worker does not run beside another application of DBOS in one process, and does not end it."""
+    """A worker does not run in a process with another DBOS application, and does not end it."""
 
     async def main() -> None:
         async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:

@@ -293,7 +293,7 @@ def test_error_200_has_code_and_message_in_body(app: AppClient) -> None:
 
 
 def test_stalled_task_keeps_its_progress_for_ever(app: AppClient) -> None:
-    """A task that stalls has the same progress for ever."""
+    """A task that stalls has the same progress forever."""
     app.query("grok:scenario-stalls", 0.5)
     assert [app.body("grok:scenario-stalls", time)["progress"] for time in (6.5, 1e6)] == [43, 43]
 

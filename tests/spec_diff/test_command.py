@@ -122,7 +122,7 @@ def test_grown_spec_is_compatible_and_named_by_its_next_version(capsys: pytest.C
 
 
 def test_output_line_has_all_parts_in_ascii(spec: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line holds level, change, pointer, file, line, both values and the rule, in ASCII without colours."""
+    """A line holds level, change, pointer, file, line, both values and the rule, in ASCII without colors."""
     base, head = spec(name="base.yaml"), spec(BREAKING)
     main([base, head])
     line = next(number for number, text in enumerate(SPEC.splitlines(), 1) if "maxLength: 256" in text)

@@ -102,7 +102,7 @@ def test_null_is_not_taken_out_of_what_it_would_change() -> None:
 
 
 def test_what_stands_beside_a_reference_counts() -> None:
-    """In OpenAPI 3.1 a schema may say more beside its reference; both parts are compared."""
+    """In OpenAPI 3.1 a schema may say more alongside its reference; both parts are compared."""
     old = document((READ, {**REF, "description": "One."}), (FILMS, FILM))
     assert found(old, document((READ, {**REF, "description": "Two."}), (FILMS, FILM))) == ["harmless note-changed"]
     new = document((READ, {**REF, "description": "One."}), (FILMS, FILM_WITH_NUMBER))
@@ -110,7 +110,7 @@ def test_what_stands_beside_a_reference_counts() -> None:
 
 
 def cyclic(leaf: str) -> dict[str, Any]:
-    """A document whose schemas contain each other and themselves, with and without words beside the references."""
+    """A document whose schemas contain each other and themselves, with and without words alongside the references."""
     part = {"$ref": "#/components/schemas/Part"}
     film = {"properties": {"sequel": {**REF, "description": "The next."}, "part": part, "parts": {"items": part}}}
     return document(

@@ -28,7 +28,7 @@ class Run(Protocol):
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs pytest in a process of its own."""
+    """Runs pytest in a separate process."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     for name in ("KKIAI_API_KEY", "KKIAI_BASE_URL", "PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         monkeypatch.delenv(name, raising=False)

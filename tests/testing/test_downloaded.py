@@ -170,4 +170,4 @@ def test_door_has_its_names_and_no_other() -> None:
     assert door.__all__ == sorted(door.__all__)
     assert all(getattr(door, name).__doc__ for name in door.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Gatewa'"):
-        door.Gatewa  # noqa: B018 (the look-up is what is tested)
+        door.Gatewa  # noqa: B018 (the lookup is what is tested)

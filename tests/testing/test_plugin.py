@@ -1,4 +1,4 @@
-"""The pytest plugin: its fixtures and its marker, beside other plugins, and that it is inert."""
+"""The pytest plugin: its fixtures and its marker, alongside other plugins, and that it is inert."""
 
 from __future__ import annotations
 

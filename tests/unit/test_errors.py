@@ -140,7 +140,7 @@ def _tree_lines() -> list[tuple[int, str, list[str]]]:
 
 
 def test_tree_in_the_docstring_equals_the_classes() -> None:
-    """The tree in the module's docstring shows every class under its parent, and Python's own parents beside it."""
+    """The tree in the module's docstring shows every class under its parent, and Python's own parents alongside it."""
     path: list[str] = []
     drawn = {}
     for depth, name, others in _tree_lines():

@@ -1,4 +1,4 @@
-"""Files inside of URLs."""
+"""Files inside URLs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_data_url_with_damaged_base64_is_refused_without_its_body(body: str) -> 
 
 @pytest.mark.fault("D-33")
 def test_body_of_data_url_is_in_no_message() -> None:
-    """A data URL is shown by its head alone, by itself and inside of a text."""
+    """A data URL is shown by its head alone, by itself and inside a text."""
     url = f"data:video/mp4;base64,{base64.b64encode(FILE).decode()}"
     assert display_url(url) == "data:video/mp4;base64,…"
     assert message(f'no such file: "{url}", sorry') == 'no such file: "data:video/mp4;base64,…", sorry'

@@ -114,7 +114,7 @@ def hosts(table: dict[str, str]) -> list[str]:
 @pytest.mark.fault("S-05")
 @pytest.mark.parametrize("host", hosts(PRIVATE))
 def test_private_host_is_rejected_in_every_spelling(host: str) -> None:
-    """Every spelling of an address inside a private network is recognised and rejected."""
+    """Every spelling of an address inside a private network is recognized and rejected."""
     assert private_host_reason(host)
     with pytest.raises(UnsafeURLError, match=r": it points into private address space: "):
         check_url(f"https://[{host}]/a" if ":" in host else f"https://{host}/a", GATEWAY)

@@ -156,7 +156,7 @@ CONNECTIONS = [
 @pytest.mark.fault("S-18")
 @pytest.mark.parametrize(("entry", "host", "address", "permitted"), CONNECTIONS)
 def test_allowed_hosts_and_networks(entry: str, host: str, address: str, permitted: bool) -> None:  # noqa: FBT001
-    """An entry permits the host that it names, subdomains or a network, and nothing beside it."""
+    """An entry permits the host that it names, subdomains or a network, and nothing alongside it."""
     allowed = file_hosts("allow_file_hosts", ["other.internal", entry])
     if permitted:
         check_addresses(host, [address], GATEWAY, allowed)

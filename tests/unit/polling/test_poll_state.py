@@ -192,14 +192,14 @@ def test_missing_url_resets_the_gap_to_the_minimum() -> None:
 
 
 def test_running_state_after_a_missing_url_restarts_the_grace() -> None:
-    """A task that runs again after a success without a URL starts the grace period anew."""
+    """A task that runs again after a success without a URL starts the grace period again."""
     gone = apply(waiting(url_missing_since=START), Event(RUNNING), START + 50, POLICY)
     assert gone.url_missing_since is None
     assert apply(gone, Event(NO_URL), START + 90, POLICY).end is None
 
 
 def test_error_does_not_restart_the_grace_for_a_missing_url() -> None:
-    """An error in between does not start the grace period anew."""
+    """An error in between does not start the grace period again."""
     after = apply(waiting(url_missing_since=START), Event(RESET), START + 50, POLICY)
     assert after.url_missing_since == START
 

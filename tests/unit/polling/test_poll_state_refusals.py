@@ -146,7 +146,7 @@ def test_transient_refusal_counts_as_both(name: str) -> None:
 
 
 def test_snapshot_ends_the_row_of_refusals() -> None:
-    """After each snapshot the count and the time begin anew."""
+    """After each snapshot the count and the time begin again."""
     row = [FATAL] * 9
     trace = wait(RUNNING, *row, RUNNING, *row, RUNNING, *row, last=DONE)
     assert (trace.history.end, trace.history.refusals, trace.history.refused_since) == (End.DONE, 0, None)
@@ -204,7 +204,7 @@ def test_empty_response_about_a_task_not_seen_is_no_refusal() -> None:
 
 @pytest.mark.parametrize(("pause", "gap"), [(None, 10), (5.0, 10), (30.0, 30), (9999.0, 60)])
 def test_retry_after_of_an_empty_response_delays_the_next_poll(pause: float | None, gap: float) -> None:
-    """It is honoured as that of a snapshot is, up to a minute."""
+    """It is honored as that of a snapshot is, up to a minute."""
     state = apply(begin(ASKED, START, math.inf), Event(RUNNING), START, EVEN)
     state = apply(state, Event(BLANK, retry_after=pause), START + 10, EVEN)
     assert (state.due, state.end) == (START + 10 + gap, None)

@@ -90,7 +90,7 @@ def test_rate_limit_error_of_an_earlier_request_counts_only_its_pause() -> None:
 
 
 def test_success_ends_probing() -> None:
-    """After one success the next rate limit error lowers the rate again, and the backoff starts anew."""
+    """After one success the next rate limit error lowers the rate again, and the backoff starts again."""
     limiter = refused_after([])
     limiter.on_success(START + 6)
     assert not limiter.is_probing

@@ -180,7 +180,7 @@ def test_redirect_error_names_the_host_only() -> None:
     ],
 )
 def test_error_under_a_success_status_keeps_the_message(body: object, told: str) -> None:
-    """A success status with an error body is an error with its message, even if a task is named beside it."""
+    """A success status with an error body is an error with its message, even if a task is named alongside it."""
     assert str(refused(200, body)) == f"HTTP 200 but the query failed: {told}"
 
 
@@ -268,7 +268,7 @@ def test_page_is_recognised_by_its_content_type() -> None:
     ],
 )
 def test_task_with_error_fields_is_not_an_error(body: object) -> None:
-    """An object about a task is an answer, even with error fields beside it."""
+    """An object about a task is an answer, even with error fields alongside it."""
     assert isinstance(read_query(answer(200, body)), dict)
 
 

@@ -105,7 +105,7 @@ def test_request_id_is_read_from_the_message_without_a_header(body: object) -> N
 
 
 def test_known_message_with_a_request_id_is_still_recognised() -> None:
-    """An error that is recognised by its message is recognised with a request id after it too."""
+    """An error that is recognized by its message is recognized with a request id after it too."""
     assert refused(200, {"success": False, "message": "fail_to_fetch_task (request id: 7)"}).transient
 
 

@@ -12,7 +12,7 @@ URL = "https://user:pw@files.example/a.mp4?sig=s3cret"
 
 
 def test_explanation_names_places_and_rules() -> None:
-    """Each field is named with its place and its rule, also inside of envelopes and texts."""
+    """Each field is named with its place and its rule, also inside envelopes and texts."""
     inner = {"state": "finished", "videos": [{"url": URL}, {"link": "https://files.example/b.mp4"}], "progress": "100%"}
     task = read({"code": 0, "data": {"task_id": "7f3c", "result": json.dumps(inner)}})
     assert task.explain().splitlines() == [

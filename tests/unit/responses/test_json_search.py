@@ -58,7 +58,7 @@ def test_only_json_in_a_text_is_opened(value: object, expected: object) -> None:
 
 
 def test_walk_goes_level_by_level_through_texts() -> None:
-    """Values near the surface come first, those inside of a text included; null is passed over."""
+    """Values near the surface come first, those inside a text included; null is passed over."""
     value = {"a": {"b": [1]}, "c": json.dumps({"d": 2}), "e": None}
     assert [(format_path(path), item) for path, item in walk(value) if not isinstance(item, dict | list)] == [
         ("c.d", 2),

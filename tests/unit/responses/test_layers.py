@@ -117,7 +117,7 @@ FAILED_TASKS: list[dict[str, Any]] = [
 @pytest.mark.fault("J-24")
 @pytest.mark.parametrize("body", FAILED_TASKS)
 def test_failed_task_in_a_failed_envelope_is_a_failed_task(body: dict[str, Any]) -> None:
-    """A task that failed inside of `success: false` is a failed task with its reason, and no failed query."""
+    """A task that failed inside `success: false` is a failed task with its reason, and no failed query."""
     failure = read(body).failure
     assert failure is not None
     assert failure.message == "no cows"

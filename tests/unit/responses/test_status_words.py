@@ -74,7 +74,7 @@ def test_word_for_a_step_that_is_over_is_a_success_with_a_url_only(word: str) ->
 
 @pytest.mark.parametrize("word", ["not_generated", "image_generated", "generated_50_percent", "未生成"])
 def test_restricted_word_for_a_step_that_is_over_is_no_success(word: str) -> None:
-    """A participle beside a negation or a word for another thing is no end, URL or not."""
+    """A participle alongside a negation or a word for another thing is no end, URL or not."""
     assert state_of(word, has_url=True) not in {TaskState.SUCCEEDED, TaskState.FAILED}
 
 

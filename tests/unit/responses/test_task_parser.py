@@ -88,7 +88,7 @@ def test_missing_or_invalid_status_is_unknown(body: object) -> None:
 )
 @pytest.mark.fault("J-15")
 def test_task_keeps_the_requested_id(body: object, answered: str | None) -> None:
-    """The id of the task is always the caller's; the id in the answer is kept beside it."""
+    """The id of the task is always the caller's; the id in the answer is kept alongside it."""
     task = read(body)
     assert (task.id, task.answered_id) == (ASKED, answered)
 
@@ -177,7 +177,7 @@ def test_unexpected_shape_of_a_url_place_is_skipped(body: dict[str, object]) -> 
 
 @pytest.mark.parametrize("sent", [f" {URL}", f"{URL}\n", f"`{URL}`", f" ` {URL} ` "])
 def test_spaces_and_backticks_around_a_url_are_removed(sent: str) -> None:
-    """Spaces and back-ticks around a URL are removed, and nothing else of it is changed."""
+    """Spaces and backticks around a URL are removed, and nothing else of it is changed."""
     assert read({"status": "completed", "video_url": sent}).video_url == URL
 
 

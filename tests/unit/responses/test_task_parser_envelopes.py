@@ -72,7 +72,7 @@ def test_envelope_status_never_ends_a_task(case: str) -> None:
     ],
 )
 def test_failed_query_is_an_error_and_not_a_failed_task(raw: dict[str, Any]) -> None:
-    """A bare "error" beside an error code, or beside nothing but a message, says that the query failed."""
+    """A bare "error" alongside an error code, or alongside nothing but a message, says that the query failed."""
     assert isinstance(read_query(RawResponse(200, [], json.dumps(raw).encode())), APIError)
 
 

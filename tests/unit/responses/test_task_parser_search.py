@@ -122,7 +122,7 @@ ENVELOPES: list[dict[str, Any]] = [{}, {"code": 0, "message": "success"}, {"succ
 
 
 def planted(random: Random) -> Planted:
-    """A task among decoys, inside of envelopes, lists, texts and strange objects."""
+    """A task among decoys, inside envelopes, lists, texts and strange objects."""
     body, state, video = decoys(random), random.choice([None, *WORDS]), random.choice([None, VIDEO])
     if video:
         body |= nested(random.choice(VIDEO_NAMES), random.choice(FORMS)(video))

@@ -289,7 +289,7 @@ def test_documented_failure_is_a_failure_with_its_reason(vendor: str) -> None:
     ids=["reason", "picture as reason", "words", "cover", "cover alone"],
 )
 def test_video_in_an_unlikely_place_is_found(body: dict[str, Any], url: str | None) -> None:
-    """A success has its URL in the place of a reason, or beside a picture in the place of the URL."""
+    """A success has its URL in the place of a reason, or alongside a picture in the place of the URL."""
     assert read(body).video_url == url
 
 
