@@ -32,6 +32,8 @@ VERSION = "kkiai-1"
 #: Seconds for which a worker tries to acquire its name: after a crash, the server may need that long to notice that the
 #: old connection is gone.
 LOCK_TIMEOUT = 30.0
+#: Connections of a worker: one for its name, the others for its 16 threads and those of DBOS.
+CONNECTIONS = 24
 #: With these, the server notices within 20 s that a machine has disappeared without closing its connection.
 KEEPALIVES = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 2"
 #: With these, a worker notices within 30 s that the server has disappeared.
@@ -108,7 +110,7 @@ class Database:
     @cached_property
     def engine(self) -> sa.Engine:
         """The connections."""
-        engine = sa.create_engine(self.url, pool_size=20, max_overflow=0, pool_pre_ping=True)
+        engine = sa.create_engine(self.url, pool_size=CONNECTIONS, max_overflow=0, pool_pre_ping=True)
         sa.event.listen(engine, "connect", self._set_up)
         sa.event.listen(engine, "handle_error", _mark_passing)
         return engine

@@ -66,7 +66,8 @@ class VideoWorker:
     :param max_downloads: concurrent downloads. Default 4.
     :param poll: the poll policy. Default: ``PollPolicy()``. Transient errors and refusals do not end a wait before its
         timeout, whatever the policy says.
-    :param on_result: called in the event loop with each VideoResult, just before it is recorded. It must not raise.
+    :param on_result: called in the event loop with each VideoResult, just before it is recorded, so once more after a
+        kill in between. It must not raise.
     :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or if a worker
         with this name or another DBOS application is running.
     """
