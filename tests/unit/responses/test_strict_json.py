@@ -24,7 +24,7 @@ NO_ANSWERS: dict[str, tuple[bytes, str]] = {
     "truncated inside a text": (b'{"id": "x', "not JSON"),
     "list": (b"[]", "a list where an object"),
     "null": (b"null", "null where an object"),
-    "text": (b'"hi"', "a text where an object"),
+    "text": (b'"hi"', "a string where an object"),
     "number": (b"5", "a number where an object"),
     "float": (b"5.5", "a number where an object"),
     "boolean": (b"false", "a boolean where an object"),
@@ -56,8 +56,8 @@ NO_ANSWERS: dict[str, tuple[bytes, str]] = {
     "number as a name": (b'{1: "x"}', "not JSON"),
     "list of two tasks": (b'[{"status": "queued"}, {"status": "queued"}]', "a list where an object"),
     "list of an object without a status": (b'[{"id": "x"}]', "a list where an object"),
-    "JSON of a text": (b'"[1]"', "a text where an object"),
-    "brackets without end": (b'{"a": [' + b"[]," * (1 << 18) + b"[]]}", "more than 262144 lists and objects"),
+    "JSON of a text": (b'"[1]"', "a string where an object"),
+    "brackets without end": (b'{"a": [' + b"[]," * (1 << 18) + b"[]]}", "more than 262,144 lists and objects"),
 }
 
 
