@@ -41,7 +41,7 @@ class Unpacker:
         self._url, self._codings = url, codings
         if len(codings) != 1 or codings[0] not in PACKINGS:
             names = _redaction.message(", ".join(codings), 60)
-            raise self._error(f"a body with the encoding {names}, which was not requested")
+            raise self._error(f"a body in the encoding {names}, which was not requested")
         self._inflater = make_inflater(codings[0], beginning)
         self._packed = self._unpacked = 0
         self._members = 1
@@ -75,7 +75,7 @@ class Unpacker:
         # A gzip file may have several members (RFC 1952, section 2.2).
         self._members += 1
         if self._members > MAX_MEMBERS:
-            raise self._error(f"a compressed body with more than {MAX_MEMBERS:,} members")
+            raise self._error(f"a compressed body of more than {MAX_MEMBERS:,} members")
         self._inflater = make_inflater()
 
     def _error(self, reason: str) -> DownloadError:

@@ -122,14 +122,14 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
             raise BodyTooLargeError(body, limit)
         return body
     if coding not in PACKINGS:
-        raise ValueError(f"a body with the encoding {_redaction.message(coding, 60)}, which was not requested")
+        raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not requested")
     plain = bytearray()
     # A gzip file may have several members (RFC 1952, section 2.2), each with its own end.
     for _ in range(MAX_MEMBERS):
         body = _inflate(body, plain, limit, coding)
         if not body:
             return bytes(plain)
-    raise ValueError(f"a compressed body with more than {MAX_MEMBERS:,} members")
+    raise ValueError(f"a compressed body of more than {MAX_MEMBERS:,} members")
 
 
 def make_inflater(coding: str = "gzip", beginning: bytes = b"") -> zlib._Decompress:

@@ -39,7 +39,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     An object with a status may be alone in a list, or be JSON in a text.
     """
     if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-        raise ValueError(f"JSON with more than {MAX_CONTAINERS:,} lists and objects")
+        raise ValueError(f"JSON of more than {MAX_CONTAINERS:,} lists and objects")
     value = _unwrapped(parse_json(body))
     if not isinstance(value, dict):
         raise ValueError(  # noqa: TRY004 (the text is wrong, not a Python type)

@@ -89,7 +89,7 @@ def test_codings_are_read_in_any_case() -> None:
 @pytest.mark.parametrize("codings", [["br"], ["zstd"], ["gzip", "gzip"], ["gzip", "br"], []])
 def test_coding_that_cannot_be_undone_is_named(codings: list[str]) -> None:
     """A body with another coding, or with two, is an error that names them."""
-    with pytest.raises(DownloadError, match=f"a body with the encoding {', '.join(codings)}, which was not requested"):
+    with pytest.raises(DownloadError, match=f"a body in the encoding {', '.join(codings)}, which was not requested"):
         Unpacker(URL, codings)
 
 

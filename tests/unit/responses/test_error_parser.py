@@ -284,7 +284,7 @@ def test_success_with_an_incomplete_body_is_a_response_error(reader: Callable[..
     headers = (("content-encoding", "br"), ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("x-request-id", "canary"))
     error = reader(answer(200, b"x", *headers), secret="canary", wall_clock=784_111_757.0)
     assert isinstance(error, APIResponseError)
-    assert "a body with the encoding br, which was not requested" in str(error)
+    assert "a body in the encoding br, which was not requested" in str(error)
     assert error.retry_after == 20.0
     assert "canary" not in everything_in(error)
 

@@ -91,10 +91,10 @@ def test_other_or_damaged_coding_is_rejected(coding: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("coding", "body", "says"),
     [
-        (f" {'X' * 61}", PLAIN, f"a body with the encoding {'x' * 59}…, which was not requested"),
+        (f" {'X' * 61}", PLAIN, f"a body in the encoding {'x' * 59}…, which was not requested"),
         ("gzip", PLAIN, "a body that cannot be decompressed"),
         ("gzip", gzip.compress(PLAIN)[:-1], "a truncated compressed body"),
-        ("gzip", gzip.compress(b"") * 17, "a compressed body with more than 16 members"),
+        ("gzip", gzip.compress(b"") * 17, "a compressed body of more than 16 members"),
     ],
     ids=["unknown", "false", "cut", "pieces"],
 )
@@ -164,4 +164,4 @@ def test_body_of_exactly_the_limit_is_complete(coding: str) -> None:
 def test_problem_of_a_response_names_its_coding() -> None:
     """A response that cannot be decoded has no body, and names the problem."""
     response = compressed(200, "br", PLAIN)
-    assert (response.body, response.problem) == (b"", "a body with the encoding br, which was not requested")
+    assert (response.body, response.problem) == (b"", "a body in the encoding br, which was not requested")
