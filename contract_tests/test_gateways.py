@@ -24,7 +24,7 @@ from kkiai_sdk.mock import MockGateway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOCK_IDS = ("grok:eee6faa8-9dee-455c-aa82-02ac623adf3a", "veo:scenario-fails", "sora:scenario-late-url")
+MOCK_IDS = ("grok:eee6faa8-9dee-455c-aa82-02ac623adf3a", "veo:scenario-fails", "sora:scenario-signed-url")
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def test_gateway_that_answers_nothing_has_advice(kkiai: Run) -> None:
     with RawServer([HANG], clock=lambda: 1000.25) as server:
         ended = kkiai("doctor", "--json", "--base-url", server.url, "--timeout", "0.1s")
     assert (results(ended)["connection"], results(ended)["query"], ended.code) == ("ok", "fail", 5)
-    assert "check port and proxy" in found_by(ended, "query")["advice"]
+    assert "check the port and proxy" in found_by(ended, "query")["advice"]
 
 
 def test_missing_certificate_file_is_a_warning(kkiai: Run, monkeypatch: pytest.MonkeyPatch) -> None:
