@@ -43,7 +43,7 @@ TEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=auto --d
 
 # The command-line reference is generated with the locked version of click; other versions format it differently.
 .PHONY: test
-test: $(if $(LOWEST),$(LOWEST_VENV)/.stamp,$(DEV_STAMP)) ## run the tests, in 100 seconds on two cores (LOWEST=1: with the lowest allowed versions)
+test: $(if $(LOWEST),$(LOWEST_VENV)/.stamp,$(DEV_STAMP)) ## run the tests, in three minutes on two cores (LOWEST=1: with the lowest allowed versions)
 ifdef LOWEST
 	@$(LOWEST_VENV)/bin/python -m pytest --numprocesses=auto tests/unit tests/behaviour tests/mock tests/cli --ignore=tests/cli/test_docs.py $(ARGS)
 else
