@@ -1,9 +1,9 @@
-"""One request limit for all workers of a database.
+"""One rate limit for all workers of a database.
 
-A worker books *windows* of 0.2 s, each the next one that is free: no other worker sends during them, and it spreads its
-requests evenly over each. The windows are kept by pyrate-limiter in the same database, or in a file beside a SQLite
-one, as a rate of one per 0.2 s. So a worker may join or die at any moment, no time passes unused between two windows,
-and the database is written per window and not per request.
+A worker books *windows* of 0.2 s, each the next free one. No other worker sends requests during its windows, and it
+spaces its own evenly within each. pyrate-limiter keeps the windows, as a rate of one per 0.2 s, in the same database, or
+in a file next to that of SQLite. So workers may join or die at any moment, no time is lost between two windows, and the
+database is written once per window instead of once per request.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pyrate_limiter import AbstractBucket, Decision, PostgresBucket, Rate, RateI
 if TYPE_CHECKING:
     from kkiai_sdk.dbos._database import Database
 
-#: Seconds of a window, unless one request takes longer by the limit. Shorter ones cost more writes; longer ones waste
-#: more of the limit when a worker has little to do.
+#: Seconds of a window, or of one request if the limit is below 5 per second. Shorter windows cost more writes; longer
+#: ones waste more of the limit when a worker has little to do.
 WINDOW = 0.2
-#: Seconds after its turn at which a request may still be sent. They bound what a second can have above the limit.
+#: Maximum seconds by which a request may be late for its turn. It bounds the excess over the limit in any second.
 MAX_DELAY = 0.03
-#: Seconds until a worker tries again after the database failed.
+#: Seconds between attempts to book a window while the database is unavailable.
 RETRY_DELAY = 1.0
-#: Windows ahead of the clock, beyond which the clock was set back and not so many workers have booked.
+#: Maximum number of windows booked ahead: if there are more, the clock has been set back.
 MAX_AHEAD = 1000
 TABLE = "kkiai_windows"
 #: Windows need not survive a crash of the server.
