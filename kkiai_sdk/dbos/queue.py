@@ -24,6 +24,8 @@ DEFAULT_TIMEOUT = 86_400.0
 MAX_TIMEOUT = 365 * 86_400.0
 #: Characters of an id, as for all calls of the SDK.
 MAX_ID = 256
+#: Seconds to wait for the lock of a worker that was killed a moment ago: the server has yet to notice it.
+RELEASE_TIMEOUT = 1.0
 #: Ids per transaction, and rows per page.
 PAGE = 1000
 QUEUED, RUNNING, ENDED = "ENQUEUED", "PENDING", ["SUCCESS", "ERROR", "CANCELLED"]
@@ -109,7 +111,7 @@ class VideoQueue:
         :param name: the name of the worker.
         :raises ConfigurationError: a worker with this name is running.
         """
-        with self._database.lock(name, timeout=0), self._database.errors():
+        with self._database.lock(name, timeout=RELEASE_TIMEOUT), self._database.errors():
             rows = self._rows(status=RUNNING, executor_id=name, load_output=False)
             ids = [row.workflow_id for row in rows]
             for at in range(0, len(ids), PAGE):
