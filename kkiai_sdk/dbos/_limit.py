@@ -1,9 +1,9 @@
 """One rate limit for all workers of a database.
 
 A worker books *windows* of 0.2 s, each the next free one. No other worker sends requests during its windows, and it
-spaces its own evenly within each. pyrate-limiter keeps the windows, as a rate of one per 0.2 s, in the same database, or
-in a file next to that of SQLite. So workers may join or die at any moment, no time is lost between two windows, and the
-database is written once per window instead of once per request.
+spaces its own evenly within each. pyrate-limiter keeps the windows, as a rate of one per 0.2 s, in the same database,
+or in a file next to that of SQLite. So workers may join or die at any moment, no time is lost between two windows, and
+the database is written once per window instead of once per request.
 """
 
 from __future__ import annotations
