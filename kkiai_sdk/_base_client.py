@@ -1,4 +1,4 @@
-"""Behaviour shared by both clients: validates arguments, builds flows, converts responses to tasks."""
+"""Behavior shared by both clients: validates arguments, builds flows, converts responses to tasks."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def file_hosts(name: str, value: object) -> tuple[str, ...]:
 
 
 def _file_host(name: str, value: object) -> str:
-    rule = f"{name} must be a host name, '*.' and a domain, an IP address, or a network such as '10.0.0.0/8'"
+    rule = f"{name} must be a host name, '*.' followed by a domain, an IP address, or a network such as '10.0.0.0/8'"
     if not isinstance(value, str):
         raise ConfigurationError(f"{rule}, not {type(value).__name__}")
     text = value.strip().lower()
@@ -221,7 +221,7 @@ def headers(name: str, value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
             raise ConfigurationError(f"{name}[{field!r}] must be a string of visible ASCII characters, spaces and tabs")
         if field.lower() in {"authorization", "host", "content-length", "transfer-encoding", "connection"}:
-            raise ConfigurationError(f"{name} must not set {field}: the SDK sets it (from api_key, for the key)")
+            raise ConfigurationError(f"{name} must not set {field}: the SDK sets it itself (pass the key as api_key)")
         pairs.append((field, content))
     return tuple(pairs)
 
@@ -233,7 +233,7 @@ def callback(name: str, value: object, *, is_awaited: bool) -> None:
     if not callable(value):
         raise ConfigurationError(f"{name} must be callable or None, not {type(value).__name__}")
     if not is_awaited and must_be_awaited(value):
-        raise ConfigurationError(f"{name} must be a plain function: this client awaits nothing")
+        raise ConfigurationError(f"{name} must be a plain function: the synchronous client cannot await")
 
 
 def must_be_awaited(function: Callable[..., object]) -> bool:

@@ -81,7 +81,10 @@ class KkiaiError(Exception):
 
 
 class ConfigurationError(KkiaiError, ValueError):
-    """An invalid option, key, URL or id; the message names it and the accepted values. Nothing was sent."""
+    """An invalid option, key, URL or id; the message names it and the accepted values.
+
+    Nothing was sent, unless the client was closed during the call.
+    """
 
 
 class APIError(KkiaiError):

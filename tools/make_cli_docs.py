@@ -34,10 +34,11 @@ because other users of the machine can read command lines. The address is taken 
 ## Output
 
 Results go to stdout, progress and messages to stderr. If stderr is a terminal, progress is a live display; otherwise it
-is one line per change, and one a minute if nothing changes. A gateway that has not answered for two seconds is named,
-in the live display for as long as it lasts. `--quiet` silences all this, except for problems that stdout does not show.
-There are no colors if `NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the log level on stderr for
-every command: `debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default) or `error`.
+is one line per change, and one a minute if nothing changes. If the gateway has not responded for two seconds, a notice
+says so; in the live display it stays until the gateway responds. `--quiet` silences all this, except for problems that
+stdout does not show. There are no colors if `NO_COLOR` is set or the output is not a terminal. `KKIAI_LOG` sets the log
+level on stderr for every command: `debug` (each request and poll, as with `--verbose`), `info`, `warning` (the default)
+or `error`.
 
 | stdout is | `query`, `wait`, `watch` | `download` |
 |---|---|---|
@@ -77,7 +78,7 @@ The SDK reads them in Python code as well, except those that are marked as the c
 | `SSL_CERT_FILE`, `SSL_CERT_DIR` | a [certificate authority](cookbook/connection.md#custom-ca) of your own |
 | `KKIAI_LOG` | the level of the log; command line |
 | `KKIAI_FLEET_DB` | the database of [`kkiai fleet`](durable.md#with-a-database); command line |
-| `NO_COLOR` | no colours; command line |
+| `NO_COLOR` | no colors; command line |
 
 ## Exit codes
 

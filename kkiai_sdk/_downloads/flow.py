@@ -107,7 +107,7 @@ def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | No
         yield from _Download(request, part, url or (yield from _fresh_url(request))).run()
     boxes: Boxes | None = yield RunBlocking(part.boxes)
     if boxes is not None and not boxes.fit:
-        log.warning("%s: the boxes of the MP4 are longer than the file: it may be cut short", request.target)
+        log.warning("%s: the MP4 boxes extend past the end of the file: it may be truncated", request.target)
     path: Path = yield RunBlocking(partial(part.commit, overwrite=request.overwrite))
     return path
 
@@ -293,7 +293,7 @@ class _Download:
         )
         if step.retry_after:
             reason += f", and the server asks to wait {step.retry_after:.0f} s"
-        late = f"; it was requested for {elapsed:.0f} s" if elapsed >= 1 else ""
+        late = f"; gave up after {elapsed:.0f} s" if elapsed >= 1 else ""
         return step.error or DownloadError(f"{url}: {reason}{late}", url=url, path=path)
 
     def _refresh(self, error: DownloadError | None = None) -> Flow[None]:

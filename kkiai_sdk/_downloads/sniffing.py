@@ -113,7 +113,7 @@ _KINDS: Sequence[_Kind] = (
     ),
     _kind(
         "an archive",
-        "download it with another program, such as curl, and unpack it there",
+        "download it with another program, such as curl, and unpack it",
         r"application/(?:x-)?(?:zip|gzip|tar|bzip2?|xz|zstd|7z|rar|vnd\.rar)(?:-compressed)?",
         {
             "zip": rb"PK(?:\x03\x04|\x05\x06|\x07\x08)",

@@ -203,4 +203,4 @@ def _advice(host: str, address: Address | None) -> str:
     if _normalized(host) in _METADATA_NAMES or any(each in network for each in found for network in _UNADVISED):
         return ""
     entry = _redaction.message(str(_literal(host) or _normalized(host)), 200)
-    return f"; allow_file_hosts=[{entry!r}] permits it"
+    return f"; pass allow_file_hosts=[{entry!r}] to allow it"

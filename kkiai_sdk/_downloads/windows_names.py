@@ -19,7 +19,7 @@ def name_problem(name: str) -> str | None:
     if _DEVICE.match(name):
         return "is the name of a device"
     if found := _FORBIDDEN.search(name):
-        return f"holds {found[0]!r}"
+        return f"contains {found[0]!r}"
     return "ends with a dot or a space" if name.endswith((".", " ")) else None
 
 

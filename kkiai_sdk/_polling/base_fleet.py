@@ -1,4 +1,4 @@
-"""Behaviour shared by both fleets: validates arguments, makes waiters, knows whether the fleet is open."""
+"""Behavior shared by both fleets: validates arguments, makes waiters, knows whether the fleet is open."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class BaseFleet:
         if self._crash is None:
             return FleetClosedError("the fleet is closed; no task was cancelled: wait for the same ids again")
         error = FleetClosedError(
-            f"the fleet has crashed with {type(self._crash).__name__}, the __cause__ of this error"
+            f"the fleet crashed with {type(self._crash).__name__}; see the __cause__ of this error"
         )
         error.__cause__ = self._crash
         return error
@@ -118,7 +118,7 @@ class BaseFleet:
 def gate_error(exception: BaseException) -> ConfigurationError:
     """Return the error of the waits for a task whose query was not sent, because the gate raised."""
     text = (
-        f"the query was not sent: the gate of the fleet raised {type(exception).__name__}, the __cause__ of this error"
+        f"the query was not sent: the gate of the fleet raised {type(exception).__name__}; see this error's __cause__"
     )
     error = ConfigurationError(text)
     error.__cause__ = exception

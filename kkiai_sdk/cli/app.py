@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
     epilog="\n".join([EXIT_CODES, *(f"  {code.value:<4} {code.meaning}" for code in ExitCode)]),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True},
 )
-@click.option("--install-completion", is_flag=True, help="Install completion for the current shell, and exit.")
+@click.option("--install-completion", is_flag=True, help="Install shell completion for the shell in $SHELL, and exit.")
 @click.option("--show-completion", is_flag=True, help="Print the completion script for the current shell, and exit.")
 @click.version_option(__version__, message="kkiai %(version)s", help="Show the version and exit.")
 @click.pass_context

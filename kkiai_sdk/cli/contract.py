@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 EXIT_CODES_HELP = """\
 \b
 Exit codes of this command:
-  0  the gateway keeps the contract
-  1  it breaks the contract
+  0  the gateway conforms to the contract
+  1  it does not conform to it
   2  invalid usage
   3  not checked, or not in full: no key or no credit, no --task-id, an
      operation of the contract that was not requested or never succeeded,

@@ -104,7 +104,7 @@ class Display:
         if error := self._traffic.errors.get(task_id):
             return f"HTTP {error}, trying again"
         task = self.unfinished.get(task_id)
-        return status_of(task) if task else "no answer yet"
+        return status_of(task) if task else "no response yet"
 
     def _done(self) -> str:
         failed = f", {self._failed} failed" if self._failed else ""

@@ -192,7 +192,7 @@ def _query(connection: Connection, timeout: float, task_id: str | None, *, expla
             task = client.query(task_id or NO_TASK)
     except KkiaiError as error:
         if task_id is None and isinstance(error, TaskNotFoundError):
-            yield Check("ok", "query", f"the gateway answers and accepts the key, {_since(start)}")
+            yield Check("ok", "query", f"the gateway responds and accepts the key, {_since(start)}")
         else:
             advice = ADVICE["query"] if isinstance(error, APITimeoutError) else ""
             yield Check("fail", "query", error_message(error), advice, exit_code_of(error))
@@ -212,6 +212,6 @@ def _task_checks(task: VideoTask, elapsed: str, *, is_known: bool, explain: bool
         return
     is_unclear = task.state is TaskState.UNKNOWN or (task.is_succeeded and task.video_url is None)
     advice = "if this is wrong, report it with the output of --explain" if is_unclear else ""
-    yield Check("warn" if is_unclear else "ok", "query", f"the task is {task.state} ({status}), {elapsed}", advice)
+    yield Check("warn" if is_unclear else "ok", "query", f"task state: {task.state} ({status}), {elapsed}", advice)
     for line in task.explain().splitlines() if explain else ():
         yield Check("ok", "explain", line)

@@ -139,7 +139,7 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     if not console.is_terminal:
         sys.stdout.write("".join(f"{name.strip()}\t{value}\n" for name, value in rows))
         return
-    table = Table("tasks", "number", box=None)
+    table = Table("state", "tasks", box=None)
     for row in rows:
         table.add_row(*row)
     console.print(table)
@@ -165,7 +165,7 @@ def handover(name: str, database: str | None, output: OutputOptions) -> ExitCode
     "kkiai fleet work -o /srv/videos --keep-running --name machine-3 \\\n      --db postgresql://fleet@db/fleet",
     params=[
         option("--output", "-o", "folder", metavar="DIR", required=True, type=Path, help="Folder for the videos."),
-        option("--name", metavar="NAME", help="Name of this worker; keep it across restarts. [default: local]"),
+        option("--name", metavar="NAME", help="Name, kept across restarts. [default with SQLite: local]"),
         option("--keep-running", help="Keep running when all tasks are done, and wait for new ids."),
         option("--rate", metavar="NUMBER", type=float, default=50.0, help="Queries per second, all workers together."),
         POLL_INTERVAL,

@@ -29,7 +29,7 @@ NEXT_STEPS = """\
   kkiai mock                        a gateway on this machine for your tests
   kkiai --help                      all commands
 """
-FAULT_HELP = "Fault for the first request; repeat the option for the next ones. --list prints the names."
+FAULT_HELP = "Fault for the first request; repeatable for the next ones. NAME as in grok:fault-NAME of --list."
 SPEED_HELP = "How many times faster than real time the mock's tasks run."
 SPEED = option("--speed", metavar="FACTOR", type=float, default=1.0, help=SPEED_HELP)
 
@@ -64,7 +64,7 @@ def mock(*, is_list: bool, connection: Connection, **gateway_options: Any) -> Ex
         sys.stdout.write("".join(f"{task_id:{width}}  {summary}\n" for task_id, summary in found.items()))
         return ExitCode.SUCCESS
     with suppress(KeyboardInterrupt), gateways.MockGateway(api_key=connection.api_key, **gateway_options) as gateway:
-        sys.stdout.write(f"{gateway.banner()}Ctrl-C stops it.\n")
+        sys.stdout.write(f"{gateway.banner()}Press Ctrl-C to stop it.\n")
         sys.stdout.flush()
         gateway.wait()
     return ExitCode.SUCCESS
@@ -110,5 +110,5 @@ def _mock_connection(speed: float) -> Iterator[Connection]:
     from kkiai_sdk import mock as gateways  # noqa: PLC0415 (--help needs no server)
 
     with gateways.MockGateway(speed=speed) as gateway:
-        sys.stderr.write(f"A mock gateway runs at {gateway.base_url}; it needs no key and no network.\n")
+        sys.stderr.write(f"A mock gateway is running at {gateway.base_url}; it needs no key and no network.\n")
         yield Connection(gateway.base_url, gateway.api_key, DEMO_POLL)

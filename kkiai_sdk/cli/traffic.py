@@ -75,7 +75,7 @@ class Traffic:
         first = self._first
         if first is None or (silence := self._get_time() - first) < PATIENCE:
             return ""
-        return f"no answer from {_name(self._url)} for {clock(silence)}, still trying; see `{self.doctor}`"
+        return f"no response from {_name(self._url)} for {clock(silence)}, still trying; see `{self.doctor}`"
 
     def log_line(self) -> str:
         """Return the line that is due in a log: one for an outage or a slow gateway, one when it answers as usual."""
@@ -85,7 +85,7 @@ class Traffic:
             return f"warning: {notice}"
         if self.is_silence_logged and self._is_prompt and self._first is None:
             self.is_silence_logged = False
-            return f"{_name(self._url)} answers"
+            return f"{_name(self._url)} is responding again"
         return ""
 
     def _on_request(self, request: httpx.Request) -> None:

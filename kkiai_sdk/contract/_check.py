@@ -86,8 +86,8 @@ def check(
         with translated_errors(document) if spec else nullcontext():
             writes = _operations.write_probes(document, scope) if allow_writes else []
             if writes and announce is not None:
-                words = "may create, change or delete something, plus one more for each that is answered with 5XX"
-                announce(f"{len(writes)} requests {words}")
+                words = "that may create, change or delete something; each is repeated once if answered with 5XX"
+                announce(f"sending {len(writes)} requests {words}")
             until = time.monotonic() + time_limit
             run = Run(document, found, seed, progress or (lambda _: None), until, scope, writes)
             report = _report(run, known)

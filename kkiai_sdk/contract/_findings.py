@@ -74,7 +74,7 @@ class Finding:
     @property
     def title(self) -> str:
         """The rule that was broken."""
-        return f"broken rule: {self.description}"
+        return f"rule violated: {self.description}"
 
     @property
     def place(self) -> str:
@@ -159,7 +159,7 @@ def sdk_replay(exchange: Exchange) -> tuple[bool, str]:
         return True, f"raises {type(error).__name__}"
     except Exception as error:  # noqa: BLE001 (any other exception is a defect of the SDK)
         return False, f"crashes with {type(error).__name__}"
-    return True, f"reads a task that is {task.state}"
+    return True, f"parses it as a task with the state {task.state}"
 
 
 def curl_of(base_url: str, request: Request) -> str:

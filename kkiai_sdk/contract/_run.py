@@ -210,7 +210,7 @@ class Run:
         elif seen <= {402, 429}:
             self.problem = self._inconclusive[0]
         elif all(status >= 500 or status in {402, 429} for status in seen):
-            self.problem = f"the gateway is failing: it answers every request that has the key with {words}"
+            self.problem = f"the gateway is failing: every request with the key was answered with {words}"
         if self.problem and seen:
             basic = {*_probes.RULES, *_probes.FULL_RULES} - _KEYLESS
             self.violations = [each for each in self.violations if each.rule not in basic]

@@ -61,13 +61,13 @@ class VideoWorker:
     :param max_requests_per_second: queries per second of all workers of the database together; None for no limit.
         Default 50. Pass the same number to all workers.
     :param max_waiting: concurrent waits of this worker, 1 to 10,000,000. Default 10,000.
-    :param max_concurrency: queries in flight or waiting for their turn. Default 16, so that a worker books its turns a
-        third of a second ahead.
+    :param max_concurrency: queries in flight or waiting for their turn. Default 16: at 50 queries per
+        second, a worker reserves about a third of a second ahead.
     :param max_downloads: concurrent downloads. Default 4.
     :param poll: the poll policy. Default: ``PollPolicy()``. Transient errors and refusals do not end a wait before its
         timeout, whatever the policy says.
-    :param on_result: called in the event loop with each VideoResult, just before it is recorded, so once more after a
-        kill in between. It must not raise.
+    :param on_result: called in the event loop with each VideoResult, just before it is recorded; called again if
+        the worker is killed in between. It must not raise.
     :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or if a worker
         with this name or another DBOS application is running.
     """
@@ -117,7 +117,7 @@ class VideoWorker:
         """Return when no id is queued and no wait of this worker is unfinished.
 
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
-        :raises ConfigurationError: another worker took the name, while the server was restarted.
+        :raises ConfigurationError: another worker took the name while the database server was restarting.
         """
         while not self._crash.done():
             with suppress(ConfigurationError):  # The database is down.

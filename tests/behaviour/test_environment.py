@@ -117,7 +117,7 @@ def test_private_address_behind_nat64_is_refused(
     with pytest.raises(k.UnsafeURLError) as caught:
         make(serve().url).download(completed_task("http://cdn.example/v.mp4?sig=s3cret"), tmp_path / "v.mp4")
     assert f"resolves to {address}, in private address space: {ipv4} in IPv6: reserved (" in str(caught.value)
-    assert ("allow_file_hosts=['cdn.example'] permits it" in str(caught.value)) is (ipv4 != "169.254.169.254")
+    assert ("pass allow_file_hosts=['cdn.example'] to allow it" in str(caught.value)) is (ipv4 != "169.254.169.254")
     assert (caught.value.url, network.attempts) == ("http://cdn.example/v.mp4", [])
 
 

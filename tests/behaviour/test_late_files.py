@@ -109,7 +109,7 @@ def test_grace_of_a_wait_is_that_of_its_policy(make: Maker, serve: Serve, clock:
     ]
     for one, options in calls:
         before = clock.now
-        with pytest.raises(k.DownloadError, match="HTTP 202; it was requested for 7 s"):
+        with pytest.raises(k.DownloadError, match="HTTP 202; gave up after 7 s"):
             one.wait_and_download("t", tmp_path / "v.mp4", **options)
         assert clock.now - before == 7.0
     with pytest.raises(k.ConfigurationError, match="poll must be"):
@@ -258,7 +258,7 @@ def test_refusal_without_an_end_is_read_for_some_seconds_alone(
 def test_reason_of_a_file_that_never_appears_is_part_of_the_error(make: Maker, serve: Serve, tmp_path: Path) -> None:
     """What the host says with its status is in the error."""
     host = serve(each=lambda _: json_reply({"error": {"message": "the task failed"}}, 409))
-    with pytest.raises(k.DownloadError, match=r"HTTP 409: the task failed; it was requested for 120 s"):
+    with pytest.raises(k.DownloadError, match=r"HTTP 409: the task failed; gave up after 120 s"):
         make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")
 
 

@@ -44,7 +44,7 @@ class Screen:
 def test_single_waiting_task_shows_status_and_time() -> None:
     """One task is one line with its id, the gateway's status, its progress and the elapsed time."""
     screen = Screen([ID])
-    assert screen.lines[0].endswith("no answer yet  0:00:00")
+    assert screen.lines[0].endswith("no response yet  0:00:00")
     screen.display.update(RUNNING)
     screen.now += 83
     (line,) = screen.lines
@@ -147,7 +147,7 @@ def test_every_row_of_several_tasks_shows_its_state_progress_and_time() -> None:
         screen.display.update(VideoTask(id=task_id, status="processing", state=TaskState.RUNNING, progress=0.43))
     screen.now += 65
     assert "processing 43 %  0:01:05" in screen.lines[0]
-    assert "no answer yet" in screen.lines[1]
+    assert "no response yet" in screen.lines[1]
     for task_id in ids[:2]:
         screen.display.finish(task_id, is_failed=False)
     assert any("grok:11" in line and "processing 43 %" in line for line in screen.lines)
@@ -158,7 +158,7 @@ def test_every_row_of_several_tasks_shows_its_state_progress_and_time() -> None:
 def test_summary_is_the_state_of_all_tasks() -> None:
     """The summary of one task is its status; that of several is how many are done."""
     one, several = Screen([ID]).display, Screen(["a", "b"]).display
-    assert one.summary() == f"{ID}: no answer yet"
+    assert one.summary() == f"{ID}: no response yet"
     one.update(RUNNING)
     several.finish("a", is_failed=False)
     assert (one.summary(), several.summary()) == (f"{ID}: processing 43 %", "1 of 2 done")

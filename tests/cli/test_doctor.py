@@ -144,7 +144,7 @@ def test_explain_shows_where_each_field_was_found(kkiai: Run, gateway: MockGatew
 def test_id_is_queried_without_explanation(kkiai: Run) -> None:
     """With an ID alone the state of the task is shown; an unknown id fails with the exit code of its error."""
     ended = kkiai("doctor", "--json", "grok:scenario-normal")
-    assert found_by(ended, "query")["detail"].startswith("the task is pending (pending), ")
+    assert found_by(ended, "query")["detail"].startswith("task state: pending (pending), ")
     assert "explain" not in results(ended)
     ended = kkiai("doctor", "--json", "grok:nobody")
     assert (ended.code, results(ended)["query"]) == (5, "fail")

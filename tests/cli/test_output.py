@@ -109,11 +109,11 @@ def test_dumb_terminal_gets_lines_without_escapes(monkeypatch: pytest.MonkeyPatc
 def test_live_display_is_on_stderr_and_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """The live display is on stderr alone and shows the cursor again; the result stays on stdout."""
     out, err = run_on_terminals(monkeypatch, "wait", "grok:scenario-normal~live", "--poll-interval", "0.02")
-    assert "no answer yet" in err
+    assert "no response yet" in err
     assert "\x1b[?25h" in err
     assert "succeeded" in out
     assert "\x1b[?25" not in out
-    assert "no answer yet" not in out
+    assert "no response yet" not in out
 
 
 def test_background_events_arrive_once_in_order() -> None:
@@ -150,6 +150,6 @@ def test_silent_wait_writes_a_line_a_minute(
         now[0] += seconds
         output.take(None)
     assert capsys.readouterr().err.splitlines() == [
-        "t: no answer yet, 0:01:00 elapsed",
-        "t: no answer yet, 0:02:00 elapsed",
+        "t: no response yet, 0:01:00 elapsed",
+        "t: no response yet, 0:02:00 elapsed",
     ]

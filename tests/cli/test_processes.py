@@ -31,7 +31,7 @@ VIDEO_SIZE = 1_000_000
 #: Seconds until the lack of an event that must come is an error.
 PATIENCE = 30.0
 #: The last line that `kkiai mock` prints before it serves.
-STOPS = "Ctrl-C stops it."
+STOPS = "Press Ctrl-C to stop it."
 #: A process that a shell starts in the background ignores SIGINT; the child must not inherit that.
 ENTRY = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"

@@ -45,8 +45,8 @@ def printed(event: VideoTask | WaitResult | Saved, encoding: str = "utf-8") -> l
 
 def test_option_named_by_an_error_is_that_of_the_command_line() -> None:
     """An error that names an option of the clients names that of the command line instead."""
-    error = UnsafeURLError("http://minio.lan/v.mp4: a local name; allow_file_hosts=['minio.lan'] permits it")
-    assert error_message(error) == "http://minio.lan/v.mp4: a local name; --allow-file-host minio.lan permits it"
+    error = UnsafeURLError("http://minio.lan/v.mp4: a local name; pass allow_file_hosts=['minio.lan'] to allow it")
+    assert error_message(error) == "http://minio.lan/v.mp4: a local name; pass --allow-file-host minio.lan to allow it"
 
 
 @pytest.mark.parametrize(

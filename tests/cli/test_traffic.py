@@ -68,7 +68,7 @@ def test_unanswered_request_is_shown_after_two_seconds_until_answered() -> None:
     assert len(wire.lines) == 3
     wire.ask("b")
     wire.now += 10.01
-    assert wire.lines[3] == ("no answer from gateway.example:8080 for 0:00:12, still trying; see `kkiai doctor`")
+    assert wire.lines[3] == ("no response from gateway.example:8080 for 0:00:12, still trying; see `kkiai doctor`")
     wire.answer(asked)
     assert len(wire.lines) == 3
 
@@ -79,7 +79,7 @@ def test_proxy_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     wire = Wire()
     wire.ask("a")
     wire.now += 2
-    assert "no answer from gateway.example:8080 through the proxy proxy.example:3128 for" in wire.traffic.notice()
+    assert "no response from gateway.example:8080 through the proxy proxy.example:3128 for" in wire.traffic.notice()
     assert "secret" not in wire.traffic.notice()
 
 
@@ -102,10 +102,10 @@ def test_retries_of_unanswered_request_go_on_counting() -> None:
 def test_row_shows_the_last_error_until_a_task_is_answered() -> None:
     """The row of a task that is answered with an error says so; the next good answer shows its state again."""
     wire = Wire()
-    assert "no answer yet" in wire.lines[0]
+    assert "no response yet" in wire.lines[0]
     wire.answer(wire.ask("a"), 503)
     assert "HTTP 503, trying again" in wire.lines[0]
-    assert "no answer yet" in wire.lines[1]
+    assert "no response yet" in wire.lines[1]
     wire.answer(wire.ask("a"))
     wire.display.update(RUNNING)
     assert "processing" in wire.lines[0]
@@ -138,8 +138,8 @@ def test_log_says_once_that_nothing_is_answered_and_once_that_something_is(
     output.take(None)
     output.take(None)
     first, last = capsys.readouterr().err.splitlines()
-    assert first.startswith("warning: no answer from gateway.example:8080 for 0:00:02, still trying; ")
-    assert last == "gateway.example:8080 answers"
+    assert first.startswith("warning: no response from gateway.example:8080 for 0:00:02, still trying; ")
+    assert last == "gateway.example:8080 is responding again"
 
 
 def test_slow_gateway_is_named_once_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +169,7 @@ def test_reason_in_the_log_takes_the_place_of_the_notice(capsys: pytest.CaptureF
     output.take(None)
     assert capsys.readouterr().err.splitlines() == [
         "warning: the gateway cannot be reached: connection refused",
-        "gateway.example:8080 answers",
+        "gateway.example:8080 is responding again",
     ]
 
 
@@ -188,7 +188,7 @@ def test_heartbeat_says_for_how_long_nothing_is_answered(
     assert (
         capsys.readouterr()
         .err.splitlines()[1]
-        .startswith("a: HTTP 503, trying again, 0:02:15 elapsed; no answer from gateway.example:8080 for 0:02:00")
+        .startswith("a: HTTP 503, trying again, 0:02:15 elapsed; no response from gateway.example:8080 for 0:02:00")
     )
 
 
@@ -208,7 +208,7 @@ def shown_by(command: str, stream: type[io.StringIO], monkeypatch: pytest.Monkey
 
     class Stream(stream):  # type: ignore[misc, valid-type]
         def write(self, text: str) -> int:
-            if "no answer from 127.0.0.1" in text:
+            if "no response from 127.0.0.1" in text:
                 shown.set()
             return len(text)
 

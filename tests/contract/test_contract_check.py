@@ -162,7 +162,7 @@ def test_finding_names_rule_diff_sdk_and_command() -> None:
     (finding,) = report.findings
     assert (finding.rule, finding.severity, finding.count) == ("response-schema", Severity.BREAKING, 7)
     assert finding.diff == '- id: 7\n+ id: type "string"'
-    assert finding.sdk == "reads a task that is pending"
+    assert finding.sdk == "parses it as a task with the state pending"
     assert finding.curl.startswith("curl ")
     assert '"Authorization: Bearer $KKIAI_API_KEY"' in finding.curl
     assert f"id={IDS[0].replace(':', '%3A')}" in finding.curl

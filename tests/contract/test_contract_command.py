@@ -107,7 +107,7 @@ def test_finding_is_printed_with_place_and_command(kkiai: Run, breaking: str) ->
     """A finding is printed with severity, rule, place, diff, the result of the SDK, and a command."""
     out = kkiai("--base-url", breaking, *GENTLE).out
     assert "breaking response-schema  openapi.yaml:" in out
-    assert '  - id: null\n  + id: type "string"\n  The SDK reads a task that is ' in out
+    assert '  - id: null\n  + id: type "string"\n  The SDK parses it as a task with the state ' in out
     assert "\ncurl -si " in out
 
 

@@ -171,7 +171,9 @@ def test_writes_are_announced_before_they_are_sent(checked: Check) -> None:
     assert (report.findings, report.exit_code(Severity.DRIFT)) == ((), 0)
     ((text, before),) = said
     assert before == 0
-    assert text.startswith(f"{seen.total() - seen['GET'] - seen['HEAD']} requests may create, change or delete")
+    assert text.startswith(
+        f"sending {seen.total() - seen['GET'] - seen['HEAD']} requests that may create, change or delete"
+    )
 
 
 @pytest.mark.parametrize("only", [["listClips", "getClip"], ["GET /v1/clips", "GET /v1/clips/{clip_id}"]])
@@ -220,7 +222,7 @@ def test_text_lists_operations_that_were_not_asked(
         ended, writing = kkiai(*words), kkiai(*words, "--allow-writes")
     assert (ended.code, writing.code) == (3, 0)
     assert "POST /v1/clips: not requested; it may create, change or delete something" in ended.out
-    assert "requests may create, change or delete something" in writing.err
+    assert "requests that may create, change or delete something" in writing.err
 
 
 #: Defects of a gateway, what is asked of it, and the rule that finds each.

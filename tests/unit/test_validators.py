@@ -232,7 +232,7 @@ def test_coroutine_function_is_a_callback_if_it_is_awaited(value: Callable[[], o
     _validators.callback("progress", value, is_awaited=True)
     with pytest.raises(ConfigurationError) as caught:
         _validators.callback("progress", value, is_awaited=False)
-    assert str(caught.value) == "progress must be a plain function: this client awaits nothing"
+    assert str(caught.value) == "progress must be a plain function: the synchronous client cannot await"
 
 
 def test_callback_that_is_not_callable_is_rejected() -> None:

@@ -54,7 +54,9 @@ def test_entry_that_is_neither_host_nor_network_is_refused(entry: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         file_hosts("allow_file_hosts", ["good.example", entry])
     message = str(caught.value)
-    assert message.startswith("allow_file_hosts[1] must be a host name, '*.' and a domain, an IP address, or a network")
+    assert message.startswith(
+        "allow_file_hosts[1] must be a host name, '*.' followed by a domain, an IP address, or a network"
+    )
     assert message.endswith(", without a scheme, port or path")
     assert "s3cret" not in message
 

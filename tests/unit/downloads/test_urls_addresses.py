@@ -62,7 +62,7 @@ def test_inward_address_of_a_name_is_refused_with_its_reason(address: str) -> No
     """The error names the host, the address, why it is refused, and the option, but not for a link-local one."""
     with pytest.raises(UnsafeURLError) as caught:
         check_addresses("cdn.example", ["198.18.0.1", "8.8.8.8", address], GATEWAY)
-    advice = "" if "link-local" in str(REASONS[address]) else "; allow_file_hosts=['cdn.example'] permits it"
+    advice = "" if "link-local" in str(REASONS[address]) else "; pass allow_file_hosts=['cdn.example'] to allow it"
     assert str(caught.value) == (
         f"nothing was fetched from 'cdn.example': it resolves to {address}, in private address space: "
         f"{REASONS[address]}{advice}"
@@ -88,17 +88,17 @@ def test_nat64_address_is_judged_by_its_ipv4_address(address: ipaddress.IPv4Addr
 @pytest.mark.parametrize("host", ["198.18.0.1", "198.19.255.255", "64:ff9b::198.18.0.1", "::ffff:198.18.0.1"])
 def test_placeholder_address_in_a_url_is_refused(host: str) -> None:
     """An address of 198.18.0.0/15 stands in for a name only: in a URL it is refused, when vetted and when connected."""
-    with pytest.raises(UnsafeURLError, match=r"reserved \(benchmarks\); allow_file_hosts=\['"):
+    with pytest.raises(UnsafeURLError, match=r"reserved \(benchmarks\); pass allow_file_hosts=\['"):
         check_url(f"https://[{host}]/a" if ":" in host else f"https://{host}/a", GATEWAY)
     with pytest.raises(UnsafeURLError, match=r"reserved \(benchmarks\)"):
         check_addresses(host, [host], GATEWAY)
 
 
 MESSAGES = {
-    "10.0.0.1": "10.0.0.1 is reserved (private use); allow_file_hosts=['10.0.0.1'] permits it",
-    "LOCALHOST.": "localhost. is a local network name; allow_file_hosts=['localhost'] permits it",
-    "minio.internal": "minio.internal is a local network name; allow_file_hosts=['minio.internal'] permits it",
-    "[::1]": "::1 is reserved (loopback); allow_file_hosts=['::1'] permits it",
+    "10.0.0.1": "10.0.0.1 is reserved (private use); pass allow_file_hosts=['10.0.0.1'] to allow it",
+    "LOCALHOST.": "localhost. is a local network name; pass allow_file_hosts=['localhost'] to allow it",
+    "minio.internal": "minio.internal is a local network name; pass allow_file_hosts=['minio.internal'] to allow it",
+    "[::1]": "::1 is reserved (loopback); pass allow_file_hosts=['::1'] to allow it",
     "[fe80::1%eth0]": "fe80::1%eth0 is reserved (link-local)",
     "169.254.169.254": "169.254.169.254 is reserved (link-local, including cloud metadata)",
     "169.254.170.2": "169.254.170.2 is reserved (link-local, including cloud metadata)",
@@ -107,7 +107,7 @@ MESSAGES = {
     "Metadata.google.internal.": "metadata.google.internal. is a local network name",
     "[::ffff:a9fe:a9fe]": "::ffff:a9fe:a9fe is 169.254.169.254 in IPv6: reserved (link-local, including cloud "
     "metadata)",
-    "[fd00:ec3::254]": "fd00:ec3::254 is reserved (unique local); allow_file_hosts=['fd00:ec3::254'] permits it",
+    "[fd00:ec3::254]": "fd00:ec3::254 is reserved (unique local); pass allow_file_hosts=['fd00:ec3::254'] to allow it",
     "127.1": "127.1 is a number, which resolvers may read as an address",
 }
 
@@ -122,7 +122,7 @@ def test_inward_url_is_refused_with_its_reason(host: str) -> None:
 
 
 @pytest.mark.fault("S-18")
-@pytest.mark.parametrize("host", [host for host, message in MESSAGES.items() if "permits it" in message])
+@pytest.mark.parametrize("host", [host for host, message in MESSAGES.items() if "to allow it" in message])
 def test_entry_that_a_message_names_permits_the_url(host: str) -> None:
     """The option as the message writes it permits the URL, without the key."""
     entry = MESSAGES[host].split("['")[1].split("']")[0]

@@ -17,7 +17,7 @@ BAD = {
     **dict.fromkeys(
         ["con", "CON", "Nul.mp4", "aux.tar.gz", "com1", "LPT9.txt", "COM¹.mp4", "prn .x", "CONIN$"], "device"
     ),
-    **{f"a{char}b.mp4": "holds" for char in '<>:"/\\|?*\x00\x1f'},
+    **{f"a{char}b.mp4": "contains" for char in '<>:"/\\|?*\x00\x1f'},
     **dict.fromkeys(["v.", "v ", "v.mp4...", "."], "ends with"),
     "nul:": "device",
 }
@@ -35,7 +35,7 @@ def test_name_that_windows_accepts_has_no_problem(name: str) -> None:
 def test_name_that_windows_refuses_has_a_problem(name: str) -> None:
     """Names of devices, forbidden characters, and dots or spaces at the end are each named as the reason."""
     problem = name_problem(name) or ""
-    assert re.fullmatch(r"is the name of a device|holds '.{1,4}'|ends with a dot or a space", problem)
+    assert re.fullmatch(r"is the name of a device|contains '.{1,4}'|ends with a dot or a space", problem)
     assert BAD[name] in problem
 
 
