@@ -226,7 +226,7 @@ def test_mp4_with_incomplete_boxes_is_saved_with_a_warning(
     assert path.read_bytes() == body[: len(body) - missing]
     said = [each.getMessage() for each in caplog.records if each.name == "kkiai_sdk" and each.levelname == "WARNING"]
     assert bool(said) is warns
-    assert all("cut short" in text for text in said)
+    assert all("truncated" in text for text in said)
 
 
 @needs_posix
