@@ -11,7 +11,9 @@ import pytest
 from contract_tests.schema_server import Operation, operations_of, serve
 from contract_tests.test_grown import DOCUMENTS, GROWN
 from kkiai_sdk.contract import check
-from kkiai_sdk.contract._operations import GENTLE_OPERATIONS
+from kkiai_sdk.contract._messages import Request
+from kkiai_sdk.contract._operations import GENTLE_OPERATIONS, fits_a_form
+from kkiai_sdk.contract._spec import Spec
 from tests.support.wire import http
 
 if TYPE_CHECKING:
@@ -147,3 +149,23 @@ def test_grown_gateway_that_was_not_asked_in_full_is_no_pass(document: str) -> N
         assert bool(report.unchecked) is (bool(writing) or len(found) > GENTLE_OPERATIONS)
         assert report.exit_code() == (3 if report.unchecked else 0)
         assert not any(each.method not in {"GET", "HEAD"} and each.header("authorization") for each in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        ({"type": "task.started", "at": 1}, True),
+        ({"type": "task.started", "at": "soon"}, False),
+        ({"type": "task.started"}, False),
+        ([], False),
+    ],
+    ids=str,
+)
+def test_body_that_fits_several_forms_is_not_taken_for_a_bad_one(body: object, *, fits: bool) -> None:
+    """A gateway may accept what fits two forms of a ``oneOf`` that the document does not distinguish."""
+    spec = Spec((GROWN / "unions.yaml").read_text("utf-8"))
+    operation = spec.operation("POST", "/everything")
+    assert operation is not None
+    headers = [("Content-Type", "application/json")]
+    request = Request.to("POST", "http://gateway/everything", headers, json.dumps(body).encode())
+    assert fits_a_form(spec, operation, request) is fits
