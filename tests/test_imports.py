@@ -163,7 +163,7 @@ def _is_allowed(found: Import, path: Path) -> bool:
 
 
 def test_outer_layers_import_public_names_only() -> None:
-    """What is built on the package imports public names, doors and siblings only."""
+    """The outer layers import only public names of the package, doors and siblings."""
     found = [(path, i) for path in OUTER for i in imports(path) if top(i) == "kkiai_sdk"]
     assert [f"{shown(path)}: {i.target} {i.name}" for path, i in found if not _is_allowed(i, path)] == []
 

@@ -1,4 +1,4 @@
-"""What a command knows about its requests before a task does: no response yet, or an error."""
+"""Records the requests and responses of a command, to report a silent gateway and the last error of each task."""
 
 from __future__ import annotations
 

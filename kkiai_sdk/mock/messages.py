@@ -52,7 +52,7 @@ class ReceivedRequest:
 
 
 class End(Enum):
-    """What happens to a connection, chosen by the handler of its last request."""
+    """How a connection continues or ends, chosen by the handler of its last request."""
 
     #: It waits for the next request, unless this one asked to close it.
     KEEP = auto()

@@ -256,7 +256,7 @@ def test_refusal_without_an_end_is_read_for_some_seconds_alone(
 
 @pytest.mark.fault("D-26")
 def test_reason_of_a_file_that_never_appears_is_part_of_the_error(make: Maker, serve: Serve, tmp_path: Path) -> None:
-    """What the host says with its status is in the error."""
+    """The error contains the message that the host sends with its status."""
     host = serve(each=lambda _: json_reply({"error": {"message": "the task failed"}}, 409))
     with pytest.raises(k.DownloadError, match=r"HTTP 409: the task failed; gave up after 120 s"):
         make(gateway_of(serve, host).url).download(completed_task(f"{host.url}/v"), tmp_path / "v.mp4")

@@ -267,7 +267,7 @@ def test_defect_of_another_operation_is_breaking(
 
 
 def test_undeclared_refusal_of_a_bad_request_is_drift(checked: Check) -> None:
-    """Where a document declares refusals, another one is drift; where HTTP itself explains it, it is nothing."""
+    """If a document declares refusals, an undeclared one is drift, unless HTTP itself defines its status."""
     statuses: dict[int, Report] = {}
     for status in (400, 415):
         statuses[status], _ = checked(

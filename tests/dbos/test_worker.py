@@ -230,7 +230,7 @@ def test_folder_with_the_name_of_the_file_is_an_error(
 
 @pytest.mark.fault("W-10")
 def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -> None:
-    """What cannot be recorded because the disk of the database is full is recorded when it no longer is."""
+    """Results that cannot be recorded on a full disk of the database are recorded once it has space again."""
     ids = [f"grok:scenario-fails~{number}" for number in range(100)]
     queue.add(ids)
     with closing(sqlite3.connect(database)) as connection:
