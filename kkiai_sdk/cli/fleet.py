@@ -29,6 +29,7 @@ from kkiai_sdk.cli.options import (
     IDS,
     JSON,
     POLL_INTERVAL,
+    YEAR,
     Command,
     command,
     duration,
@@ -36,8 +37,6 @@ from kkiai_sdk.cli.options import (
     words_to_resume,
 )
 from kkiai_sdk.cli.output import (
-    HEARTBEAT,
-    UNREACHABLE,
     EventHandler,
     OutputOptions,
     destinations,
@@ -58,8 +57,6 @@ if TYPE_CHECKING:
 DATABASE = option(
     "--db", "database", metavar="URL", help="SQLite file or postgresql://... [default: $KKIAI_FLEET_DB, else a file]"
 )
-#: Seconds: the longest timeout.
-YEAR = 365 * 86_400.0
 EXAMPLES = "  kkiai fleet add - < ids.txt\n  kkiai fleet work -o videos\n  kkiai fleet status"
 
 
@@ -289,14 +286,12 @@ class _Report:
 
     def _show_progress(self, waiting: int, now: float) -> None:
         ends = "".join(f", {count} {state}" for state, count in self._counts.items())
-        text, notice = f"{waiting} waiting{ends}", self._traffic.notice()
+        text, elapsed = f"{waiting} waiting{ends}", now - self._start
         if self._is_live:
-            self.live.update(Text(f"{text}  {clock(now - self._start)}  {notice}"))
+            self.live.update(Text(f"{text}  {clock(elapsed)}  {self._traffic.notice()}"))
             self.live.start()
-        elif line := self._traffic.log_line():
+        elif line := self._traffic.log_line(text, elapsed, idle=now - self._last_line):
             self.write_note(line)
-        elif now - self._last_line >= HEARTBEAT:
-            self.write_note(f"{text}, {clock(now - self._start)} elapsed{notice and '; '}{notice}")
 
     def _write(self, result: VideoResult) -> None:
         outcome = _outcome(result)
@@ -316,7 +311,7 @@ class _Report:
 
     def write_note(self, text: str) -> None:
         """Write a line to stderr."""
-        self._traffic.is_silence_logged |= UNREACHABLE in text
+        self._traffic.note_line(text)
         self._last_line = time.monotonic()
         self.live.stop()
         sys.stderr.write(f"{visible(text)}\n")

@@ -38,6 +38,7 @@ MAX_LINE = 4096
 MAX_ID = 256
 #: Seconds.
 DAY = 86_400
+YEAR = 365 * DAY
 #: Invalid ids named in a message.
 MAX_NAMED = 5
 
@@ -174,7 +175,7 @@ def duration(name: str, text: str, *, unlimited: bool = False) -> float:
         limit = ", or none for no limit" if unlimited else ""
         raise ConfigurationError(f"{name} must be a duration such as 30s, 10m, 2h or 1h30m{limit}, not {text[:40]!a}")
     seconds = sum(float(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1, 1), strict=True))
-    if seconds > (365 * DAY if unlimited else DAY):
+    if seconds > (YEAR if unlimited else DAY):
         longest = "a year, or none for no limit" if unlimited else "a day"
         raise ConfigurationError(f"{name} must be at most {longest}, not {text[:40]!a}")
     return seconds

@@ -24,7 +24,6 @@ from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of, most_serious
 from kkiai_sdk.cli.results import (
     Received,
     Saved,
-    clock,
     error_data,
     error_message,
     failure,
@@ -32,7 +31,7 @@ from kkiai_sdk.cli.results import (
     status_of,
     visible,
 )
-from kkiai_sdk.cli.traffic import Traffic, doctor_command
+from kkiai_sdk.cli.traffic import UNREACHABLE, Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,12 +47,8 @@ T = TypeVar("T")
 #: Values of ``KKIAI_LOG``.
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
-#: Words of the log of the SDK, when no connection can be made.
-UNREACHABLE = "cannot be reached"
 #: Ids in the command that resumes another one; more may not fit into a command line.
 MAX_RESUMED_IDS = 500
-#: Seconds between two lines of a log while nothing else happens.
-HEARTBEAT = 60.0
 #: Seconds until an idle main thread checks for Ctrl-C again; on Windows a blocking queue does not react to it.
 TICK = 0.1
 
@@ -151,7 +146,7 @@ class Output:
             case None:
                 self._show_idle(time.monotonic())
             case str():
-                self._traffic.is_silence_logged |= UNREACHABLE in event
+                self._traffic.note_line(event)
                 self._write(self._err, Text(visible(event), "dim") if self._is_live else visible(event))
             case Received(task_id=task_id, count=count, total=total):
                 if self._display.receive(event) and self._has_log:
@@ -171,16 +166,13 @@ class Output:
                     self._display.finish(outcome.task_id, is_failed=outcome.is_failed)
 
     def _show_idle(self, now: float) -> None:
-        """Show the live display, or write the lines of the log that are due."""
+        """Show the live display, or write the line of the log that is due."""
         self._display.show()
         if not self._has_log:
             return
-        if line := self._traffic.log_line():
+        summary, elapsed = self._display.summary(), now - self._start
+        if line := self._traffic.log_line(summary, elapsed, idle=now - self._last_line):
             self._write(self._err, line)
-        if now - self._last_line >= HEARTBEAT:
-            notice = self._traffic.notice()
-            text = f"{self._display.summary()}, {clock(now - self._start)} elapsed"
-            self._write(self._err, f"{text}; {notice}" if notice else text)
 
     def _report(self, outcome: Outcome) -> None:
         elapsed = time.monotonic() - self._start

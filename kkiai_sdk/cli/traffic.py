@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 #: Seconds without a response after which that is shown: a gateway answers a query in a fraction of one.
 PATIENCE = 2.0
+#: Seconds between two lines of a log while nothing else happens.
+HEARTBEAT = 60.0
+#: Words of the log of the SDK, when no connection can be made.
+UNREACHABLE = "cannot be reached"
 
 
 def proxy_for(url: SplitResult) -> SplitResult | None:
@@ -50,9 +54,6 @@ def _name(url: SplitResult) -> str:
 class Traffic:
     """The requests and responses of a client, recorded by event hooks of httpx in any of its threads."""
 
-    #: Whether the log says already that nothing is answered.
-    is_silence_logged = False
-
     def __init__(self, get_time: Callable[[], float] = time.monotonic, *, doctor: str = "kkiai doctor") -> None:
         self._get_time = get_time
         #: The command that finds the cause of a silence.
@@ -60,8 +61,8 @@ class Traffic:
         # The URL of the last request, its time, and that of the first request since the last response.
         self._url, self._last = urlsplit(""), 0.0
         self._first: float | None = None
-        # Whether the last response came within PATIENCE.
-        self._is_prompt = False
+        # Whether the last response came within PATIENCE, and whether the log already reports the silence.
+        self._is_prompt = self._is_silence_logged = False
         #: The status of the last response about each task, if it is that of an error.
         self.errors: dict[str, int] = {}
 
@@ -77,16 +78,24 @@ class Traffic:
             return ""
         return f"no response from {_name(self._url)} for {clock(silence)}, still trying; see `{self.doctor}`"
 
-    def log_line(self) -> str:
-        """Return the line that is due in a log: one for an outage or a slow gateway, one when it answers as usual."""
+    def log_line(self, summary: str, elapsed: float, *, idle: float) -> str:
+        """Return the line that is due in a log, or nothing.
+
+        One line reports an outage or a slow gateway, and one that it responds as usual again. After ``idle`` seconds
+        without a line, the summary is due, with the seconds since the start.
+        """
         notice = self.notice()
-        if notice and not self.is_silence_logged:
-            self.is_silence_logged = True
+        if notice and not self._is_silence_logged:
+            self._is_silence_logged = True
             return f"warning: {notice}"
-        if self.is_silence_logged and self._is_prompt and self._first is None:
-            self.is_silence_logged = False
+        if self._is_silence_logged and self._is_prompt and self._first is None:
+            self._is_silence_logged = False
             return f"{_name(self._url)} is responding again"
-        return ""
+        return f"{summary}, {clock(elapsed)} elapsed{notice and '; '}{notice}" if idle >= HEARTBEAT else ""
+
+    def note_line(self, text: str) -> None:
+        """Take into account that a line was logged, which may already report the outage."""
+        self._is_silence_logged |= UNREACHABLE in text
 
     def _on_request(self, request: httpx.Request) -> None:
         self._last, self._url = self._get_time(), urlsplit(str(request.url))

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk.contract._messages import media_type, pairs, values_of
-from kkiai_sdk.contract._spec import need, pointer
+from kkiai_sdk.contract._spec import fits_schema, need, pointer
 from kkiai_sdk.contract._violations import RESPONSES, Rule, Severity, Violation, class_of_text, class_of_value, short
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def _schema_details(observed: ObservedExchange, declared: Node, failure: Any) ->
         words = str(failure.message).partition("\n")[0]
         address = node.schema.address if node else f"{declared.address}/content"
         yield "a body that fits the schema", words, f"{keyword} {class_of_text(words)}", address
-    elif keyword == "oneOf" and any(_fits(observed.spec, form, node.value) for form in node.keyword("oneOf")):
+    elif keyword == "oneOf" and any(
+        fits_schema(observed.spec.document, form, node.value) for form in node.keyword("oneOf")
+    ):
         # Several schemas match because the document does not distinguish them: not the gateway's fault.
         return
     elif keyword == "required" and isinstance(node.value, dict):
@@ -128,12 +130,6 @@ def _schema_details(observed: ObservedExchange, declared: Node, failure: Any) ->
         key = f"{class_of_text(node.title)} {keyword} {class_of_value(node.value)}"
         got = f"{node.title}: {json.dumps(node.value)[:100]}"
         yield f"{node.title}: {wanted}", got, key, f"{node.schema.address}/{keyword}"
-
-
-def _fits(spec: Spec, schema: Any, value: Any) -> bool:
-    """Whether a value fits a schema of the document."""
-    whole = {"components": spec.document.get("components", {}), **schema}
-    return bool(need("jsonschema_rs").Draft202012Validator(whole).is_valid(value))
 
 
 def request_problems(spec: Spec, request: Request) -> list[str]:

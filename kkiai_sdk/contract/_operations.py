@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -11,7 +12,7 @@ from attrs import evolve, frozen
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract._messages import PLACEHOLDER, Request, media_type
 from kkiai_sdk.contract._probes import ANY, BAD_BODY, METHOD, METHOD_OPEN, NO_KEY, NONE, Probe
-from kkiai_sdk.contract._spec import need
+from kkiai_sdk.contract._spec import fits_schema, need
 from kkiai_sdk.contract._violations import Rule, Severity
 
 if TYPE_CHECKING:
@@ -143,8 +144,8 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
         # In a media type such as text/plain every body is a text, and none is invalid.
         made = (_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"])
         found = [each for each in made if re.search("json|form", media_type(each.headers))]
-        found = [each for each in found if not fits_a_form(spec, operation, each)]
-        return sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))[:MAX_SAMPLES]
+        shortest = sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))
+        return list(islice((each for each in shortest if not fits_a_form(spec, operation, each)), MAX_SAMPLES))
     strategies = part.get_strategies_from_examples() or [part.as_strategy(generation_mode=modes.POSITIVE)]
     cases = [case for each in strategies for case in _drawn(each)]
     takers = [(location, name) for location, name in spec.parameters(operation) if _AN_ID.fullmatch(name)]
@@ -184,8 +185,7 @@ def fits_a_form(spec: Spec, operation: Operation, request: Request) -> bool:
         return False
     if declared is None or not isinstance(declared.value.get("schema"), dict):
         return False
-    whole = {"components": spec.document.get("components", {}), **declared.value["schema"]}
-    return bool(need("jsonschema_rs").Draft202012Validator(_as_any_of(whole)).is_valid(value))
+    return fits_schema(_as_any_of(spec.document), _as_any_of(declared.value["schema"]), value)
 
 
 def _as_any_of(schema: Any) -> Any:

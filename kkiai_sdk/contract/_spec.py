@@ -252,6 +252,12 @@ class Spec:
         return library.openapi.from_dict(document, config=library.Config.from_dict(config))
 
 
+def fits_schema(document: Any, schema: Any, value: Any) -> bool:
+    """Whether a value fits a schema whose references are to the components of a document."""
+    whole = {"components": document.get("components", {}), **schema}
+    return bool(need("jsonschema_rs").Draft202012Validator(whole).is_valid(value))
+
+
 def _fits(template: str, path: str) -> bool:
     parts = re.split(r"\{[^{}]*\}", template)
     return re.fullmatch("[^/]+".join(map(re.escape, parts)), path) is not None
