@@ -202,4 +202,4 @@ def _mark_passing(context: sa.engine.ExceptionContext) -> None:
 
 def is_taken(name: str) -> ConfigurationError:
     """Return the error for the name of a running worker."""
-    return ConfigurationError(f"a worker named {name!r} is already running on this database: names must be unique")
+    return ConfigurationError(f"a worker named {name!r} is running on this database: stop it or use another name")

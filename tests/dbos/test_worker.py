@@ -105,7 +105,7 @@ def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> N
     def try_handover(worker: VideoWorker) -> bool:
         if not worker.waiting:
             return False
-        with pytest.raises(ConfigurationError, match="'local' is already running"):
+        with pytest.raises(ConfigurationError, match="'local' is running on this database"):
             queue.hand_over("local")
         seen.extend(queue.status().workers)
         return True
