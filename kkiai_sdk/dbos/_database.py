@@ -125,6 +125,11 @@ class Database:
             connection.execute(KEEPALIVES)
             connection.commit()
 
+    def exclude_others(self, connection: sa.Connection) -> None:
+        """Run a transaction after those of other processes that call this: in parallel, they could deadlock."""
+        if self.kind == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(APPLICATION, 0))))
+
     def lock(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[Callable[[], bool]]:
         """Lock the name of a worker. The lock is released when the process ends, for whatever reason.
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+import sqlalchemy as sa
 from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus, error
 
 from kkiai_sdk import ConfigurationError
@@ -43,12 +44,7 @@ class VideoQueue:
     def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
         self._database = Database(database)
         self._database.prepare()
-        self._client = DBOSClient(
-            system_database_engine=self._database.engine,
-            serializer=DBOSPortableJSONSerializer(),
-            application_name=APPLICATION,
-            retry_connection_errors=False,
-        )
+        self._client = _client(self._database.engine)
 
     def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
         """Add the ids that are not in the queue yet, and return their number.
@@ -68,18 +64,27 @@ class VideoQueue:
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
         known = {status.workflow_id: status for status in self._rows(ids)}
-        again = [each for each, status in known.items() if retry and _can_retry(status)]
-        new = [*(each for each in ids if each not in known), *again]
-        now, count = time.time(), 0
+        again = {each for each, status in known.items() if retry and _can_retry(status)}
+        new = [each for each in ids if each not in known or each in again]
+        now = time.time()
+        count = 0
+
+        def enqueue(connection: sa.Connection) -> None:
+            nonlocal count
+            count = 0
+            for task_id in new:
+                # Another process may have added it by now.
+                with suppress(error.DBOSWorkflowIDInUseError):
+                    self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
+                    count += 1
+
+        # In the transaction of the deletion, so that nothing is lost if the process ends in between.
         with self._database.errors():
-            if again:
-                self._client.delete_workflows(again)
-            with self._database.engine.begin() as connection:
-                for task_id in new:
-                    # Another process may have added it by now.
-                    with suppress(error.DBOSWorkflowIDInUseError):
-                        self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
-                        count += 1
+            engine = self._database.engine.execution_options()
+            client = _client(engine)
+            sa.event.listen(engine, "begin", self._database.exclude_others)
+            sa.event.listen(engine, "commit", enqueue)
+            client.delete_workflows([*again])
         return count
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
@@ -168,6 +173,15 @@ def _checked(task_id: Any) -> str:
     if not is_text or not 0 < len(task_id) <= MAX_ID or task_id in {".", ".."}:
         raise ConfigurationError(f"invalid task id: {task_id!a:.40}")
     return str(task_id)
+
+
+def _client(engine: sa.Engine) -> DBOSClient:
+    return DBOSClient(
+        system_database_engine=engine,
+        serializer=DBOSPortableJSONSerializer(),
+        application_name=APPLICATION,
+        retry_connection_errors=False,
+    )
 
 
 def _options(task_id: str) -> Any:

@@ -267,6 +267,26 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
     assert queue.status().queued == 1
 
 
+def test_kill_while_a_wait_is_added_again_loses_nothing(queue: VideoQueue, work: Work) -> None:
+    """A process that ends between the deletion of an old result and the new entry leaves the old result."""
+    queue.add(["grok:scenario-not-found"])
+    (before,) = work()
+
+    def interrupt(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            raise KeyboardInterrupt
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            queue.add(["grok:scenario-not-found", IDS[0]], retry=True)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", interrupt)
+    assert list(queue.results()) == [before]
+    assert queue.add(["grok:scenario-not-found", IDS[0]], retry=True) == 2
+    assert queue.status().queued == 2
+
+
 @pytest.mark.fault("W-09")
 def test_other_application_of_dbos_in_the_process_is_left_alone(
     database: Path, queue: VideoQueue, videos: Path, tmp_path: Path
