@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from kkiai_sdk.cli.options import Connection
-    from kkiai_sdk.dbos import VideoResult, VideoWorker
+    from kkiai_sdk.dbos import VideoResult, VideoWorker, WorkerStatus
 
 DATABASE = option(
     "--db", "database", metavar="URL", help="SQLite file or postgresql://... [default: $KKIAI_FLEET_DB, else a file]"
@@ -121,7 +121,10 @@ def status(*, results: bool, database: str | None, output: OutputOptions) -> Exi
                 line = f"{visible(result.task_id)}\t{result.state}\t{visible(result.path or result.error or '')}"
                 sys.stdout.write(f"{json.dumps(result.to_dict()) if output.json else line}\n")
         else:
-            _write_status(queue.status(), as_json=output.json)
+            found = queue.status()
+            _write_status(found, as_json=output.json)
+            if make_console(sys.stdout).is_terminal and not output.json:
+                _write_stopped(found.workers)
     return ExitCode.SUCCESS
 
 
@@ -140,6 +143,17 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+
+
+def _write_stopped(workers: list[WorkerStatus]) -> None:
+    """Write to stderr which workers have waits and are not running, and how to continue them."""
+    database = click.get_current_context().params["database"]
+    for name, waiting in ((each.name, each.waiting) for each in workers if not each.is_running):
+        options = [*(["--db", database] if database else []), *(["--"] if name.startswith("-") else [])]
+        sys.stderr.write(
+            f"kkiai: {name} is not running and has {waiting} unfinished {'wait' if waiting == 1 else 'waits'}: start it"
+            f" again, or hand over its waits: {visible(_shell_line('handover', *options, name))}\n"
+        )
 
 
 @command(
@@ -199,7 +213,11 @@ def work(
             emit(worker)
             await (worker.serve() if keep_running else worker.drain())
 
-    return _show(run_worker, output, traffic)
+    code = _show(run_worker, output, traffic)
+    if not output.quiet:
+        with suppress(ConfigurationError), library.VideoQueue(_url(database)) as queue:
+            _write_stopped(queue.workers())
+    return code
 
 
 def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
@@ -230,7 +248,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
             report.take(event)
     except KeyboardInterrupt:
         report.write_note("kkiai: interrupted; nothing is lost. To continue, run:")
-        report.write_note(_command_to_resume())
+        report.write_note(_shell_line(*words_to_resume(click.get_current_context())))
         sys.stderr.flush()
         # Python would wait for threads that wait for the database. Nothing else is left: each result was flushed.
         os._exit(ExitCode.INTERRUPTED)
@@ -253,9 +271,8 @@ class _SparseHandler(EventHandler):
             super().emit(logging.makeLogRecord({**vars(record), "msg": line, "args": None}))
 
 
-def _command_to_resume() -> str:
-    """Return the present command, with its options; a password in it is for its user to add."""
-    words = words_to_resume(click.get_current_context())
+def _shell_line(*words: str) -> str:
+    """Return a command of ``kkiai fleet``; a password in it is for its user to add."""
     hidden = [re.sub(r"(?<=://)([^/@:]*):.*(?=@)|(?<=password=)[^&]*", r"\1:***", word) for word in words]
     return shlex.join(["kkiai", "fleet", *hidden])
 

@@ -99,14 +99,17 @@ class VideoQueue:
         """Return the numbers of tasks by state. Reads all rows of the queue."""
         waits = self._rows(status=[QUEUED, RUNNING], load_output=False)
         # A queued wait may have the name of the worker that had started it.
-        workers = Counter(str(wait.executor_id) if wait.status == RUNNING else "" for wait in waits)
-        queued = workers.pop("", 0)
-        ends = Counter(result.state for result in self.results())
-        return QueueStatus(
-            queued=queued,
-            workers=[WorkerStatus(n, count, self._database.is_running(n)) for n, count in sorted(workers.items())],
-            **{state: ends[state] for state in ("saved", "failed", "timeout", "error")},
-        )
+        names = Counter(str(wait.executor_id) if wait.status == RUNNING else "" for wait in waits)
+        queued, ends = names.pop("", 0), Counter(result.state for result in self.results())
+        states = {state: ends[state] for state in ("saved", "failed", "timeout", "error")}
+        return QueueStatus(queued=queued, workers=self._workers(names), **states)
+
+    def workers(self) -> list[WorkerStatus]:
+        """Return the workers that have unfinished waits. Reads the rows of these waits only."""
+        return self._workers(Counter(str(w.executor_id) for w in self._rows(status=RUNNING, load_output=False)))
+
+    def _workers(self, names: Counter[str]) -> list[WorkerStatus]:
+        return [WorkerStatus(name, count, self._database.is_running(name)) for name, count in sorted(names.items())]
 
     def hand_over(self, name: str) -> int:
         """Put the waits of a removed worker back into the queue, and return their number.

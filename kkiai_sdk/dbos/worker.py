@@ -116,6 +116,8 @@ class VideoWorker:
     async def drain(self) -> None:
         """Return when no id is queued and no wait of this worker is unfinished.
 
+        Waits of other workers may be unfinished: :meth:`VideoQueue.workers` lists them.
+
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
         :raises ConfigurationError: another worker took the name while the database server was restarting.
         """
