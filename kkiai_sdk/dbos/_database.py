@@ -6,8 +6,10 @@ import re
 import sqlite3
 import sys
 import time
+import zlib
 from contextlib import closing, contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,10 @@ NETWORK = {"connect_timeout": "10", "keepalives_idle": "10", "tcp_user_timeout":
 
 #: DBOS needs RETURNING, and with Python 3.12 and newer unixepoch('subsec'), which returns NULL in older releases.
 MIN_SQLITE = (3, 42, 0) if sys.version_info >= (3, 12) else (3, 35, 0)
+#: Stored in a SQLite file whose tables are those of the installed version of DBOS.
+SCHEMA = zlib.crc32(version("dbos").encode()) >> 1
+#: Seconds to wait for the write lock of a SQLite file.
+BUSY_TIMEOUT = 30.0
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
@@ -93,10 +99,19 @@ class Database:
         with self.errors():
             if self.kind == "sqlite":
                 Path(self.file).parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.file)) as connection:
+                with closing(sqlite3.connect(self.file, timeout=BUSY_TIMEOUT)) as connection:
                     # Readers and the writer do not block each other; the setting is stored in the file.
                     connection.execute("PRAGMA journal_mode=WAL")
-            DBOS.migrate(self.url.render_as_string(hide_password=False))
+                    # DBOS takes the write lock even if there is nothing to do.
+                    if connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,):
+                        return
+                    self._migrate()
+                    connection.execute(f"PRAGMA user_version={SCHEMA}")
+            else:
+                self._migrate()
+
+    def _migrate(self) -> None:
+        DBOS.migrate(self.url.render_as_string(hide_password=False))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -105,7 +120,15 @@ class Database:
             yield
         except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error) as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            raise ConfigurationError(f"cannot use the database {self}: {reason}") from None
+            raise self._unusable(reason) from None
+
+    def _unusable(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(f"cannot use the database {self}: {reason}")
+
+    def end_retries(self, context: sa.engine.ExceptionContext) -> None:
+        """Raise a ConfigurationError instead of the error upon which DBOS would try again without end."""
+        if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise self._unusable(f"another program has locked it for {BUSY_TIMEOUT:.0f} seconds")
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -119,7 +142,7 @@ class Database:
         if self.kind == "sqlite":
             # Transactions begin with the lock that they need to write, and wait for it.
             connection.isolation_level = "IMMEDIATE"
-            connection.execute("PRAGMA busy_timeout=30000")
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")
             connection.execute("PRAGMA foreign_keys=ON")
         else:
             connection.execute(KEEPALIVES)

@@ -44,7 +44,9 @@ class VideoQueue:
     def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
         self._database = Database(database)
         self._database.prepare()
-        self._client = _client(self._database.engine)
+        self._engine = self._database.engine.execution_options()
+        sa.event.listen(self._engine, "handle_error", self._database.end_retries)
+        self._client = _client(self._engine)
 
     def add(self, task_ids: Iterable[str], *, timeout: float = DEFAULT_TIMEOUT, retry: bool = False) -> int:
         """Add the ids that are not in the queue yet, and return their number.
@@ -80,7 +82,7 @@ class VideoQueue:
 
         # In the transaction of the deletion, so that nothing is lost if the process ends in between.
         with self._database.errors():
-            engine = self._database.engine.execution_options()
+            engine = self._engine.execution_options()
             client = _client(engine)
             sa.event.listen(engine, "begin", self._database.exclude_others)
             sa.event.listen(engine, "commit", enqueue)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,6 +79,22 @@ def test_path_of_a_file_is_no_url(tmp_path: Path, name: str) -> None:
     with VideoQueue(tmp_path / name) as queue:
         queue.add(["grok:a"])
     assert (tmp_path / name).is_file()
+
+
+def test_locked_file_can_be_read_and_the_error_of_a_write_names_the_lock(
+    database: Path, queue: VideoQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another program has locked the file, its results are read at once, and adding ids ends with an error."""
+    queue.add(["grok:a"])
+    monkeypatch.setattr("kkiai_sdk.dbos._database.BUSY_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection, VideoQueue(database) as other:
+        connection.execute("BEGIN IMMEDIATE")
+        with VideoQueue(database) as reader:
+            assert reader.status().queued == 1
+        with pytest.raises(ConfigurationError, match="another program has locked it"):
+            other.add(["grok:b"])
+        connection.execute("ROLLBACK")
+        assert other.add(["grok:b"]) == 1
 
 
 def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
