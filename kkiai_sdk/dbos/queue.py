@@ -42,7 +42,8 @@ class VideoQueue:
     """
 
     def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
-        self._database = Database(database)
+        # A worker shares its own.
+        self._database = database if isinstance(database, Database) else Database(database)
         self._database.prepare()
         self._engine = self._database.engine.execution_options()
         sa.event.listen(self._engine, "handle_error", self._database.end_retries)
@@ -121,12 +122,21 @@ class VideoQueue:
         :param name: the name of the worker.
         :raises ConfigurationError: a worker with this name is running.
         """
-        with self._database.lock(name, timeout=RELEASE_TIMEOUT), self._database.errors():
-            rows = self._rows(status=RUNNING, executor_id=name, load_output=False)
-            ids = [row.workflow_id for row in rows]
+        with self._database.lock(name, timeout=RELEASE_TIMEOUT):
+            ids = self.started(name)
+            self.put_back(ids)
+        return len(ids)
+
+    def started(self, name: str) -> set[str]:
+        """Return the ids of the unfinished waits that a worker with this name has started."""
+        return {row.workflow_id for row in self._rows(status=RUNNING, executor_id=name, load_output=False)}
+
+    def put_back(self, task_ids: set[str]) -> None:
+        """Put waits that no process is running back into the queue."""
+        ids = list(task_ids)
+        with self._database.errors():
             for at in range(0, len(ids), PAGE):
                 self._client.resume_workflows(ids[at : at + PAGE], queue_name=QUEUE)
-        return len(ids)
 
     def has_work(self, name: str) -> bool:
         """Whether a worker with this name has anything to do: ids are queued, or its own waits are unfinished."""

@@ -41,6 +41,9 @@ MIN_WAIT = 600.0
 RETRY_DELAYS = 5.0, 60.0
 #: Interval in seconds at which the worker checks that it still has its name.
 KEEP_INTERVAL = 5.0
+#: Interval in seconds at which the worker looks for waits of its name that it does not have; those that are missing
+#: twice are put back into the queue.
+MISSING_INTERVAL = 300.0
 #: Interval in seconds at which the worker checks whether the queue is empty.
 DRAIN_INTERVAL = 0.5
 #: Threads for the writes to the database and to files.
@@ -90,7 +93,7 @@ class VideoWorker:
     ) -> None:
         # Otherwise the first video would become a file in the place of a folder that has vanished.
         self._client, self._folder, self._on_result = client, f"{Path(folder).absolute()}{os.sep}", on_result
-        self._url, self._database = database, Database(database)
+        self._database = Database(database)
         if not Path(folder).is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
@@ -107,6 +110,8 @@ class VideoWorker:
         }
         client.fleet(**self._options)  # Raises for an invalid option.
         self._stack, self._steps = AsyncExitStack(), set[asyncio.Task[Any]]()
+        #: Ids of the waits that were started here and have no result in the database yet, and of some that have.
+        self._known = set[str]()
 
     @property
     def waiting(self) -> int:
@@ -141,8 +146,7 @@ class VideoWorker:
         async with AsyncExitStack() as stack:
             # Of its own: those of DBOS and of the event loop may all wait for the database.
             self._thread = stack.enter_context(ThreadPoolExecutor(1))
-            self._queue = stack.enter_context(await self._in_thread(VideoQueue, self._url))
-            stack.callback(self._database.engine.dispose)
+            self._queue = stack.enter_context(await self._in_thread(VideoQueue, self._database))
             lock = self._database.lock(self.name)
             take = await self._in_thread(lock.__enter__)
             stack.push(lock.__exit__)
@@ -153,6 +157,7 @@ class VideoWorker:
             self._fleet = await stack.enter_async_context(self._client.fleet(gate=gate, **self._options))
             await self._launch(stack)
             stack.callback(asyncio.create_task(self._keep_name(take)).cancel)
+            stack.callback(asyncio.create_task(self._start_missing()).cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -166,6 +171,19 @@ class VideoWorker:
             with suppress(ConfigurationError):  # The database is down.
                 if not await self._in_thread(take):
                     self._fail(is_taken(self.name))
+
+    async def _start_missing(self) -> None:
+        """Start the waits that are started in the database but not here: the reply to their start was lost."""
+        missing: set[str] = set()
+        while True:
+            await asyncio.sleep(MISSING_INTERVAL)
+            before = set(self._known)
+            with suppress(ConfigurationError):  # The database is down.
+                started = await self._in_thread(self._queue.started, self.name)
+                self._known -= before - started
+                # Not those that DBOS is about to start here.
+                await self._in_thread(self._queue.put_back, missing & started - self._known)
+                missing = started - self._known
 
     def _fail(self, error: KkiaiError) -> None:
         if VideoWorker._active is self and not self._crash.done():
@@ -221,6 +239,7 @@ class VideoWorker:
         """
         step = asyncio.current_task()
         assert step is not None
+        self._known.add(task_id)
         self._steps.add(step)
         try:
             result = await self._save(task_id, timeout, added)

@@ -255,6 +255,37 @@ def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -
     assert queue.status().failed == 100
 
 
+def test_waits_whose_start_was_recorded_and_not_confirmed_are_started(
+    queue: VideoQueue, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the connection is lost after the database has recorded a start, the running worker starts the waits itself."""
+    monkeypatch.setattr("kkiai_sdk.dbos.worker.MISSING_INTERVAL", 0.5)
+    queue.add(IDS)
+    lost: list[str] = []
+
+    def note(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE") and "rate_limited" in statement and not lost:
+            lost.append(statement)
+            connection.info["is_lost"] = True
+
+    def lose(connection: sa.Connection) -> None:
+        if connection.info.pop("is_lost", False):
+            connection.connection.commit()
+            raise OSError("connection reset")
+
+    listeners = (("before_cursor_execute", note), ("commit", lose))
+    for name, listener in listeners:
+        sa.event.listen(sa.Engine, name, listener)
+    try:
+        results = work()
+    finally:
+        for name, listener in listeners:
+            sa.event.remove(sa.Engine, name, listener)
+    assert lost
+    assert sorted(result.task_id for result in results) == sorted(IDS)
+    assert {each.task_id: each for each in queue.results()} == {each.task_id: each for each in results}
+
+
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
     """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
     queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
