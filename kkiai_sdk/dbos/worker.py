@@ -63,7 +63,8 @@ class VideoWorker:
         letters, digits, ``.``, ``_`` or ``-``. Default: "local" with a SQLite file, required otherwise.
     :param max_requests_per_second: queries per second of all workers of the database together; None for no limit.
         Default 50. Pass the same number to all workers.
-    :param max_waiting: concurrent waits of this worker, 1 to 10,000,000. Default 10,000.
+    :param max_waiting: concurrent waits of each worker, 1 to 10,000,000. Default 10,000. Pass the same number to all
+        workers: the database keeps one, that of the worker that started last.
     :param max_concurrency: queries in flight or waiting for their turn. Default 16: at 50 queries per
         second, a worker reserves about a third of a second ahead.
     :param max_downloads: concurrent downloads. Default 4.
@@ -210,6 +211,10 @@ class VideoWorker:
         stack.push_async_callback(self._stop)
         # In the running loop: DBOS runs its workflows in the loop in which it is launched.
         DBOS.launch()
+        stored = await DBOS.retrieve_queue_async(QUEUE)
+        former = await stored.get_worker_concurrency_async() if stored else None
+        if former not in (None, self._max_waiting):
+            log.warning("max_waiting is now %s, not %s, for all workers of the database", self._max_waiting, former)
         await DBOS.register_queue_async(
             QUEUE,
             worker_concurrency=self._max_waiting,

@@ -286,6 +286,17 @@ def test_waits_whose_start_was_recorded_and_not_confirmed_are_started(
     assert {each.task_id: each for each in queue.results()} == {each.task_id: each for each in results}
 
 
+def test_other_number_of_waits_than_that_of_the_database_is_logged(
+    queue: VideoQueue, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All workers of a database have the ``max_waiting`` of the last one; a change is logged."""
+    queue.add(IDS)
+    for number in (10, 10, 7):
+        assert "max_waiting" not in caplog.text
+        work(max_waiting=number)
+    assert "max_waiting is now 7, not 10, for all workers of the database" in caplog.text
+
+
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
     """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
     queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
