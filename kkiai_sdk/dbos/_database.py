@@ -71,7 +71,8 @@ class Database:
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigurationError(_URL_FORMS) from None
         self.kind = self.url.get_backend_name()
-        if self.kind not in _DRIVERS or (self.kind == "sqlite" and Path(self.file).name in {"", ":memory:"}):
+        is_file = not (self.url.host or self.url.query or Path(self.file).name in {"", ":memory:"})
+        if self.kind not in _DRIVERS or (self.kind == "sqlite" and not is_file):
             raise ConfigurationError(_URL_FORMS)
         defaults = NETWORK if self.kind == "postgresql" else {}
         self.url = self.url.set(drivername=_DRIVERS[self.kind], query=defaults | dict(self.url.query))

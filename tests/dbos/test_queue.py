@@ -130,7 +130,17 @@ def test_invalid_arguments_of_add_are_refused(
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://host/db", "sqlite://", ":memory:", "http://x", "://", "postgresql+nope://h:port/x"]
+    "url",
+    [
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite://folder/file",
+        "sqlite:///file?mode=ro",
+        ":memory:",
+        "http://x",
+        "://",
+        "postgresql+nope://h:port/x",
+    ],
 )
 def test_database_of_another_kind_is_refused(url: str) -> None:
     """A URL that is neither of SQLite nor of PostgreSQL raises a ConfigurationError that says which forms there are."""
