@@ -154,7 +154,8 @@ class VideoWorker:
             self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             gate = None
             if self._rate is not None:
-                gate = stack.enter_context(closing(SharedLimit(self._database, self._rate)))
+                with self._database.errors():
+                    gate = stack.enter_context(closing(SharedLimit(self._database, self._rate)))
             self._fleet = await stack.enter_async_context(self._client.fleet(gate=gate, **self._options))
             await self._launch(stack)
             stack.callback(asyncio.create_task(self._keep_name(take)).cancel)
@@ -209,19 +210,20 @@ class VideoWorker:
             )
         VideoWorker._active = self
         stack.push_async_callback(self._stop)
-        # In the running loop: DBOS runs its workflows in the loop in which it is launched.
-        DBOS.launch()
-        stored = await DBOS.retrieve_queue_async(QUEUE)
-        former = await stored.get_worker_concurrency_async() if stored else None
-        if former not in (None, self._max_waiting):
-            log.warning("max_waiting is now %s, not %s, for all workers of the database", self._max_waiting, former)
-        await DBOS.register_queue_async(
-            QUEUE,
-            worker_concurrency=self._max_waiting,
-            limiter={"limit": CLAIM_LIMIT, "period": CLAIM_PERIOD},
-            polling_interval_sec=CLAIM_INTERVAL,
-            on_conflict="always_update",
-        )
+        with self._database.errors():
+            # In the running loop: DBOS runs its workflows in the loop in which it is launched.
+            DBOS.launch()
+            stored = await DBOS.retrieve_queue_async(QUEUE)
+            former = await stored.get_worker_concurrency_async() if stored else None
+            if former not in (None, self._max_waiting):
+                log.warning("max_waiting is now %s, not %s, for all workers of the database", self._max_waiting, former)
+            await DBOS.register_queue_async(
+                QUEUE,
+                worker_concurrency=self._max_waiting,
+                limiter={"limit": CLAIM_LIMIT, "period": CLAIM_PERIOD},
+                polling_interval_sec=CLAIM_INTERVAL,
+                on_conflict="always_update",
+            )
 
     async def _stop(self) -> None:
         """Stop all waits in this process without recording anything about them."""

@@ -297,6 +297,32 @@ def test_other_number_of_waits_than_that_of_the_database_is_logged(
     assert "max_waiting is now 7, not 10, for all workers of the database" in caplog.text
 
 
+def test_file_that_cannot_be_written_is_refused_at_the_start(queue: VideoQueue, work: Work) -> None:
+    """A worker whose database can only be read does not start, with an error that says so; nothing is lost."""
+    queue.add([IDS[0]])
+
+    def forbid(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA query_only=1")
+
+    sa.event.listen(sa.Engine, "connect", forbid)
+    try:
+        with pytest.raises(ConfigurationError, match="attempt to write a readonly database"):
+            work()
+    finally:
+        sa.event.remove(sa.Engine, "connect", forbid)
+    assert [result.state for result in work()] == ["saved"]
+
+
+def test_file_of_the_limit_that_cannot_be_used_is_refused_at_the_start(
+    queue: VideoQueue, work: Work, database: Path
+) -> None:
+    """A worker that cannot write the file of the common limit does not start, with an error that says so."""
+    queue.add([IDS[0]])
+    database.with_suffix(".sqlite.rate").mkdir()
+    with pytest.raises(ConfigurationError, match="unable to open database file"):
+        work()
+
+
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
     """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
     queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
