@@ -10,9 +10,8 @@ import re
 import shlex
 import signal
 import sys
-import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from rich.text import Text
 
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
-from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
+from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class
 from kkiai_sdk.cli.options import (
     COMMON_OPTIONS,
     IDS,
@@ -38,8 +37,8 @@ from kkiai_sdk.cli.options import (
 )
 from kkiai_sdk.cli.output import (
     EventHandler,
+    Output,
     OutputOptions,
-    destinations,
     in_background,
     log_level,
     make_console,
@@ -48,8 +47,10 @@ from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
 from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
+
+    from rich.console import Console, RenderableType
 
     from kkiai_sdk.cli.options import Connection
     from kkiai_sdk.dbos import VideoResult, VideoWorker, WorkerStatus
@@ -121,10 +122,7 @@ def status(*, results: bool, database: str | None, output: OutputOptions) -> Exi
                 line = f"{visible(result.task_id)}\t{result.state}\t{visible(result.path or result.error or '')}"
                 sys.stdout.write(f"{json.dumps(result.to_dict()) if output.json else line}\n")
         else:
-            found = queue.status()
-            _write_status(found, as_json=output.json)
-            if make_console(sys.stdout).is_terminal and not output.json:
-                _write_stopped(found.workers)
+            _write_status(queue.status(), as_json=output.json)
     return ExitCode.SUCCESS
 
 
@@ -143,6 +141,7 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    _write_stopped(found.workers)
 
 
 def _write_stopped(workers: list[WorkerStatus]) -> None:
@@ -224,7 +223,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
     """Run a worker in the background, and write its results as they come."""
     # Services are ended by SIGTERM, which the first process of a container otherwise ignores.
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report, log = _Report(options, traffic), logging.getLogger("kkiai_sdk")
+    log = logging.getLogger("kkiai_sdk")
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
         # The other libraries below log on stderr unless there is a handler.
@@ -243,18 +242,16 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
             for name, handler in handlers.items():
                 logging.getLogger(name).removeHandler(handler)
 
-    try:
-        for event in in_background(work_in_thread):
-            report.take(event)
-    except KeyboardInterrupt:
-        report.write_note("kkiai: interrupted; nothing is lost. To continue, run:")
-        report.write_note(_shell_line(*words_to_resume(click.get_current_context())))
-        sys.stderr.flush()
-        # Python would wait for threads that wait for the database. Nothing else is left: each result was flushed.
-        os._exit(ExitCode.INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, former)
-        report.live.stop()
+    with closing(_Report(options, traffic)) as report:
+        try:
+            for event in in_background(work_in_thread):
+                report.take(event)
+        except KeyboardInterrupt:
+            report.report_interrupt(words_to_resume(click.get_current_context()))
+            # Python would wait for threads that wait for the database. Nothing else is left: all output was flushed.
+            os._exit(ExitCode.INTERRUPTED)
+        finally:
+            signal.signal(signal.SIGTERM, former)
     return report.exit_code
 
 
@@ -277,61 +274,48 @@ def _shell_line(*words: str) -> str:
     return shlex.join(["kkiai", "fleet", *hidden])
 
 
-class _Report:
-    """Writes results to stdout, and progress to stderr."""
+class _Report(Output):
+    """Writes the results and the progress of a worker."""
 
     def __init__(self, options: OutputOptions, traffic: Traffic) -> None:
-        self._options, self._counts, self.exit_code = options, Counter[str](), ExitCode.SUCCESS
-        self._out, self._err, self._traffic = make_console(sys.stdout), make_console(sys.stderr), traffic
-        self._start = self._last_line = time.monotonic()
-        self._is_live = self._err.is_terminal and not options.quiet
+        super().__init__([], "download", options, traffic)
         self._worker: VideoWorker | None = None
-        self.live = self._err.status("starting")
+        self._counts, self._line = Counter[str](), self._err.status("starting")
 
     def take(self, event: Any) -> None:
         """Write an event, or refresh the display with None."""
-        if event is None:
-            if self._worker is not None and not self._options.quiet:
-                self._show_progress(self._worker.waiting, time.monotonic())
-        elif isinstance(event, str):
+        if event is None or isinstance(event, str):
             if not self._options.quiet:
-                self.write_note(event)
+                super().take(event)
         elif hasattr(event, "drain"):
             self._worker = event
         else:
-            self._write(event)
+            self._counts[event.state] += 1
+            self._report(_outcome(event))
 
-    def _show_progress(self, waiting: int, now: float) -> None:
+    def _show_idle(self, now: float) -> None:
+        if self._worker is None:
+            return
         ends = "".join(f", {count} {state}" for state, count in self._counts.items())
-        text, elapsed = f"{waiting} waiting{ends}", now - self._start
+        text, elapsed = f"{self._worker.waiting} waiting{ends}", now - self._start
         if self._is_live:
-            self.live.update(Text(f"{text}  {clock(elapsed)}  {self._traffic.notice()}"))
-            self.live.start()
+            self._line.update(Text(f"{text}  {clock(elapsed)}  {self._traffic.notice()}"))
+            self._line.start()
         elif line := self._traffic.log_line(text, elapsed, idle=now - self._last_line):
-            self.write_note(line)
+            self._write(self._err, line)
 
-    def _write(self, result: VideoResult) -> None:
-        outcome = _outcome(result)
-        self._counts[result.state] += 1
-        self.exit_code = most_serious(self.exit_code, outcome.exit_code)
-        is_terminal, elapsed = self._out.is_terminal, time.monotonic() - self._start
-        to_stdout, to_stderr = destinations(
-            outcome, "download", self._options, is_terminal=is_terminal, is_live=self._is_live
-        )
-        if to_stdout:
-            self.live.stop()
-            text = json.dumps(outcome.data) if self._options.json else outcome.as_tabs()
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
-        if to_stderr:
-            self.write_note(outcome.as_line(elapsed))
+    def _write(self, console: Console, text: RenderableType) -> None:
+        self._line.stop()
+        super()._write(console, text)
 
-    def write_note(self, text: str) -> None:
-        """Write a line to stderr."""
-        self._traffic.note_line(text)
-        self._last_line = time.monotonic()
-        self.live.stop()
-        sys.stderr.write(f"{visible(text)}\n")
+    def report_interrupt(self, words: Sequence[str]) -> None:
+        """Write how to continue: the command, alone on its line."""
+        self._write(self._err, "kkiai: interrupted; nothing is lost. To continue, run:")
+        self._write(self._err, _shell_line(*words))
+
+    def close(self) -> None:
+        """Remove the live display."""
+        self._line.stop()
 
 
 def _outcome(result: VideoResult) -> Outcome:

@@ -42,8 +42,8 @@ class VideoQueue:
     """
 
     def __init__(self, database: str | os.PathLike[str] | None = None) -> None:
-        # A worker shares its own.
-        self._database = database if isinstance(database, Database) else Database(database)
+        given: object = database  # A worker shares its own.
+        self._database = given if isinstance(given, Database) else Database(database)
         self._database.prepare()
         self._engine = self._database.engine.execution_options()
         sa.event.listen(self._engine, "handle_error", self._database.end_retries)
