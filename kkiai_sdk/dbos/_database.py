@@ -7,8 +7,8 @@ import sqlite3
 import sys
 import time
 import zlib
-from contextlib import closing, contextmanager
-from functools import cached_property
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,11 +54,7 @@ _URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or the path 
 
 
 class Database:
-    """A database, identified by its URL.
-
-    :param url: ``postgresql://…``, ``sqlite:///FILE`` or the path of a SQLite file. Default: ``fleet.sqlite`` in the
-        user's state folder.
-    """
+    """The database of a :class:`VideoQueue`, which documents the forms of its URL."""
 
     def __init__(self, url: str | os.PathLike[str] | None) -> None:
         text = str(user_state_path("kkiai") / "fleet.sqlite" if url is None else url)
@@ -98,21 +94,18 @@ class Database:
             advice = "use another build of Python or a PostgreSQL database"
             raise ConfigurationError(f"a SQLite file needs SQLite {needed}; this Python has {found}: {advice}")
         with self.errors():
-            if self.kind == "sqlite":
-                Path(self.file).parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.file, timeout=BUSY_TIMEOUT)) as connection:
-                    # Readers and the writer do not block each other; the setting is stored in the file.
-                    connection.execute("PRAGMA journal_mode=WAL")
-                    # DBOS takes the write lock even if there is nothing to do.
-                    if connection.execute("PRAGMA user_version").fetchone() == (SCHEMA,):
-                        return
-                    self._migrate()
+            migrate = partial(DBOS.migrate, self.url.render_as_string(hide_password=False))
+            if self.kind == "postgresql":
+                migrate()
+                return
+            Path(self.file).parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.file, timeout=BUSY_TIMEOUT)) as connection:
+                # Readers and the writer do not block each other; the setting is stored in the file.
+                connection.execute("PRAGMA journal_mode=WAL")
+                # DBOS takes the write lock even if there is nothing to do.
+                if connection.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
+                    migrate()
                     connection.execute(f"PRAGMA user_version={SCHEMA}")
-            else:
-                self._migrate()
-
-    def _migrate(self) -> None:
-        DBOS.migrate(self.url.render_as_string(hide_password=False))
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -171,13 +164,11 @@ class Database:
         lock = FileLock(f"{self.file}.worker-{name}.lock", thread_local=False)
         with self.errors():
             try:
-                lock.acquire(timeout=min(timeout, 1.0))
+                held = lock.acquire(timeout=min(timeout, 1.0))
             except Timeout:
                 raise is_taken(name) from None
-        try:
+        with held:
             yield lambda: True
-        finally:
-            lock.release()
 
     @contextmanager
     def _server_lock(self, name: str, timeout: float) -> Iterator[Callable[[], bool]]:
@@ -204,11 +195,9 @@ class Database:
 
     def is_running(self, name: str) -> bool:
         """Whether a process has locked the name of a worker."""
-        try:
-            with self.lock(name, timeout=0):
-                return False
-        except ConfigurationError:
-            return True
+        with suppress(ConfigurationError), self.lock(name, timeout=0):
+            return False
+        return True
 
 
 def check_name(name: str) -> str:

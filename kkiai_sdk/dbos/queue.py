@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa
-from dbos import DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus, error
+from dbos import DBOSClient, DBOSPortableJSONSerializer, EnqueueOptions, WorkflowStatus, error
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.dbos._database import APPLICATION, QUEUE, VERSION, WORKFLOW, Database
@@ -30,6 +31,12 @@ RELEASE_TIMEOUT = 1.0
 #: Ids per transaction, and rows per page.
 PAGE = 1000
 QUEUED, RUNNING, ENDED = "ENQUEUED", "PENDING", ["SUCCESS", "ERROR", "CANCELLED"]
+OPTIONS: EnqueueOptions = {
+    "workflow_name": WORKFLOW,
+    "queue_name": QUEUE,
+    "app_version": VERSION,
+    "workflow_id_reuse_policy": "reject",
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -62,23 +69,23 @@ class VideoQueue:
             raise ConfigurationError(f"timeout must be greater than 0 and at most {MAX_TIMEOUT:,.0f} seconds (a year)")
         if isinstance(task_ids, str):
             raise ConfigurationError("task_ids must be an iterable of strings, not str")
-        ids = [_checked(each) for each in dict.fromkeys(task_ids)]
-        return sum(self._add_page(ids[at : at + PAGE], timeout, retry=retry) for at in range(0, len(ids), PAGE))
+        pages = _pages(map(_checked, task_ids))
+        return sum(self._add_page(page, timeout, retry=retry) for page in pages)
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
         known = {status.workflow_id: status for status in self._rows(ids)}
         again = {each for each, status in known.items() if retry and _can_retry(status)}
         new = [each for each in ids if each not in known or each in again]
-        now = time.time()
-        count = 0
+        now, count = time.time(), 0
 
         def enqueue(connection: sa.Connection) -> None:
             nonlocal count
             count = 0
             for task_id in new:
+                options: EnqueueOptions = {**OPTIONS, "workflow_id": task_id}
                 # Another process may have added it by now.
                 with suppress(error.DBOSWorkflowIDInUseError):
-                    self._client.enqueue_in_transaction(connection, _options(task_id), task_id, timeout, now)
+                    self._client.enqueue_in_transaction(connection, options, task_id, timeout, now)
                     count += 1
 
         # In the transaction of the deletion, so that nothing is lost if the process ends in between.
@@ -91,12 +98,11 @@ class VideoQueue:
         return count
 
     def results(self, task_ids: Iterable[str] | None = None) -> Iterator[VideoResult]:
-        """Yield the recorded results of these ids, or of all.
+        """Return an iterator of the recorded results of these ids, or of all.
 
         :param task_ids: ids to look up, in any number; those without a result are skipped. Default: all.
         """
-        for status in self._rows(task_ids, status=ENDED):
-            yield _result_of(status)
+        return map(_result_of, self._rows(task_ids, status=ENDED))
 
     def status(self) -> QueueStatus:
         """Return the numbers of tasks by state. Reads all rows of the queue."""
@@ -133,27 +139,24 @@ class VideoQueue:
 
     def put_back(self, task_ids: set[str]) -> None:
         """Put waits that no process is running back into the queue."""
-        ids = list(task_ids)
         with self._database.errors():
-            for at in range(0, len(ids), PAGE):
-                self._client.resume_workflows(ids[at : at + PAGE], queue_name=QUEUE)
+            for page in _pages(task_ids):
+                self._client.resume_workflows(page, queue_name=QUEUE)
 
     def has_work(self, name: str) -> bool:
         """Whether a worker with this name has anything to do: ids are queued, or its own waits are unfinished."""
-        options: dict[str, Any] = {"name": WORKFLOW, "limit": 1, "load_input": False, "load_output": False}
-        find = self._client.list_workflows
+        find = partial(self._client.list_workflows, name=WORKFLOW, limit=1, load_input=False, load_output=False)
         with self._database.errors():
             # In the order in which an id passes through them, so that one that is started in between is not missed.
-            return bool(find(status=QUEUED, **options) or find(status=RUNNING, executor_id=name, **options))
+            return bool(find(status=QUEUED) or find(status=RUNNING, executor_id=name))
 
     def _rows(self, task_ids: Iterable[str] | None = None, **filters: Any) -> Iterator[WorkflowStatus]:
         """Yield rows, of these ids or all; each once, also while others come and go."""
         options: dict[str, Any] = {"name": WORKFLOW, "load_input": False, **filters}
         if task_ids is not None:
-            ids = list(dict.fromkeys(task_ids))
-            for at in range(0, len(ids), PAGE):
+            for ids in _pages(task_ids):
                 with self._database.errors():
-                    page = self._client.list_workflows(workflow_ids=ids[at : at + PAGE], **options)
+                    page = self._client.list_workflows(workflow_ids=ids, **options)
                 yield from page
             return
         seen: set[str] = set()
@@ -199,9 +202,9 @@ def _client(engine: sa.Engine) -> DBOSClient:
     )
 
 
-def _options(task_id: str) -> Any:
-    options = {"workflow_name": WORKFLOW, "queue_name": QUEUE, "workflow_id": task_id, "app_version": VERSION}
-    return options | {"workflow_id_reuse_policy": "reject"}
+def _pages(task_ids: Iterable[str]) -> list[list[str]]:
+    ids = list(dict.fromkeys(task_ids))
+    return [ids[at : at + PAGE] for at in range(0, len(ids), PAGE)]
 
 
 def _result_of(status: WorkflowStatus) -> VideoResult:
