@@ -41,6 +41,7 @@ from kkiai_sdk.cli.output import (
     OutputOptions,
     in_background,
     log_level,
+    logged,
     make_console,
 )
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
@@ -221,26 +222,19 @@ def work(
 
 def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
+    level = logging.DEBUG if options.verbose else log_level()
     # Services are ended by SIGTERM, which the first process of a container otherwise ignores.
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    log = logging.getLogger("kkiai_sdk")
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
-        # The other libraries below log on stderr unless there is a handler.
         handlers = {
             "kkiai_sdk": EventHandler(emit, traffic.doctor),
             "dbos": _SparseHandler(emit, traffic.doctor),
+            # The other libraries log on stderr unless there is a handler.
             "": logging.NullHandler(),
         }
-        for name, handler in handlers.items():
-            logging.getLogger(name).addHandler(handler)
-        log.setLevel(logging.DEBUG if options.verbose else log_level())
-        try:
+        with logged(level, handlers):
             asyncio.run(run_worker(emit))
-        finally:
-            log.setLevel(logging.NOTSET)
-            for name, handler in handlers.items():
-                logging.getLogger(name).removeHandler(handler)
 
     with closing(_Report(options, traffic)) as report:
         try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import sqlalchemy as sa
 from dbos import DBOS
+from dbos import error as dbos_error
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
@@ -49,6 +50,7 @@ SCHEMA = zlib.crc32(version("dbos").encode()) >> 1
 BUSY_TIMEOUT = 30.0
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_ERRORS = OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error, dbos_error.DBOSException
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or the path of a file"
 
@@ -112,7 +114,7 @@ class Database:
         """Raise a ConfigurationError for a database that cannot be used."""
         try:
             yield
-        except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error) as error:
+        except _ERRORS as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
             raise self._unusable(reason) from None
 

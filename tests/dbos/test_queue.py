@@ -168,6 +168,12 @@ def test_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: 
         VideoQueue(tmp_path / "file" / "below.sqlite")
 
 
+def test_error_of_dbos_is_that_of_the_database(queue: VideoQueue) -> None:
+    """An error that DBOS raises, as for a wait that a tool has deleted meanwhile, is a ConfigurationError."""
+    with pytest.raises(ConfigurationError, match=r"cannot use the database .*grok:gone"):
+        queue.put_back({"grok:gone"})
+
+
 async def _make(folder: Path, database: Any, **options: Any) -> None:
     async with AsyncKkiai("sk-x", base_url="http://127.0.0.1:1") as client:
         VideoWorker(client, folder, database, **options)
