@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import asdict
-from rich.table import Table
 from rich.text import Text
 
 import kkiai_sdk as sdk
@@ -35,15 +34,7 @@ from kkiai_sdk.cli.options import (
     option,
     words_to_resume,
 )
-from kkiai_sdk.cli.output import (
-    EventHandler,
-    Output,
-    OutputOptions,
-    in_background,
-    log_level,
-    logged,
-    make_console,
-)
+from kkiai_sdk.cli.output import EventHandler, Output, OutputOptions, in_background, log_level, logged
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
 from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
@@ -134,15 +125,11 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     names = ("queued", "waiting", "saved", "failed", "timeout", "error")
     rows = [(name, str(getattr(found, name))) for name in names]
     rows += [(f"  by {w.name}", f"{w.waiting}{'' if w.is_running else ' (not running)'}") for w in found.workers]
-    console = make_console(sys.stdout)
-    if not console.is_terminal:
-        sys.stdout.write("".join(f"{name.strip()}\t{value}\n" for name, value in rows))
-        return
-    table = Table("state", "tasks", box=None)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    _write_stopped(found.workers)
+    width, is_terminal = max(len(name) for name, _ in rows), sys.stdout.isatty()
+    for name, value in rows:
+        sys.stdout.write(f"{name:{width}}  {value}\n" if is_terminal else f"{name.strip()}\t{value}\n")
+    if is_terminal:
+        _write_stopped(found.workers)
 
 
 def _write_stopped(workers: list[WorkerStatus]) -> None:

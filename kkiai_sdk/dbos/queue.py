@@ -73,8 +73,9 @@ class VideoQueue:
         return sum(self._add_page(page, timeout, retry=retry) for page in pages)
 
     def _add_page(self, ids: list[str], timeout: float, *, retry: bool) -> int:
-        known = {status.workflow_id: status for status in self._rows(ids)}
-        again = {each for each, status in known.items() if retry and _can_retry(status)}
+        known = {row.workflow_id for row in self._rows(ids, load_output=False)}
+        ended = self.results(ids if retry else [])
+        again = {result.task_id for result in ended if result.state in {"timeout", "error"}}
         new = [each for each in ids if each not in known or each in again]
         now, count = time.time(), 0
 
@@ -213,7 +214,3 @@ def _result_of(status: WorkflowStatus) -> VideoResult:
     # By nothing of this package: a defect, or a tool for DBOS that has cancelled it.
     kind = type(status.error).__name__ if status.error else None
     return VideoResult(status.workflow_id, "error", error=str(status.error or "cancelled"), error_type=kind)
-
-
-def _can_retry(status: WorkflowStatus) -> bool:
-    return status.status in ENDED and _result_of(status).state in {"timeout", "error"}

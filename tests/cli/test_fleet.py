@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
 from kkiai_sdk import AsyncKkiai
 from kkiai_sdk.dbos import VideoQueue, VideoWorker
@@ -117,10 +115,11 @@ def test_status_on_a_terminal_ends_with_a_note_on_the_waits_of_stopped_workers(
 ) -> None:
     """The note is not written when the output is read by a program."""
     assert kkiai("fleet", "status", "--db", stopped).err == ""
-    terminal = partial(Console, force_terminal=True, color_system=None)
-    monkeypatch.setattr("kkiai_sdk.cli.fleet.make_console", lambda stream: terminal(file=stream))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert kkiai("fleet", "status", "--json", "--db", stopped).err == ""
-    assert kkiai("fleet", "status", "--db", stopped).err.endswith(":***' -- -one\n")
+    ended = kkiai("fleet", "status", "--db", stopped)
+    assert [line.split() for line in ended.lines][-2:] == [["error", "0"], ["by", "-one", "1", "(not", "running)"]]
+    assert ended.err.endswith(":***' -- -one\n")
 
 
 def test_work_prints_json_when_asked(kkiai: Run, tmp_path: Path) -> None:
