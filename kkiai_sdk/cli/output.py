@@ -35,6 +35,7 @@ from kkiai_sdk.cli.traffic import UNREACHABLE, Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from kkiai_sdk import Kkiai
     from kkiai_sdk.cli.results import Emit, Event, Outcome
@@ -77,17 +78,25 @@ def log_level() -> int:
 
 
 @contextmanager
-def logged_to_stderr() -> Iterator[None]:
-    """Write the log of the SDK to stderr, at the level of ``KKIAI_LOG``."""
-    log, handler = logging.getLogger("kkiai_sdk"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(log_level())
+def logged(level: int, handlers: dict[str, logging.Handler]) -> Iterator[None]:
+    """Pass the log of the SDK, at this level, and those of other libraries to the handlers with their names."""
+    log = logging.getLogger("kkiai_sdk")
+    log.setLevel(level)
+    for name, handler in handlers.items():
+        logging.getLogger(name).addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
         log.setLevel(logging.NOTSET)
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
+
+
+def logged_to_stderr() -> AbstractContextManager[None]:
+    """Write the log of the SDK to stderr, at the level of ``KKIAI_LOG``."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    return logged(log_level(), {"kkiai_sdk": handler})
 
 
 class EventHandler(logging.Handler):
@@ -234,25 +243,18 @@ def run(
     :param make_client: makes the client, with further options.
     :param resumed_by: the words of the command that is suggested after Ctrl-C, without the ids.
     """
-    log = logging.getLogger("kkiai_sdk")
     level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else log_level()
     traffic = Traffic(doctor=doctor_command())
     client = make_client(httpx_args={"event_hooks": traffic.event_hooks})
 
     def logged_work(emit: Emit) -> None:
-        handler = EventHandler(emit, traffic.doctor)
-        log.addHandler(handler)
-        log.setLevel(level)
         try:
-            with client:
+            with logged(level, {"kkiai_sdk": EventHandler(emit, traffic.doctor)}), client:
                 work(client, emit)
         except KkiaiError as error:
             if len(ids) > 1:
                 raise
             emit(failure(ids[0], error))
-        finally:
-            log.removeHandler(handler)
-            log.setLevel(logging.NOTSET)
 
     with closing(Output(ids, command, options, traffic)) as output:
         try:
