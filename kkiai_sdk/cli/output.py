@@ -30,6 +30,7 @@ from kkiai_sdk.cli.results import (
     outcome_of,
     status_of,
     visible,
+    with_meanings,
 )
 from kkiai_sdk.cli.traffic import UNREACHABLE, Traffic, doctor_command
 
@@ -100,7 +101,7 @@ class EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
         hint = f"; trying again; run `{self._doctor}` to find the cause" if UNREACHABLE in str(record.msg) else ""
-        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
+        self._emit_event(f"{record.levelname.lower()}: {with_meanings(record.getMessage())}{hint}")
 
 
 def is_result(outcome: Outcome, command: CommandName) -> bool:
