@@ -78,12 +78,12 @@ def log_level() -> int:
 
 
 @contextmanager
-def logged_to_stderr() -> Iterator[None]:
-    """Write the log of the SDK to stderr, at the level of ``KKIAI_LOG``."""
-    log, handler = logging.getLogger("kkiai_sdk"), logging.StreamHandler()
+def logged(handler: logging.Handler, level: int) -> Iterator[None]:
+    """Pass the log of the SDK from this level on to a handler."""
+    log = logging.getLogger("kkiai_sdk")
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     log.addHandler(handler)
-    log.setLevel(log_level())
+    log.setLevel(level)
     try:
         yield
     finally:
@@ -235,25 +235,18 @@ def run(
     :param make_client: makes the client, with further options.
     :param resumed_by: the words of the command that is suggested after Ctrl-C, without the ids.
     """
-    log = logging.getLogger("kkiai_sdk")
     level = logging.DEBUG if options.verbose else logging.CRITICAL if options.quiet else log_level()
     traffic = Traffic(doctor=doctor_command())
     client = make_client(httpx_args={"event_hooks": traffic.event_hooks})
 
     def logged_work(emit: Emit) -> None:
-        handler = EventHandler(emit, traffic.doctor)
-        log.addHandler(handler)
-        log.setLevel(level)
         try:
-            with client:
+            with logged(EventHandler(emit, traffic.doctor), level), client:
                 work(client, emit)
         except KkiaiError as error:
             if len(ids) > 1:
                 raise
             emit(failure(ids[0], error))
-        finally:
-            log.removeHandler(handler)
-            log.setLevel(logging.NOTSET)
 
     with closing(Output(ids, command, options, traffic)) as output:
         try:

@@ -38,7 +38,7 @@ CONFIGURATION_NAMES = {
     r"^timeout\b": "--timeout",
     r"^allow_file_hosts\[\d+\]": "--allow-file-host",
     r" \(see allow_http\)": "",
-    r"pass api_key=… or set": "set",
+    r"pass api_key=… or set (.*)": r"set \1, or pass a file with --api-key-file",
     r"\bapi_key\b": "the key",
 }
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
