@@ -244,6 +244,9 @@ def test_released_readme_has_links_that_work_anywhere(tmp_path: Path, monkeypatc
     targets = re.findall(r"\]\(([^)]+)\)", built)
     assert f"https://git.example/owner/kkiai-sdk/raw/v{__version__}/docs/kkiai-wait.svg" in targets
     assert [target for target in targets if not target.startswith("https://")] == []
+    paths = re.findall(r"https://git\.example/owner/kkiai-sdk/(?:raw|blob)/v[^/]+/([^)#\s]+)", built)
+    assert {"docs/index.md", "CHANGELOG.md", "LICENSE", "docs/cli.md"} <= set(paths)
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
 
 
 def _rebuilt(extracted: Path, folder: Path) -> Path:

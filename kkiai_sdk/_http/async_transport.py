@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import AbstractEventLoop, CancelledError, get_running_loop
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import httpcore
 import httpx
 
 from kkiai_sdk._http.async_network import AsyncBackend, finish
-from kkiai_sdk._http.exceptions import PROXY_ERRORS, blame_proxy
+from kkiai_sdk._http.exceptions import PROXY_ERRORS, name_proxy
 from kkiai_sdk._http.transport import CLOSED, PROXY_AUTH
 from kkiai_sdk.errors import ConfigurationError
 
@@ -53,8 +53,9 @@ class CountedPool:
                 await _refuse(response)
         except BaseException as error:
             await self._release()
-            if isinstance(error, PROXY_ERRORS):
-                blame_proxy(error, self._proxy)
+            # A timeout of the session cancels the request.
+            if isinstance(error, (*PROXY_ERRORS, CancelledError)):
+                name_proxy(error, self._proxy)
             raise
         response.stream = CountedStream(response.stream, self._release)
         return response

@@ -34,10 +34,13 @@ class Fault(NamedTuple):
 
 #: Note on an exception of a TLS handshake behind a proxy, with the server.
 IN_TUNNEL = "in a tunnel"
-#: Beginning of the note on an exception that concerns a proxy; its host and port follow.
-_PROXY = "the proxy "
+#: Beginnings of the note on an exception of a request through a proxy, whose host and port follow: the proxy is the
+#: cause, or it may be.
+_PROXY, _THROUGH = "the proxy ", " through the proxy "
 #: Exceptions of a connection to a proxy, or of its refusal.
-PROXY_ERRORS = (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout)
+_CAUSED_BY_PROXY = (httpcore.ProxyError, httpcore.ConnectError, httpcore.ConnectTimeout)
+#: The same, and those of a server behind it or of a proxy that accepts a connection and sends nothing.
+PROXY_ERRORS = (httpcore.ProxyError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 
 #: The first match counts, so root causes stand before the httpx exceptions that wrap them.
 FAULTS: Sequence[Fault] = (
@@ -99,9 +102,11 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     refusal = next((str(link) for link in chain if isinstance(link, httpx.ProxyError)), "")
     reason = getattr(root, "strerror", None) or refusal or (type(unknown).__name__ if unknown else "")
     detail = _redaction.message(_redaction.redact(reason), 200)
-    proxy = next((note for link in chain for note in _notes(link) if note.startswith(_PROXY)), None)
+    notes = [note for link in chain for note in _notes(link)]
+    proxy = next((note for note in notes if note.startswith(_PROXY)), None)
+    way = next((note for note in notes if note.startswith(_THROUGH)), "")
     text = fault.text.replace("the proxy", "it").replace("the server's", "its") if proxy else fault.text
-    text = f"{proxy or _host_and_port(url)}: {text}"
+    text = f"{proxy or _host_and_port(url) + way}: {text}"
     if fault.kind == "timeout":
         error: APIError = APITimeoutError(f"{text} ({round(timeout, 3):g} s)", kind=fault.kind, transient=True)
     else:
@@ -114,12 +119,14 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     return error
 
 
-def blame_proxy(error: Exception, proxy: httpx.Proxy | None) -> None:
-    """Add the proxy's host and port to an exception of PROXY_ERRORS, unless the server behind it failed."""
+def name_proxy(error: BaseException, proxy: httpx.Proxy | None) -> None:
+    """Add the proxy's host and port to an exception: the cause, or only on the way to the server."""
+    if proxy is None:
+        return
     is_tls = any(isinstance(link, ssl.SSLError) for link in _chain(error))
-    is_behind = IN_TUNNEL in _notes(error) or (is_tls and proxy is not None and proxy.url.scheme != "https")
-    if proxy is not None and not is_behind:
-        error.add_note(f"{_PROXY}{_host_and_port(str(proxy.url))}")
+    is_behind = IN_TUNNEL in _notes(error) or (is_tls and proxy.url.scheme != "https")
+    is_cause = isinstance(error, _CAUSED_BY_PROXY) and not is_behind
+    error.add_note(f"{_PROXY if is_cause else _THROUGH}{_host_and_port(str(proxy.url))}")
 
 
 def _notes(error: BaseException) -> Sequence[str]:

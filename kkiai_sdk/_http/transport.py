@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import httpcore
 import httpx
 
-from kkiai_sdk._http.exceptions import PROXY_ERRORS, blame_proxy
+from kkiai_sdk._http.exceptions import PROXY_ERRORS, name_proxy
 from kkiai_sdk._http.network import Backend
 from kkiai_sdk.errors import ConfigurationError
 
@@ -74,7 +74,7 @@ class ProcessPools:
                 response.close()
                 raise httpcore.ProxyError(PROXY_AUTH)
         except PROXY_ERRORS as error:
-            blame_proxy(error, proxy)
+            name_proxy(error, proxy)
             raise
         return response
 

@@ -66,30 +66,24 @@ def kkiai(context: click.Context, *, install_completion: bool, show_completion: 
     KKIAI_LOG=debug, every command logs its requests to stderr.
     """
     if install_completion or show_completion:
-        context.exit(_complete(install=install_completion))
+        from kkiai_sdk.cli import completion  # noqa: PLC0415 (imported on demand)
+
+        click.echo(completion.script(kkiai, install=install_completion), nl=False)
+        context.exit()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-def _complete(*, install: bool) -> ExitCode:
-    from kkiai_sdk import ConfigurationError  # noqa: PLC0415 (--help needs no errors)
-    from kkiai_sdk.cli import completion  # noqa: PLC0415 (imported on demand)
-
-    try:
-        click.echo(completion.install(kkiai) if install else completion.script(kkiai, os.environ.get("SHELL", "")))
-    except ConfigurationError as error:
-        click.echo(f"kkiai: {error}", err=True)
-        return ExitCode.USAGE
-    return ExitCode.SUCCESS
 
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     try:
+        # The script asks with "bash_complete", or for a script with "bash_source".
         if request := os.environ.get("_KKIAI_COMPLETE"):
             from kkiai_sdk.cli import completion  # noqa: PLC0415 (imported on demand)
 
-            click.echo(completion.answer(kkiai, request))
+            shell, _, kind = request.partition("_")
+            found = completion.completer(kkiai, shell)
+            click.echo(found.source() if kind == "source" else found.complete())
             return ExitCode.SUCCESS
         with kkiai.make_context("kkiai", list(argv)) as context:
             return cast("ExitCode | None", kkiai.invoke(context)) or ExitCode.SUCCESS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ FUZZ_HELP = "Send many generated requests, or only a few. [default: many to a ga
 ONLY_HELP = "Check only this operation: its operationId, or 'GET /path'; repeatable. [default: all operations]"
 WRITES_HELP = "Also send requests that may create, change or delete something, or cost money."
 TIME_LIMIT_HELP = "Stop after this time and report an incomplete check; 'none' for no limit."
+#: Set so that Hypothesis creates no directory where the command runs.
+STORAGE = "HYPOTHESIS_STORAGE_DIRECTORY"
 SEVERITIES = click.Choice(["breaking", "drift"])
 COLOURS = {"breaking": "bold red", "drift": "bold yellow", "advice": "bold blue"}
 
@@ -93,7 +95,10 @@ def contract(
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise ConfigurationError(f"{str(path)!a} cannot be written: name a file in an existing directory")
     options["time_limit"] = duration("--time-limit", time_limit, unlimited=True)
-    with make_console(sys.stderr).status("Checking …") as status, _hypothesis_storage():
+    with make_console(sys.stderr).status("Checking …") as status, ExitStack() as stack:
+        if STORAGE not in os.environ:
+            os.environ[STORAGE] = stack.enter_context(TemporaryDirectory(prefix="kkiai-", ignore_cleanup_errors=True))
+            stack.callback(os.environ.pop, STORAGE)
         options["announce"] = lambda sentence: status.console.print(Text(f"kkiai: {sentence}"), soft_wrap=True)
         options["progress"] = lambda count: status.update(f"Checking: {count} responses")
         report = checker.check(connection.base_url, connection.api_key, **options)
@@ -105,19 +110,6 @@ def contract(
     _print(report, severity, checker.workflow_commands(report), as_json=output.json)
     # The meanings are those of EXIT_CODES_HELP.
     return ExitCode(report.exit_code(severity))
-
-
-@contextmanager
-def _hypothesis_storage() -> Iterator[None]:
-    """Keep Hypothesis from creating a directory where the command runs."""
-    name = "HYPOTHESIS_STORAGE_DIRECTORY"
-    with TemporaryDirectory(prefix="kkiai-", ignore_cleanup_errors=True) as directory:
-        is_ours = os.environ.setdefault(name, directory) == directory
-        try:
-            yield
-        finally:
-            if is_ours:
-                del os.environ[name]
 
 
 def _print(report: Report, severity: Severity, annotations: Iterable[str], *, as_json: bool) -> None:

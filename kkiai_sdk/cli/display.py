@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Column
 from rich.text import Text
 
-from kkiai_sdk.cli.results import clock, status_of, visible
+from kkiai_sdk.cli.results import clock, status_of, visible, with_meanings
 from kkiai_sdk.cli.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -101,9 +101,11 @@ class Display:
 
     def _status(self, task_id: str) -> str:
         """Return what the last response said about a task."""
-        if error := self._traffic.errors.get(task_id):
-            return f"HTTP {error}, trying again"
         task = self.unfinished.get(task_id)
+        if error := self._traffic.errors.get(task_id):
+            # A wait continues after these two only if they mean that there is no such task.
+            is_new = task is None and error in {400, 404}
+            return f"not known yet (HTTP {error})" if is_new else with_meanings(f"HTTP {error}")
         return status_of(task) if task else "no response yet"
 
     def _done(self) -> str:

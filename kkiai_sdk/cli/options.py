@@ -5,6 +5,7 @@ An invalid value raises a ConfigurationError that names the option and the accep
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -18,7 +19,7 @@ from attrs import field, frozen
 from click.core import ParameterSource
 
 from kkiai_sdk import ConfigurationError, KkiaiError, PollPolicy
-from kkiai_sdk.cli.output import OutputOptions, logged_to_stderr, report_error
+from kkiai_sdk.cli.output import OutputOptions, log_level, logged, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,14 +35,13 @@ KEY_FILE_LIMIT = 4096
 MAX_IDS = 100_000
 #: Characters per line of ids; an id has at most 256.
 MAX_LINE = 4096
-#: Characters of an id.
-MAX_ID = 256
 #: Seconds.
 DAY = 86_400
 YEAR = 365 * DAY
 #: Invalid ids named in a message.
 MAX_NAMED = 5
 
+_ID = re.compile(r"[^ ]{1,256}")
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _DURATION = re.compile(rf"(?=.)(?:({_NUMBER})h)?(?:({_NUMBER})m)?(?:({_NUMBER})s)?|({_NUMBER})")
 _SIZE = re.compile(rf"({_NUMBER}) ?([kmgt]?)(i?)b?")
@@ -96,7 +96,7 @@ class Command(click.Command):
         try:
             # A command with a live display writes the log itself, above the display.
             has_log = "KKIAI_LOG" in os.environ and not (self.name == "demo" or "quiet" in ctx.params)
-            with logged_to_stderr() if has_log else nullcontext():
+            with logged(log_level(), {"kkiai_sdk": logging.StreamHandler()}) if has_log else nullcontext():
                 return ctx.invoke(self.callback, **read_params(ctx.params))
         except KkiaiError as error:
             return report_error(error, as_json=ctx.params.get("json", False))
@@ -135,19 +135,13 @@ class Connection:
         """Make a client with these and further options."""
         from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
 
-        self._check_key()
         return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
     def async_client(self, **options: Any) -> AsyncKkiai:
         """Make an asynchronous client with these and further options."""
         from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
 
-        self._check_key()
         return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
-
-    def _check_key(self) -> None:
-        if self.api_key is None and not os.environ.get("KKIAI_API_KEY"):
-            raise ConfigurationError("no API key: set KKIAI_API_KEY, or pass a file with --api-key-file")
 
 
 def words_to_resume(context: click.Context) -> list[str]:
@@ -213,16 +207,11 @@ def read_ids(arguments: Iterable[str]) -> list[str]:
 
 def check_ids(ids: Iterable[str]) -> None:
     """Raise ConfigurationError if an id cannot be that of a task."""
-    if invalid := [each for each in ids if not is_task_id(each)]:
+    if invalid := [each for each in ids if not (each.isprintable() and _ID.fullmatch(each)) or each in {".", ".."}]:
         named = ", ".join(ascii(each)[:80] for each in invalid[:MAX_NAMED])
         more = f" and {len(invalid) - MAX_NAMED} more" if len(invalid) > MAX_NAMED else ""
-        rule = f"a task id must be 1 to {MAX_ID} printable characters without spaces"
+        rule = "a task id must be 1 to 256 printable characters without spaces"
         raise ConfigurationError(f"{rule}; invalid: {named}{more}")
-
-
-def is_task_id(text: str) -> bool:
-    """Whether a text can be the id of a task."""
-    return 1 <= len(text) <= MAX_ID and text.isprintable() and " " not in text and text not in {".", ".."}
 
 
 def _ids_from_stdin() -> Iterable[str]:

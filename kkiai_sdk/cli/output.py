@@ -30,12 +30,12 @@ from kkiai_sdk.cli.results import (
     outcome_of,
     status_of,
     visible,
+    with_meanings,
 )
 from kkiai_sdk.cli.traffic import UNREACHABLE, Traffic, doctor_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from kkiai_sdk import Kkiai
     from kkiai_sdk.cli.results import Emit, Event, Outcome
@@ -79,10 +79,11 @@ def log_level() -> int:
 
 @contextmanager
 def logged(level: int, handlers: dict[str, logging.Handler]) -> Iterator[None]:
-    """Pass the log of the SDK, at this level, and those of other libraries to the handlers with their names."""
+    """Pass the log of the SDK, from this level on, and those of other libraries to the handlers with their names."""
     log = logging.getLogger("kkiai_sdk")
     log.setLevel(level)
     for name, handler in handlers.items():
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
         logging.getLogger(name).addHandler(handler)
     try:
         yield
@@ -90,13 +91,6 @@ def logged(level: int, handlers: dict[str, logging.Handler]) -> Iterator[None]:
         log.setLevel(logging.NOTSET)
         for name, handler in handlers.items():
             logging.getLogger(name).removeHandler(handler)
-
-
-def logged_to_stderr() -> AbstractContextManager[None]:
-    """Write the log of the SDK to stderr, at the level of ``KKIAI_LOG``."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    return logged(log_level(), {"kkiai_sdk": handler})
 
 
 class EventHandler(logging.Handler):
@@ -109,7 +103,7 @@ class EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
         hint = f"; trying again; run `{self._doctor}` to find the cause" if UNREACHABLE in str(record.msg) else ""
-        self._emit_event(f"{record.levelname.lower()}: {record.getMessage()}{hint}")
+        self._emit_event(f"{record.levelname.lower()}: {with_meanings(record.getMessage())}{hint}")
 
 
 def is_result(outcome: Outcome, command: CommandName) -> bool:

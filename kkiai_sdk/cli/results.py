@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -37,7 +38,7 @@ CONFIGURATION_NAMES = {
     r"^timeout\b": "--timeout",
     r"^allow_file_hosts\[\d+\]": "--allow-file-host",
     r" \(see allow_http\)": "",
-    r"pass api_key=… or set": "set",
+    r"pass api_key=… or set (.*)": r"set \1, or pass a file with --api-key-file",
     r"\bapi_key\b": "the key",
 }
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
@@ -155,7 +156,7 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    text, names = error.message, OPTION_NAMES
+    text, names = with_meanings(error.message), OPTION_NAMES
     if isinstance(error, sdk.ConfigurationError):
         names = names | CONFIGURATION_NAMES
     for pattern, name in names.items():
@@ -185,6 +186,14 @@ def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
     reason = [error_message(last_error)] if last_error is not None and is_last else []
     known = [f"last status: {status_of(task)}"] if task is not None else []
     return f"{', '.join(known + reason) or 'no response'}; the task was not cancelled: wait for it again"
+
+
+def with_meanings(text: str) -> str:
+    """Return a message with the standard phrase of each HTTP error status, as in ``bad gateway (HTTP 502)``."""
+    phrases = {str(each.value): each.phrase.lower() for each in HTTPStatus}
+    return re.sub(
+        r"\b(?<!\()HTTP ([45]\d\d)\b", lambda found: f"{phrases.get(found[1], 'gateway error')} ({found[0]})", text
+    )
 
 
 def status_of(task: VideoTask) -> str:

@@ -169,10 +169,7 @@ def _target_path(text: str, *, is_directory: bool) -> Path:
 
 
 def wait_for_tasks(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: float) -> None:
-    """Wait for every id; emits each result as it comes and, for a single id, the changes before it."""
-    if len(ids) == 1:
-        emit(WaitResult(ids[0], client.wait(ids[0], timeout=timeout, on_update=emit)))
-        return
+    """Wait for every id; emits the changes of each task and its result."""
     for result in client.as_completed(ids, timeout=timeout, on_update=emit):
         emit(result)
 
@@ -202,6 +199,7 @@ def download_videos(client: Kkiai, emit: Emit, ids: Sequence[str], timeout: floa
 
     missing = ids if options["overwrite"] != "skip" else [each for each in ids if not is_kept(each)]
     if len(ids) == 1:
+        # Unlike the separate calls, this one checks the target before the wait.
         for task_id in missing:
             save(task_id, partial(client.wait_and_download, task_id, timeout=timeout, on_update=emit))
         return

@@ -191,7 +191,9 @@ def test_dead_proxy_is_named_in_queries_and_downloads(  # noqa: PLR0917
 
 @pytest.mark.fault("N-24")
 def test_server_behind_a_proxy_is_named_if_its_certificate_is_not_accepted(make: Maker, secure: Any) -> None:
-    """A certificate that is not accepted in a tunnel is the server's, through a proxy with TLS as well."""
+    """A certificate that is not accepted in a tunnel is the server's, through a proxy with TLS as well, which is named
+    as the way to it.
+    """
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     (other := trustme.CA()).issue_cert("127.0.0.1").configure_cert(tls)
     trusting = ssl.create_default_context()
@@ -207,7 +209,8 @@ def test_server_behind_a_proxy_is_named_if_its_certificate_is_not_accepted(make:
             proxy = httpx.Proxy(f"{scheme}://127.0.0.1:{port}", ssl_context=trusting if scheme == "https" else None)
             client = make(f"https://gateway.example:{server.port}", httpx_args={"proxy": proxy}, max_retries=0)
             with pytest.raises(
-                k.APIConnectionError, match=r"^gateway\.example:\d+: the server's certificate"
+                k.APIConnectionError,
+                match=rf"^gateway\.example:\d+ through the proxy .*:{port}: the server's certificate",
             ) as caught:
                 client.query("t")
             client.close()
@@ -271,11 +274,15 @@ def slow() -> Iterator[dict[str, int]]:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("way", SLOW)
 def test_slow_proxy_ends_with_the_request_timeout(make: Maker, slow: dict[str, int], way: str, scheme: str) -> None:
-    """The timeout of a request includes the proxy's part."""
-    args = {"proxy": f"http://127.0.0.1:{slow[way]}"}
+    """The timeout of a request includes the proxy's part, and the error names the proxy, without its password."""
+    args = {"proxy": f"http://joe:s3cret@127.0.0.1:{slow[way]}"}
     client = make(f"{scheme}://gateway.example", allow_http=True, httpx_args=args, timeout=0.2, max_retries=0)
     with pytest.raises(k.APIError) as caught:
         client.query("t")
     # The tunnel for https is a response without a body for http.
-    ended = isinstance(caught.value, k.APITimeoutError)
-    assert ended or (scheme, way) == ("http", "silent in the tunnel")
+    if (scheme, way) == ("http", "silent in the tunnel"):
+        return
+    assert isinstance(caught.value, k.APITimeoutError)
+    port = {"http": 80, "https": 443}[scheme]
+    named = f"gateway.example:{port} through the proxy 127.0.0.1:{slow[way]}: no response in time (0.2 s)"
+    assert str(caught.value) == named

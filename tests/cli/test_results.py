@@ -13,6 +13,7 @@ from kkiai_sdk import (
     APIError,
     APIStatusError,
     ConfigurationError,
+    RateLimitError,
     TaskFailedError,
     TaskFailure,
     TaskNotFoundError,
@@ -175,9 +176,9 @@ def test_message_has_the_names_of_the_command_line(message: str, said: str) -> N
 
 
 def test_names_of_python_in_the_text_of_a_server_stay() -> None:
-    """The message of a gateway is shown as it is."""
-    text = "HTTP 400: timeout must be set; base_url and api_key are wrong (see allow_http)"
-    assert error_message(APIStatusError(text, status_code=400)) == text
+    """The message of a gateway is shown as it is, after the meaning of its status."""
+    text = "timeout must be set; base_url and api_key are wrong (see allow_http)"
+    assert error_message(APIStatusError(f"HTTP 400: {text}", status_code=400)) == f"bad request (HTTP 400): {text}"
 
 
 def test_query_that_failed_is_no_wait() -> None:
@@ -196,6 +197,7 @@ AGAIN = "; the task was not cancelled: wait for it again"
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
         (None, None, f"no response{AGAIN}"),
+        (None, RateLimitError("HTTP 429: no", status_code=429), f"too many requests (HTTP 429): no{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:

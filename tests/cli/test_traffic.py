@@ -104,13 +104,37 @@ def test_row_shows_the_last_error_until_a_task_is_answered() -> None:
     wire = Wire()
     assert "no response yet" in wire.lines[0]
     wire.answer(wire.ask("a"), 503)
-    assert "HTTP 503, trying again" in wire.lines[0]
+    assert "service unavailable (HTTP 503)" in wire.lines[0]
     assert "no response yet" in wire.lines[1]
     wire.answer(wire.ask("a"))
     wire.display.update(RUNNING)
     assert "processing" in wire.lines[0]
     wire.answer(wire.ask("a"), 404)
-    assert "HTTP 404, trying again" in wire.lines[0]
+    assert "not found (HTTP 404)" in wire.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "not known yet (HTTP 400)"),
+        (404, "not known yet (HTTP 404)"),
+        (429, "too many requests (HTTP 429)"),
+        (500, "internal server error (HTTP 500)"),
+        (502, "bad gateway (HTTP 502)"),
+        (524, "gateway error (HTTP 524)"),
+    ],
+)
+def test_row_says_what_an_error_status_means(status: int, said: str) -> None:
+    """The row of a task that was never seen has the meaning of the status beside its number, and a part of the id, in
+    a terminal of 80 columns.
+    """
+    wire = Wire("grok:eee6faa8-9dee-455c-aa82-02ac623adf3a")
+    wire.console.size = (80, 24)
+    wire.answer(wire.ask("grok:eee6faa8-9dee-455c-aa82-02ac623adf3a"), status)
+    (line,) = wire.lines
+    assert f"{said}  0:00:00" in line
+    assert "grok:eee" in line
+    assert len(line) <= 78
 
 
 @pytest.mark.parametrize("height", [5, 6, 8, 24])
@@ -188,7 +212,9 @@ def test_heartbeat_says_for_how_long_nothing_is_answered(
     assert (
         capsys.readouterr()
         .err.splitlines()[1]
-        .startswith("a: HTTP 503, trying again, 0:02:15 elapsed; no response from gateway.example:8080 for 0:02:00")
+        .startswith(
+            "a: service unavailable (HTTP 503), 0:02:15 elapsed; no response from gateway.example:8080 for 0:02:00"
+        )
     )
 
 

@@ -231,6 +231,14 @@ def test_every_page_fits_the_window(
     assert bad == []
 
 
+def test_reasons_of_surviving_mutants_stand_beside_their_lines(browser: Browser, address: str) -> None:
+    """In a wide window the table of survivors does not scroll, so that its last column, the reason, is seen."""
+    browser.look(width=1400, theme="light")
+    browser.open(f"{address}/tests/survivors.html")
+    table = "document.querySelector('table.docutils')"
+    assert browser.run(f"{table}.offsetWidth <= {table}.parentElement.clientWidth")
+
+
 @contextmanager
 def quiet(browser: Browser) -> Iterator[None]:
     """Fail if a script of a page fails or a part of it cannot be loaded."""
