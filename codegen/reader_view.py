@@ -190,9 +190,7 @@ def _refs(node: object) -> Iterator[str]:
 
 def _accept_copies(node: Any, copies: Mapping[str, str]) -> None:
     """Let requests take what was read: a body or a field may be of the loosened copy of its schema, too."""
-    for key, part in (
-        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
-    ):
+    for key, part in entries(node):
         if key == "schema":
             node[key] = _or_copy(part, copies)
         elif key == "properties" and isinstance(part, dict):

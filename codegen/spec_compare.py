@@ -7,12 +7,17 @@ changes inside callbacks, webhooks, links and discriminators, and members of lat
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from codegen.spec_document import Document, Members, Place, SpecError, items
+from codegen.spec_document import Document, Members, Place, items
 from codegen.spec_operations import compare_parameters, document_security, operation_security
 from codegen.spec_rules import ANY, REQUEST, RESPONSE, REWRITTEN, UNCLASSIFIED
 from codegen.spec_schemas import NOTES, SCHEMA, subschema
 from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on, opaque
+from kkiai_sdk import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -21,8 +26,8 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 def compare(base: Document, head: Document) -> list[Change]:
     """Return the changes between two documents: worst first, then by pointer; empty for equal documents.
 
-    Schemas are compared on the sides where they are used; unused schemas on both. Raises ``SpecError`` for a ``$ref``
-    without a target, and for documents that are nested too deeply.
+    Schemas are compared on the sides where they are used; unused schemas on both. Raises ``ConfigurationError`` for a
+    ``$ref`` without a target, and for documents that are nested too deeply.
     """
     walk = Walk(base, head, _GRAMMAR)
     try:
@@ -30,7 +35,7 @@ def compare(base: Document, head: Document) -> list[Change]:
         walk.compare("components", ANY, *(_components(each) for each in (base, head)))
         return walk.changes()
     except RecursionError:
-        raise SpecError("the documents are nested too deeply to be compared") from None
+        raise ConfigurationError("the documents are nested too deeply to be compared") from None
 
 
 def _components(document: Document) -> Place:
@@ -47,10 +52,8 @@ def _openapi(walk: Walk, _side: str, key: str, old: Members, new: Members) -> No
 
 
 def _servers(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    before, after = _by_url(walk.base, old.get(key)), _by_url(walk.head, new.get(key))
-    if before is None or after is None:
-        walk.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
-        return
+    listed = items(old.get(key)), items(new.get(key))
+    before, after = ({place.value["url"].rstrip("/"): place for place in each} for each in listed)
     if [*before, *after] == [""]:  # without servers, the URL is /
         walk.report(REWRITTEN, old.get(key), new.get(key))
         return
@@ -60,24 +63,13 @@ def _servers(walk: Walk, _side: str, key: str, old: Members, new: Members) -> No
     if next(iter(before), None) != next(iter(after), None):
         walk.report("default-server-changed", old.get(key), new.get(key))
     elif before.keys() == after.keys():
-        urls = [[str(place.value.get("url")) for place in each.values()] for each in (before, after)]
+        urls = [[place.value["url"] for place in each] for each in listed]
         if urls[0] != urls[1]:
             walk.report(REWRITTEN, old.get(key), new.get(key))
 
 
-def _by_url(document: Document, servers: Place | None) -> dict[str, Place] | None:
-    found: dict[str, Place] = {}
-    for place in items(servers):
-        server = document.open(place)
-        url = None if server is None else server.value("url")
-        if not isinstance(url, str) or url.rstrip("/") in found:
-            return None
-        found[url.rstrip("/")] = place
-    return found if servers is None or isinstance(servers.value, list) else None
-
-
 def _paths(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    same = _same_paths(old.value(key), new.value(key))
+    same = _same_paths(old.value(key, ()), new.value(key, ()))
     for before, after in same.items():
         walk.report("path-parameter-renamed", old.of[key].at(before), new.of[key].at(after))
         names = [_PARAMETER.findall(path) for path in (after, before)]
@@ -91,10 +83,8 @@ def _paths(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
             walk.compare_if_both("path-item", side, ("path-added", "path-removed"), places)
 
 
-def _same_paths(before: object, after: object) -> dict[str, str]:
+def _same_paths(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:
     """Map old paths to new ones in which only parameters have other names."""
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return {}
     added = {_PARAMETER.sub("{}", path): path for path in after if path not in before}
     shapes = {path: _PARAMETER.sub("{}", path) for path in before if path not in after}
     return {path: added[shape] for path, shape in shapes.items() if shape in added}
@@ -131,16 +121,14 @@ def _styles(members: Members) -> dict[str, object]:
 
 
 def _tags(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    first = [next(iter(items(each.get(key))), None) for each in (old, new)]
-    texts = [None if place is None else place.value for place in first]
-    rule = "further-tags-changed" if texts[0] == texts[1] else "operation-tag-changed"
+    first = [each.value(key, [])[:1] for each in (old, new)]
+    rule = "further-tags-changed" if first[0] == first[1] else "operation-tag-changed"
     walk.report_if_different(rule, old.get(key), new.get(key))
 
 
 def _request_body(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
     after = new.get(key)
-    opened = None if after is None else walk.head.open(after)
-    required = opened is not None and opened.value("required") is True
+    required = after is not None and walk.head.open(after).value("required") is True
     added = "required-request-body-added" if required else "request-body-added"
     walk.compare_if_both("request-body", REQUEST, (added, "request-body-removed"), (old.get(key), after))
 
@@ -178,7 +166,12 @@ _GRAMMAR: Grammar = {
         ),
         "version": leaf("version-changed"),
     },
-    "server": {"url": _elsewhere, "description": leaf("note-changed")},
+    "server": {
+        "url": _elsewhere,
+        "description": leaf("note-changed"),
+        "variables": named("server-variable", UNCLASSIFIED, UNCLASSIFIED),
+    },
+    "server-variable": _NOTES,
     "path-item": {
         **dict.fromkeys(_METHODS, _operation),
         **_NOTES,

@@ -21,8 +21,9 @@ if not __package__:  # run by path: sys.path then starts with this folder instea
     sys.path.insert(0, str(ROOT))
 
 from codegen.spec_compare import compare  # noqa: E402 - needs the line above
-from codegen.spec_document import ABSENT, SPEC_NAME, Document, SpecError, read, text_of  # noqa: E402
+from codegen.spec_document import ABSENT, SPEC_NAME, Document, read, text_of  # noqa: E402
 from codegen.spec_rules import Level  # noqa: E402
+from kkiai_sdk import ConfigurationError  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base = read(options.base, ROOT)
         head = read(options.head or os.path.relpath(ROOT / SPEC_NAME), ROOT)
         changes = compare(base, head)
-    except SpecError as error:
+    except ConfigurationError as error:
         print(_ascii(f"spec_diff.py: {error}"), file=sys.stderr)
         return 2
     for change in changes:

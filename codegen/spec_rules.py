@@ -77,8 +77,6 @@ def _bound(before: object, after: object, *, absent: float, upper: bool) -> str 
     """Compare upper (or lower) bounds."""
     low: Any = absent if before is ABSENT else before
     high: Any = absent if after is ABSENT else after
-    if not _is_number(low) or not _is_number(high):
-        return _opaque(before, after)
     if low == high:
         return None
     return NARROWED if (high < low) is upper else WIDENED
@@ -86,7 +84,7 @@ def _bound(before: object, after: object, *, absent: float, upper: bool) -> str 
 
 def _multiple(before: Any, after: Any) -> str | None:
     """Compare steps: a multiple of the old step narrows, a divisor of it widens."""
-    if not all(_is_number(each) and 0 < each < math.inf for each in (before, after)):
+    if ABSENT in (before, after):
         return _constraint(before, after)
     old, new = Fraction(str(before)), Fraction(str(after))
     if old == new:
@@ -107,9 +105,7 @@ def _constraint(before: object, after: object) -> str | None:
 
 def _switch(before: object, after: object) -> str | None:
     """Compare booleans that narrow when true and are false by default."""
-    old, new = (False if value is ABSENT else value for value in (before, after))
-    if not isinstance(old, bool) or not isinstance(new, bool):
-        return _opaque(before, after)
+    old, new = (value is True for value in (before, after))
     return None if old is new else NARROWED if new else WIDENED
 
 
@@ -121,10 +117,6 @@ def _flag(before: object, after: object) -> str | None:
 def _opaque(before: object, after: object) -> str | None:
     """Compare values that have no order."""
     return None if text_of(before) == text_of(after) else CHANGED
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
 _at_most = partial(_bound, absent=math.inf, upper=True)
@@ -205,8 +197,6 @@ _ROWS = (
     ("parameter-added", REQUEST, ADDITIVE, "it is optional"),
     ("required-parameter-added", REQUEST, BREAKING, "callers do not send it yet"),
     ("parameter-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
-    ("parameter-renamed", REQUEST, BREAKING, "callers send it under the old name"),
-    ("parameter-moved", REQUEST, BREAKING, "callers send it in the old place"),
     ("parameter-made-required", REQUEST, BREAKING, "some callers do not send it"),
     ("parameter-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
     ("serialisation-changed", ANY, BREAKING, "the same value is written differently"),
@@ -267,9 +257,9 @@ _EXCEPTIONS = {
 }
 # Directions of each keyword. Nullability is `null` among the types; `schema` belongs to a parameter or a media type.
 _KEYWORD_DIRECTIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(KEYWORDS, (NARROWED, WIDENED, CHANGED)),
+    **dict.fromkeys(KEYWORDS, (NARROWED, WIDENED)),
     **dict.fromkeys(OPAQUE, (CHANGED,)),
-    **dict.fromkeys(("type", "enum"), (NARROWED, WIDENED, CHANGED)),
+    **dict.fromkeys(("type", "enum", "multipleOf", "pattern"), (NARROWED, WIDENED, CHANGED)),
     **dict.fromkeys(("nullability", "schema", *SUBSCHEMAS, *BRANCHES), (NARROWED, WIDENED)),
     "patternProperties": (CHANGED,),
 }

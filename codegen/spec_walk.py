@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from codegen.spec_document import ABSENT, ANNOTATIONS, Document, Members, Place, text_of
 from codegen.spec_rules import REWRITTEN, RULES, UNCLASSIFIED, Rule
@@ -13,7 +13,6 @@ Handler = Callable[["Walk", str, str, Members, Members], None]
 # A place in each document, where both or one has it.
 Places = tuple[Place | None, Place | None]
 Grammar = Mapping[str, Mapping[str, Handler]]
-Name = TypeVar("Name", str, tuple[str, str])
 # Key of a grammar for members that it does not name.
 EVERY_OTHER = "*"
 
@@ -46,9 +45,6 @@ class Walk:
     def compare(self, kind: str, side: str, before: Place, after: Place) -> None:
         """Compare two objects of a kind, following ``$ref``. Each pair is compared once, so cycles end."""
         old, new = self.base.open(before), self.head.open(after)
-        if old is None or new is None:
-            self.report_if_different(UNCLASSIFIED, before, after)
-            return
         self._compare_references(before, after)
         if kind == "schema":
             old, new = self._unify(old, new)
@@ -74,15 +70,10 @@ class Walk:
     def pair_members(
         self, key: str, old: Members, new: Members, renamed: str = "", ignored: Iterable[str] = ()
     ) -> Iterator[tuple[str, Places]]:
-        """Yield the members of two mappings in pairs, sorted by name. Report values that are not mappings and, if there
-        is a rule for them, renamed members.
-        """
-        before, after = places_in(old.get(key)), places_in(new.get(key))
-        if before is None or after is None:
-            self.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
-            return
-        before, after = ({name: each[name] for name in each if name not in ignored} for each in (before, after))
-        pairs = renamings(before, after) if renamed else {}
+        """Yield the members of two mappings in pairs, sorted by name. ``renamed``: the rule for renamed ones."""
+        both = places_in(old.get(key)), places_in(new.get(key))
+        before, after = ({name: each[name] for name in each if name not in ignored} for each in both)
+        pairs = _renamings(before, after) if renamed else {}
         for name, new_name in pairs.items():
             self.report(renamed, before[name], after[new_name])
         for name in sorted((before.keys() | after.keys()) - pairs.keys() - set(pairs.values())):
@@ -175,9 +166,7 @@ def flag(made_true: str, made_false: str) -> Handler:
 
     def handle(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
         before, after = old.value(key, default=False), new.value(key, default=False)
-        rule = UNCLASSIFIED
-        if isinstance(before, bool) and isinstance(after, bool):
-            rule = REWRITTEN if before is after else made_true if after else made_false
+        rule = REWRITTEN if before is after else made_true if after else made_false
         walk.report_if_different(rule, old.get(key), new.get(key))
 
     return handle
@@ -212,14 +201,12 @@ def on(side: str, handler: Handler) -> Handler:
     return handle
 
 
-def places_in(place: Place | None) -> dict[str, Place] | None:
-    """Return the members of a mapping by name; empty for no place, None for a value that is not a mapping."""
-    if place is None:
-        return {}
-    return {key: place.at(key) for key in place.value} if isinstance(place.value, dict) else None
+def places_in(place: Place | None) -> dict[str, Place]:
+    """Return the members of a mapping by name; empty for no place."""
+    return {} if place is None else {key: place.at(key) for key in place.value}
 
 
-def renamings(before: Mapping[Name, Place], after: Mapping[Name, Place]) -> dict[Name, Name]:
+def _renamings(before: Mapping[str, Place], after: Mapping[str, Place]) -> dict[str, str]:
     """Map old names to new ones, for members that were only renamed."""
     added = {text_of(after[name].value): name for name in sorted(after.keys() - before.keys(), reverse=True)}
     removed = ((name, text_of(before[name].value)) for name in sorted(before.keys() - after.keys()))

@@ -342,11 +342,21 @@ LOST: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         "/paths/~1a/get/parameters",
         "an object",
     ),
-    ({"/a": asking("f", style="matrix", schema=TEXT)}, {}, "/paths/~1a/get/parameters", "in the style matrix"),
+    (
+        {"/a/{f}": asking("f", **{"in": "path", "required": True, "style": "matrix"})},
+        {},
+        "/paths/~1a~1{f}/get/parameters",
+        "in the style matrix",
+    ),
     ({"/a": answering(True)}, {}, "/paths/~1a/get/responses/200", "Input should be a valid dictionary"),
     ({"/a": asking("n", schema={"type": "integer", "default": "x"})}, {}, "/paths/~1a/get", "Invalid int value: x"),
-    ({"/a": get(parameters=[{"in": "query", "schema": TEXT}])}, {}, "/paths/~1a/get/parameters/0", "name: Field req"),
-    ({"/a": get(responses={"2xx": {"description": "x"}})}, {}, "/paths/~1a/get", "status code pattern: 2xx"),
+    (
+        {"/a": get(parameters=[{"in": "query", "schema": TEXT}])},
+        {},
+        "/paths/~1a/get/parameters/0",
+        "'name' is a required property",
+    ),
+    ({"/a": get(responses={"2xx": {"description": "x"}})}, {}, "/paths/~1a/get/responses", "'2xx' was unexpected"),
     ({"/a": get(responses={"200": {"$ref": "#/components/responses/No"}})}, {}, "/paths/~1a/get", "Could not find"),
     ({"/a": answering(ref("A"))}, {"A": {"enum": ["a", 1]}}, "/components/schemas/A", "must all be the same type"),
     ({"/a": answering(ref("A"))}, {"A": ref("B"), "B": ref("A")}, "/", "cannot generate this"),
@@ -369,17 +379,7 @@ def test_a_spec_that_is_no_yaml_is_refused(run_generator: RunGenerator) -> None:
     """Text that is no YAML is refused in one line with the file's name."""
     code, (line,), left = run_generator("a: b: c")
     assert (code, left) == (1, ["old.py"])
-    assert line.startswith("cannot use openapi.yaml: ")
-
-
-@pytest.mark.parametrize("tool", ["openapi-python-client", "ruff"])
-def test_another_version_of_a_tool_is_refused(
-    tool: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A tool that is not the pinned one is refused before anything runs, naming the version that is needed."""
-    monkeypatch.setitem(generate.PINNED, tool, "0.0.7")
-    assert generate.main(["--check"]) == 1
-    assert f"{tool} 0.0.7 is needed, found 0." in capsys.readouterr().err
+    assert line.startswith("error: openapi.yaml, line 1 is not valid YAML: ")
 
 
 @pytest.mark.parametrize("name", sorted(templates.CHANGES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import re
 from functools import cached_property, lru_cache
@@ -98,15 +99,16 @@ class Spec:
         return upgraded(_read_yaml(self.text, self.name))
 
     @cached_property
-    def _lines(self) -> dict[str, int]:
+    def lines(self) -> dict[str, int]:
+        """The line, from 1, at which each part begins, by pointer."""
         return dict(_lines(_yaml().compose(self.text), "", None))
 
     def line_of(self, address: str) -> int:
         """The line, from 1, at which the part at a pointer begins; else that of the nearest part around it."""
         address = self.exact(address)
-        while address not in self._lines:
+        while address not in self.lines:
             address = address.rpartition("/")[0]
-        return self._lines[address]
+        return self.lines[address]
 
     def has(self, address: str) -> bool:
         """Whether the document has a part at a pointer."""
@@ -287,11 +289,13 @@ def _plain(value: Any, left: list[int]) -> Any:
     if left[0] < 0:
         raise ValueError(f"it has more than {MAX_VALUES:,} values, aliases expanded")
     if isinstance(value, dict):
-        return {str(key): _plain(part, left) for key, part in value.items()}
+        names = (key if isinstance(key, str) else json.dumps(key, default=str) for key in value)
+        return {name: _plain(part, left) for name, part in zip(names, value.values(), strict=True)}
     if isinstance(value, list | tuple | set):
         return [_plain(part, left) for part in value]
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    return value if value is None or (isinstance(value, str | int | float) and is_finite) else str(value)
+    if isinstance(value, float):
+        return str(value) if not math.isfinite(value) else int(value) if value.is_integer() else value
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 def _lines(node: Any, address: str, line: int | None) -> Iterator[tuple[str, int]]:
