@@ -20,8 +20,6 @@ from codegen.spec_rules import (
 )
 from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, places_in
 
-# Types without a class of their own.
-_PLAIN = frozenset({"array", "boolean", "integer", "null", "number", "string"})
 # How many values a schema allows.
 _NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
 
@@ -150,13 +148,6 @@ def _unused(walk: Walk, side: str, *fields: dict[str, Place]) -> set[str]:
     return found
 
 
-def _title(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    """Compare titles: those of objects and enums name a class."""
-    types = [each.value("type", []) for each in (old, new) if "enum" not in each.of]
-    plain = [each for each in types if _PLAIN.issuperset([each] if isinstance(each, str) else each or ["object"])]
-    walk.report_if_different("note-changed" if len(plain) == 2 else "title-changed", old.get(key), new.get(key))
-
-
 def _added_field_rule(side: str, old: Members, required: bool) -> str:  # noqa: FBT001 - private, with one caller
     if side == REQUEST:
         return "request-required-field-added" if required else "request-field-added"
@@ -183,7 +174,7 @@ def _patterns(walk: Walk, side: str, key: str, old: Members, new: Members) -> No
             walk.report_keyword("pattern-properties", side, CHANGED, (before, after))
 
 
-NOTES = ("description", "summary", "example", "examples", "externalDocs", "$comment")
+NOTES = ("title", "description", "summary", "example", "examples", "externalDocs", "$comment")
 SCHEMA: dict[str, Handler] = {
     **dict.fromkeys(KEYWORDS, _keyword),
     **dict.fromkeys(SUBSCHEMAS, subschema),
@@ -196,7 +187,6 @@ SCHEMA: dict[str, Handler] = {
     "properties": _fields,
     "required": _fields,
     "patternProperties": _patterns,
-    "title": _title,
     "discriminator": opaque("discriminator-added", "discriminator-removed"),
     "deprecated": leaf("deprecation-changed"),
     "nullable": flag(UNCLASSIFIED, UNCLASSIFIED),
