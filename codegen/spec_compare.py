@@ -13,7 +13,7 @@ from codegen.spec_document import Document, Members, Place, items
 from codegen.spec_operations import compare_parameters, document_security, operation_security
 from codegen.spec_rules import ANY, REQUEST, RESPONSE, REWRITTEN, UNCLASSIFIED
 from codegen.spec_schemas import NOTES, SCHEMA, subschema
-from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on, opaque
+from codegen.spec_walk import EVERY_OTHER, Change, Grammar, Handler, Walk, flag, leaf, member, named, on, opaque, paired
 from kkiai_sdk import ConfigurationError
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def _paths(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
         walk.renamed = dict(zip(*names, strict=True))
         walk.compare("path-item", side, old.of[key].at(before), new.of[key].at(after))
         walk.renamed = {}
-    for name, places in walk.pair_members(key, old, new, "path-renamed", ignored={*same, *same.values()}):
+    for name, places in paired(key, old, new):
         if name.startswith("x-"):
             walk.report_if_different("extension-changed", *places)
-        else:
+        elif name not in {*same, *same.values()}:
             walk.compare_if_both("path-item", side, ("path-added", "path-removed"), places)
 
 
@@ -134,7 +134,7 @@ def _request_body(walk: Walk, _side: str, key: str, old: Members, new: Members) 
 
 
 def _schemas(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    for _, places in walk.pair_members(key, old, new, "schema-renamed"):
+    for _, places in paired(key, old, new):
         used = walk.sides_of(place.pointer for place in places if place is not None)
         for side in sorted(used or {REQUEST, RESPONSE}):
             walk.compare_if_both("schema", side, ("schema-added", "schema-removed"), places)

@@ -59,22 +59,24 @@ def version_allows_breaking(before: str, after: str) -> bool:
     """Return whether the second version allows breaking changes (semver.org, rules 4 and 8): it has a higher major
     number or, below 1.0, a higher minor one. Text that is not a version does not.
     """
-    found = [re.match(r"(\d+)\.(\d+)(?!\d)", version) for version in (before, after)]
-    if found[0] is None or found[1] is None:
-        return False
-    (old_major, old_minor), (new_major, new_minor) = (tuple(map(int, each.groups())) for each in found if each)
-    return new_major > old_major or (new_major == old_major == 0 and new_minor > old_minor)
+    old, new = _numbers(before), _numbers(after)
+    significant = 1 + (old[:1] == [0])
+    return bool(old) and new[:significant] > old[:significant]
 
 
 def next_version(before: str, worst: Level) -> str | None:
     """Return the version that changes of a level ask for (semver.org, rules 4 and 6 to 8): below 1.0 a breaking change
     raises the minor number, any other the patch. Text that is not three numbers has none.
     """
-    if not re.fullmatch(r"\d+\.\d+\.\d+", before):
-        return None
-    numbers = [int(each) for each in before.split(".")]
-    raised = min(worst + (numbers[0] == 0), 2)
-    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, 0, 0][:3]))
+    numbers = _numbers(before)
+    raised = min(worst + (numbers[:1] == [0]), 2)
+    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, 0, 0][:3])) if numbers else None
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the three numbers of a version; none for any other text."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return [int(each) for each in found.groups()] if found else []
 
 
 def as_line(change: Change) -> str:

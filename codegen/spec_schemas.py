@@ -18,7 +18,7 @@ from codegen.spec_rules import (
     slug,
     type_set,
 )
-from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, places_in
+from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, paired, places_in
 
 # How many values a schema allows.
 _NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
@@ -167,7 +167,7 @@ def _required(walk: Walk, side: str, places: Places, ignored: set[str]) -> None:
 
 
 def _patterns(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    for _, (before, after) in walk.pair_members(key, old, new):
+    for _, (before, after) in paired(key, old, new):
         if before is not None and after is not None:
             walk.compare("schema", side, before, after)
         else:

@@ -67,18 +67,6 @@ class Walk:
         elif before is not after:
             self.report(rules[0] if before is None else rules[1], before, after)
 
-    def pair_members(
-        self, key: str, old: Members, new: Members, renamed: str = "", ignored: Iterable[str] = ()
-    ) -> Iterator[tuple[str, Places]]:
-        """Yield the members of two mappings in pairs, sorted by name. ``renamed``: the rule for renamed ones."""
-        both = places_in(old.get(key)), places_in(new.get(key))
-        before, after = ({name: each[name] for name in each if name not in ignored} for each in both)
-        pairs = _renamings(before, after) if renamed else {}
-        for name, new_name in pairs.items():
-            self.report(renamed, before[name], after[new_name])
-        for name in sorted((before.keys() | after.keys()) - pairs.keys() - set(pairs.values())):
-            yield name, (before.get(name), after.get(name))
-
     def sides_of(self, pointers: Iterable[str]) -> set[str]:
         """Return the sides on which any of these objects was compared."""
         return set().union(*(self._sides.get(pointer, set()) for pointer in pointers))
@@ -186,7 +174,7 @@ def named(kind: str, added: str, removed: str) -> Handler:
 
     def handle(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
         rules = added.format(side=side), removed.format(side=side)
-        for _, places in walk.pair_members(key, old, new):
+        for _, places in paired(key, old, new):
             walk.compare_if_both(kind, side, rules, places)
 
     return handle
@@ -206,11 +194,11 @@ def places_in(place: Place | None) -> dict[str, Place]:
     return {} if place is None else {key: place.at(key) for key in place.value}
 
 
-def _renamings(before: Mapping[str, Place], after: Mapping[str, Place]) -> dict[str, str]:
-    """Map old names to new ones, for members that were only renamed."""
-    added = {text_of(after[name].value): name for name in sorted(after.keys() - before.keys(), reverse=True)}
-    removed = ((name, text_of(before[name].value)) for name in sorted(before.keys() - after.keys()))
-    return {name: added.pop(text) for name, text in removed if text in added}
+def paired(key: str, old: Members, new: Members) -> Iterator[tuple[str, Places]]:
+    """Yield the members of two mappings in pairs, sorted by name."""
+    before, after = places_in(old.get(key)), places_in(new.get(key))
+    for name in sorted(before.keys() | after.keys()):
+        yield name, (before.get(name), after.get(name))
 
 
 def _innermost(before: Place | None, after: Place | None) -> Places:

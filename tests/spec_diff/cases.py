@@ -273,6 +273,6 @@ STRUCTURE: list[tuple[str, object, object, tuple[list[str], list[str]]]] = [
         ways("harmless component-added", "harmless component-removed"),
     ),
     ("/components/schemas/Film", NOTHING, TEXT, ways("additive schema-added", "breaking schema-removed")),
-    ("/components/schemas", {"Film": TEXT}, {"Movie": TEXT}, both("breaking schema-renamed")),
+    ("/components/schemas", {"Film": TEXT}, {"Movie": TEXT}, both("breaking schema-removed", "additive schema-added")),
     ("/components/examples", NOTHING, {"one": {"value": 1}}, both("harmless note-changed")),
 ]

@@ -47,16 +47,23 @@ def test_a_schema_counts_on_the_side_that_uses_it() -> None:
 
 
 def test_a_renamed_schema_breaks_importers_alone() -> None:
-    """Renaming a schema renames a generated class; nothing else is said of it but that references follow."""
+    """Renaming a schema removes a generated class and adds another; nothing else is reported but changed references."""
     other = {"$ref": "#/components/schemas/Movie"}
     old, new = document((READ, REF), (FILMS, FILM)), document((READ, other), ("/components/schemas/Movie", FILM))
-    assert found(old, new) == ["breaking schema-renamed", "harmless reference-changed"]
+    assert found(old, new) == [
+        "breaking schema-removed",
+        "additive schema-added",
+        "harmless reference-changed",
+    ]
 
 
-def test_a_renamed_path_is_one_change() -> None:
-    """A path that is gone here and there, unchanged, under another name is renamed."""
+def test_a_renamed_path_is_removed_and_added() -> None:
+    """A path that is there under another name breaks callers of the old one."""
     renamed = document(("/paths/~1video", NOTHING), ("/paths/~1film", {"get": GET}))
-    assert found(document(("/paths/~1video", {"get": GET})), renamed) == ["breaking path-renamed"]
+    assert found(document(("/paths/~1video", {"get": GET})), renamed) == [
+        "breaking path-removed",
+        "additive path-added",
+    ]
 
 
 def test_parameters_of_the_path_count_for_its_operations() -> None:
