@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from openapi_python_client.parser.errors import GeneratorError
 
 SPEC = ROOT / "openapi.yaml"
-CONFIG = ROOT / "codegen" / "config.yml"
 TARGET = ROOT / "generated" / "kkiai_api"
 # Import order and layout only: ruff's other fixes rewrite the code so that it no longer type-checks. --isolated keeps
 # the project's own ruff settings out, --no-cache leaves nothing behind.
@@ -102,8 +101,8 @@ def _run_generator(view: dict[str, Any], opaque: Iterable[str], folder: Path) ->
 
     source = folder / "openapi.json"
     source.write_text(json.dumps(view), encoding="utf-8")
-    settings = ConfigFile.load_from_path(CONFIG)
-    settings.content_type_overrides = dict.fromkeys(opaque, "application/octet-stream")
+    overrides = dict.fromkeys(opaque, "application/octet-stream")
+    settings = ConfigFile(package_name_override=TARGET.name, post_hooks=[], content_type_overrides=overrides)
     target = folder / TARGET.name
     config = Config.from_sources(settings, MetaType.NONE, source, "utf-8", overwrite=False, output_path=target)
     reserve_names()

@@ -43,7 +43,7 @@ def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
     schemas: dict[str, Any] = view.get("components", {}).get("schemas", {})
     for part in (view.get("paths"), view.get("components")):
         _drop_titles(part)
-    for schema in [*schemas.values(), *_media_schemas(view)]:
+    for schema in [*schemas.values(), *(each.get("schema") for each in media_types(view))]:
         _merge_all_of(view, schema)
     read = _reachable(schemas, list(media_types(view)))
     mark_unions(view, [*(schemas[name] for name in schemas if name in read), *media_types(view)])
@@ -88,10 +88,6 @@ def _copies(schemas: Mapping[str, Any], shared: set[str]) -> dict[str, str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _media_schemas(view: Mapping[str, Any]) -> Iterator[Any]:
-    yield from (each["schema"] for each in media_types(view) if "schema" in each)
 
 
 def _merge_all_of(view: Mapping[str, Any], schema: Any) -> None:

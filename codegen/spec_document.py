@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract._spec import Spec, pointer
@@ -26,14 +25,8 @@ ANNOTATIONS = frozenset({"description", "title", "example", "examples", "depreca
 _NOT_WIDENED_BY_TYPE = frozenset({"$ref", "const", "allOf", "anyOf", "oneOf", "not", "if"})
 
 
-class Absent(Enum):
-    """The type of ``ABSENT``, for type checkers."""
-
-    ABSENT = "absent"
-
-
 #: Stands for the value of a member that does not exist.
-ABSENT: Final = Absent.ABSENT
+ABSENT: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +154,7 @@ class Document:
 
 def text_of(value: object) -> str:
     """Return a value as canonical ASCII JSON, or ``absent`` for ``ABSENT``. Equal values give equal texts."""
-    return ABSENT.value if value is ABSENT else json.dumps(value, sort_keys=True)
+    return "absent" if value is ABSENT else json.dumps(value, sort_keys=True)
 
 
 def items(place: Place | None) -> list[Place]:

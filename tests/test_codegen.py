@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openapi_python_client.config import ConfigFile
 from ruamel.yaml import YAML
 
 import kkiai_api.models
@@ -214,16 +213,6 @@ def test_header_parameters_that_openapi_ignores_are_left_out() -> None:
     view = reader_view(spec)["paths"]["/v1/videos"]
     assert view["parameters"] == [kept[1]]
     assert view["post"]["parameters"] == [{"$ref": "#/components/parameters/Team"}]
-
-
-CONFIG: dict[str, Any] = YAML(typ="safe").load(generate.CONFIG)
-
-
-def test_every_setting_of_the_generator_counts() -> None:
-    """Every key is one that the generator knows, as it ignores others silently, and the name is the folder's."""
-    assert CONFIG.keys() == {"package_name_override", "post_hooks"}
-    assert CONFIG.keys() <= ConfigFile.model_fields.keys()
-    assert CONFIG["package_name_override"] == generate.TARGET.name == "kkiai_api"
 
 
 @pytest.fixture(scope="module")
