@@ -6,26 +6,27 @@ import itertools
 import os
 import time
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from attrs import evolve
 
-from kkiai_sdk import ConfigurationError, __version__
+from kkiai_sdk import ConfigurationError, KkiaiError, __version__
 from kkiai_sdk.contract import _fuzz, _history, _operations, _probes
-from kkiai_sdk.contract._findings import fold
+from kkiai_sdk.contract._findings import fold, one_line
 from kkiai_sdk.contract._http_runner import interval_of
+from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._report import CheckedOperation, Report, coverage, load_baseline, stale_entries
-from kkiai_sdk.contract._rules import RULES
+from kkiai_sdk.contract._rules import RULES, judge
 from kkiai_sdk.contract._run import Run, Target
-from kkiai_sdk.contract._spec import load
-from kkiai_sdk.contract._spec_precheck import precheck, translated_errors
+from kkiai_sdk.contract._spec import load, need, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from kkiai_sdk.contract._spec import Spec
+    from kkiai_sdk.contract._spec import Operation, Spec
     from kkiai_sdk.mock import MockGateway
 
 #: Rate for a gateway that is not on this machine.
@@ -94,6 +95,56 @@ def check(
     is_full = report.is_made and not found.is_gentle
     stale = stale_entries(baseline, known, report.findings) if baseline and is_full else ()
     return evolve(report, findings=(*report.findings, *stale))
+
+
+# A document does not change: one that has passed is not checked again.
+@lru_cache(maxsize=4)
+def precheck(spec: Spec) -> Spec:
+    """The document, after trying everything that the check does with it. Raises ConfigurationError."""
+    with translated_errors(spec):
+        _validate(spec)
+        coverage(spec, (), spec.operations)
+        for rule in RULES:
+            spec.line_of(rule.address)
+    return spec
+
+
+@contextmanager
+def translated_errors(spec: Spec) -> Iterator[None]:
+    """Convert every error to a ConfigurationError about the document, which is the caller's."""
+    try:
+        yield
+    except KkiaiError:
+        raise
+    except Exception as error:
+        words = one_line(" ".join(str(error).split()))[:160]
+        text = f"{spec.name} is not an OpenAPI 3.0 or 3.1 document that can be checked: {type(error).__name__}: {words}"
+        raise ConfigurationError(text) from error
+
+
+def _validate(spec: Spec) -> None:
+    """Validate the document, and compile each schema: a pattern may be wrong in a valid document."""
+    jsonschema = need("jsonschema_rs")
+    try:
+        spec.api.validate()
+    except jsonschema.ValidationError as error:
+        address = pointer(*error.instance_path)
+        where = f"{spec.name}, line {spec.line_of(address)}, is not OpenAPI 3.1 at {address or 'its root'}"
+        raise ConfigurationError(f"{where}: {one_line(error.message):.160}") from None
+    for each in spec.operations:
+        _validate_operation(spec, each)
+
+
+def _validate_operation(spec: Spec, operation: Operation) -> None:
+    request = Request(operation.method, operation.path, "id=a")
+    for status, declared in spec.children(operation, "responses").items():
+        number = int(status) if status.isdecimal() and len(status) == 3 else 500 if status[:1] == "5" else 200
+        fields = [(name, "1") for name in spec.children(declared, "headers")]
+        for name, media in spec.children(declared, "content").items():
+            if "schema" in media.value:
+                address = quote(spec.child(media, "schema").address, safe="/~")
+                need("jsonschema_rs").Draft202012Validator({**spec.document, "$ref": f"#{address}"})
+            judge(spec, Exchange(request, Response(number, (("Content-Type", name.replace("*", "x")), *fields), b"{}")))
 
 
 @contextmanager

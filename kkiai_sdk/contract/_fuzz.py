@@ -9,7 +9,6 @@ are sent one by one.
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -61,12 +60,11 @@ def generate(spec: Spec, target: Target, scope: Scope, seed: int) -> Iterator[Ex
     options |= {"rate-limit": target.rate} if target.rate else {}
     prefix = urlsplit(target.base_url).path.rstrip("/")
     limit = max(MAX_EXAMPLES // max(1, len(labels)), LEAST_EXAMPLES)
-    documented = spec.schemathesis(_settings(options, limit, "examples", "coverage"), only=labels)
-    with _without_netrc():
-        yield from _run(spec, documented, prefix)
-        yield from _run(
-            spec, spec.schemathesis(_settings(options, limit, "fuzzing"), examples=False, only=labels), prefix
-        )
+    for phases in (("examples", "coverage"), ("fuzzing",)):
+        settings = _settings(options, limit, *phases)
+        schema = spec.schemathesis(settings, examples="examples" in phases, only=labels)
+        with _without_netrc():
+            yield from _run(spec, schema, prefix)
 
 
 def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, Any]:
@@ -95,29 +93,19 @@ def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, A
     }
 
 
-_NETRC_LOCK = threading.Lock()
-_netrc_before: list[str | None] = []
-
-
 @contextmanager
 def _without_netrc() -> Iterator[None]:
     """Keep requests from reading ``.netrc``, whose password would replace the key.
 
-    It has one switch for that file and for the proxies of the environment, which are used. Checks may overlap: the last
-    one restores the variable.
+    It has one switch for that file and for the proxies of the environment, which are used.
     """
-    with _NETRC_LOCK:
-        _netrc_before.append(os.environ.get("NETRC"))
-        os.environ["NETRC"] = os.devnull
+    before = os.environ.get("NETRC")
+    os.environ["NETRC"] = os.devnull
     try:
         yield
     finally:
-        with _NETRC_LOCK:
-            # The first value, from before all overlapping checks, is the last one to be taken.
-            before = _netrc_before.pop()
-            if not _netrc_before and os.environ.get("NETRC") == os.devnull:
-                os.environ.pop("NETRC")
-                os.environ.update({} if before is None else {"NETRC": before})
+        os.environ.pop("NETRC", None)
+        os.environ.update({} if before is None else {"NETRC": before})
 
 
 def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation | Problem]:

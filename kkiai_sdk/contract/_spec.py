@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.contract._openapi30 import upgraded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -32,6 +31,8 @@ MAX_VALUES = 200_000
 #: Next to the package in a wheel, next to the package's folder in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
 _NOTHING = object()
+#: Members that contain values, not schemas.
+_JSON_VALUES = frozenset({"example", "examples", "default", "enum", "const"})
 
 
 def need(module: str) -> Any:
@@ -96,7 +97,7 @@ class Spec:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The document as JSON values; names and dates are strings."""
-        return upgraded(_read_yaml(self.text, self.name))
+        return _upgraded(_read_yaml(self.text, self.name))
 
     @cached_property
     def lines(self) -> dict[str, int]:
@@ -296,6 +297,44 @@ def _plain(value: Any, left: list[int]) -> Any:
     if isinstance(value, float):
         return str(value) if not math.isfinite(value) else int(value) if value.is_integer() else value
     return value if isinstance(value, str | int | None) else str(value)
+
+
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as OpenAPI 3.1, if it is 3.0; places stay where they are as far as possible."""
+    is_old = str(document.get("openapi", "")).startswith("3.0")
+    return {**_as_31(document), "openapi": "3.1.0"} if is_old else document
+
+
+def _as_31(value: Any, *, are_names: bool = False) -> Any:
+    """A part of a document. ``are_names``: its members are named by the document, not by OpenAPI."""
+    if isinstance(value, list):
+        return [_as_31(each) for each in value]
+    if not isinstance(value, dict) or are_names:
+        return {key: _as_31(part) for key, part in value.items()} if isinstance(value, dict) else value
+    found = {
+        key: part if key in _JSON_VALUES else _as_31(part, are_names=key == "properties") for key, part in value.items()
+    }
+    for limit, name in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(found.get(name), bool) and found.pop(name) and limit in found:
+            found[name] = found.pop(limit)
+    # OpenAPI 3.0 ignores it next to a reference.
+    return _with_null(found) if found.pop("nullable", None) is True and "$ref" not in found else found
+
+
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    null = {"type": "null"}
+    if isinstance(schema.get("enum"), list):
+        schema["enum"] = [*schema["enum"], *([] if None in schema["enum"] else [None])]
+    if isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    for keyword in {"anyOf", "oneOf"} & schema.keys():
+        schema[keyword] = [*schema[keyword], null]
+    if "allOf" in schema:
+        # As ``anyOf``, a single part keeps its index; several must still apply together.
+        parts = schema.pop("allOf")
+        alternatives = [*parts, null] if len(parts) == 1 else [{"allOf": parts}, null]
+        schema |= {"allOf": [{"anyOf": alternatives}]} if "anyOf" in schema else {"anyOf": alternatives}
+    return schema
 
 
 def _lines(node: Any, address: str, line: int | None) -> Iterator[tuple[str, int]]:
