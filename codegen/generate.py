@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
-if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
+if not __package__:  # run by path: sys.path then starts with this folder instead of the project's, which follows
     sys.path.insert(0, str(ROOT))
 
-from codegen.examples import examples  # noqa: E402 - needs the line above
-from codegen.operation_view import Finding, entries, opaque_types, operations, prepare_operations  # noqa: E402
+from codegen.operation_view import Finding, entries, opaque_types, operations, prepare_operations, resolved  # noqa: E402
 from codegen.reader_view import reader_view  # noqa: E402
 from codegen.spec_document import Document, parse  # noqa: E402
 from codegen.templates import GenerationError, reserve_names, write_templates  # noqa: E402
@@ -32,7 +31,7 @@ from kkiai_sdk import ConfigurationError  # noqa: E402
 from kkiai_sdk.contract._spec import pointer  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from openapi_python_client.parser.errors import GeneratorError
 
@@ -156,6 +155,41 @@ def _missing_operations(view: dict[str, Any], package: Path) -> Iterator[Finding
 
 def _shape(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def examples(view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each operation, with its first success if the document has an example for it, or if it has no body."""
+    return [
+        {
+            "method": method.upper(),
+            "path": path,
+            "name": operation.get("operationId", f"{method} {path}"),
+            "is_public": {} in (security := operation.get("security", view.get("security", []))) or not security,
+            **_success(view, operation),
+        }
+        for path, method, operation in operations(view)
+    ]
+
+
+def _success(view: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[str, Any]:
+    status = next((each for each in operation.get("responses", {}) if str(each).startswith("2")), None)
+    if status is None:
+        return {}
+    content = resolved(view, operation["responses"][status]).get("content", {})
+    found = {name: value for name, each in content.items() for value in _examples(view, each)[:1]}
+    success = {"status": int(str(status).replace("XX", "00"))}
+    for name, value in found.items():
+        is_text = isinstance(value, str) and "json" not in name
+        return {**success, "media_type": name, "body": value if is_text else json.dumps(value)}
+    return {} if content else success
+
+
+def _examples(view: Mapping[str, Any], media_type: Mapping[str, Any]) -> list[Any]:
+    """Return the examples of a media type, or of its schema."""
+    named = [resolved(view, each) for each in media_type.get("examples", {}).values()]
+    schema = resolved(view, media_type.get("schema", {}))
+    own = [each["example"] for each in (media_type, schema) if isinstance(each, dict) and "example" in each]
+    return [*(each["value"] for each in named if "value" in each), *own, *schema.get("examples", [])]
 
 
 def differences(fresh: Path, present: Path) -> list[str]:

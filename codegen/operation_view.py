@@ -269,13 +269,10 @@ def _response(response: dict[str, Any]) -> None:
     """Leave the media types that the generated function reads: the generator takes the first that it knows."""
     content: dict[str, dict[str, Any]] = response.get("content", {})
     if any(_kind(name) in {"json", "text"} for name in content):
-        content = {_bare(name): each for name, each in content.items() if _kind(name) in {"json", "text"}}
+        names = {name: name.partition(";")[0].strip() if _kind(name) == "text" else name for name in content}
+        content = {names[name]: each for name, each in content.items() if _kind(name) in {"json", "text"}}
     for name, media_type in content.items():
         if _kind(name) != "json":
             media_type["schema"] = {"type": "string"} if _kind(name) == "text" else dict(_BYTES)
     if content:
         response["content"] = content
-
-
-def _bare(media_type: str) -> str:
-    return media_type.partition(";")[0].strip() if _kind(media_type) == "text" else media_type

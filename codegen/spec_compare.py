@@ -49,14 +49,11 @@ def compare(base: Document, head: Document) -> list[Change]:
     walk = Walk(base, head, _GRAMMAR)
     try:
         walk.compare("document", ANY, base.root, head.root)
-        walk.compare("components", ANY, *(_components(each) for each in (base, head)))
+        components = (Place(each.root.value.get("components", {}), "/components") for each in (base, head))
+        walk.compare("components", ANY, *components)
         return walk.changes()
     except RecursionError:
         raise ConfigurationError("the documents are nested too deeply to be compared") from None
-
-
-def _components(document: Document) -> Place:
-    return document.root.at("components") if "components" in document.root.value else Place({}, "/components")
 
 
 def _elsewhere(_walk: Walk, _side: str, _key: str, _old: Members, _new: Members) -> None:
@@ -141,11 +138,6 @@ def _by_key(document: Document, lists: Places, renamed: Mapping[str, str]) -> di
             own[location, renamed.get(name, name) if location == "path" else name] = place
         found |= own
     return found
-
-
-def _document_security(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    """Compare the default security of two documents."""
-    _compare_security(walk, old.get(key), new.get(key))
 
 
 def _operation_security(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
@@ -250,7 +242,7 @@ _GRAMMAR: Grammar = {
         "servers": _servers,
         "paths": _paths,
         "components": _elsewhere,
-        "security": _document_security,
+        "security": lambda walk, _side, key, old, new: _compare_security(walk, old.get(key), new.get(key)),
         "webhooks": opaque("webhooks-added", "webhooks-removed"),
         **dict.fromkeys(("tags", "externalDocs"), leaf("note-changed")),
     },

@@ -106,7 +106,10 @@ class Walk:
         return table.get(key) or table.get(EVERY_OTHER) or leaf(UNCLASSIFIED)
 
     def _compare_references(self, before: Place, after: Place) -> None:
-        old, new = (place.at("$ref") if _refers(place.value) else None for place in (before, after))
+        old, new = (
+            place.at("$ref") if isinstance(place.value, dict) and "$ref" in place.value else None
+            for place in (before, after)
+        )
         if differ(old, new):
             self.report("reference-changed", old or before, new or after)
 
@@ -211,10 +214,6 @@ def _innermost(before: Place | None, after: Place | None) -> Places:
         keys = list(range(len(before.value)))
     different = [(before.at(key), after.at(key)) for key in keys if differ(before.at(key), after.at(key))]
     return _innermost(*different[0]) if len(different) == 1 else (before, after)
-
-
-def _refers(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("$ref"), str)
 
 
 def _sort_key(change: Change) -> tuple[object, ...]:

@@ -77,9 +77,6 @@ def check(
     """
     if not time_limit > 0:
         raise ConfigurationError(f"time_limit must be a number of seconds above 0, not {time_limit!r:.40}")
-    for name, function in (("progress", progress), ("announce", announce)):
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"{name} must be a function or None, not {type(function).__name__}")
     document = precheck(load(spec))
     known = {} if baseline is None else load_baseline(baseline)
     with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:

@@ -9,6 +9,7 @@ are sent one by one.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -50,21 +51,24 @@ NASTY_IDS: tuple[str, ...] = (
 )  # fmt: skip
 #: A text, and whether it is about a request without a complete response; else it is about the run itself.
 Problem = tuple[str, bool]
+#: From a request and a response of schemathesis.
+_Reader = Callable[[Any, Any], Exchange]
 
 
-def generate(spec: Spec, target: Target, scope: Scope, seed: int) -> Iterator[Exchange | Violation | Problem]:
-    """Send generated requests that only read: the phases of schemathesis."""
+def generate(
+    spec: Spec, target: Target, scope: Scope, seed: int, scrub: Callable[[Exchange], Exchange]
+) -> Iterator[Exchange | Violation | Problem]:
+    """Send generated requests that only read: the phases of schemathesis. ``scrub`` removes the key."""
     labels = {each.label for each in scope.asked if each.is_safe}
     options: dict[str, Any] = {"base-url": target.base_url, "seed": seed}
     options["headers"] = {"Authorization": f"Bearer {target.api_key}"}
     options |= {"rate-limit": target.rate} if target.rate else {}
-    prefix = urlsplit(target.base_url).path.rstrip("/")
     limit = max(MAX_EXAMPLES // max(1, len(labels)), LEAST_EXAMPLES)
     for phases in (("examples", "coverage"), ("fuzzing",)):
         settings = _settings(options, limit, *phases)
         schema = spec.schemathesis(settings, examples="examples" in phases, only=labels)
         with _without_netrc():
-            yield from _run(spec, schema, prefix)
+            yield from _run(spec, schema, lambda request, response: scrub(_exchange(target, request, response)))
 
 
 def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, Any]:
@@ -108,14 +112,14 @@ def _without_netrc() -> Iterator[None]:
         os.environ.update({} if before is None else {"NETRC": before})
 
 
-def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation | Problem]:
+def _run(spec: Spec, schema: Any, read: _Reader) -> Iterator[Exchange | Violation | Problem]:
     """The phases that the configuration enables, scenario by scenario."""
     events = need("schemathesis.engine.events")
     stream = need("schemathesis.engine").from_schema(schema).execute()
     try:
         for event in stream:
             if isinstance(event, events.ScenarioFinished):
-                yield from _scenario(spec, event.recorder, prefix)
+                yield from _scenario(spec, event.recorder, read)
             elif isinstance(event, events.NonFatalError | events.FatalError):
                 error = event.value if isinstance(event, events.NonFatalError) else event.exception
                 is_fault = isinstance(error, need("requests").RequestException)
@@ -125,9 +129,9 @@ def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation 
         stream.stop()
 
 
-def _scenario(spec: Spec, recorder: Any, prefix: str) -> Iterator[Exchange | Violation]:
+def _scenario(spec: Spec, recorder: Any, read: _Reader) -> Iterator[Exchange | Violation]:
     exchanges = {
-        case_id: _exchange(interaction.request, interaction.response, prefix)
+        case_id: read(interaction.request, interaction.response)
         for case_id, interaction in recorder.interactions.items()
         if interaction.response is not None
     }
@@ -159,9 +163,9 @@ def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Iter
         yield Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key, address)
 
 
-def _exchange(request: Any, response: Any, prefix: str) -> Exchange:
-    """An exchange in plain values. ``prefix``: the path of the base URL, which the document does not have."""
-    url = urlsplit(request.uri)
+def _exchange(target: Target, request: Any, response: Any) -> Exchange:
+    """An exchange in plain values, without the path of the base URL, which the document does not have."""
+    url, prefix = urlsplit(request.uri), urlsplit(target.base_url).path.rstrip("/")
     sent = Request(request.method, url.path.removeprefix(prefix), url.query, tuple(_flat(request.headers)))
     return Exchange(sent, Response(response.status_code, tuple(_flat(response.headers)), response.content or b""))
 

@@ -151,7 +151,7 @@ class Run:
         while True:
             exchange = None
             try:
-                exchange = self._keep(runner.send(request), is_good=probe.is_good)
+                exchange = self._keep(self.scrubber.exchange(runner.send(request)), is_good=probe.is_good)
             except NoResponseError as error:
                 faults.append(error)
             response = exchange.response if exchange else None
@@ -218,13 +218,12 @@ class Run:
 
     def _keep(self, exchange: Exchange, *, is_good: bool = False) -> Exchange:
         """Judge and keep an exchange. ``is_good``: the document has such a request, and declares the status."""
-        clean = self.scrubber.exchange(exchange)
-        self.exchanges.append(clean)
-        found = judge(self.spec, clean)
+        self.exchanges.append(exchange)
+        found = judge(self.spec, exchange)
         found = found if is_good else [each for each in map(self._of_bad_request, found) if each]
         self.violations += map(self.scrubber.violation, found)
         self.on_exchange(len(self.exchanges))
-        return clean
+        return exchange
 
     def _of_bad_request(self, violation: Violation) -> Violation | None:
         """The violation; less severe for an undeclared refusal of an invalid request, and none if HTTP defines it."""
@@ -237,13 +236,13 @@ class Run:
         return evolve(violation, rule=REFUSAL) if is_listed and status not in _OF_HTTP else None
 
     def _note_fault(self, request: Request, reason: str, kind: str) -> None:
-        exchange, key = Exchange(request, Response(0)), f"{kind} {class_of_text(reason)}"
+        exchange, key = self.scrubber.exchange(Exchange(request, Response(0))), f"{kind} {class_of_text(reason)}"
         violation = Violation(_probes.COMPLETE, exchange, "a complete HTTP response", reason, key)
         self.violations.append(self.scrubber.violation(violation))
 
     def _fuzz(self) -> None:
         first, late = len(self.exchanges), 0
-        for each in _fuzz.generate(self.spec, self.target, self.scope, self.seed):
+        for each in _fuzz.generate(self.spec, self.target, self.scope, self.seed, self.scrubber.exchange):
             if self.stopped.is_set():
                 return
             if isinstance(each, Exchange):

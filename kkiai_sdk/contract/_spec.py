@@ -226,11 +226,6 @@ class Spec:
         checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
         return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
-    @cached_property
-    def _body_types(self) -> set[str]:
-        bodies = [self.child(each, "requestBody") for each in self.operations if "requestBody" in each.value]
-        return {name for body in bodies for name in self.children(body, "content")}
-
     def schemathesis(self, config: dict[str, Any], *, examples: bool = True, only: Container[str] | None = None) -> Any:
         """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
@@ -249,9 +244,10 @@ class Spec:
                 parameter.pop("example", None)
                 parameter.pop("examples", None)
         library = need("schemathesis")
-        if binary := sorted(filter(_BINARY.match, self._body_types)):
+        bodies = [self.child(each, "requestBody") for each in self.operations if "requestBody" in each.value]
+        if binary := {name for body in bodies for name in self.children(body, "content") if _BINARY.match(name)}:
             # Bodies of other types than those that it knows are bytes.
-            library.serializer.alias(binary, "application/octet-stream")
+            library.serializer.alias(sorted(binary), "application/octet-stream")
         return library.openapi.from_dict(document, config=library.Config.from_dict(config))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codegen.examples import examples
+from codegen.generate import examples
 from kkiai_sdk.mock import app as gateway_app
 from kkiai_sdk.mock.app import SpecOperation
 
