@@ -211,7 +211,7 @@ def validated(document: Document) -> Document:
 def _validator() -> Draft202012Validator:
     """Return a validator for the schema of OpenAPI 3.1, with that of JSON Schema for the schemas inside."""
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - as above
-    from jsonschema_specifications import REGISTRY  # noqa: PLC0415
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped] # noqa: PLC0415
     from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
     from referencing import Resource  # noqa: PLC0415
 

@@ -211,7 +211,7 @@ def _operations_of(run: Run) -> Iterator[CheckedOperation]:
             reason = _operations.NO_TASK_ID
         elif reason is None and not successes:
             reason = _operations.reason_without_success(each, seen)
-        is_in_scope = not run.scope.is_outside(each.label)
+        is_in_scope = reason != _operations.IS_OUTSIDE
         yield CheckedOperation(each.label, line, len(seen), successes, reason, is_in_scope=is_in_scope)
 
 
@@ -251,8 +251,7 @@ def _notes(run: Run) -> Iterator[str]:
     if not run.is_basic_done or run.problem:
         return
     ids, gentle = run.target.task_ids, run.target.is_gentle
-    asked = {probe.task_id for probe in _probes.task_probes(ids, gentle=gentle, sure=True)}
-    left_out = [task_id for task_id in ids if task_id not in asked]
+    left_out = ids[len(_probes.task_probes(ids, gentle=gentle, sure=True)) :]
     if left_out:
         yield f"gentle checks query few ids; left out: {', '.join(left_out)}"
     last = {each.asked: each for each in _history.task_reports(run.exchanges)}

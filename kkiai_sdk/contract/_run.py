@@ -17,6 +17,7 @@ from kkiai_sdk.contract._conformance import STATUS
 from kkiai_sdk.contract._history import task_reports
 from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
 from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
+from kkiai_sdk.contract._probes import Probe
 from kkiai_sdk.contract._rules import REFUSAL, judge, placed
 from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import Violation, class_of_text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from kkiai_sdk.contract._operations import Scope
-    from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
 
 #: Rules that apply even if the key is refused or the gateway answers with server errors.
@@ -128,7 +128,10 @@ class Run:
     def _in_full(self, runner: HttpRunner, tasks: Sequence[Probe], *, sure: bool) -> None:
         if self.scope.has_query:
             self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=self.target.is_local))
-            self._probe(runner, [_probes.odd_id(task_id) for task_id in _fuzz.NASTY_IDS])
+            self._probe(
+                runner,
+                [Probe(_probes.UNKNOWN_TASK, _probes.query(task_id), _probes.ANY) for task_id in _fuzz.NASTY_IDS],
+            )
         self._probe(runner, _operations.method_probes(self.spec, self.scope, keyless=True))
         if not self.stopped.is_set():
             self._fuzz()
@@ -157,7 +160,7 @@ class Run:
             response = exchange.response if exchange else None
             # A broken response is a defect, and if nothing listens, repeating does not help.
             is_final = faults and (faults[-1].is_broken or not (faults[-1].is_connected or self.exchanges))
-            is_final = is_final or (request.method not in SAFE and probe.credential == _probes.GOOD)
+            is_final = is_final or (request.method not in SAFE and probe.has_key)
             wait = None if is_final else self._budget.pause(response, repeats, self.deadline - time.monotonic())
             if wait is None or self.stopped.wait(wait):
                 break
@@ -172,7 +175,7 @@ class Run:
     def _answered_by(self, probe: Probe, exchange: Exchange, faults: list[NoResponseError]) -> None:
         if faults:
             self.notes.append(self.scrubber.text(f"a request was answered only when it was repeated: {faults[-1]}"))
-        if probe.credential == _probes.GOOD:
+        if probe.has_key:
             self._statuses.append(exchange.response.status)
         reason = inconclusive_reason(exchange.response)
         if reason is None:
