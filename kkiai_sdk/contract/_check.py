@@ -220,8 +220,10 @@ def _report(run: Run, known: dict[str, str]) -> Report:
     # Copies, because an abandoned request may still end.
     spec, base_url, exchanges = run.spec, run.target.base_url, tuple(run.exchanges)
     history = _history.judge_history(base_url, exchanges)
-    violations = [*run.violations, *map(run.scrubber.violation, history)]
-    problem = run.problem if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
+    scrub = run.scrubber.text
+    violations = [run.scrubber.violation(each) for each in (*run.violations, *history)]
+    problem = run.problem and scrub(run.problem) if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
+    unchecked = {name: scrub(reason) for name, reason in run.unchecked.items()}
     info = spec.document.get("info")
     operations = tuple(_operations_of(run))
     unasked = {each.name: each.reason for each in operations if each.reason and each.is_in_scope}
@@ -233,14 +235,18 @@ def _report(run: Run, known: dict[str, str]) -> Report:
         findings=fold(spec, base_url, violations, known),
         exchanges=exchanges,
         coverage=coverage(spec, exchanges, run.scope.asked),
-        notes=(*([f"{cut}; this report is incomplete"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
+        notes=(
+            *([f"{cut}; this report is incomplete"] if cut else []),
+            *dict.fromkeys(map(scrub, run.notes)),
+            *_notes(run),
+        ),
         rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules, *write_rules),
         problem=problem,
         is_basic_done=run.is_basic_done,
         elapsed=time.monotonic() - run.started,
         cut=cut,
         operations=operations,
-        unchecked={} if problem or cut else unasked | run.unchecked,
+        unchecked={} if problem or cut else unasked | unchecked,
         spec=f"{spec.name} {info.get('version', '') if isinstance(info, dict) else ''}".strip(),
         sdk_version=__version__,
     )
