@@ -82,18 +82,20 @@ def _flood(reply: Reply) -> Iterator[Step]:
     yield End.FIN
 
 
-def _packed(reply: Reply, body: bytes, coding: str = "gzip") -> Reply:
+def packed(reply: Reply, body: bytes, coding: str = "gzip") -> Reply:
+    """Make a reply with an encoded body."""
     return replace(reply, body=body, headers=(*reply.headers, ("content-encoding", coding)))
 
 
-def _gzip(data: bytes) -> bytes:
+def gzipped(data: bytes) -> bytes:
+    """Compress bytes, always to the same ones."""
     return gzip.compress(data, mtime=0)
 
 
 def _corrupt(reply: Reply) -> Reply:
-    packed = bytearray(_gzip(reply.body))
-    packed[len(packed) // 2] ^= 0xFF
-    return _packed(reply, bytes(packed))
+    data = bytearray(gzipped(reply.body))
+    data[len(data) // 2] ^= 0xFF
+    return packed(reply, bytes(data))
 
 
 @cache
@@ -111,7 +113,7 @@ def _bomb() -> bytes:
 
 def _members(reply: Reply) -> Reply:
     first = _half(reply.body)
-    return _packed(reply, _gzip(first) + _gzip(reply.body[len(first) :]))
+    return packed(reply, gzipped(first) + gzipped(reply.body[len(first) :]))
 
 
 def _body(body: bytes) -> Fault:
@@ -162,10 +164,10 @@ _BODIES: dict[str, Row] = {
     "unframed": ("sends no length", lambda r: (r.head(_UNFRAMED) + r.body, End.FIN)),
     "huge-body": (f"sends {FLOOD} MB of JSON", _flood),
     "gzip-corrupt": ("gzips the body, with one byte changed", _corrupt),
-    "gzip-truncated": ("gzips the body and cuts it in half", lambda r: _packed(r, _half(_gzip(r.body)))),
+    "gzip-truncated": ("gzips the body and cuts it in half", lambda r: packed(r, _half(gzipped(r.body)))),
     "gzip-members": ("gzips the body as two members, of which some clients read only one", _members),
-    "gzip-chain": ("gzips three times", lambda r: _packed(r, _gzip(_gzip(_gzip(r.body))), "gzip, gzip, gzip")),
-    "gzip-bomb": (f"sends 100 KB of gzip that expand to {BOMB} MB", lambda r: _packed(r, _bomb())),
+    "gzip-chain": ("gzips three times", lambda r: packed(r, gzipped(gzipped(gzipped(r.body))), "gzip, gzip, gzip")),
+    "gzip-bomb": (f"sends 100 KB of gzip that expand to {BOMB} MB", lambda r: packed(r, _bomb())),
 }
 
 _CONTENTS: dict[str, Row] = {
