@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from kkiai_sdk.contract._conformance import request_problems
 from kkiai_sdk.contract._http_runner import REQUEST_TIMEOUT
 from kkiai_sdk.contract._messages import Exchange, Request, Response, values_of
+from kkiai_sdk.contract._rules import placed
 from kkiai_sdk.contract._spec import need
 from kkiai_sdk.contract._violations import QUERY, Rule, Severity, Violation
 
@@ -153,14 +154,12 @@ def _is_odd(request: Request) -> bool:
 def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Iterator[Violation]:
     method, status = exchange.request.method, exchange.response.status
     words = (str(failure.message).strip() or failure.title).splitlines()[0]
-    operation = spec.operation(method, exchange.request.path)
     # Many servers ignore query parameters that they do not know.
     wrong = sorted(set(request_problems(spec, exchange.request)))
-    if operation is not None and wrong != ["query parameter undeclared"]:
+    if wrong not in (["query parameter undeclared"], ["operation undeclared"]):
         # One finding for each kind of invalid request that is accepted.
         key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(wrong)}".strip()
-        address = rule.address.replace(QUERY, operation.address)
-        yield Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key, address)
+        yield placed(spec, Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key))
 
 
 def _exchange(target: Target, request: Any, response: Any) -> Exchange:

@@ -93,12 +93,9 @@ def write_probes(spec: Spec, scope: Scope) -> list[Probe]:
         samples = [] if each.is_safe else _samples(spec, each, ())
         found += [Probe(_answered(each), request, ANY) for request in samples[:1]]
         if each.value.get("security", spec.document.get("security")):
-            rule = evolve(NO_KEY, address=f"{each.address}/security")
-            found += [Probe(rule, _without_key(request), ("401", "403")) for request in samples[:1]]
+            found += [Probe(NO_KEY, _without_key(request), ("401", "403")) for request in samples[:1]]
         if samples and "requestBody" in each.value:
-            rule = evolve(BAD_BODY, address=f"{each.address}/requestBody")
-            bad = _samples(spec, each, (), bad=True)
-            found += [Probe(rule, request, ("4XX",)) for request in bad]
+            found += [Probe(BAD_BODY, request, ("4XX",)) for request in _samples(spec, each, (), bad=True)]
     return [*found, *method_probes(spec, scope, keyless=False)]
 
 
