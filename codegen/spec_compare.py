@@ -133,9 +133,10 @@ def _by_key(document: Document, lists: Places, renamed: Mapping[str, str]) -> di
         own: dict[Key, Place] = {}
         for place in items(listed):
             location, name = (document.open(place).value(key) for key in ("in", "name"))
-            if (location, name) in own:
+            key = location, renamed.get(name, name) if location == "path" else name
+            if key in own:
                 raise ConfigurationError(f"{document.label}: {place.pointer} is a second {location} parameter {name}")
-            own[location, renamed.get(name, name) if location == "path" else name] = place
+            own[key] = place
         found |= own
     return found
 

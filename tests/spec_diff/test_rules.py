@@ -351,6 +351,14 @@ def path_item(name: str, **schema: Any) -> dict[str, Any]:
     return {"parameters": [parameter], "delete": {"responses": {"204": {"description": "Gone."}}}}
 
 
+def test_path_parameters_may_exchange_their_names() -> None:
+    """Parameters of a path are told by their places in it, also if each has the name of the other."""
+    both = [path_item(name)["parameters"][0] for name in ("a", "b")]
+    item = path_item("a") | {"parameters": both}
+    old, new = (document((f"/paths/~1{path}", item)) for path in ("{a}~1{b}", "{b}~1{a}"))
+    assert set(found(old, new)) == {"harmless path-parameter-renamed", "harmless rewritten"}
+
+
 def test_a_change_beside_a_renamed_path_parameter_is_found() -> None:
     """A path whose parameter has another name is compared in everything else."""
     old = document(("/paths/~1video~1{id}", path_item("id")))
