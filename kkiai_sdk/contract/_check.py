@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk.contract._spec import Operation, Spec
-    from kkiai_sdk.mock import MockGateway
 
 #: Rate for a gateway that is not on this machine.
 GENTLE_RATE = "5/s"
@@ -153,7 +152,10 @@ def target(
 
     interval_of(rate)
     if base_url is None:
-        with _mock() as gateway:
+        from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
+
+        ticks = itertools.count()
+        with MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK) as gateway:
             yield Target(gateway.base_url, gateway.api_key, tuple(ids) or _MOCK_IDS, fuzz is False, rate)
         return
     # Files and shells leave white space around a key; the SDK also strips it, and validates the key and the URL.
@@ -173,13 +175,6 @@ def target(
     known = tuple(dict.fromkeys(ids))
     guesses = (example,) if example else ()
     yield Target(url, key, known or guesses, is_gentle, pace, are_ids_given=bool(known), is_local=is_local)
-
-
-def _mock() -> MockGateway:
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
-
-    ticks = itertools.count()
-    return MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK)
 
 
 def _follow(run: Run) -> str | None:
