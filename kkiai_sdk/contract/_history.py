@@ -65,7 +65,7 @@ def judge_history(base_url: str, exchanges: Iterable[Exchange]) -> list[Violatio
     by_id: dict[str, list[TaskReport]] = {}
     for each in reports:
         by_id.setdefault(each.asked, []).append(each)
-    found = []
+    found: list[Violation] = []
     for same in by_id.values():
         for before, after in pairwise(same):
             found += _transition(before, after)

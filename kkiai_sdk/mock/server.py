@@ -170,9 +170,9 @@ class Server:
         self, server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> End:
         try:
-            async with aclosing(_requests(reader, writer)) as requests:
-                async for request, body in requests:
-                    end = await self._handler(_received(request, body, server, number), writer)
+            async with aclosing(_requests(server, number, reader, writer)) as requests:
+                async for request in requests:
+                    end = await self._handler(request, writer)
                     await writer.drain()
                     if end is not End.KEEP or self._stopping.is_set():
                         return end
@@ -186,8 +186,8 @@ class Server:
 
 
 async def _requests(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> AsyncGenerator[tuple[h11.Request, bytes], None]:
+    server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncGenerator[ReceivedRequest, None]:
     """Read requests with their bodies, until the client ends the connection or asks to close it."""
     data, is_last = b"", False
     while not is_last:
@@ -205,7 +205,9 @@ async def _requests(
             elif not await _receive(parser, reader, writer):
                 return
         if request is not None:
-            yield request, bytes(body)
+            method, (path, _, query) = request.method.decode("ascii"), request.target.decode("ascii").partition("?")
+            headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
+            yield ReceivedRequest(method, path, query, headers, server, bytes(body), number)
         data, is_last = parser.trailing_data[0], parser.their_state is h11.MUST_CLOSE
 
 
@@ -218,9 +220,3 @@ async def _receive(parser: h11.Connection, reader: asyncio.StreamReader, writer:
     if data:
         parser.receive_data(data)
     return bool(data)
-
-
-def _received(request: h11.Request, body: bytes, server: str, number: int) -> ReceivedRequest:
-    path, _, query = request.target.decode("ascii").partition("?")
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
-    return ReceivedRequest(request.method.decode("ascii"), path, query, headers, server, body, number)
