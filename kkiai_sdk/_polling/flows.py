@@ -24,7 +24,7 @@ from kkiai_sdk._effects import (
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.fleet_state import NotAwaitedError, WaiterEnded
-from kkiai_sdk._polling.poll_state import End, PollState, Stop
+from kkiai_sdk._polling.poll_state import End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
     AllDone,
@@ -85,23 +85,22 @@ def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow
     """Poll a task to its end, emitting a snapshot per change; return the final state."""
     clock, logger = options.clock, PollLogger(options.policy)
     state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
-    while True:
-        step = poll_state.decide(state, clock.monotonic())
-        if isinstance(step, Stop):
-            return evolve(state, end=step.end)
-        if isinstance(step, Sleep):
-            yield step
+    while state.end is None:
+        if clock.monotonic() < state.due:
+            yield Sleep(state.due)
             continue
         before = state.task
-        state = yield from _poll(state, step.timeout, options)
+        state = yield from _poll(state, options)
         logger.log_poll(state, clock.monotonic())
         if not state.is_failing and state.task and (every_poll or poll_state.is_change(before, state.task)):
             yield Emit(state.task)
+    return state
 
 
-def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollState]:
+def _poll(state: PollState, options: WaitOptions) -> Flow[PollState]:
     clock, sent = options.clock, options.clock.monotonic()
-    request = options.request._replace(timeout=min(options.request.timeout, timeout), deadline=state.deadline)
+    timeout = min(options.request.timeout, poll_state.poll_timeout(state, sent))
+    request = options.request._replace(timeout=timeout, deadline=state.deadline)
     try:
         result: QueryResult = yield QueryTask(state.task_id, request)
     except APIError as error:
