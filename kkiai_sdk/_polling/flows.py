@@ -299,43 +299,33 @@ class PollLogger:
             status = _status(state.task) if state.task else None
             elapsed = now - state.started
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
-        task = state.task
+        task, error = state.task, state.last_error
         if state.is_seen and not state.is_failing:
             self._logged.clear()
-        if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
-            self._warn_refused(state, state.last_error, now)
-        if state.errors_in_row == WARN_AFTER and not state.refusals and isinstance(state.last_error, APIError):
-            self._warn_failed(state, state.last_error)
-        elif state.polls == WARN_AFTER and state.end is None and _is_unknown(state):
-            self._warn_not_found(state)
-        elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
+        if isinstance(error, APIError):
+            self._warn_of(error, state, now)
+        if task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
             self._unknown.pop(state.task_id, None)
 
-    def _warn_failed(self, state: PollState, error: APIError) -> None:
-        # The session warns of a gateway that cannot be reached.
-        if not isinstance(error, APIConnectionError) and self._is_new(error):
-            text = "task %s: %d failed queries in a row, the last: %s"
-            log.warning(text, ascii(state.task_id), state.errors_in_row, error)
-
-    def _warn_not_found(self, state: PollState) -> None:
-        if isinstance(state.last_error, APIError) and self._is_new(state.last_error):
-            log.warning("task %s: %s", ascii(state.task_id), UNKNOWN_TASK)
-
-    def _is_new(self, error: APIError) -> bool:
-        """Whether no error of this kind was logged since the last snapshot of any task."""
-        kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
-        is_new = kind not in self._logged
-        self._logged.add(kind)
-        return is_new
-
-    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
-        if not poll_state.is_refusal(error) or not self._is_new(error):
+    def _warn_of(self, error: APIError, state: PollState, now: float) -> None:
+        """Warn of an error that has lasted, unless one of its kind was logged since the last snapshot of any task."""
+        if state.refusals == 1 and state.end is None and poll_state.is_refusal(error):
+            left = _seconds(max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0))
+            text = f"{error}; the task has been seen, so this is tolerated for {left} s"
+            text += f" and at least {self._policy.max_refusals} times in a row"
+        elif state.errors_in_row == WARN_AFTER and not state.refusals and not isinstance(error, APIConnectionError):
+            # The session warns of a gateway that cannot be reached.
+            text = f"{state.errors_in_row} failed queries in a row, the last: {error}"
+        elif state.polls == WARN_AFTER and state.end is None and _is_unknown(state):
+            text = UNKNOWN_TASK
+        else:
             return
-        left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
-        text = "task %s: %s; the task has been seen, so this is tolerated for %s s and at least %d times in a row"
-        log.warning(text, ascii(state.task_id), error, _seconds(left), self._policy.max_refusals)
+        kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.warning("task %s: %s", ascii(state.task_id), text)
 
     def _warn_unknown(self, task: VideoTask) -> None:
         if len(self._unknown) > MAX_UNKNOWN:
