@@ -14,7 +14,7 @@ from kkiai_sdk._downloads.urls import check_addresses
 from kkiai_sdk._effects import QueryResult, QueryTask, RequestOptions
 from kkiai_sdk._http.base_session import SessionContext
 from kkiai_sdk._http.client_pool import ClientPool
-from kkiai_sdk._http.raw_client import raw_client
+from kkiai_sdk._http.raw_client import RawClient
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.base_fleet import FleetOptions
 from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
@@ -84,7 +84,8 @@ class BaseClient:
         return client
 
     def _raw_client(self) -> AuthenticatedClient:
-        return raw_client(self._context.config.base_url)
+        # The generated client requires a token; the session sends the key.
+        return RawClient(base_url=self._context.config.base_url, token="added-per-request")  # noqa: S106
 
     def _request_options(
         self,

@@ -16,6 +16,7 @@ from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish, require_asyncio
+from kkiai_sdk._http.raw_client import RequestAdapter
 from kkiai_sdk._polling.async_fleet import AsyncFleet, AsyncFleetCalls
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
@@ -328,7 +329,7 @@ class AsyncKkiai(BaseClient):
                 stack.push_async_callback(transport.aclose)
 
     async def _query(self, query: QueryTask) -> QueryResult:
-        adapter = async_session.AsyncRequestAdapter(self._session, query.options)
+        adapter = RequestAdapter(self._session, query.options)
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 

@@ -13,6 +13,7 @@ from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._downloads.transfer import Transfer
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
 from kkiai_sdk._http import session
+from kkiai_sdk._http.raw_client import RequestAdapter
 from kkiai_sdk._polling.fleet import Fleet, FleetCalls
 from kkiai_sdk._polling.workers import ThreadWorkers
 from kkiai_sdk.models import VideoTask
@@ -315,7 +316,7 @@ class Kkiai(BaseClient):
                 stack.callback(transport.close)
 
     def _query(self, query: QueryTask) -> QueryResult:
-        adapter = session.RequestAdapter(self._session, query.options)
+        adapter = RequestAdapter(self._session, query.options)
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from kkiai_sdk._effects import RequestOptions, Sleep, run_async
+from kkiai_sdk._effects import Sleep, run_async
 from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
     BaseFileResponse,
     NoResponse,
     ParsedResponse,
-    Success,
     body_limit,
     file_request,
     finish_body,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from kkiai_sdk._effects import AllowedURL
-    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, SessionContext, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
 
@@ -79,13 +78,13 @@ class AsyncSession(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         await request.aread()
-        success = await self.exchange(self.context.spec_of(request))
-        return ParsedResponse.make(success, request)
+        spec = self.context.spec_of(request)
+        return ParsedResponse.make(await self.exchange(self.context.request_flow(spec), spec), request)
 
-    async def exchange(self, spec: RequestSpec) -> Success:
-        """Send a request with retries. Raises APIError, ConfigurationError."""
+    async def exchange(self, flow: Exchange, spec: RequestSpec) -> Success:
+        """Run the flow of a request. Raises APIError, ConfigurationError."""
         require_asyncio()
-        return await run_async(self.context.request_flow(spec), partial(self._perform, spec))
+        return await run_async(flow, partial(self._perform, spec))
 
     async def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
@@ -137,27 +136,6 @@ async def _read_body(response: httpx.Response, limit: int) -> bytes:
                 return bytes(body)
     finish_body(response)
     return bytes(body)
-
-
-class AsyncRequestAdapter:
-    """The client that a generated function receives: sends its request with the options of one query."""
-
-    #: Read by the generated function; the session raises for error statuses itself.
-    raise_on_unexpected_status = False
-    success: Success
-
-    def __init__(self, session: AsyncSession, options: RequestOptions) -> None:
-        self._session, self._options = session, options
-
-    def get_async_httpx_client(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and store the response in ``success``."""
-        spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = await self._session.exchange(spec)
-        return self.success
 
 
 class AsyncFileResponse(BaseFileResponse):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from asyncio import AbstractEventLoop, get_running_loop
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import httpcore
 import httpx
@@ -154,12 +154,6 @@ class LoopPools:
         if old is not None:
             await old.retire()
         return new
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from kkiai_sdk._effects import RequestOptions, Sleep, run
+from kkiai_sdk._effects import Sleep, run
 from kkiai_sdk._http.base_session import (
     BaseFileResponse,
     NoResponse,
     ParsedResponse,
-    Success,
     body_limit,
     file_request,
     finish_body,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from kkiai_sdk._effects import AllowedURL
-    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, SessionContext, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
 TRANSPORT_TYPES = TransportTypes(
@@ -60,11 +59,12 @@ class Session(httpx.Client):
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         request.read()
-        return ParsedResponse.make(self.exchange(self.context.spec_of(request)), request)
+        spec = self.context.spec_of(request)
+        return ParsedResponse.make(self.exchange(self.context.request_flow(spec), spec), request)
 
-    def exchange(self, spec: RequestSpec) -> Success:
-        """Send a request with retries. Raises APIError, ConfigurationError."""
-        return run(self.context.request_flow(spec), partial(self._perform, spec))
+    def exchange(self, flow: Exchange, spec: RequestSpec) -> Success:
+        """Run the flow of a request. Raises APIError, ConfigurationError."""
+        return run(flow, partial(self._perform, spec))
 
     def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
@@ -110,27 +110,6 @@ def _read_body(response: httpx.Response, limit: int) -> bytes:
             return bytes(body)
     finish_body(response)
     return bytes(body)
-
-
-class RequestAdapter:
-    """The client that a generated function receives: sends its request with the options of one query."""
-
-    #: Read by the generated function; the session raises for error statuses itself.
-    raise_on_unexpected_status = False
-    success: Success
-
-    def __init__(self, session: Session, options: RequestOptions) -> None:
-        self._session, self._options = session, options
-
-    def get_httpx_client(self) -> Self:
-        """Return itself."""
-        return self
-
-    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and store the response in ``success``."""
-        spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = self._session.exchange(spec)
-        return self.success
 
 
 class FileResponse(BaseFileResponse):
