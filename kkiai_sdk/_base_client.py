@@ -24,7 +24,7 @@ from kkiai_sdk._responses.raw_response import parse_retry_after
 from kkiai_sdk._responses.task_parser import read_task
 from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.models import VideoTask, WaitResult
-from kkiai_sdk.policies import PollPolicy
+from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,9 +46,40 @@ class BaseClient:
     _session_class: type[Any]
     _transport_types: TransportTypes
 
-    def __init__(self, unknown: Mapping[str, object], **options: Any) -> None:
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
+        max_retries: int = _config.DEFAULT_MAX_RETRIES,
+        retry: RetryPolicy | None = None,
+        poll: PollPolicy | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        user_agent_suffix: str | None = None,
+        allow_file_hosts: Iterable[str] | None = None,
+        allow_http: bool = False,
+        **unknown: Never,
+    ) -> None:
+        secret = None if api_key is None else _config.Secret(api_key)
+        # Crash reporters record the variables of every frame in a traceback.
+        del api_key
         _config.reject_unknown(unknown, type(self))
-        config = _config.make(os.environ, **options)
+        config = _config.make(
+            os.environ,
+            api_key=secret,
+            base_url=base_url,
+            allow_http=allow_http,
+            httpx_args=httpx_args,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            poll=poll,
+            default_headers=default_headers,
+            user_agent_suffix=user_agent_suffix,
+            allow_file_hosts=allow_file_hosts,
+        )
 
         def file_policy(allowed: Sequence[str], host: str, addresses: Sequence[str]) -> None:
             check_addresses(host, addresses, config.base_url, allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, Flow
     from kkiai_sdk.models import WaitResult
-    from kkiai_sdk.policies import PollPolicy, RetryPolicy
+    from kkiai_sdk.policies import PollPolicy
 
 
 class AsyncKkiai(BaseClient):
@@ -62,40 +62,6 @@ class AsyncKkiai(BaseClient):
 
     _session_class = async_session.AsyncSession
     _transport_types = async_session.TRANSPORT_TYPES
-
-    def __init__(
-        self,
-        api_key: str | Callable[[], str] | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
-        max_retries: int = _config.DEFAULT_MAX_RETRIES,
-        retry: RetryPolicy | None = None,
-        poll: PollPolicy | None = None,
-        default_headers: Mapping[str, str] | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        user_agent_suffix: str | None = None,
-        allow_file_hosts: Iterable[str] | None = None,
-        allow_http: bool = False,
-        **unknown: Never,
-    ) -> None:
-        secret = None if api_key is None else _config.Secret(api_key)
-        # Crash reporters record the variables of every frame in a traceback.
-        del api_key
-        super().__init__(
-            unknown,
-            api_key=secret,
-            base_url=base_url,
-            allow_http=allow_http,
-            httpx_args=httpx_args,
-            timeout=timeout,
-            max_retries=max_retries,
-            retry=retry,
-            poll=poll,
-            default_headers=default_headers,
-            user_agent_suffix=user_agent_suffix,
-            allow_file_hosts=allow_file_hosts,
-        )
 
     @property
     def raw(self) -> AuthenticatedClient:
