@@ -233,13 +233,10 @@ class BaseClient:
             resume=resume,
             max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,
-            base_url=context.config.base_url,
-            allow_file_hosts=context.config.allow_file_hosts,
+            config=context.config,
             options=self._request_options(),
-            retry=context.config.retry,
             file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
-            secret=context.config.secret,
         )
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -318,7 +318,7 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         part = PartFile(request.target, request.task_id)
         try:
-            async with AsyncTransfer(self._session) as transfer:
+            async with aclosing(AsyncTransfer(self._session)) as transfer:
                 flow = download_flow(request, part, task)
                 return await run_async(flow, lambda effect: transfer.perform(effect, perform or self._perform))
         finally:

@@ -294,7 +294,7 @@ class Kkiai(BaseClient):
         self, request: DownloadRequest, task: VideoTask | None, perform: Callable[[Effect], Any] | None = None
     ) -> Path:
         part = PartFile(request.target, request.task_id)
-        with closing(part), Transfer(self._session) as transfer:
+        with closing(part), closing(Transfer(self._session)) as transfer:
             flow = download_flow(request, part, task)
             return run(flow, lambda effect: transfer.perform(effect, perform or self._perform))
 

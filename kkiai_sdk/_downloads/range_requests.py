@@ -170,7 +170,9 @@ def next_step(
         return _refusal(status, retry_after(response, wall_clock), size)
     if codings := content_codings(_header(response, "content-encoding")):
         return _packed_file(status, tuple(codings), size)
-    return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
+    if status == 206:
+        return _check_range(response, size, metadata)
+    return SaveBody(0, _integer(_header(response, "content-length")), _validator(response))
 
 
 #: Statuses of a file that is not available yet: 404 and 403 (object stores send both), also for an expired URL.
@@ -258,10 +260,6 @@ def _join(url: str, location: str) -> str:
     except ValueError:
         # Rejected with a reason by the check of the next URL.
         return location
-
-
-def _whole_file(response: RawResponse) -> SaveBody:
-    return SaveBody(0, _integer(_header(response, "content-length")), _validator(response))
 
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
