@@ -45,6 +45,10 @@ class BaseClient:
     #: The class of the session, and the types that differ between the clients.
     _session_class: type[Any]
     _transport_types: TransportTypes
+    _query: Callable[..., Any]
+    _perform: Callable[..., Any]
+    _check_download: Callable[..., Any]
+    _download: Callable[..., Any]
 
     def __init__(
         self,
@@ -198,6 +202,10 @@ class BaseClient:
             SchedulerLimits.of(*limits),
             _validators.whole("max_downloads", max_downloads, low=1, high=1000),
             gate,
+            self._query,
+            self._perform,
+            self._check_download,
+            self._download,
             self._context.pool.check_open,
             self._check_callback,
             self._transport_types.current_context,

@@ -17,7 +17,7 @@ from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_asyn
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._http.raw_client import RequestAdapter
-from kkiai_sdk._polling.async_fleet import AsyncFleet, AsyncFleetCalls
+from kkiai_sdk._polling.async_fleet import AsyncFleet
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -213,9 +213,7 @@ class AsyncKkiai(BaseClient):
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        options = self._fleet_options(limits, max_downloads, poll, gate)
-        calls = AsyncFleetCalls(self._query, self._perform, self._check_download, self._download)
-        return AsyncFleet(options, calls)
+        return AsyncFleet(self._fleet_options(limits, max_downloads, poll, gate))
 
     async def download(
         self,
@@ -302,7 +300,8 @@ class AsyncKkiai(BaseClient):
     async def _wait_many(
         self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None
     ) -> AsyncIterator[WaitResult]:
-        async with TaskWorkers(self._query, self._context.clock, on_update) as workers:
+        require_asyncio()
+        async with aclosing(TaskWorkers(self._query, self._context.clock, on_update)) as workers:
             async for result in iterate_async(flow, workers.perform):
                 yield result
 

@@ -14,7 +14,7 @@ from kkiai_sdk._downloads.transfer import Transfer
 from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
 from kkiai_sdk._http import session
 from kkiai_sdk._http.raw_client import RequestAdapter
-from kkiai_sdk._polling.fleet import Fleet, FleetCalls
+from kkiai_sdk._polling.fleet import Fleet
 from kkiai_sdk._polling.workers import ThreadWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -59,6 +59,7 @@ class Kkiai(BaseClient):
 
     _session_class = session.Session
     _transport_types = session.TRANSPORT_TYPES
+    _check_download = BaseClient._download_request  # noqa: SLF001 (its own class)
 
     @property
     def raw(self) -> AuthenticatedClient:
@@ -208,9 +209,7 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        options = self._fleet_options(limits, max_downloads, poll, gate)
-        calls = FleetCalls(self._query, self._perform, self._download_request, self._download)
-        return Fleet(options, calls)
+        return Fleet(self._fleet_options(limits, max_downloads, poll, gate))
 
     def download(
         self,
@@ -287,7 +286,7 @@ class Kkiai(BaseClient):
         return self._to_result(adapter.success, query.task_id)
 
     def _wait_many(self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None) -> Iterator[WaitResult]:
-        with ThreadWorkers(self._query, self._context.clock, on_update) as workers:
+        with closing(ThreadWorkers(self._query, self._context.clock, on_update)) as workers:
             yield from iterate(flow, workers.perform)
 
     def _download(

@@ -6,10 +6,9 @@ import asyncio
 import inspect
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
-from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
 
 if TYPE_CHECKING:
@@ -94,11 +93,8 @@ class TaskWorkers:
         del outcome
         self._has_reports.set()
 
-    async def __aenter__(self) -> Self:
-        require_asyncio()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
+        """Cancel the queries in flight."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
@@ -47,7 +47,7 @@ def seconds_until(until: float, clock: Clock) -> float | None:
 
 
 class ThreadWorkers:
-    """Runs queries in threads, which start on demand and stop at the end of the ``with`` statement."""
+    """Runs queries in threads, which start on demand."""
 
     def __init__(
         self,
@@ -116,10 +116,8 @@ class ThreadWorkers:
             # An error, whose traceback holds this frame.
             del outcome
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop the threads; those of queries in flight stop later."""
         for _thread in self._threads:
             self._queries.put(None)
         if not self._in_flight:
