@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, Unpack
 
 from attrs import evolve
@@ -24,16 +25,16 @@ from kkiai_sdk._responses.raw_response import parse_retry_after
 from kkiai_sdk._responses.task_parser import read_task
 from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.models import VideoTask, WaitResult
-from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._http.base_session import Success
     from kkiai_sdk._http.client_pool import TransportTypes
+    from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 #: Path of the endpoint whose responses are tasks; a test compares it with openapi.yaml.
 QUERY_PATH = "/v1/video/query"
@@ -84,20 +85,9 @@ class BaseClient:
             user_agent_suffix=user_agent_suffix,
             allow_file_hosts=allow_file_hosts,
         )
-
-        def file_policy(allowed: Sequence[str], host: str, addresses: Sequence[str]) -> None:
-            check_addresses(host, addresses, config.base_url, allowed)
-
-        self._set_context(
-            SessionContext(
-                config,
-                _clock.SYSTEM,
-                ClientPool(config, self._transport_types, file_policy),
-                RetryBudget(config.retry.budget),
-                RequestOptions(config.timeout, config.max_retries),
-                {("GET", QUERY_PATH): read_query},
-            )
-        )
+        pool = ClientPool(config, self._transport_types, partial(check_addresses, base_url=config.base_url))
+        budget, parsers = RetryBudget(config.retry.budget), {("GET", QUERY_PATH): read_query}
+        self._set_context(SessionContext(config, _clock.SYSTEM, pool, budget, parsers))
 
     def _set_context(self, context: SessionContext) -> None:
         self._context, self._session = context, self._session_class(context)
@@ -113,9 +103,8 @@ class BaseClient:
         old = self._context
         config = _config.change(old.config, changes)
         budget = old.budget if config.retry == old.config.retry else RetryBudget(config.retry.budget)
-        options = RequestOptions(config.timeout, config.max_retries)
         client = type(self).__new__(type(self))
-        client._set_context(evolve(old, config=config, budget=budget, options=options))  # noqa: SLF001 (its own class)
+        client._set_context(evolve(old, config=config, budget=budget))  # noqa: SLF001 (its own class)
         return client
 
     def _raw_client(self) -> AuthenticatedClient:
@@ -170,9 +159,8 @@ class BaseClient:
         return WaitOptions(limit, self._poll_policy(poll), self._request_options(), context.clock, context.budget)
 
     def _poll_policy(self, poll: PollPolicy | None) -> PollPolicy:
-        if poll is not None and not isinstance(poll, PollPolicy):
-            raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        return poll or self._context.config.poll
+        config = self._context.config
+        return config.poll if poll is None else _config.change(config, {"poll": poll}).poll
 
     def _wait_many_flow(
         self,

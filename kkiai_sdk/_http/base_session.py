@@ -241,13 +241,17 @@ class SessionContext:
     clock: Clock
     pool: ClientPool
     budget: RetryBudget
-    options: RequestOptions
     #: Parsers of responses by method and path; :func:`read_status` for all others.
     parsers: Mapping[tuple[str, str], ResponseParser] = field(factory=dict)
+    options: RequestOptions = field(init=False)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
     #: The Accept header of the caller, which replaces that of a generated function.
     _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    @options.default
+    def _default_options(self) -> RequestOptions:
+        return RequestOptions(self.config.timeout, self.config.max_retries)
 
     @headers.default
     def _all_headers(self) -> Headers:
