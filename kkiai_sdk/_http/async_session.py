@@ -15,11 +15,9 @@ from kkiai_sdk._effects import Sleep, run_async
 from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
-    BaseFileResponse,
     NoResponse,
     ParsedResponse,
     body_limit,
-    file_request,
     finish_body,
     flatten,
     hook_body,
@@ -27,8 +25,8 @@ from kkiai_sdk._http.base_session import (
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.file_body import aread_chunks
-from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._http.file_body import BaseFileResponse, file_request
+from kkiai_sdk._http.network import READ_SIZE, request_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -124,12 +122,16 @@ class AsyncSession(httpx.AsyncClient):
         pass
 
 
+def _encoded(response: httpx.Response) -> AsyncGenerator[bytes]:
+    return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
+
+
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
     """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
     if (read := hook_body(response)) is not None:
         return read
     body = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))) as chunks:
+    async with aclosing(_encoded(response)) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > limit:
@@ -161,10 +163,20 @@ class AsyncFileResponse(BaseFileResponse):
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
+        response = self._response
         try:
-            async with aclosing(aread_chunks(self._response, self._timeout)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            if response.is_stream_consumed:
+                yield response.content
+                return
+            async with aclosing(_encoded(response)) as parts:
+                async for part in parts:
+                    yield part
+                    if self._goes_direct(part):
+                        break
+                else:
+                    finish_body(response)
+                while self._left > 0:
+                    yield self._received(await self._stream.read(READ_SIZE, self._timeout))
         except Exception as exception:
             self._interrupt(exception)
 

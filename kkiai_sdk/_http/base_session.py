@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._config import Config, Secret
-    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
     #: Pairs of name and value, by lower-case name.
@@ -145,13 +144,13 @@ class RequestSpec(NamedTuple):
         limits = httpx_timeouts(step.timeout)
         extensions = {"timeout": {"connect": limits["connect"]} if has_outer_limit else limits}
         # The key is not in a variable here: crash reporters record those of every frame in a traceback.
-        headers = _with_key(self.headers, step.secret)
+        headers = with_key(self.headers, step.secret)
         return httpx.Request(
             self.method, read_url(step.url), headers=headers, content=self.content, extensions=extensions
         )
 
 
-def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
+def with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
     return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
@@ -205,29 +204,6 @@ def finish_body(response: httpx.Response) -> None:
         length = response.headers.get("content-length", "0") if has_body else "0"
         is_chunked = has_body and "transfer-encoding" in response.headers
         stream.finish_response(None if is_chunked else int(length) if length.isdecimal() else -1)
-
-
-def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
-    """Return a request for a file; only one to the gateway has the key, and none has the caller's default headers."""
-    merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
-    secret = context.config.secret.resolved() if target.with_key else None
-    extensions = {"timeout": httpx_timeouts(context.options.timeout)}
-    return httpx.Request("GET", target.url, headers=_with_key(flatten(merged), secret), extensions=extensions)
-
-
-class BaseFileResponse:
-    """The response to a request for a file, with a body that is read chunk by chunk."""
-
-    #: The error that interrupted the body, or None.
-    error: Exception | None = None
-
-    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
-        self._context, self._url, self._response = context, url, response
-        self._timeout = context.options.timeout
-        self.head = to_raw_response(response)
-
-    def _interrupt(self, exception: Exception) -> None:
-        self.error = self._context.to_error(exception, self._url, self._timeout)
 
 
 Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]

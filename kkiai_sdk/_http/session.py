@@ -11,11 +11,9 @@ import httpx
 
 from kkiai_sdk._effects import Sleep, run
 from kkiai_sdk._http.base_session import (
-    BaseFileResponse,
     NoResponse,
     ParsedResponse,
     body_limit,
-    file_request,
     finish_body,
     flatten,
     hook_body,
@@ -23,8 +21,8 @@ from kkiai_sdk._http.base_session import (
     to_raw_response,
 )
 from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.file_body import read_chunks
-from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._http.file_body import BaseFileResponse, file_request
+from kkiai_sdk._http.network import READ_SIZE, request_scope
 from kkiai_sdk._http.transport import Transport
 
 if TYPE_CHECKING:
@@ -134,8 +132,21 @@ class FileResponse(BaseFileResponse):
 
     def chunks(self) -> Generator[bytes]:
         """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
+        response = self._response
         try:
-            yield from read_chunks(self._response, self._timeout)
+            if response.is_stream_consumed:
+                yield response.content
+                return
+            # Kept until the end: httpcore closes the connection when the iterator is garbage-collected.
+            parts = iter(cast("httpx.SyncByteStream", response.stream))
+            for part in parts:
+                yield part
+                if self._goes_direct(part):
+                    break
+            else:
+                finish_body(response)
+            while self._left > 0:
+                yield self._received(self._stream.read(READ_SIZE, self._timeout))
         except Exception as exception:
             self._interrupt(exception)
 
