@@ -62,7 +62,8 @@ def parse_metadata(text: str) -> ResumeMetadata | None:
         return None
     if types != ({str}, int):
         return None
-    return metadata if _is_validator(metadata.validator) and metadata.total > 0 else None
+    is_validator = is_strong(metadata.validator) or _date(metadata.validator) is not None
+    return metadata if is_validator and metadata.total > 0 else None
 
 
 @frozen
@@ -299,10 +300,6 @@ def _validator(response: RawResponse) -> str | None:
         return tag if is_strong(tag) else None
     changed, now = (_date(_header(response, name)) for name in ("last-modified", "date"))
     return _header(response, "last-modified") if changed and now and now - changed >= DATE_AGE else None
-
-
-def _is_validator(text: str) -> bool:
-    return is_strong(text) or _date(text) is not None
 
 
 def is_strong(tag: str) -> bool:

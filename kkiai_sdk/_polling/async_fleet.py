@@ -108,14 +108,9 @@ class AsyncFleet(BaseFleet):
         ends downloads that have not started; the others continue, but a query raises FleetClosedError.
         """
         self._check_open()
+        poll = self._options.wait.policy
         request: DownloadRequest = await self._options.check_download(
-            task_id,
-            dest,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-            max_bytes=max_bytes,
-            poll=self._options.wait.policy,
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         if request.is_done:
             return request.target

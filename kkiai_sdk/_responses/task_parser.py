@@ -314,19 +314,11 @@ def _nearest(layers: Sequence[Layer], status: Status) -> list[Layer]:
 
 
 def _texts_in(layer: Layer) -> Iterator[tuple[str, Path]]:
-    for path, value in walk(layer.members, layer.path, skips=_is_no_reason):
-        depth = len(path) - len(layer.path)
-        if (
-            isinstance(value, str)
-            and 0 < depth <= _REASON_DEPTH
-            and _reason_rank(path) is not None
-            and _says_more(value)
-        ):
+    for path, value in walk(layer.members, layer.path, skips=lambda name: bool(words_of(name) & _OTHER_TEXT_WORDS)):
+        is_near = 0 < len(path) - len(layer.path) <= _REASON_DEPTH
+        is_named = isinstance(value, str) and is_near and _reason_rank(path) is not None
+        if is_named and not says_success(value) and not video_urls.is_web_url(value.strip()):
             yield value, path
-
-
-def _is_no_reason(name: str) -> bool:
-    return not words_of(name).isdisjoint(_OTHER_TEXT_WORDS)
 
 
 def _reason_rank(path: Path) -> int | None:
@@ -334,10 +326,6 @@ def _reason_rank(path: Path) -> int | None:
     words = words_of(_names(path)[-1])
     ranks = (rank for rank, word in enumerate(_REASON_WORDS) if word in words)
     return next(ranks, None) if words.isdisjoint(_NO_REASON_WORDS) else None
-
-
-def _says_more(text: str) -> bool:
-    return not says_success(text) and not video_urls.is_web_url(text.strip())
 
 
 def _codes(layers: Sequence[Layer], status: Status) -> Iterator[Any]:
