@@ -13,7 +13,7 @@ from kkiai_sdk._base_client import BaseClient
 from kkiai_sdk._downloads.async_transfer import AsyncTransfer, run_in_thread
 from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
-from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, Update, iterate_async, run_async
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish, require_asyncio
 from kkiai_sdk._http.raw_client import RequestAdapter
@@ -118,7 +118,7 @@ class AsyncKkiai(BaseClient):
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
-        return await run_async(flow, lambda effect: self._perform(effect, on_update))
+        return await run_async(flow, partial(self._perform, on_update=on_update))
 
     def watch(
         self,
@@ -283,9 +283,7 @@ class AsyncKkiai(BaseClient):
         require_asyncio()
         await finish(self._close_transports())
 
-    async def close(self) -> None:
-        """Close the connections; an alias of :meth:`aclose`."""
-        await self.aclose()
+    close = aclose
 
     async def _close_transports(self) -> None:
         async with AsyncExitStack() as stack:
@@ -301,8 +299,9 @@ class AsyncKkiai(BaseClient):
         self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None
     ) -> AsyncIterator[WaitResult]:
         require_asyncio()
-        async with aclosing(TaskWorkers(self._query, self._context.clock, on_update)) as workers:
-            async for result in iterate_async(flow, workers.perform):
+        perform = partial(self._perform, on_update=on_update)
+        async with aclosing(TaskWorkers(self._query, self._context.clock)) as workers:
+            async for result in iterate_async(flow, lambda effect: workers.perform(effect, perform)):
                 yield result
 
     async def _check_download(self, *arguments: Any, **options: Any) -> DownloadRequest:
@@ -329,7 +328,7 @@ class AsyncKkiai(BaseClient):
                 return await self._query(effect)
             case Sleep():
                 return await self._context.clock.sleep_until_async(effect.until)
-            case Emit() if on_update is not None:
+            case Emit() | Update() if on_update is not None:
                 result = on_update(cast("VideoTask", effect.value))
                 return await result if inspect.isawaitable(result) else result
         return None

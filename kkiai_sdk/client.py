@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from kkiai_api.api.video import query_video_task
@@ -11,7 +12,7 @@ from kkiai_sdk._base_client import BaseClient
 from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._downloads.transfer import Transfer
-from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, Update, iterate, run
 from kkiai_sdk._http import session
 from kkiai_sdk._http.raw_client import RequestAdapter
 from kkiai_sdk._polling.fleet import Fleet
@@ -116,7 +117,7 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
-        return run(flow, lambda effect: self._perform(effect, on_update))
+        return run(flow, partial(self._perform, on_update=on_update))
 
     def watch(
         self,
@@ -286,8 +287,9 @@ class Kkiai(BaseClient):
         return self._to_result(adapter.success, query.task_id)
 
     def _wait_many(self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None) -> Iterator[WaitResult]:
-        with closing(ThreadWorkers(self._query, self._context.clock, on_update)) as workers:
-            yield from iterate(flow, workers.perform)
+        perform = partial(self._perform, on_update=on_update)
+        with closing(ThreadWorkers(self._query, self._context.clock)) as workers:
+            yield from iterate(flow, lambda effect: workers.perform(effect, perform))
 
     def _download(
         self, request: DownloadRequest, task: VideoTask | None, perform: Callable[[Effect], Any] | None = None
@@ -303,7 +305,7 @@ class Kkiai(BaseClient):
                 return self._query(effect)
             case Sleep():
                 return self._context.clock.sleep_until(effect.until)
-            case Emit() if on_update is not None:
+            case Emit() | Update() if on_update is not None:
                 return on_update(cast("VideoTask", effect.value))
         return None
 

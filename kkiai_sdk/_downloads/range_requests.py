@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from kkiai_sdk._downloads.content_coding import content_codings
 from kkiai_sdk._downloads.text_body import is_expired, is_unready, named_url
+from kkiai_sdk._downloads.windows_names import DEVICE
 from kkiai_sdk._http.retry import backoff
 from kkiai_sdk._responses.raw_response import REDIRECTS, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently
@@ -38,8 +39,6 @@ MAX_NAME = 120
 #: second keeps its date: RFC 9110, section 8.8.2.2, requires one second and synchronized clocks; the 60 seconds of its
 #: predecessor, RFC 7232, section 2.2.2, do not depend on clocks.
 DATE_AGE = 60
-#: The empty name, and names of devices on Windows, with any extension.
-_RESERVED_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 
 @frozen
@@ -142,7 +141,7 @@ def file_name(task_id: str, limit: int = MAX_NAME) -> str:
     id's hash keeps names distinct, also on file systems that ignore case.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: max(limit, 40) - 20]
-    if _RESERVED_NAME.match(safe):
+    if not safe or DEVICE.match(safe):
         safe = f"video-{safe}".rstrip("-")
     if safe != task_id or task_id != task_id.lower():
         safe = f"{safe}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

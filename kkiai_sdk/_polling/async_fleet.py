@@ -196,7 +196,7 @@ class AsyncFleet(BaseFleet):
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
             return effect.receiver.put(effect.value)
-        return await self._workers.perform(effect)
+        return await self._workers.perform(effect, self._options.perform)
 
     async def __aenter__(self) -> Self:
         require_asyncio()

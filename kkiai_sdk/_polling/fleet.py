@@ -79,6 +79,12 @@ class _FutureReceiver:
             log.exception("a callback of a future raised %s", type(error).__name__)
 
 
+def _run_all(functions: queue.SimpleQueue[Callable[[], object]]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            functions.get_nowait()()
+
+
 class Fleet(BaseFleet):
     """Waits for any number of tasks with one shared, rate-limited queue; returned by :meth:`Kkiai.fleet`.
 
@@ -253,15 +259,10 @@ class Fleet(BaseFleet):
 
     def _end_waits(self) -> None:
         with self._end_lock:
-            self._run_commands()
+            _run_all(self._commands)
             super()._end_waits()
         with self._places:
             self._places.notify_all()
-
-    def _run_commands(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._commands.get_nowait()()
 
     def _run(self) -> None:
         with closing(self._workers):
@@ -279,9 +280,9 @@ class Fleet(BaseFleet):
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
             return effect.receiver.put(effect.value)
-        result = self._workers.perform(effect)
+        result = self._workers.perform(effect, self._options.perform)
         if isinstance(effect, CollectResults | Idle):
-            self._run_commands()
+            _run_all(self._commands)
             if self._is_closed:
                 raise self._closed_error()
         return result
@@ -292,9 +293,7 @@ class Fleet(BaseFleet):
 
     def _serve_rest(self) -> None:
         """Serve the futures after the end: the thread for it may have stopped, or be in a callback that blocks."""
-        with suppress(queue.Empty):
-            while True:
-                self._deliveries.get_nowait()()
+        _run_all(self._deliveries)
         # Wakes up the thread.
         self._deliveries.put(bool)
 

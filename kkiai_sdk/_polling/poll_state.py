@@ -135,7 +135,7 @@ def after_answer(
     if state.is_seen and not is_about_task(task):
         error = APIResponseError("the response says nothing about the task", request_id=task.request_id)
         after = after_error(state, error, now, policy, random, sent=now)
-        return evolve(after, due=_clip(state, max(after.due, now + pause)))
+        return evolve(after, due=min(max(after.due, now + pause), state.deadline))
     missing = task.state is TaskState.SUCCEEDED and task.video_url is None
     since = (now if state.url_missing_since is None else state.url_missing_since) if missing else None
     gap = _gap(state, now, policy, random)
@@ -150,7 +150,7 @@ def after_answer(
         refused_since=None,
         task=task,
         url_missing_since=since,
-        due=_clip(state, now + max(gap, pause)),
+        due=min(now + max(gap, pause), state.deadline),
         end=_end_of(task, state, now, None if since is None else since + policy.url_grace),
     )
 
@@ -187,7 +187,7 @@ def after_error(
         end = End.BROKEN
     elif now + pause > state.deadline if pause else now >= state.deadline and not _was_suspended(state, sent, now):
         end = expired(state)
-    return evolve(after, due=_clip(state, due), end=end)
+    return evolve(after, due=min(due, state.deadline), end=end)
 
 
 def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPolicy, tries: int) -> bool:
@@ -256,10 +256,6 @@ def _gap(state: PollState, now: float, policy: PollPolicy, random: float) -> flo
     name = f"{type(policy).__name__}.gap()"
     gap = _validators.number(name, policy.gap(now - state.started), low=0, high=_validators.MAX_SECONDS, above=True)
     return gap * (1 - policy.jitter * random)
-
-
-def _clip(state: PollState, due: float) -> float:
-    return min(due, state.deadline)
 
 
 def is_change(before: VideoTask | None, after: VideoTask) -> bool:
