@@ -40,24 +40,8 @@ class AsyncKkiai(BaseClient):
     Has the same methods as :class:`~kkiai_sdk.Kkiai`, as coroutines. Each event loop has its own connections. Use it in
     an ``async with`` statement or call :meth:`aclose`.
 
-    :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
-    :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
-        ``https://www.kkiai.com``.
-    :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
-        30. A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits before it returns.
-    :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
-    :param retry: the delays between retries. Default: ``RetryPolicy()``.
-    :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
-    :param default_headers: headers of every request to the gateway.
-    :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
-        ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
-        over aiohttp.
-    :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
-    :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
-        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never sent
-        the key. Default: only the gateway's own host.
-    :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
-    :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
+    A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits before it returns. With
+    ``httpx_args={"transport": httpx_aiohttp.AiohttpTransport()}``, requests are sent over aiohttp.
     """
 
     _session_class = async_session.AsyncSession
