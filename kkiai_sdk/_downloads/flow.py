@@ -124,6 +124,9 @@ def _video_url(task: VideoTask) -> str | None:
     return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
 
 
+_FRESH_URL = "a fresh URL for the same task"
+
+
 class _Download:
     """The requests of one download, until the part, which is open, is complete."""
 
@@ -170,7 +173,7 @@ class _Download:
                 return step
             may_follow = may_follow and not step.is_named
             target = self._check_url(step.location, came_from=target.url)
-        raise DownloadError(f"{self._display_url}: more than {MAX_REDIRECTS} redirects", url=self._display_url)
+        raise self._error(f"more than {MAX_REDIRECTS} redirects")
 
     def _check_url(self, url: str, came_from: str | None = None) -> AllowedURL:
         config = self._request.config
@@ -279,22 +282,16 @@ class _Download:
 
     def _missing(self, step: NotReady, elapsed: float) -> DownloadError:
         """Return the error for a file that did not appear in time."""
-        url, path = self._display_url, str(self._request.target)
-        reason = (
-            f"it was refused ({step.reason}), and so was a fresh URL for the same task"
-            if step.is_expired
-            else step.reason
-        )
+        reason = f"it was refused ({step.reason}), and so was {_FRESH_URL}" if step.is_expired else step.reason
         if step.retry_after:
             reason += f", and the server asks to wait {step.retry_after:.0f} s"
         late = f"; gave up after {elapsed:.0f} s" if elapsed >= 1 else ""
-        return step.error or DownloadError(f"{url}: {reason}{late}", url=url, path=path)
+        return step.error or self._error(f"{reason}{late}")
 
     def _refresh(self, error: DownloadError | None = None) -> Flow[None]:
         """Query the task for a new URL, once; after that raise ``error``."""
         if self._is_refreshed:
-            url = self._display_url
-            raise error or DownloadError(f"{url}: it was refused, and so was a fresh URL for the same task", url=url)
+            raise error or self._error(f"it was refused, and so was {_FRESH_URL}")
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 
@@ -307,8 +304,7 @@ class _Download:
     def _pause(self, failed: Failed) -> Flow[None]:
         self._failures += 1
         if not failed.transient:
-            path = str(self._request.target)
-            raise DownloadError(f"{self._display_url}: {failed.reason}", url=self._display_url, path=path)
+            raise self._error(failed.reason)
         if self._failures >= MAX_FAILURES:
             raise self._incomplete(failed.reason)
         clock, policy = self._request.clock, self._request.config.retry
@@ -316,6 +312,10 @@ class _Download:
             raise self._incomplete(f"{failed.reason}, and the server asks to wait {failed.retry_after:.0f} s")
         delay = max(backoff(self._failures - 1, policy, clock.random()), failed.retry_after)
         yield Sleep(clock.monotonic() + delay)
+
+    def _error(self, reason: str) -> DownloadError:
+        url = self._display_url
+        return DownloadError(f"{url}: {reason}", url=url, path=str(self._request.target))
 
     def _incomplete(self, reason: str) -> IncompleteDownloadError:
         size, total = self._part.size, self._total

@@ -23,7 +23,7 @@ from kkiai_sdk._effects import (
 )
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
-from kkiai_sdk._polling.fleet_state import NotAwaitedError, WaiterEnded
+from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.poll_state import End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
@@ -175,17 +175,17 @@ def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) ->
 
 
 def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
-    for event in events:
-        if not isinstance(event, WaiterEnded):
-            yield Deliver(event.waiter.receiver, event.task)
+    for waiter, value in events:
+        if not isinstance(value, PollState):
+            yield Deliver(waiter.receiver, value)
             continue
-        state = event.state
+        state = value
         if len(events) > 1 and state.end is End.BROKEN and state.last_error:
             # Each waiter raises its own copy of the error, to which notes and tracebacks are added.
             error = copy(state.last_error)
             error.__cause__ = state.last_error.__cause__
             state = evolve(state, last_error=error)
-        yield Deliver(event.waiter.receiver, to_wait_result(state, clock.monotonic()))
+        yield Deliver(waiter.receiver, to_wait_result(state, clock.monotonic()))
 
 
 def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
