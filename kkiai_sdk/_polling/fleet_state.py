@@ -29,7 +29,7 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.due_heap import DueHeap
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpired, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, WaitForResponse
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ class FleetState:
             self._set_admission()
         if isinstance(step, PollTask):
             return step
-        if isinstance(step, TaskExpired):
-            return self._end(step.state, self._waiters.get(step.state.task_id, ()), now)
+        if isinstance(step, PollState):
+            return self._end(step, self._waiters.get(step.task_id, ()), now)
         timer = max(self._timers.first_due, now + self._scheduler.min_sleep())
         if isinstance(step, WaitForResponse):
             return WaitForResponse(min(step.until, timer))

@@ -31,7 +31,6 @@ from kkiai_sdk._polling.scheduler import (
     PollTask,
     Scheduler,
     SchedulerLimits,
-    TaskExpired,
     WaitForResponse,
 )
 from kkiai_sdk.errors import (
@@ -127,11 +126,8 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
         elif isinstance(step, AdmitTask):
             yield from _admit(ids, scheduler)
         else:
-            for state, is_changed in (
-                [(step.state, False)]
-                if isinstance(step, TaskExpired)
-                else (yield from _collect(step, scheduler, clock))
-            ):
+            polled = [(step, False)] if isinstance(step, PollState) else (yield from _collect(step, scheduler, clock))
+            for state, is_changed in polled:
                 logger.log_poll(state, clock.monotonic())
                 if is_changed and state.task:
                     yield Update(state.task)
