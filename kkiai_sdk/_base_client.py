@@ -43,8 +43,7 @@ QUERY_PATH = "/v1/video/query"
 class BaseClient:
     """Base class of the clients, without I/O."""
 
-    #: The class of the session, and the types that differ between the clients.
-    _session_class: type[Any]
+    #: The types that differ between the clients.
     _transport_types: TransportTypes
     _query: Callable[..., Any]
     _perform: Callable[..., Any]
@@ -111,7 +110,7 @@ class BaseClient:
         self._set_context(SessionContext(config, _clock.SYSTEM, pool, budget, parsers))
 
     def _set_context(self, context: SessionContext) -> None:
-        self._context, self._session = context, self._session_class(context)
+        self._context, self._session = context, self._transport_types.session(context)
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """Return a copy with other options that shares the connections; closing either closes both.

@@ -44,7 +44,6 @@ class AsyncKkiai(BaseClient):
     ``httpx_args={"transport": httpx_aiohttp.AiohttpTransport()}``, requests are sent over aiohttp.
     """
 
-    _session_class = async_session.AsyncSession
     _transport_types = async_session.TRANSPORT_TYPES
 
     @property

@@ -42,7 +42,6 @@ class Kkiai(BaseClient):
     attempt; see resolv.conf(5)).
     """
 
-    _session_class = session.Session
     _transport_types = session.TRANSPORT_TYPES
     _check_download = BaseClient._download_request  # noqa: SLF001 (its own class)
 

@@ -51,11 +51,6 @@ def _to_async_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-TRANSPORT_TYPES = TransportTypes(
-    httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook, awaits=True
-)
-
-
 class AsyncSession(httpx.AsyncClient):
     """An asynchronous httpx client that adds the key, limits each attempt, retries, and raises typed errors.
 
@@ -183,3 +178,8 @@ class AsyncFileResponse(BaseFileResponse):
     async def aclose(self) -> None:
         """Close the body."""
         await self._response.aclose()
+
+
+TRANSPORT_TYPES = TransportTypes(
+    httpx.AsyncClient, AsyncSession, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook, awaits=True
+)

@@ -133,12 +133,6 @@ class LoopPools:
             pool = await self._replace(context, pool)
         return await pool.send(request)
 
-    @property
-    def connections(self) -> list[httpcore.AsyncConnectionInterface]:
-        """The connections of this process and event loop."""
-        pool = self._pools.get((os.getpid(), get_running_loop()))
-        return pool.connections if pool else []
-
     async def aclose(self) -> None:
         pool = self._pools.pop((os.getpid(), get_running_loop()), None)
         if pool is not None:

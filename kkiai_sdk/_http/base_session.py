@@ -95,9 +95,8 @@ class Success:
             return parse_json(self.content)
         except ValueError as problem:
             status, text = self.raw.status, self.content[:2000].decode("utf-8", errors="replace")
-            raise APIResponseError(
-                f"HTTP {status} with {problem}", status_code=status, body_snippet=_redaction.snippet(text)
-            ) from None
+            snippet = _redaction.message(text, _redaction.MAX_SNIPPET)
+            raise APIResponseError(f"HTTP {status} with {problem}", status_code=status, body_snippet=snippet) from None
 
 
 class ParsedResponse(httpx.Response):

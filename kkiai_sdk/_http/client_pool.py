@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class TransportTypes(NamedTuple):
     """The types and functions that differ between the synchronous and the asynchronous client."""
 
-    #: Creates an httpx client.
+    #: Creates an httpx client, and a session over a context.
     client: Callable[..., Any]
+    session: Callable[[Any], Any]
     #: Base class of the transports that the caller may pass.
     base_transport: type[Any]
     #: Creates a transport of this package.

@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, SessionContext, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
-TRANSPORT_TYPES = TransportTypes(
-    httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook, awaits=False
-)
-
 
 class Session(httpx.Client):
     """An httpx client that adds the key, enforces one deadline per attempt, retries, and raises typed errors.
@@ -153,3 +149,8 @@ class FileResponse(BaseFileResponse):
     def close(self) -> None:
         """Close the body."""
         self._response.close()
+
+
+TRANSPORT_TYPES = TransportTypes(
+    httpx.Client, Session, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook, awaits=False
+)

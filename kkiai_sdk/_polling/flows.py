@@ -209,26 +209,22 @@ def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
 
 
 def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[tuple[PollState, bool]]]:
+    """Return the states of tasks after their polls, and whether their snapshots have changed."""
     outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
     states = []
     for task_id, outcome in outcomes:
-        if isinstance(outcome, NotAwaitedError):
-            scheduler.not_polled(task_id, clock.monotonic())
+        now, random = clock.monotonic(), clock.random()
+        if isinstance(outcome, QueryResult):
+            before = scheduler.last_snapshot(task_id)
+            state = scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
+            states.append((state, state.task is not None and poll_state.is_change(before, state.task)))
+        elif isinstance(outcome, APIError):
+            states.append((scheduler.failed(task_id, outcome, now, random), False))
+        elif isinstance(outcome, NotAwaitedError):
+            scheduler.not_polled(task_id, now)
         else:
-            states.append(_process(scheduler, task_id, outcome, clock))
+            states.append((scheduler.not_sent(task_id, outcome, now), False))
     return states
-
-
-def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> tuple[PollState, bool]:
-    """Return the state of a task after a poll, and whether its snapshot has changed."""
-    now, random = clock.monotonic(), clock.random()
-    if isinstance(outcome, APIError):
-        return scheduler.failed(task_id, outcome, now, random), False
-    if not isinstance(outcome, QueryResult):
-        return scheduler.not_sent(task_id, outcome, now), False
-    before = scheduler.last_snapshot(task_id)
-    state = scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
-    return state, state.task is not None and poll_state.is_change(before, state.task)
 
 
 def to_wait_result(state: PollState, now: float) -> WaitResult:

@@ -442,7 +442,7 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
         f"HTTP {response.status} {problem}",
         status_code=response.status,
         code=response.shown.code,
-        body_snippet=_redaction.snippet(response.text),
+        body_snippet=_redaction.message(response.text, _redaction.MAX_SNIPPET),
         transient=transient,
         is_too_large=response.is_too_large,
         **response.common,
