@@ -60,9 +60,8 @@ def _wait_once(policy: PollPolicy, duration: float, chance: random.Random) -> tu
     now = START
     state = poll_state.begin("t", now, math.inf)
     while True:
-        step = poll_state.decide(state, now)
-        if isinstance(step, Sleep):
-            now = step.until
+        if now < state.due:
+            now = state.due
         elif now - START >= duration:
             return state.polls + 1, now - START - duration
         else:

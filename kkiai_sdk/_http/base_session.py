@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._config import Config, Secret
-    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
     #: Pairs of name and value, by lower-case name.
@@ -96,9 +95,8 @@ class Success:
             return parse_json(self.content)
         except ValueError as problem:
             status, text = self.raw.status, self.content[:2000].decode("utf-8", errors="replace")
-            raise APIResponseError(
-                f"HTTP {status} with {problem}", status_code=status, body_snippet=_redaction.snippet(text)
-            ) from None
+            snippet = _redaction.message(text, _redaction.MAX_SNIPPET)
+            raise APIResponseError(f"HTTP {status} with {problem}", status_code=status, body_snippet=snippet) from None
 
 
 class ParsedResponse(httpx.Response):
@@ -145,13 +143,13 @@ class RequestSpec(NamedTuple):
         limits = httpx_timeouts(step.timeout)
         extensions = {"timeout": {"connect": limits["connect"]} if has_outer_limit else limits}
         # The key is not in a variable here: crash reporters record those of every frame in a traceback.
-        headers = _with_key(self.headers, step.secret)
+        headers = with_key(self.headers, step.secret)
         return httpx.Request(
             self.method, read_url(step.url), headers=headers, content=self.content, extensions=extensions
         )
 
 
-def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
+def with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
     return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
@@ -207,29 +205,6 @@ def finish_body(response: httpx.Response) -> None:
         stream.finish_response(None if is_chunked else int(length) if length.isdecimal() else -1)
 
 
-def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
-    """Return a request for a file; only one to the gateway has the key, and none has the caller's default headers."""
-    merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
-    secret = context.config.secret.resolved() if target.with_key else None
-    extensions = {"timeout": httpx_timeouts(context.options.timeout)}
-    return httpx.Request("GET", target.url, headers=_with_key(flatten(merged), secret), extensions=extensions)
-
-
-class BaseFileResponse:
-    """The response to a request for a file, with a body that is read chunk by chunk."""
-
-    #: The error that interrupted the body, or None.
-    error: Exception | None = None
-
-    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
-        self._context, self._url, self._response = context, url, response
-        self._timeout = context.options.timeout
-        self.head = to_raw_response(response)
-
-    def _interrupt(self, exception: Exception) -> None:
-        self.error = self._context.to_error(exception, self._url, self._timeout)
-
-
 Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
 
 
@@ -241,13 +216,17 @@ class SessionContext:
     clock: Clock
     pool: ClientPool
     budget: RetryBudget
-    options: RequestOptions
     #: Parsers of responses by method and path; :func:`read_status` for all others.
     parsers: Mapping[tuple[str, str], ResponseParser] = field(factory=dict)
+    options: RequestOptions = field(init=False)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
     #: The Accept header of the caller, which replaces that of a generated function.
     _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    @options.default
+    def _default_options(self) -> RequestOptions:
+        return RequestOptions(self.config.timeout, self.config.max_retries)
 
     @headers.default
     def _all_headers(self) -> Headers:

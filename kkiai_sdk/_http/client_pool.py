@@ -9,7 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from itertools import chain
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
     from kkiai_sdk._config import Config
     from kkiai_sdk._http.network import AddressPolicy
 
-    #: Called with the validated option ``allow_file_hosts``, a host and all its addresses.
-    FilePolicy: TypeAlias = Callable[[Sequence[str], str, Sequence[str]], None]
-
 
 class TransportTypes(NamedTuple):
     """The types and functions that differ between the synchronous and the asynchronous client."""
 
-    #: Creates an httpx client.
+    #: Creates an httpx client, and a session over a context.
     client: Callable[..., Any]
+    session: Callable[[Any], Any]
     #: Base class of the transports that the caller may pass.
     base_transport: type[Any]
     #: Creates a transport of this package.
@@ -62,9 +60,12 @@ def configuration_errors() -> Iterator[None]:
 
 
 class ClientPool:
-    """The transports behind a client and its copies; closing it closes all of them."""
+    """The transports behind a client and its copies; closing it closes all of them.
 
-    def __init__(self, config: Config, types: TransportTypes, file_policy: FilePolicy) -> None:
+    ``file_policy`` is the address policy for files, which also takes the validated option ``allow_file_hosts``.
+    """
+
+    def __init__(self, config: Config, types: TransportTypes, file_policy: Callable[..., None]) -> None:
         self._args, self._types, self._file_policy = config.httpx_args, types, file_policy
         self._is_plain_http = config.base_url.startswith("http:")
         self._check_arguments()
@@ -89,7 +90,7 @@ class ClientPool:
         self.check_open()
         if allowed not in self._file_clients:
             with configuration_errors():
-                arguments = self._arguments(partial(self._file_policy, allowed), files=True)
+                arguments = self._arguments(partial(self._file_policy, allowed=allowed), files=True)
                 self._file_clients[allowed] = self._types.client(**arguments)
         return self._file_clients[allowed]
 

@@ -68,13 +68,6 @@ class WaitForResponse:
 
 
 @frozen
-class TaskExpired:
-    """The deadline of this task has passed before it could be polled."""
-
-    state: PollState
-
-
-@frozen
 class AllDone:
     """Every task has ended."""
 
@@ -85,7 +78,8 @@ class AllDone:
 BATCH_THRESHOLD = 100
 BATCH_WINDOW = BURST_SECONDS
 
-Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | TaskExpired | AllDone
+#: A state is that of a task which has ended without a poll: its deadline has passed, or an outage has lasted.
+Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | PollState | AllDone
 
 
 @frozen
@@ -221,7 +215,7 @@ class Scheduler:
     def step(self, now: float) -> Step:
         """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
         self._detect_suspension(now)
-        return TaskExpired(self._ended.pop()) if self._ended else self._next_step(now)
+        return self._ended.pop() if self._ended else self._next_step(now)
 
     def _next_step(self, now: float) -> Step:
         vacant, ready, retry = self._vacant_time(), self._ready.first_due, self._retry_time()
@@ -244,12 +238,12 @@ class Scheduler:
             return AdmitTask()
         return self._poll_next(now, is_retry=retry < ready, past_deadline=past_deadline)
 
-    def _poll_next(self, now: float, *, is_retry: bool, past_deadline: bool) -> PollTask | TaskExpired:
+    def _poll_next(self, now: float, *, is_retry: bool, past_deadline: bool) -> PollTask | PollState:
         state = (self._retrying if is_retry else self._ready).pop()
         timeout = 0.0 if past_deadline else self._poll_timeout(state, now)
         if not timeout:
             self._release_slot(now)
-            return TaskExpired(evolve(self._in_outage(state), end=poll_state.expired(state)))
+            return evolve(self._in_outage(state), end=poll_state.expired(state))
         if is_retry and not self._budget.spend():
             self._probe_at = now + self._policy.min_interval
         self._limiter.sent(now)

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End
+from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
     AllDone,
     PollTask,
     Scheduler,
     SchedulerLimits,
-    TaskExpired,
     WaitForResponse,
 )
 from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
@@ -206,8 +205,8 @@ def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
     two.step(START)
     assert two.failed("a", rate_limited(60.0), START + 1, 0.0).end is End.TIMED_OUT
     step = two.step(START + 1)
-    assert isinstance(step, TaskExpired)
-    assert (step.state.task_id, step.state.end, step.state.polls) == ("b", End.TIMED_OUT, 0)
+    assert isinstance(step, PollState)
+    assert (step.task_id, step.end, step.polls) == ("b", End.TIMED_OUT, 0)
     assert two.step(START + 1) == AllDone()
 
 
@@ -335,7 +334,7 @@ def test_unadmitted_ids_do_not_extend_the_final_window() -> None:
         full.answered(f"new {second}", RUNNING, woke + second + 1, 0.0)
     assert full.step(woke + 6) == AdmitTask()
     full.admit("too late")
-    assert isinstance(full.step(woke + 6), TaskExpired)
+    assert isinstance(full.step(woke + 6), PollState)
 
 
 def test_poll_after_an_error_spends_the_retry_budget() -> None:
