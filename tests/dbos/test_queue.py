@@ -81,6 +81,7 @@ def test_path_of_a_file_is_no_url(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).is_file()
 
 
+@pytest.mark.fault("W-15")
 def test_locked_file_can_be_read_and_the_error_of_a_write_names_the_lock(
     database: Path, queue: VideoQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
