@@ -17,7 +17,7 @@ from kkiai_sdk import PollPolicy, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling import poll_state
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 
 START = 1000.25
 RUNNING = VideoTask(id="t", status="processing", state=TaskState.RUNNING)
@@ -60,9 +60,8 @@ def _wait_once(policy: PollPolicy, duration: float, chance: random.Random) -> tu
     now = START
     state = poll_state.begin("t", now, math.inf)
     while True:
-        step = poll_state.decide(state, now)
-        if isinstance(step, Sleep):
-            now = step.until
+        if now < state.due:
+            now = state.due
         elif now - START >= duration:
             return state.polls + 1, now - START - duration
         else:
@@ -80,7 +79,7 @@ def fleet(count: int, median: float, per_second: float) -> Outcome:
     answers: list[tuple[float, str]] = []
     delays: list[float] = []
     spent = meter()
-    while not isinstance(step := scheduler.step(now), AllDone):
+    while (step := scheduler.step(now)) is not None:
         if isinstance(step, AdmitTask):
             if (task_id := next(pending, None)) is None:
                 scheduler.close_admission()

@@ -16,38 +16,32 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
-if not __package__:  # run by path: sys.path then starts with this folder instead of the project's
+if not __package__:  # run by path: sys.path then starts with this folder instead of the project's, which follows
     sys.path.insert(0, str(ROOT))
 
-from codegen.examples import examples  # noqa: E402 - needs the line above
-from codegen.operation_view import Finding, opaque_types, operations, prepare_operations  # noqa: E402
+from codegen.operation_view import Finding, entries, opaque_types, operations, prepare_operations, resolved  # noqa: E402
 from codegen.reader_view import reader_view  # noqa: E402
-from codegen.spec_document import Document, SpecError, escape, read  # noqa: E402
-from codegen.templates import TemplateError, reserve_names, write_templates  # noqa: E402
+from codegen.spec_document import Document, parse  # noqa: E402
+from codegen.templates import GenerationError, reserve_names, write_templates  # noqa: E402
+from kkiai_sdk import ConfigurationError  # noqa: E402
+from kkiai_sdk.contract._spec import pointer  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from openapi_python_client.parser.errors import GeneratorError
 
 SPEC = ROOT / "openapi.yaml"
-CONFIG = ROOT / "codegen" / "config.yml"
 TARGET = ROOT / "generated" / "kkiai_api"
-PINNED = {"openapi-python-client": "0.29.1", "ruff": "0.17.6"}
 # Import order and layout only: ruff's other fixes rewrite the code so that it no longer type-checks. --isolated keeps
 # the project's own ruff settings out, --no-cache leaves nothing behind.
 LAYOUT = (("check", "--select", "I", "--fix"), ("format",))
 # The request of a generated function.
 _REQUEST = re.compile(r'"method": "(?P<method>\w+)",\s+"url": "(?P<path>[^"]*)"')
-
-
-class GenerationError(Exception):
-    """Code generation failed. The message names the reason and the remedy."""
 
 
 def main(arguments: Sequence[str] | None = None, *, spec: Path = SPEC, target: Path = TARGET) -> int:
@@ -67,10 +61,12 @@ def main(arguments: Sequence[str] | None = None, *, spec: Path = SPEC, target: P
 def generate(spec: Path, folder: Path) -> Path:
     """Generate the package inside ``folder``, which must be empty, and return its path. Warnings go to stderr.
 
-    Raises ``GenerationError`` if a tool is not the pinned one, or if anything of the document would be lost.
+    Raises ``GenerationError`` if the document is not valid, or if anything of it would be lost.
     """
-    _require_pinned()
-    document = _read(spec)
+    try:
+        document = parse(spec.read_text("utf-8"), spec.name)
+    except ConfigurationError as error:
+        raise GenerationError(f"error: {' '.join(str(error).split())}") from error
     view: dict[str, Any] = json.loads(json.dumps(document.root.value))
     findings = prepare_operations(view)
     package = folder / TARGET.name
@@ -92,45 +88,24 @@ def generate(spec: Path, folder: Path) -> Path:
     return package
 
 
-def _read(spec: Path) -> Document:
-    try:
-        return read(str(spec), ROOT)
-    except SpecError as error:
-        raise GenerationError(f"cannot use {spec.name}: {' '.join(str(error).split())}") from error
-
-
-def _require_pinned() -> None:
-    for tool, pinned in PINNED.items():
-        try:
-            found = version(tool)
-        except PackageNotFoundError:
-            found = "none"
-        if found != pinned:
-            raise GenerationError(f"{tool} {pinned} is needed, found {found}: install the development requirements")
-
-
 def _line(document: Document, finding: Finding) -> str:
     level = "error" if finding.is_error else "warning"
-    pointer = finding.pointer or "/"
-    return f"{level}: {finding.text} at {pointer} ({Path(document.label).name}:{document.line_of(finding.pointer)})"
+    return f"{level}: {finding.text} at {document.where(finding.pointer)}"
 
 
 def _run_generator(view: dict[str, Any], opaque: Iterable[str], folder: Path) -> list[Finding]:
     """Run the generator, and return its complaints as findings."""
-    from openapi_python_client import generate as run  # noqa: PLC0415 - its absence is reported by _require_pinned()
+    from openapi_python_client import generate as run  # noqa: PLC0415 - it takes a second
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
 
     source = folder / "openapi.json"
     source.write_text(json.dumps(view), encoding="utf-8")
-    settings = ConfigFile.load_from_path(CONFIG)
-    settings.content_type_overrides = dict.fromkeys(opaque, "application/octet-stream")
+    overrides = dict.fromkeys(opaque, "application/octet-stream")
+    settings = ConfigFile(package_name_override=TARGET.name, post_hooks=[], content_type_overrides=overrides)
     target = folder / TARGET.name
     config = Config.from_sources(settings, MetaType.NONE, source, "utf-8", overwrite=False, output_path=target)
     reserve_names()
-    try:
-        templates = write_templates(folder / "templates")
-    except TemplateError as error:
-        raise GenerationError(str(error)) from None
+    templates = write_templates(folder / "templates")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             complaints = run(config=config, custom_template_path=templates)
@@ -144,26 +119,20 @@ def _finding(error: GeneratorError, view: dict[str, Any]) -> Finding:
     text = f"{error.header} {error.detail or ''}"
     if found := re.search(r"validation errors? for OpenAPI\n(?P<place>.+)\n\s*(?P<what>.+?) \[type=", text):
         name = found["place"].rpartition(".")[2]
-        return Finding(_pointer(found["place"], view), f"{name}: {found['what']}", is_error=True)
+        return Finding(_place_of(found["place"], view), f"{name}: {found['what']}", is_error=True)
     if found := re.search(r"parsing ([A-Z]+) (\S+) within", text):
-        return Finding(f"/paths/{escape(found[2])}/{found[1].lower()}", _plain(error.detail or ""), is_error=True)
-    pointer = re.search(r"/components/\w+/[^\s:]+", text)
-    return Finding(pointer[0] if pointer else "", _plain(text), is_error=True)
+        return Finding(pointer("paths", found[2], found[1].lower()), _plain(error.detail or ""), is_error=True)
+    place = re.search(r"/components/\w+/[^\s:]+", text)
+    return Finding(place[0] if place else "", _plain(text), is_error=True)
 
 
-def _pointer(place: str, view: Any) -> str:
+def _place_of(dotted: str, node: Any) -> str:
     """Return the JSON pointer of a place that the generator writes with dots, as far as it is in the document."""
-    node, pointer, rest = view, "", f"{place}."
-    while True:
-        keys = node if isinstance(node, dict) else map(str, range(len(node))) if isinstance(node, list) else ()
-        key = max((key for key in keys if rest.startswith(f"{key}.")), key=len, default=None)
-        if key is None:
-            return pointer
-        node, pointer, rest = (
-            node[int(key) if isinstance(node, list) else key],
-            f"{pointer}/{escape(key)}",
-            rest[len(key) + 1 :],
-        )
+    fits = [(str(key), part) for key, part in entries(node) if f"{dotted}.".startswith(f"{key}.")]
+    if not fits:
+        return ""
+    key, part = max(fits, key=lambda each: len(each[0]))
+    return pointer(key) + _place_of(dotted[len(key) + 1 :], part)
 
 
 def _plain(text: str) -> str:
@@ -181,11 +150,46 @@ def _missing_operations(view: dict[str, Any], package: Path) -> Iterator[Finding
         if (method, _shape(path)) not in made:
             name = operation.get("operationId", "no operationId")
             text = f"no function is generated for this operation ({name}): another has the same name"
-            yield Finding(f"/paths/{escape(path)}/{method}", text, is_error=True)
+            yield Finding(pointer("paths", path, method), text, is_error=True)
 
 
 def _shape(path: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def examples(view: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each operation, with its first success if the document has an example for it, or if it has no body."""
+    return [
+        {
+            "method": method.upper(),
+            "path": path,
+            "name": operation.get("operationId", f"{method} {path}"),
+            "is_public": {} in (security := operation.get("security", view.get("security", []))) or not security,
+            **_success(view, operation),
+        }
+        for path, method, operation in operations(view)
+    ]
+
+
+def _success(view: Mapping[str, Any], operation: Mapping[str, Any]) -> dict[str, Any]:
+    status = next((each for each in operation.get("responses", {}) if str(each).startswith("2")), None)
+    if status is None:
+        return {}
+    content = resolved(view, operation["responses"][status]).get("content", {})
+    found = {name: value for name, each in content.items() for value in _examples(view, each)[:1]}
+    success = {"status": int(str(status).replace("XX", "00"))}
+    for name, value in found.items():
+        is_text = isinstance(value, str) and "json" not in name
+        return {**success, "media_type": name, "body": value if is_text else json.dumps(value)}
+    return {} if content else success
+
+
+def _examples(view: Mapping[str, Any], media_type: Mapping[str, Any]) -> list[Any]:
+    """Return the examples of a media type, or of its schema."""
+    named = [resolved(view, each) for each in media_type.get("examples", {}).values()]
+    schema = resolved(view, media_type.get("schema", {}))
+    own = [each["example"] for each in (media_type, schema) if isinstance(each, dict) and "example" in each]
+    return [*(each["value"] for each in named if "value" in each), *own, *schema.get("examples", [])]
 
 
 def differences(fresh: Path, present: Path) -> list[str]:

@@ -12,7 +12,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from codegen.spec_document import escape, text_of
+from codegen.spec_document import text_of
+from kkiai_sdk.contract._spec import pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ _SEPARATORS = {"spaceDelimited": " ", "pipeDelimited": "|"}
 _VARIABLES = {"headers", "params", "cookies", "kwargs", "response", "quote", "errors", "cast"}
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _BYTES = {"type": "string", "format": "binary"}
+_DATES = {"date", "date-time"}
 BEARER = "the client sends its key as Authorization: Bearer"
 
 
@@ -58,13 +60,14 @@ def prepare_operations(view: dict[str, Any]) -> list[Finding]:
             shared[section][name] = resolved(view, component)
     findings = [*_path_items(view), *_servers(view), *_security(view)]
     _write_out(view, view, ())
-    for pointer, owner in _parameter_owners(view):
-        owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(view, each)]
-        findings += [found for each in owner["parameters"] for found in _parameter(view, each, pointer, owner)]
+    for place, owner in _owners(view):
+        if "parameters" in owner:
+            owner["parameters"] = [each for each in owner["parameters"] if not _is_ignored(view, each)]
+            findings += [found for each in owner["parameters"] for found in _parameter(view, each, place, owner)]
     for name, parameter in shared.get("parameters", {}).items():
-        findings += _parameter(view, parameter, f"/components/parameters/{escape(name)}", {})
-    for pointer, body in _bodies(view):
-        findings += _request_body(view, body, pointer)
+        findings += _parameter(view, parameter, pointer("components", "parameters", name), {})
+    for place, body in _bodies(view):
+        findings += _request_body(view, body, place)
     for response in _responses(view):
         _response(response)
     return findings
@@ -110,16 +113,14 @@ def _path_items(view: dict[str, Any]) -> Iterator[Finding]:
             target = resolved(view, item)
             paths[path] = {**target, **{key: part for key, part in item.items() if key != "$ref"}}
             if not target:
-                yield Finding(f"/paths/{escape(path)}", f"{item['$ref']} does not refer to a path item", is_error=True)
+                yield Finding(pointer("paths", path), f"{item['$ref']} does not refer to a path item", is_error=True)
         unknown = [key for key in paths[path] if key not in _ITEM and not key.startswith("x-")]
-        yield from (Finding(f"/paths/{escape(path)}/{escape(key)}", f"{key} is not generated") for key in unknown)
+        yield from (Finding(pointer("paths", path, key), f"{key} is not generated") for key in unknown)
 
 
 def _write_out(view: Mapping[str, Any], node: Any, via: tuple[str, ...]) -> None:
     """Write references that lead elsewhere than to components in full, in place: the generator knows no others."""
-    for key, part in (
-        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
-    ):
+    for key, part in entries(node):
         reference = part.get("$ref") if isinstance(part, dict) else None
         if not isinstance(reference, str) or reference in via or not reference.startswith("#/"):
             _write_out(view, part, via)
@@ -130,12 +131,7 @@ def _write_out(view: Mapping[str, Any], node: Any, via: tuple[str, ...]) -> None
 
 def _servers(view: Mapping[str, Any]) -> Iterator[Finding]:
     text = "servers of one path are not used: requests go to the base URL of the client"
-    for path, item in view.get("paths", {}).items():
-        if "servers" in item:
-            yield Finding(f"/paths/{escape(path)}/servers", text)
-    for path, method, operation in operations(view):
-        if "servers" in operation:
-            yield Finding(f"/paths/{escape(path)}/{method}/servers", text)
+    yield from (Finding(f"{place}/servers", text) for place, owner in _owners(view) if "servers" in owner)
 
 
 def _security(view: Mapping[str, Any]) -> Iterator[Finding]:
@@ -150,7 +146,7 @@ def _security(view: Mapping[str, Any]) -> Iterator[Finding]:
         scheme = foreign[name]
         shown = " ".join(str(scheme[key]) for key in ("type", "scheme", "in", "name") if key in scheme)
         uses = "1 operation" if count == 1 else f"{count} operations"
-        yield Finding(f"/components/securitySchemes/{escape(name)}", f"{BEARER}, but {uses} want {shown}")
+        yield Finding(pointer("components", "securitySchemes", name), f"{BEARER}, but {uses} want {shown}")
 
 
 def _is_foreign(scheme: Mapping[str, Any]) -> bool:
@@ -158,10 +154,10 @@ def _is_foreign(scheme: Mapping[str, Any]) -> bool:
     return kind in {"apiKey", "mutualTLS"} or (kind == "http" and scheme_name != "bearer")
 
 
-def _parameter_owners(view: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, item in view.get("paths", {}).items():
-        owners = {"": item, **{f"/{method}": item[method] for method in METHODS if method in item}}
-        yield from ((f"/paths/{escape(path)}{step}", each) for step, each in owners.items() if "parameters" in each)
+def _owners(view: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each path item and each operation, with its pointer."""
+    yield from ((pointer("paths", path), item) for path, item in view.get("paths", {}).items())
+    yield from ((pointer("paths", path, method), operation) for path, method, operation in operations(view))
 
 
 def _is_ignored(view: Mapping[str, Any], parameter: Mapping[str, Any]) -> bool:
@@ -171,9 +167,9 @@ def _is_ignored(view: Mapping[str, Any], parameter: Mapping[str, Any]) -> bool:
 
 
 def _parameter(
-    view: Mapping[str, Any], parameter: dict[str, Any], pointer: str, owner: Mapping[str, Any]
+    view: Mapping[str, Any], parameter: dict[str, Any], place: str, owner: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    name, place = str(resolved(view, parameter).get("name")), f"{pointer}/parameters" if owner else pointer
+    name, place = str(resolved(view, parameter).get("name")), f"{place}/parameters" if owner else place
     taken = _VARIABLES | ({"body"} if "requestBody" in owner else set())
     if name.lower().replace("-", "_") in taken:
         yield Finding(place, f"the generated function has its own variable named {name}", is_error=True)
@@ -186,20 +182,15 @@ def _parameter(
     is_plain = location == "query" and style == "form" and exploded
     if style in {"label", "matrix"}:
         yield Finding(place, f"parameter {name} is not supported by the client in the style {style}", is_error=True)
-    elif (
-        "content" not in parameter and "object" in types and not (location == "query" and style == "form" and exploded)
-    ):
-        yield Finding(
-            place, f"an object in the style of parameter {name} is not supported by the client", is_error=True
-        )
+    elif "object" in types and not is_plain:
+        text = f"an object in the style of parameter {name} is not supported by the client"
+        yield Finding(place, text, is_error=True)
     elif "content" in parameter:
         kinds = " or ".join(parameter.pop("content"))
         _make_text(parameter, f"Its value as {kinds}.")
     elif "array" in types and not is_plain:
         _make_text(parameter, f"Values separated by {_SEPARATORS.get(style, ',')!r}.")
-    elif (
-        location in {"header", "cookie"} and isinstance(schema, dict) and schema.get("format") in {"date", "date-time"}
-    ):
+    elif location in {"header", "cookie"} and types == {"string"} and schema.get("format") in _DATES:
         # The generator leaves out operations with a date in a header.
         parameter["schema"] = {key: value for key, value in schema.items() if key != "format"}
     _describe_value(parameter)
@@ -236,12 +227,12 @@ def _make_text(parameter: dict[str, Any], note: str) -> None:
 def _bodies(view: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, method, operation in operations(view):
         if "requestBody" in operation:
-            yield f"/paths/{escape(path)}/{method}/requestBody", operation["requestBody"]
+            yield pointer("paths", path, method, "requestBody"), operation["requestBody"]
     for name, body in view.get("components", {}).get("requestBodies", {}).items():
-        yield f"/components/requestBodies/{escape(name)}", body
+        yield pointer("components", "requestBodies", name), body
 
 
-def _request_body(view: Mapping[str, Any], body: dict[str, Any], pointer: str) -> Iterator[Finding]:
+def _request_body(view: Mapping[str, Any], body: dict[str, Any], place: str) -> Iterator[Finding]:
     """Leave the media types of which the generated function can choose one by the class of the body."""
     content: dict[str, dict[str, Any]] = body.get("content", {})
     kept: dict[str, dict[str, Any]] = {}
@@ -249,7 +240,7 @@ def _request_body(view: Mapping[str, Any], body: dict[str, Any], pointer: str) -
     for name in sorted(content, key=lambda name: ("json", "form").index(_kind(name)) if _is_structured(name) else 2):
         schema = content[name].get("schema", {}) if _is_structured(name) else _BYTES
         if kept and (not _is_structured(name) or text_of(schema) in seen or not _is_object(view, kept)):
-            yield Finding(f"{pointer}/content/{escape(name)}", f"a body is sent as {next(iter(kept))}, never as {name}")
+            yield Finding(place + pointer("content", name), f"a body is sent as {next(iter(kept))}, never as {name}")
             continue
         seen.add(text_of(schema))
         # By its charset the generator knows text that is sent, as bytes, from text that is read.
@@ -278,13 +269,10 @@ def _response(response: dict[str, Any]) -> None:
     """Leave the media types that the generated function reads: the generator takes the first that it knows."""
     content: dict[str, dict[str, Any]] = response.get("content", {})
     if any(_kind(name) in {"json", "text"} for name in content):
-        content = {_bare(name): each for name, each in content.items() if _kind(name) in {"json", "text"}}
+        names = {name: name.partition(";")[0].strip() if _kind(name) == "text" else name for name in content}
+        content = {names[name]: each for name, each in content.items() if _kind(name) in {"json", "text"}}
     for name, media_type in content.items():
         if _kind(name) != "json":
             media_type["schema"] = {"type": "string"} if _kind(name) == "text" else dict(_BYTES)
     if content:
         response["content"] = content
-
-
-def _bare(media_type: str) -> str:
-    return media_type.partition(";")[0].strip() if _kind(media_type) == "text" else media_type

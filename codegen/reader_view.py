@@ -18,7 +18,6 @@ that are alternatives in a response keep the condition by which a parser tells t
 from __future__ import annotations
 
 import re
-from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,7 @@ SCHEMA_REF = "#/components/schemas/"
 _VALUES_BY_NAME = ("properties", "patternProperties")
 _VALUE = ("items", "additionalProperties")
 _BRANCHES = ("allOf", "anyOf", "oneOf")
+_JSON_VALUES = {"const", "default", "enum", "example", "examples"}
 
 
 def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,18 +41,15 @@ def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
     view = deepcopy(dict(spec))
     prepare_operations(view)  # which leaves a prepared document as it is
     schemas: dict[str, Any] = view.get("components", {}).get("schemas", {})
-    _drop_repeated_titles(schemas)
-    for _, _, operation in operations(view):
-        _drop_title_of_body(operation)
-    for schema in [*schemas.values(), *_media_schemas(view)]:
+    for part in (view.get("paths"), view.get("components")):
+        _drop_titles(part)
+    for schema in [*schemas.values(), *(each.get("schema") for each in media_types(view))]:
         _merge_all_of(view, schema)
     read = _reachable(schemas, list(media_types(view)))
     mark_unions(view, [*(schemas[name] for name in schemas if name in read), *media_types(view)])
     shared = read & _reachable(schemas, list(_request_parts(view)))
     copies = _copies(schemas, {name for name in shared if _changes(schemas, name)})
     loosened = {copies.get(name, name): _loosen(schemas[name], copies) for name in schemas if name in read}
-    for name in copies:
-        loosened[copies[name]] = {key: part for key, part in loosened[copies[name]].items() if key != "title"}
     for part in [*_request_parts(view), *(schemas[name] for name in schemas if name not in read or name in copies)]:
         _accept_copies(part, copies)
     for media_type in media_types(view):
@@ -62,30 +59,13 @@ def reader_view(spec: Mapping[str, Any]) -> dict[str, Any]:
     return view
 
 
-def _drop_repeated_titles(schemas: Mapping[str, Any]) -> None:
-    """Drop titles that would name a class like another schema: then its own name does."""
-    view = {"components": {"schemas": schemas}}
-    taken = Counter(_plain(_class_name(name, resolved(view, schema))) for name, schema in schemas.items())
-    for schema in schemas.values():
-        if isinstance(schema, dict) and taken[_plain(schema.get("title", ""))] > 1:
-            del schema["title"]
-
-
-def _drop_title_of_body(operation: Mapping[str, Any]) -> None:
-    """Drop the titles that responses share with the body of their request, if both are written in the operation."""
-    schemas, sent = (
-        [
-            schema
-            for response in responses
-            for each in response.get("content", {}).values()
-            if isinstance(schema := each.get("schema"), dict)
-        ]
-        for responses in (operation.get("responses", {}).values(), [operation.get("requestBody", {})])
-    )
-    titles = {schema.get("title") for schema in sent}
-    for schema in schemas:
-        if schema.get("title") in titles:
-            schema.pop("title", None)
+def _drop_titles(node: Any) -> None:
+    """Drop titles in place: the generator would name classes by them, and several schemas may have one title."""
+    if isinstance(node, dict) and isinstance(node.get("title"), str):
+        del node["title"]
+    for key, part in entries(node):
+        if key not in _JSON_VALUES:
+            _drop_titles(part)
 
 
 def _changes(schemas: Mapping[str, Any], name: str) -> bool:
@@ -95,27 +75,19 @@ def _changes(schemas: Mapping[str, Any], name: str) -> bool:
 
 def _copies(schemas: Mapping[str, Any], shared: set[str]) -> dict[str, str]:
     """Return free names for the copies of schemas."""
-    taken = {_plain(each) for name, schema in schemas.items() for each in (name, _class_name(name, schema))}
+    taken = {*map(_plain, schemas)}
     # Classes of schemas that are written inside others are named after both.
     taken |= {_plain(name + inner) for name in schemas for inner in resolved({}, schemas[name]).get("properties", {})}
     copies: dict[str, str] = {}
     for name in sorted(shared):
-        stem = re.sub(r"\W", "", _class_name(name, schemas[name])) + "Read"
+        stem = re.sub(r"\W", "", name) + "Read"
         copies[name] = next(each for each in (stem, *(f"{stem}{n}" for n in range(2, 99))) if _plain(each) not in taken)
         taken.add(_plain(copies[name]))
     return copies
 
 
-def _class_name(name: str, schema: Any) -> str:
-    return str(schema.get("title", name)) if isinstance(schema, dict) else name
-
-
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _media_schemas(view: Mapping[str, Any]) -> Iterator[Any]:
-    yield from (each["schema"] for each in media_types(view) if "schema" in each)
 
 
 def _merge_all_of(view: Mapping[str, Any], schema: Any) -> None:
@@ -190,9 +162,7 @@ def _refs(node: object) -> Iterator[str]:
 
 def _accept_copies(node: Any, copies: Mapping[str, str]) -> None:
     """Let requests take what was read: a body or a field may be of the loosened copy of its schema, too."""
-    for key, part in (
-        [*node.items()] if isinstance(node, dict) else [*enumerate(node)] if isinstance(node, list) else []
-    ):
+    for key, part in entries(node):
         if key == "schema":
             node[key] = _or_copy(part, copies)
         elif key == "properties" and isinstance(part, dict):
@@ -208,8 +178,7 @@ def _or_copy(schema: Any, copies: Mapping[str, str]) -> Any:
         _accept_copies(schema, copies)
         return schema
     notes = {key: schema[key] for key in ("description", "example") if key in schema}
-    untitled = {key: part for key, part in schema.items() if key != "title"}  # else both get one name
-    return {**notes, "anyOf": [untitled, _loosen(untitled, copies)]}
+    return {**notes, "anyOf": [schema, _loosen(schema, copies)]}
 
 
 def _loosen(schema: Any, copies: Mapping[str, str]) -> Any:

@@ -21,8 +21,9 @@ if not __package__:  # run by path: sys.path then starts with this folder instea
     sys.path.insert(0, str(ROOT))
 
 from codegen.spec_compare import compare  # noqa: E402 - needs the line above
-from codegen.spec_document import ABSENT, SPEC_NAME, Document, SpecError, read, text_of  # noqa: E402
+from codegen.spec_document import ABSENT, SPEC_NAME, Document, read, text_of  # noqa: E402
 from codegen.spec_rules import Level  # noqa: E402
+from kkiai_sdk import ConfigurationError  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base = read(options.base, ROOT)
         head = read(options.head or os.path.relpath(ROOT / SPEC_NAME), ROOT)
         changes = compare(base, head)
-    except SpecError as error:
+    except ConfigurationError as error:
         print(_ascii(f"spec_diff.py: {error}"), file=sys.stderr)
         return 2
     for change in changes:
@@ -58,22 +59,24 @@ def version_allows_breaking(before: str, after: str) -> bool:
     """Return whether the second version allows breaking changes (semver.org, rules 4 and 8): it has a higher major
     number or, below 1.0, a higher minor one. Text that is not a version does not.
     """
-    found = [re.match(r"(\d+)\.(\d+)(?!\d)", version) for version in (before, after)]
-    if found[0] is None or found[1] is None:
-        return False
-    (old_major, old_minor), (new_major, new_minor) = (tuple(map(int, each.groups())) for each in found if each)
-    return new_major > old_major or (new_major == old_major == 0 and new_minor > old_minor)
+    old, new = _numbers(before), _numbers(after)
+    significant = 1 + (old[:1] == [0])
+    return bool(old) and new[:significant] > old[:significant]
 
 
 def next_version(before: str, worst: Level) -> str | None:
     """Return the version that changes of a level ask for (semver.org, rules 4 and 6 to 8): below 1.0 a breaking change
     raises the minor number, any other the patch. Text that is not three numbers has none.
     """
-    if not re.fullmatch(r"\d+\.\d+\.\d+", before):
-        return None
-    numbers = [int(each) for each in before.split(".")]
-    raised = min(worst + (numbers[0] == 0), 2)
-    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, 0, 0][:3]))
+    numbers = _numbers(before)
+    raised = min(worst + (numbers[:1] == [0]), 2)
+    return ".".join(map(str, [*numbers[:raised], numbers[raised] + 1, 0, 0][:3])) if numbers else None
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the three numbers of a version; none for any other text."""
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return [int(each) for each in found.groups()] if found else []
 
 
 def as_line(change: Change) -> str:

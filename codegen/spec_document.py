@@ -1,19 +1,21 @@
-"""OpenAPI documents: reading from a file or a git revision, following ``$ref``, and line numbers of JSON pointers."""
+"""OpenAPI documents as versions are compared: from a file or a git revision, validated, with ``$ref`` followed."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from kkiai_sdk import ConfigurationError
+from kkiai_sdk.contract._spec import Spec, pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jsonschema import Draft202012Validator
 
 SPEC_NAME = "openapi.yaml"
 EVERY_TYPE = ["array", "boolean", "integer", "null", "number", "object", "string"]
@@ -23,18 +25,8 @@ ANNOTATIONS = frozenset({"description", "title", "example", "examples", "depreca
 _NOT_WIDENED_BY_TYPE = frozenset({"$ref", "const", "allOf", "anyOf", "oneOf", "not", "if"})
 
 
-class Absent(Enum):
-    """The type of ``ABSENT``, for type checkers."""
-
-    ABSENT = "absent"
-
-
 #: Stands for the value of a member that does not exist.
-ABSENT: Final = Absent.ABSENT
-
-
-class SpecError(Exception):
-    """An argument is not an OpenAPI document that can be compared. The message names the reason."""
+ABSENT: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,7 @@ class Place:
 
     def at(self, key: str | int) -> Place:
         """Return the place of a member or item."""
-        return Place(self.value[key], f"{self.pointer}/{escape(key)}")
+        return Place(self.value[key], self.pointer + pointer(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +83,24 @@ class Document:
             pointer = pointer.rpartition("/")[0]
         return self.lines.get(pointer, 1)
 
-    def open(self, place: Place, via: tuple[str, ...] = ()) -> Members | None:
-        """Return the members of the object at a place, or None if the value is not an object.
+    def where(self, pointer: str) -> str:
+        """Return a pointer with the file and the line, for messages."""
+        return f"{pointer or '/'} ({self.label}:{self.line_of(pointer)})"
+
+    def open(self, place: Place, via: tuple[str, ...] = ()) -> Members:
+        """Return the members of the object at a place.
 
         Members next to ``$ref`` override those of its target. The schema ``true`` has no members; ``false`` is read as
-        ``{"not": {}}``. Raises ``SpecError`` for a ``$ref`` without a target.
+        ``{"not": {}}``. Raises ``ConfigurationError`` for a ``$ref`` without a target.
         """
         if isinstance(place.value, bool):
             return Members((place.pointer,), {} if place.value else {"not": Place({}, place.pointer)})
-        if not isinstance(place.value, dict):
-            return None
         beside = {key: place.at(key) for key in place.value}
-        if not _is_local(place.value.get("$ref")):
+        if "$ref" not in beside:
             return Members((place.pointer,), beside)
         if place.pointer in via:
-            raise SpecError(f"{self.label}: the $ref at {place.pointer} refers to itself")
+            raise ConfigurationError(f"{self.label}: the $ref at {place.pointer} refers to itself")
         target = self.open(self._find(beside.pop("$ref")), (*via, place.pointer))
-        if target is None:
-            return None
         sources = (place.pointer, *target.sources) if beside else target.sources
         return Members(sources, {**target.of, **beside})
 
@@ -117,7 +109,7 @@ class Document:
         type. Any other schema is returned unchanged.
         """
         branches = [self.open(place) for place in items(members.get(keyword))]
-        others = [each for each in branches if each is not None and not _is_null(each)]
+        others = [each for each in branches if not _is_null(each)]
         if len(branches) != 2 or len(others) != 1:
             return members
         beside = {key: place for key, place in members.of.items() if key != keyword}
@@ -130,14 +122,13 @@ class Document:
         """Rewrite a schema with the members of the branches of its ``allOf``, if that says the same: it has one
         branch and nothing besides, or all are open objects without a field in common. Else it is returned unchanged.
         """
-        opened = [self.open(place) for place in items(members.get("allOf"))]
-        branches = [self.without_all_of(each) for each in opened if each is not None]
+        branches = [self.without_all_of(self.open(place)) for place in items(members.get("allOf"))]
         own = Members(members.sources, {key: place for key, place in members.of.items() if key != "allOf"})
         parts = [*branches, own]
         fields = [name for part in parts for name in part.value("properties", {})]
         are_objects = len(set(fields)) == len(fields) and all(_is_open_object(part) for part in parts)
         is_one = len(branches) == 1 and not own.of.keys() - ANNOTATIONS
-        if len(branches) != len(opened) or not (is_one or are_objects):
+        if not (is_one or are_objects):
             return members
         of = {key: place for part in parts for key, place in part.of.items()}
         if are_objects and fields:
@@ -150,123 +141,91 @@ class Document:
 
     def _find(self, reference: Place) -> Place:
         found = self.root
-        for step in reference.value[1:].split("/")[1:]:
-            key = step.replace("~1", "/").replace("~0", "~")
-            try:
+        try:
+            for step in reference.value.removeprefix("#/").split("/"):
+                key = step.replace("~1", "/").replace("~0", "~")
                 found = found.at(int(key) if isinstance(found.value, list) else key)
-            except (KeyError, IndexError, TypeError, ValueError):
-                raise SpecError(f"{self.label}: {reference.pointer} refers to missing {reference.value}") from None
-        return found
+            if isinstance(found.value, dict | bool):
+                return found
+        except (LookupError, TypeError, ValueError):
+            pass
+        raise ConfigurationError(f"{self.label}: {reference.pointer} refers to missing {reference.value}")
 
 
 def text_of(value: object) -> str:
     """Return a value as canonical ASCII JSON, or ``absent`` for ``ABSENT``. Equal values give equal texts."""
-    return ABSENT.value if value is ABSENT else json.dumps(value, sort_keys=True)
+    return "absent" if value is ABSENT else json.dumps(value, sort_keys=True)
 
 
 def items(place: Place | None) -> list[Place]:
-    """Return the places of the items of a list; empty if the value is not a list."""
-    if place is None or not isinstance(place.value, list):
-        return []
-    return [place.at(index) for index in range(len(place.value))]
+    """Return the places of the items of a list; empty if there is none."""
+    return [] if place is None else [place.at(index) for index in range(len(place.value))]
 
 
 def read(argument: str, root: Path) -> Document:
     """Read a document from a file or, if there is none, from a git revision of the repository at ``root``.
 
-    Raises ``SpecError`` if neither exists, or if it is not an OpenAPI 3 document.
+    Raises ``ConfigurationError`` if neither exists, or if it is not a valid document.
     """
     try:
         if Path(argument).is_file():
             return parse(Path(argument).read_text("utf-8"), argument)
         return parse(_read_revision(argument, root).decode("utf-8"), f"{argument}:{SPEC_NAME}")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{argument} cannot be read: {error}") from error
+        raise ConfigurationError(f"{argument} cannot be read: {error}") from error
 
 
 def _read_revision(revision: str, root: Path) -> bytes:
     neither = f"{revision!r} is neither a file nor a git revision that contains {SPEC_NAME}."
     if not revision or revision.startswith("-"):  # git would take it for an option
-        raise SpecError(neither)
+        raise ConfigurationError(neither)
     command = ["git", "-C", str(root), "cat-file", "blob", f"{revision}:./{SPEC_NAME}"]
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode != 0:
-        raise SpecError(f"{neither} {run.stderr.decode('utf-8', 'replace').strip()}")
+        raise ConfigurationError(f"{neither} {run.stderr.decode('utf-8', 'replace').strip()}")
     return run.stdout
 
 
 def parse(text: str, label: str) -> Document:
-    """Parse a document from YAML or JSON. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
-    try:
-        loaded = YAML(typ="safe").load(text)
-        tree = YAML(typ="safe", pure=True).compose(text)
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise SpecError(f"{label} is not YAML: {error}") from error
-    lines: dict[str, int] = {}
-    if tree is not None:
-        _record_lines(tree, "", lines, ())
-    return from_data(loaded, label, lines)
+    """Parse a document from YAML or JSON; 3.0 is read as 3.1. Raises ``ConfigurationError`` if it is not valid."""
+    spec = Spec(text, label)
+    return validated(Document(label, Place(spec.document, ""), spec.lines))
 
 
-def from_data(loaded: object, label: str, lines: Mapping[str, int] | None = None) -> Document:
-    """Make a document from parsed data. Raises ``SpecError`` if it is not an OpenAPI 3 document."""
+def validated(document: Document) -> Document:
+    """Return a valid document. Raises ``ConfigurationError`` for any other."""
+    from jsonschema.exceptions import best_match  # noqa: PLC0415 - it takes two seconds
+
     try:
-        data = _to_json(loaded, label, ())
+        found = next(_validator().iter_errors(document.root.value), None)
     except RecursionError:
-        raise SpecError(f"{label} is nested too deeply") from None
-    is_spec = isinstance(data, dict) and str(data.get("openapi", "")).startswith("3.")
-    if not is_spec or not isinstance(data.get("paths"), dict) or not isinstance(data.get("info"), dict):
-        raise SpecError(f"{label} is not an OpenAPI 3 document: it needs openapi: 3.x, info and paths")
-    if not isinstance(data["info"].get("version"), str):
-        raise SpecError(f"{label} has no version: info.version must be a string such as 1.2.0, in quotes if necessary")
-    return Document(label, Place(data, ""), lines or {})
+        raise ConfigurationError(f"{document.label} is nested too deeply") from None
+    if found is None:
+        return document
+    found = best_match(found.context or []) or found
+    reason, place = found.message.splitlines()[0], document.where(pointer(*found.absolute_path))
+    raise ConfigurationError(f"{document.label} is not a valid OpenAPI document: {reason:.200} at {place}")
 
 
-def _to_json(value: object, label: str, parents: tuple[int, ...]) -> Any:
-    """Convert a YAML value to JSON types: keys and dates become strings, whole numbers integers."""
-    if id(value) in parents:
-        raise SpecError(f"{label} has an alias that contains itself")
-    if isinstance(value, Mapping):
-        return {_key(key): _to_json(each, label, (*parents, id(value))) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_to_json(each, label, (*parents, id(value))) for each in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    return value if isinstance(value, str | int | float | None) else str(value)
+@cache
+def _validator() -> Draft202012Validator:
+    """Return a validator for the schema of OpenAPI 3.1, with that of JSON Schema for the schemas inside."""
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - as above
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped] # noqa: PLC0415
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
+    from referencing import Resource  # noqa: PLC0415
 
-
-def _key(key: object) -> str:
-    return key if isinstance(key, str) else json.dumps(key, default=str)
-
-
-def _record_lines(node: Node, pointer: str, lines: dict[str, int], parents: tuple[int, ...]) -> None:
-    """Record the line of a node, where its key starts if it has one, and those of its descendants."""
-    lines.setdefault(pointer, node.start_mark.line + 1)
-    if id(node) in parents:  # an alias that contains itself; from_data() refuses it
-        return
-    if isinstance(node, MappingNode):
-        for key, child in node.value:
-            lines.setdefault(f"{pointer}/{escape(key.value)}", key.start_mark.line + 1)
-            _record_lines(child, f"{pointer}/{escape(key.value)}", lines, (*parents, id(node)))
-    elif isinstance(node, SequenceNode):
-        for index, child in enumerate(node.value):
-            _record_lines(child, f"{pointer}/{index}", lines, (*parents, id(node)))
-
-
-def escape(key: object) -> str:
-    """Return a key as a step of a JSON pointer."""
-    return str(key).replace("~", "~0").replace("/", "~1")
+    openapi = {**OpenAPIV31SpecValidator.schema_validator.schema}
+    draft = Draft202012Validator.META_SCHEMA["$id"]
+    schema = {"$dynamicAnchor": "meta", "$ref": draft}
+    whole = {"$schema": draft, "$id": "urn:openapi", "$ref": openapi["$id"], "$defs": {"schema": schema}}
+    both = [(each["$id"], Resource.from_contents(each)) for each in (openapi, whole)]
+    return Draft202012Validator({"$ref": "urn:openapi"}, registry=REGISTRY.with_resources(both))
 
 
 def _is_open_object(schema: Members) -> bool:
     keys = schema.of.keys() - ANNOTATIONS
     return keys <= {"type", "properties", "required"} and schema.value("type", "object") == "object"
-
-
-def _is_local(reference: object) -> bool:
-    return isinstance(reference, str) and (reference == "#" or reference.startswith("#/"))
 
 
 def _is_null(branch: Members) -> bool:
@@ -279,8 +238,8 @@ def _with_null(branch: Members) -> dict[str, Place]:
     types = branch.get("type")
     if types is not None:
         listed = types.value if isinstance(types.value, list) else [types.value]
-        changed["type"] = Place(sorted({*map(str, listed), "null"}), types.pointer)
+        changed["type"] = Place(sorted({*listed, "null"}), types.pointer)
     enum = branch.get("enum")
-    if enum is not None and isinstance(enum.value, list):
+    if enum is not None:
         changed["enum"] = Place([*enum.value, None], enum.pointer)
     return changed

@@ -77,8 +77,6 @@ def _bound(before: object, after: object, *, absent: float, upper: bool) -> str 
     """Compare upper (or lower) bounds."""
     low: Any = absent if before is ABSENT else before
     high: Any = absent if after is ABSENT else after
-    if not _is_number(low) or not _is_number(high):
-        return _opaque(before, after)
     if low == high:
         return None
     return NARROWED if (high < low) is upper else WIDENED
@@ -86,7 +84,7 @@ def _bound(before: object, after: object, *, absent: float, upper: bool) -> str 
 
 def _multiple(before: Any, after: Any) -> str | None:
     """Compare steps: a multiple of the old step narrows, a divisor of it widens."""
-    if not all(_is_number(each) and 0 < each < math.inf for each in (before, after)):
+    if ABSENT in (before, after):
         return _constraint(before, after)
     old, new = Fraction(str(before)), Fraction(str(after))
     if old == new:
@@ -107,9 +105,7 @@ def _constraint(before: object, after: object) -> str | None:
 
 def _switch(before: object, after: object) -> str | None:
     """Compare booleans that narrow when true and are false by default."""
-    old, new = (False if value is ABSENT else value for value in (before, after))
-    if not isinstance(old, bool) or not isinstance(new, bool):
-        return _opaque(before, after)
+    old, new = (value is True for value in (before, after))
     return None if old is new else NARROWED if new else WIDENED
 
 
@@ -121,10 +117,6 @@ def _flag(before: object, after: object) -> str | None:
 def _opaque(before: object, after: object) -> str | None:
     """Compare values that have no order."""
     return None if text_of(before) == text_of(after) else CHANGED
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
 
 
 _at_most = partial(_bound, absent=math.inf, upper=True)
@@ -172,80 +164,53 @@ _ROWS = (
     ("version-changed", ANY, HARMLESS, "it labels the contract"),
     ("openapi-changed", ANY, BREAKING, "the meaning of keywords depends on the version of OpenAPI"),
     ("default-server-changed", ANY, BREAKING, "clients use the first server by default"),
-    ("server-added", ANY, ADDITIVE, "its use is optional"),
-    ("server-removed", ANY, BREAKING, "its users can no longer use it"),
     ("local-servers-changed", ANY, BREAKING, "requests for this path go elsewhere"),
-    ("path-added", ANY, ADDITIVE, "its use is optional"),
-    ("path-removed", ANY, BREAKING, "its users can no longer use it"),
     ("path-parameter-renamed", ANY, HARMLESS, "the name of a path parameter is not sent"),
-    ("path-renamed", ANY, BREAKING, "requests go to the old path"),
-    ("method-added", ANY, ADDITIVE, "its use is optional"),
-    ("method-removed", ANY, BREAKING, "its users can no longer use it"),
-    ("webhooks-added", ANY, ADDITIVE, "their use is optional"),
-    ("webhooks-removed", ANY, BREAKING, "receivers are no longer called"),
-    ("callbacks-added", ANY, ADDITIVE, "their use is optional"),
-    ("callbacks-removed", ANY, BREAKING, "receivers are no longer called"),
-    ("links-added", ANY, ADDITIVE, "their use is optional"),
-    ("links-removed", ANY, BREAKING, "callers follow them"),
-    ("discriminator-added", ANY, ADDITIVE, "the alternatives are the same, and can be distinguished"),
-    ("discriminator-removed", ANY, BREAKING, "readers use it to distinguish the alternatives"),
     ("operation-id-changed", ANY, BREAKING, "it names the generated function"),
     ("operation-tag-changed", ANY, BREAKING, "the first tag names the generated module"),
     ("further-tags-changed", ANY, HARMLESS, "tags after the first only group documentation"),
     ("security-added", ANY, BREAKING, "callers without a key are refused"),
     ("security-removed", ANY, BREAKING, "operations become public; generated functions accept another type of client"),
-    ("security-alternative-added", ANY, ADDITIVE, "its use is optional"),
-    ("security-alternative-removed", ANY, BREAKING, "callers that authenticate this way are refused"),
     ("security-scope-added", ANY, BREAKING, "keys without the scope are refused"),
     ("security-scope-removed", ANY, ADDITIVE, "every accepted key is still accepted"),
     ("security-not-repeated", ANY, BREAKING, "code generators read the security of the operation, not of the document"),
-    ("security-scheme-added", ANY, ADDITIVE, "operations that require it are compared themselves"),
-    ("security-scheme-removed", ANY, BREAKING, "requirements that name it refer to an unknown scheme"),
     ("security-scheme-changed", ANY, BREAKING, "callers still send credentials the old way"),
-    ("parameter-added", REQUEST, ADDITIVE, "it is optional"),
-    ("required-parameter-added", REQUEST, BREAKING, "callers do not send it yet"),
-    ("parameter-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
-    ("parameter-renamed", REQUEST, BREAKING, "callers send it under the old name"),
-    ("parameter-moved", REQUEST, BREAKING, "callers send it in the old place"),
-    ("parameter-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("parameter-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
     ("serialisation-changed", ANY, BREAKING, "the same value is written differently"),
-    ("request-body-added", REQUEST, ADDITIVE, "it is optional"),
-    ("required-request-body-added", REQUEST, BREAKING, "callers do not send it yet"),
-    ("request-body-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
-    ("request-body-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("request-body-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
-    ("request-media-type-added", REQUEST, ADDITIVE, "its use is optional"),
-    ("request-media-type-removed", REQUEST, BREAKING, "callers send it"),
-    ("response-media-type-added", RESPONSE, ADDITIVE, "callers choose by Accept"),
-    ("response-media-type-removed", RESPONSE, BREAKING, "callers read it"),
-    ("status-added", RESPONSE, ADDITIVE, "clients classify an unlisted status by its first digit"),
-    ("status-removed", RESPONSE, BREAKING, "the form of this response is no longer specified"),
     ("status-widened", RESPONSE, HARMLESS, "the statuses with the same first digit include it"),
     ("default-response-added", RESPONSE, BREAKING, "it documents every status, so none can be undocumented"),
     ("default-response-removed", RESPONSE, BREAKING, "the form of all other responses is no longer specified"),
-    ("response-header-added", RESPONSE, ADDITIVE, "reading it is optional"),
-    ("response-header-removed", RESPONSE, BREAKING, "callers read it"),
-    ("response-header-made-required", RESPONSE, ADDITIVE, "more is guaranteed"),
-    ("response-header-made-optional", RESPONSE, BREAKING, "callers rely on it"),
     ("component-added", ANY, HARMLESS, "its uses are compared themselves"),
     ("component-removed", ANY, HARMLESS, "its uses are compared themselves"),
-    ("schema-added", ANY, ADDITIVE, "the generated client has another class"),
-    ("schema-removed", ANY, BREAKING, "importers lose the generated class"),
-    ("schema-renamed", ANY, BREAKING, "it names the generated class"),
-    ("title-changed", ANY, BREAKING, "a title names the generated class"),
     ("unused-field-changed", ANY, HARMLESS, "readOnly fields are not sent, writeOnly fields are not read"),
-    ("request-field-added", REQUEST, ADDITIVE, "it is optional"),
+    ("required-parameter-added", REQUEST, BREAKING, "callers do not send it yet"),
+    ("required-request-body-added", REQUEST, BREAKING, "callers do not send it yet"),
     ("request-required-field-added", REQUEST, BREAKING, "callers do not send it yet"),
-    ("request-field-removed", REQUEST, BREAKING, "callers send it and rely on its effect"),
-    ("request-field-made-required", REQUEST, BREAKING, "some callers do not send it"),
-    ("request-field-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"),
-    ("response-field-added", RESPONSE, ADDITIVE, "readers of an open object ignore unknown fields"),
     ("response-field-added-to-closed-object", RESPONSE, BREAKING, "readers could rely on there being no other fields"),
-    ("response-field-removed", RESPONSE, BREAKING, "callers read it"),
-    ("response-field-made-required", RESPONSE, ADDITIVE, "more is guaranteed"),
-    ("response-field-made-optional", RESPONSE, BREAKING, "callers rely on it"),
 )
+# Parts whose addition breaks nobody and whose removal does, and the reasons.
+_PARTS = (
+    ("server", ANY, "its use is optional", "its users can no longer use it"),
+    ("path", ANY, "its use is optional", "its users can no longer use it"),
+    ("method", ANY, "its use is optional", "its users can no longer use it"),
+    ("webhooks", ANY, "their use is optional", "receivers are no longer called"),
+    ("callbacks", ANY, "their use is optional", "receivers are no longer called"),
+    ("links", ANY, "their use is optional", "callers follow them"),
+    ("discriminator", ANY, "the alternatives are the same", "readers use it to distinguish the alternatives"),
+    ("security-alternative", ANY, "its use is optional", "callers that authenticate this way are refused"),
+    ("security-scheme", ANY, "its uses are compared themselves", "requirements that name it refer to an unknown one"),
+    ("parameter", REQUEST, "it is optional", "callers send it and rely on its effect"),
+    ("request-body", REQUEST, "it is optional", "callers send it and rely on its effect"),
+    ("request-field", REQUEST, "it is optional", "callers send it and rely on its effect"),
+    ("request-media-type", REQUEST, "its use is optional", "callers send it"),
+    ("response-media-type", RESPONSE, "callers choose by Accept", "callers read it"),
+    ("status", RESPONSE, "clients classify a status by its first digit", "the form of the response is left open"),
+    ("response-header", RESPONSE, "reading it is optional", "callers read it"),
+    ("response-field", RESPONSE, "readers of an open object ignore unknown fields", "callers read it"),
+    ("schema", ANY, "the generated client has another class", "importers lose the generated class"),
+)
+# Parts that may become required or optional.
+_SENT = ("parameter", "request-body", "request-field")
+_READ = ("response-header", "response-field")
 
 # Level and reason for a changed keyword, by side and direction.
 _DIRECTIONS = {
@@ -267,9 +232,9 @@ _EXCEPTIONS = {
 }
 # Directions of each keyword. Nullability is `null` among the types; `schema` belongs to a parameter or a media type.
 _KEYWORD_DIRECTIONS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(KEYWORDS, (NARROWED, WIDENED, CHANGED)),
+    **dict.fromkeys(KEYWORDS, (NARROWED, WIDENED)),
     **dict.fromkeys(OPAQUE, (CHANGED,)),
-    **dict.fromkeys(("type", "enum"), (NARROWED, WIDENED, CHANGED)),
+    **dict.fromkeys(("type", "enum", "multipleOf", "pattern"), (NARROWED, WIDENED, CHANGED)),
     **dict.fromkeys(("nullability", "schema", *SUBSCHEMAS, *BRANCHES), (NARROWED, WIDENED)),
     "patternProperties": (CHANGED,),
 }
@@ -287,7 +252,16 @@ def _keyword_rule(keyword: str, side: str, direction: str) -> Rule:
 
 
 def _table() -> dict[str, Rule]:
-    rows = [Rule(key, key.replace("-", " "), side, level, why) for key, side, level, why in _ROWS]
+    plain = [*_ROWS]
+    for part, side, why_added, why_removed in _PARTS:
+        plain += [(f"{part}-added", side, ADDITIVE, why_added), (f"{part}-removed", side, BREAKING, why_removed)]
+    for part in _SENT:
+        plain.append((f"{part}-made-required", REQUEST, BREAKING, "some callers do not send it"))
+        plain.append((f"{part}-made-optional", REQUEST, ADDITIVE, "callers may continue to send it"))
+    for part in _READ:
+        plain.append((f"{part}-made-required", RESPONSE, ADDITIVE, "more is guaranteed"))
+        plain.append((f"{part}-made-optional", RESPONSE, BREAKING, "callers rely on it"))
+    rows = [Rule(key, key.replace("-", " "), side, level, why) for key, side, level, why in plain]
     for keyword, directions in _KEYWORD_DIRECTIONS.items():
         rows += [_keyword_rule(keyword, side, each) for side in (REQUEST, RESPONSE) for each in directions]
     return {row.id: row for row in rows}

@@ -18,10 +18,8 @@ from codegen.spec_rules import (
     slug,
     type_set,
 )
-from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, places_in
+from codegen.spec_walk import Handler, Places, Walk, differ, flag, leaf, opaque, paired, places_in
 
-# Types without a class of their own.
-_PLAIN = frozenset({"array", "boolean", "integer", "null", "number", "string"})
 # How many values a schema allows.
 _NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
 
@@ -29,6 +27,13 @@ _NO_VALUES, _SOME_VALUES, _ALL_VALUES = 0, 1, 2
 def _keyword(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
     direction = KEYWORDS[key](old.value(key, ABSENT), new.value(key, ABSENT))
     walk.report_keyword(slug(key), side, direction, (old.get(key), new.get(key)))
+
+
+def _multiple_of(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
+    """Compare steps; every integer is a multiple of 1."""
+    are_integers = [type_set(each.value("type", ABSENT)) <= {"integer", "null"} for each in (old, new)]
+    before, after = (each.value(key, 1 if all(are_integers) else ABSENT) for each in (old, new))
+    walk.report_keyword(slug(key), side, KEYWORDS[key](before, after), (old.get(key), new.get(key)))
 
 
 def _type(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
@@ -42,9 +47,6 @@ def _type(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
 
 def _enum(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
     places = old.get(key), new.get(key)
-    if key == "enum" and not _are_lists(*places):
-        walk.report_if_different(UNCLASSIFIED, *places)
-        return
     direction = compare_sets(*(enum_values(each.value("enum"), each.value("const", ABSENT)) for each in (old, new)))
     if differ(*places):  # else the other of the two keywords changed
         walk.report_keyword("enum", side, direction, places)
@@ -56,26 +58,24 @@ def subschema(walk: Walk, side: str, key: str, old: Members, new: Members) -> No
     was, now = _extent(before), _extent(after)
     if before is not None and after is not None and all(isinstance(each.value, dict) for each in (before, after)):
         walk.compare("schema", side, before, after)
-    elif was is None or now is None or (key == "schema" and _NO_VALUES in (was, now)):  # no body fits `false`
+    elif key == "schema" and _NO_VALUES in (was, now):  # no body fits `false`
         walk.report_if_different(UNCLASSIFIED, before, after)
     else:
         direction = None if was == now else NARROWED if now < was else WIDENED
         walk.report_keyword(slug(key), side, direction, (before, after))
 
 
-def _extent(place: Place | None) -> int | None:
-    """Return how many values a schema allows; None if it is not a schema."""
-    if place is None or place.value is True or place.value == {}:
+def _extent(place: Place | None) -> int:
+    """Return how many values a schema allows."""
+    if place is None or place.value in (True, {}):
         return _ALL_VALUES
-    return _NO_VALUES if place.value is False else _SOME_VALUES if isinstance(place.value, dict) else None
+    return _SOME_VALUES if place.value else _NO_VALUES
 
 
 def _branches(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
     places = old.get(key), new.get(key)
     before, after = (items(place) for place in places)
-    if not _are_lists(*places):
-        walk.report_if_different(UNCLASSIFIED, *places)
-    elif before and after:
+    if before and after:
         _compare_branches(walk, side, key, before, after)
     elif before or after:  # without the keyword, every value is allowed
         walk.report_keyword(slug(key), side, WIDENED if before else NARROWED, places)
@@ -119,18 +119,13 @@ def _others(places: list[Place], taken: list[Place]) -> list[Place]:
 
 def _content(document: Document, place: Place) -> str:
     """Return a branch as JSON with its reference resolved, so that moving it elsewhere is no change."""
-    opened = document.open(place)
-    return text_of(place.value if opened is None else {key: member.value for key, member in opened.of.items()})
+    return text_of({key: member.value for key, member in document.open(place).of.items()})
 
 
 def _fields(walk: Walk, side: str, _key: str, old: Members, new: Members) -> None:
     """Compare ``properties`` and ``required`` together."""
     before, after = places_in(old.get("properties")), places_in(new.get("properties"))
     required = old.get("required"), new.get("required")
-    if before is None or after is None or not all(place is None or _is_string_list(place.value) for place in required):
-        walk.report_if_different(UNCLASSIFIED, old.get("properties"), new.get("properties"))
-        walk.report_if_different(UNCLASSIFIED, *required)
-        return
     for name in (unused := _unused(walk, side, before, after)):
         walk.report_if_different("unused-field-changed", before.pop(name, None), after.pop(name, None))
     for name in before.keys() & after.keys():
@@ -147,21 +142,10 @@ def _unused(walk: Walk, side: str, *fields: dict[str, Place]) -> set[str]:
     word = "readOnly" if side == REQUEST else "writeOnly"
     found: set[str] = set()
     for name in fields[0].keys() | fields[1].keys():
-        opened = [
-            document.open(each[name])
-            for document, each in zip((walk.base, walk.head), fields, strict=True)
-            if name in each
-        ]
-        if all(members is not None and members.value(word) is True for members in opened):
+        both = zip((walk.base, walk.head), fields, strict=True)
+        if all(document.open(each[name]).value(word) is True for document, each in both if name in each):
             found.add(name)
     return found
-
-
-def _title(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
-    """Compare titles: those of objects and enums name a class."""
-    types = [each.value("type", []) for each in (old, new) if "enum" not in each.of]
-    plain = [each for each in types if _PLAIN.issuperset([each] if isinstance(each, str) else each or ["object"])]
-    walk.report_if_different("note-changed" if len(plain) == 2 else "title-changed", old.get(key), new.get(key))
 
 
 def _added_field_rule(side: str, old: Members, required: bool) -> str:  # noqa: FBT001 - private, with one caller
@@ -182,35 +166,27 @@ def _required(walk: Walk, side: str, places: Places, ignored: set[str]) -> None:
         walk.report_if_different(REWRITTEN, *places)
 
 
-def _are_lists(*places: Place | None) -> bool:
-    return all(place is None or isinstance(place.value, list) for place in places)
-
-
-def _is_string_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
-
-
 def _patterns(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
-    for _, (before, after) in walk.pair_members(key, old, new):
+    for _, (before, after) in paired(key, old, new):
         if before is not None and after is not None:
             walk.compare("schema", side, before, after)
         else:
             walk.report_keyword("pattern-properties", side, CHANGED, (before, after))
 
 
-NOTES = ("description", "summary", "example", "examples", "externalDocs", "$comment")
+NOTES = ("title", "description", "summary", "example", "examples", "externalDocs", "$comment")
 SCHEMA: dict[str, Handler] = {
     **dict.fromkeys(KEYWORDS, _keyword),
     **dict.fromkeys(SUBSCHEMAS, subschema),
     **dict.fromkeys(BRANCHES, _branches),
     **dict.fromkeys(NOTES, leaf("note-changed")),
+    "multipleOf": _multiple_of,
     "type": _type,
     "enum": _enum,
     "const": _enum,
     "properties": _fields,
     "required": _fields,
     "patternProperties": _patterns,
-    "title": _title,
     "discriminator": opaque("discriminator-added", "discriminator-removed"),
     "deprecated": leaf("deprecation-changed"),
     "nullable": flag(UNCLASSIFIED, UNCLASSIFIED),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from codegen.spec_document import ABSENT, ANNOTATIONS, Document, Members, Place, text_of
 from codegen.spec_rules import REWRITTEN, RULES, UNCLASSIFIED, Rule
@@ -13,7 +13,6 @@ Handler = Callable[["Walk", str, str, Members, Members], None]
 # A place in each document, where both or one has it.
 Places = tuple[Place | None, Place | None]
 Grammar = Mapping[str, Mapping[str, Handler]]
-Name = TypeVar("Name", str, tuple[str, str])
 # Key of a grammar for members that it does not name.
 EVERY_OTHER = "*"
 
@@ -46,9 +45,6 @@ class Walk:
     def compare(self, kind: str, side: str, before: Place, after: Place) -> None:
         """Compare two objects of a kind, following ``$ref``. Each pair is compared once, so cycles end."""
         old, new = self.base.open(before), self.head.open(after)
-        if old is None or new is None:
-            self.report_if_different(UNCLASSIFIED, before, after)
-            return
         self._compare_references(before, after)
         if kind == "schema":
             old, new = self._unify(old, new)
@@ -70,23 +66,6 @@ class Walk:
             self.compare(kind, side, before, after)
         elif before is not after:
             self.report(rules[0] if before is None else rules[1], before, after)
-
-    def pair_members(
-        self, key: str, old: Members, new: Members, renamed: str = "", ignored: Iterable[str] = ()
-    ) -> Iterator[tuple[str, Places]]:
-        """Yield the members of two mappings in pairs, sorted by name. Report values that are not mappings and, if there
-        is a rule for them, renamed members.
-        """
-        before, after = places_in(old.get(key)), places_in(new.get(key))
-        if before is None or after is None:
-            self.report_if_different(UNCLASSIFIED, old.get(key), new.get(key))
-            return
-        before, after = ({name: each[name] for name in each if name not in ignored} for each in (before, after))
-        pairs = renamings(before, after) if renamed else {}
-        for name, new_name in pairs.items():
-            self.report(renamed, before[name], after[new_name])
-        for name in sorted((before.keys() | after.keys()) - pairs.keys() - set(pairs.values())):
-            yield name, (before.get(name), after.get(name))
 
     def sides_of(self, pointers: Iterable[str]) -> set[str]:
         """Return the sides on which any of these objects was compared."""
@@ -127,7 +106,10 @@ class Walk:
         return table.get(key) or table.get(EVERY_OTHER) or leaf(UNCLASSIFIED)
 
     def _compare_references(self, before: Place, after: Place) -> None:
-        old, new = (place.at("$ref") if _refers(place.value) else None for place in (before, after))
+        old, new = (
+            place.at("$ref") if isinstance(place.value, dict) and "$ref" in place.value else None
+            for place in (before, after)
+        )
         if differ(old, new):
             self.report("reference-changed", old or before, new or after)
 
@@ -175,9 +157,7 @@ def flag(made_true: str, made_false: str) -> Handler:
 
     def handle(walk: Walk, _side: str, key: str, old: Members, new: Members) -> None:
         before, after = old.value(key, default=False), new.value(key, default=False)
-        rule = UNCLASSIFIED
-        if isinstance(before, bool) and isinstance(after, bool):
-            rule = REWRITTEN if before is after else made_true if after else made_false
+        rule = REWRITTEN if before is after else made_true if after else made_false
         walk.report_if_different(rule, old.get(key), new.get(key))
 
     return handle
@@ -197,7 +177,7 @@ def named(kind: str, added: str, removed: str) -> Handler:
 
     def handle(walk: Walk, side: str, key: str, old: Members, new: Members) -> None:
         rules = added.format(side=side), removed.format(side=side)
-        for _, places in walk.pair_members(key, old, new):
+        for _, places in paired(key, old, new):
             walk.compare_if_both(kind, side, rules, places)
 
     return handle
@@ -212,18 +192,16 @@ def on(side: str, handler: Handler) -> Handler:
     return handle
 
 
-def places_in(place: Place | None) -> dict[str, Place] | None:
-    """Return the members of a mapping by name; empty for no place, None for a value that is not a mapping."""
-    if place is None:
-        return {}
-    return {key: place.at(key) for key in place.value} if isinstance(place.value, dict) else None
+def places_in(place: Place | None) -> dict[str, Place]:
+    """Return the members of a mapping by name; empty for no place."""
+    return {} if place is None else {key: place.at(key) for key in place.value}
 
 
-def renamings(before: Mapping[Name, Place], after: Mapping[Name, Place]) -> dict[Name, Name]:
-    """Map old names to new ones, for members that were only renamed."""
-    added = {text_of(after[name].value): name for name in sorted(after.keys() - before.keys(), reverse=True)}
-    removed = ((name, text_of(before[name].value)) for name in sorted(before.keys() - after.keys()))
-    return {name: added.pop(text) for name, text in removed if text in added}
+def paired(key: str, old: Members, new: Members) -> Iterator[tuple[str, Places]]:
+    """Yield the members of two mappings in pairs, sorted by name."""
+    before, after = places_in(old.get(key)), places_in(new.get(key))
+    for name in sorted(before.keys() | after.keys()):
+        yield name, (before.get(name), after.get(name))
 
 
 def _innermost(before: Place | None, after: Place | None) -> Places:
@@ -236,10 +214,6 @@ def _innermost(before: Place | None, after: Place | None) -> Places:
         keys = list(range(len(before.value)))
     different = [(before.at(key), after.at(key)) for key in keys if differ(before.at(key), after.at(key))]
     return _innermost(*different[0]) if len(different) == 1 else (before, after)
-
-
-def _refers(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("$ref"), str)
 
 
 def _sort_key(change: Change) -> tuple[object, ...]:

@@ -57,17 +57,17 @@ _MEMBERS = {"to_dict", "from_dict", "to_multipart", "additional_properties", "ad
 _VARIABLES = {"d", "cls", "src_dict", "field_dict", "prop", "prop_name", "prop_dict", "cast"}
 
 
-class TemplateError(Exception):
-    """A template of the generator is not the one that the changes are for."""
+class GenerationError(Exception):
+    """Code generation failed. The message names the reason and the remedy."""
 
 
 def write_templates(folder: Path) -> Path:
-    """Write the templates that change to a folder, which is made, and return it. Raises ``TemplateError``."""
+    """Write the templates that change to a folder, which is made, and return it. Raises ``GenerationError``."""
     for name, changes in CHANGES.items():
         text = (files("openapi_python_client") / "templates" / name).read_text("utf-8")
         for old, new in changes:
             if old not in text:
-                raise TemplateError(f"{name} of the generator has changed: revise codegen/{Path(__file__).name}")
+                raise GenerationError(f"{name} of the generator has changed: revise codegen/{Path(__file__).name}")
             text = text.replace(old, new)
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
@@ -76,6 +76,6 @@ def write_templates(folder: Path) -> Path:
 
 def reserve_names() -> None:
     """Make the generator write an underscore after fields that are called like parts of its classes."""
-    from openapi_python_client import strings  # noqa: PLC0415 - its absence is reported before
+    from openapi_python_client import strings  # noqa: PLC0415 - it takes a second
 
     strings.RESERVED_WORDS.update(_MEMBERS | _VARIABLES)

@@ -6,6 +6,7 @@ import json
 import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import jsonschema
 
@@ -100,6 +101,8 @@ class Operation:
     def __init__(self, sampler: Sampler, path: str, method: str, value: dict[str, Any]) -> None:
         #: The operation as it is written, with each media type of its body.
         self.written: dict[str, Any] = value
+        #: Its parameters in the query, those of the path included.
+        self.query: list[dict[str, Any]] = []
         self.path, self.method, self.value, self._sampler = path, method, value, sampler
         self.pattern = re.compile(re.sub(r"\\\{[^}]*\\\}", "[^/?]+", re.escape(path)) + r"(\?.*)?")
 
@@ -115,6 +118,10 @@ class Operation:
         wants_key = self.value.get("security", document.get("security"))
         if wants_key and not any(request.header(name) for name in ("authorization", "x-key", "cookie")):
             return HTTPStatus.UNAUTHORIZED
+        sent = parse_qs(urlsplit(request.target).query, keep_blank_values=True)
+        if any(self._is_bad(each, sent.get(each["name"], [])) for each in self.query):
+            declared = str(HTTPStatus.UNPROCESSABLE_ENTITY.value) in self.value["responses"]
+            return HTTPStatus.UNPROCESSABLE_ENTITY if declared else HTTPStatus.BAD_REQUEST
         body = resolved(document, self.written.get("requestBody", {}))
         content = body.get("content", {}).get((request.header("content-type") or "").partition(";")[0])
         if content is None:
@@ -129,6 +136,19 @@ class Operation:
             return HTTPStatus.BAD_REQUEST
         whole = {**any_of(content.get("schema", {})), "components": any_of(self._sampler.schemas)}
         return None if jsonschema.Draft202012Validator(whole).is_valid(value) else HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def _is_bad(self, parameter: dict[str, Any], values: list[str]) -> bool:
+        """Whether the values of a parameter break the document. Objects and lists in one value are not read."""
+        schema = parameter.get("schema", {})
+        kind, style = resolved(self._sampler.document, schema).get("type"), parameter.get("style", "form")
+        if kind == "object" or style != "form" or not parameter.get("explode", True) or "content" in parameter:
+            return False
+        if not values:
+            return bool(parameter.get("required"))
+        validator = jsonschema.Draft202012Validator({**schema, "components": self._sampler.schemas})
+        forms = (values, [_json_or_text(value) for value in values])
+        fits = any(validator.is_valid(form if kind == "array" else form[0]) for form in forms)
+        return not fits or (kind != "array" and len(values) > 1)
 
     def refusal(self, status: int) -> RawReply:
         """A refusal as the document declares it."""
@@ -163,6 +183,13 @@ class Operation:
         return http(status, json.dumps(value).encode() if body is None else body, ("Content-Type", sent))
 
 
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _refusal(status: int, *headers: tuple[str, str]) -> RawReply:
     body = b'{"error": {"message": "refused", "type": "invalid_request_error"}, "detail": "refused"}'
     return http(status, body, ("Content-Type", "application/json"), *headers)
@@ -179,6 +206,7 @@ def operations_of(path: Path) -> list[Operation]:
         written = spec.operation(each.method.upper(), re.sub(r"{[^}]*}", "x", each.path))
         assert written is not None
         each.written = written.value
+        each.query = [node.value for (location, _), node in spec.parameters(written).items() if location == "query"]
     return found
 
 

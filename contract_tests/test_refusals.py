@@ -56,6 +56,13 @@ def test_status_alone_raises_its_error(make: Maker, wire: Wire, status: int, err
     assert type(caught.value) is error
 
 
+@pytest.mark.parametrize("status", [429, 500])
+def test_status_alone_is_repeated_if_it_may_pass(client: Kkiai, wire: Wire, status: int) -> None:
+    """A transient status is followed by another request when the body says nothing."""
+    wire.answers(answer({}, status), answer(task()))
+    assert client.query(TASK_ID).state is TaskState.PENDING
+
+
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("code", ["insufficient_user_quota", "insufficient_quota"])
 def test_quota_code_counts_more_than_the_status(make: Maker, wire: Wire, status: int, code: str) -> None:

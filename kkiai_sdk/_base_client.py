@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, Unpack
 
 from attrs import evolve
@@ -14,7 +15,7 @@ from kkiai_sdk._downloads.urls import check_addresses
 from kkiai_sdk._effects import QueryResult, QueryTask, RequestOptions
 from kkiai_sdk._http.base_session import SessionContext
 from kkiai_sdk._http.client_pool import ClientPool
-from kkiai_sdk._http.raw_client import raw_client
+from kkiai_sdk._http.raw_client import RawClient
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.base_fleet import FleetOptions
 from kkiai_sdk._polling.flows import WaitOptions, wait_flow, wait_many_flow
@@ -24,16 +25,16 @@ from kkiai_sdk._responses.raw_response import parse_retry_after
 from kkiai_sdk._responses.task_parser import read_task
 from kkiai_sdk.errors import ConfigurationError
 from kkiai_sdk.models import VideoTask, WaitResult
-from kkiai_sdk.policies import PollPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from kkiai_api.client import AuthenticatedClient
     from kkiai_sdk._effects import Flow
     from kkiai_sdk._http.base_session import Success
     from kkiai_sdk._http.client_pool import TransportTypes
+    from kkiai_sdk.policies import PollPolicy, RetryPolicy
 
 #: Path of the endpoint whose responses are tasks; a test compares it with openapi.yaml.
 QUERY_PATH = "/v1/video/query"
@@ -42,30 +43,74 @@ QUERY_PATH = "/v1/video/query"
 class BaseClient:
     """Base class of the clients, without I/O."""
 
-    #: The class of the session, and the types that differ between the clients.
-    _session_class: type[Any]
+    #: The types that differ between the clients.
     _transport_types: TransportTypes
+    _query: Callable[..., Any]
+    _perform: Callable[..., Any]
+    _check_download: Callable[..., Any]
+    _download: Callable[..., Any]
 
-    def __init__(self, unknown: Mapping[str, object], **options: Any) -> None:
+    def __init__(
+        self,
+        api_key: str | Callable[[], str] | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
+        max_retries: int = _config.DEFAULT_MAX_RETRIES,
+        retry: RetryPolicy | None = None,
+        poll: PollPolicy | None = None,
+        default_headers: Mapping[str, str] | None = None,
+        httpx_args: Mapping[str, Any] | None = None,
+        user_agent_suffix: str | None = None,
+        allow_file_hosts: Iterable[str] | None = None,
+        allow_http: bool = False,
+        **unknown: Never,
+    ) -> None:
+        """Create a client; nothing is sent.
+
+        :param api_key: the key, or a function that returns it and is called once per request. Default:
+            ``KKIAI_API_KEY``.
+        :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
+            ``https://www.kkiai.com``.
+        :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body.
+            Default 30.
+        :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
+        :param retry: the delays between retries. Default: ``RetryPolicy()``.
+        :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
+        :param default_headers: headers of every request to the gateway.
+        :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
+            ``mounts``, ``event_hooks``, ``trust_env``.
+        :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
+        :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
+            ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never
+            sent the key. Default: only the gateway's own host.
+        :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
+        :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
+        """
+        secret = None if api_key is None else _config.Secret(api_key)
+        # Crash reporters record the variables of every frame in a traceback.
+        del api_key
         _config.reject_unknown(unknown, type(self))
-        config = _config.make(os.environ, **options)
-
-        def file_policy(allowed: Sequence[str], host: str, addresses: Sequence[str]) -> None:
-            check_addresses(host, addresses, config.base_url, allowed)
-
-        self._set_context(
-            SessionContext(
-                config,
-                _clock.SYSTEM,
-                ClientPool(config, self._transport_types, file_policy),
-                RetryBudget(config.retry.budget),
-                RequestOptions(config.timeout, config.max_retries),
-                {("GET", QUERY_PATH): read_query},
-            )
+        config = _config.make(
+            os.environ,
+            api_key=secret,
+            base_url=base_url,
+            allow_http=allow_http,
+            httpx_args=httpx_args,
+            timeout=timeout,
+            max_retries=max_retries,
+            retry=retry,
+            poll=poll,
+            default_headers=default_headers,
+            user_agent_suffix=user_agent_suffix,
+            allow_file_hosts=allow_file_hosts,
         )
+        pool = ClientPool(config, self._transport_types, partial(check_addresses, base_url=config.base_url))
+        budget, parsers = RetryBudget(config.retry.budget), {("GET", QUERY_PATH): read_query}
+        self._set_context(SessionContext(config, _clock.SYSTEM, pool, budget, parsers))
 
     def _set_context(self, context: SessionContext) -> None:
-        self._context, self._session = context, self._session_class(context)
+        self._context, self._session = context, self._transport_types.session(context)
 
     def with_options(self, **changes: Unpack[_config.Options]) -> Self:
         """Return a copy with other options that shares the connections; closing either closes both.
@@ -78,13 +123,13 @@ class BaseClient:
         old = self._context
         config = _config.change(old.config, changes)
         budget = old.budget if config.retry == old.config.retry else RetryBudget(config.retry.budget)
-        options = RequestOptions(config.timeout, config.max_retries)
         client = type(self).__new__(type(self))
-        client._set_context(evolve(old, config=config, budget=budget, options=options))  # noqa: SLF001 (its own class)
+        client._set_context(evolve(old, config=config, budget=budget))  # noqa: SLF001 (its own class)
         return client
 
     def _raw_client(self) -> AuthenticatedClient:
-        return raw_client(self._context.config.base_url)
+        # The generated client requires a token; the session sends the key.
+        return RawClient(base_url=self._context.config.base_url, token="added-per-request")  # noqa: S106
 
     def _request_options(
         self,
@@ -134,9 +179,8 @@ class BaseClient:
         return WaitOptions(limit, self._poll_policy(poll), self._request_options(), context.clock, context.budget)
 
     def _poll_policy(self, poll: PollPolicy | None) -> PollPolicy:
-        if poll is not None and not isinstance(poll, PollPolicy):
-            raise ConfigurationError(f"poll must be a PollPolicy, not {type(poll).__name__}")
-        return poll or self._context.config.poll
+        config = self._context.config
+        return config.poll if poll is None else _config.change(config, {"poll": poll}).poll
 
     def _wait_many_flow(
         self,
@@ -166,6 +210,10 @@ class BaseClient:
             SchedulerLimits.of(*limits),
             _validators.whole("max_downloads", max_downloads, low=1, high=1000),
             gate,
+            self._query,
+            self._perform,
+            self._check_download,
+            self._download,
             self._context.pool.check_open,
             self._check_callback,
             self._transport_types.current_context,
@@ -201,13 +249,10 @@ class BaseClient:
             resume=resume,
             max_bytes=None if max_bytes is None else _validators.whole("max_bytes", max_bytes, low=1, high=1 << 62),
             progress=progress,
-            base_url=context.config.base_url,
-            allow_file_hosts=context.config.allow_file_hosts,
+            config=context.config,
             options=self._request_options(),
-            retry=context.config.retry,
             file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
-            secret=context.config.secret,
         )
 
     def __repr__(self) -> str:

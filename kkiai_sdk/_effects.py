@@ -58,7 +58,7 @@ class Emit(NamedTuple):
 class Update(NamedTuple):
     """Pass a changed snapshot of one of many tasks to ``on_update``."""
 
-    task: VideoTask
+    value: VideoTask
 
 
 class Sleep(NamedTuple):

@@ -17,6 +17,7 @@ _DATA_URL = re.compile(r"\b(data:[^\s,\"'<>]{0,100}),[^\s\"'<>]*", re.IGNORECASE
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 MAX_MESSAGE = 500
+#: Maximum characters of ``body_snippet``.
 MAX_SNIPPET = 200
 
 
@@ -66,11 +67,6 @@ def message(text: str, limit: int = MAX_MESSAGE) -> str:
     cut = _DATA_URL.sub(r"\1,…", _URL_QUERY.sub(r"\1?…", text[: 4 * limit]))
     line = " ".join(visible(cut).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def snippet(body: str) -> str:
-    """Return the beginning of a body, for ``body_snippet``."""
-    return message(body, MAX_SNIPPET)
 
 
 def display_url(url: str) -> str:

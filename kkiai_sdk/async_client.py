@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -13,10 +13,11 @@ from kkiai_sdk._base_client import BaseClient
 from kkiai_sdk._downloads.async_transfer import AsyncTransfer, run_in_thread
 from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
-from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate_async, run_async
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, Update, iterate_async, run_async
 from kkiai_sdk._http import async_session
 from kkiai_sdk._http.async_network import finish, require_asyncio
-from kkiai_sdk._polling.async_fleet import AsyncFleet, AsyncFleetCalls
+from kkiai_sdk._http.raw_client import RequestAdapter
+from kkiai_sdk._polling.async_fleet import AsyncFleet
 from kkiai_sdk._polling.async_workers import TaskWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, Flow
     from kkiai_sdk.models import WaitResult
-    from kkiai_sdk.policies import PollPolicy, RetryPolicy
+    from kkiai_sdk.policies import PollPolicy
 
 
 class AsyncKkiai(BaseClient):
@@ -39,62 +40,11 @@ class AsyncKkiai(BaseClient):
     Has the same methods as :class:`~kkiai_sdk.Kkiai`, as coroutines. Each event loop has its own connections. Use it in
     an ``async with`` statement or call :meth:`aclose`.
 
-    :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
-    :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
-        ``https://www.kkiai.com``.
-    :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
-        30. A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits before it returns.
-    :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
-    :param retry: the delays between retries. Default: ``RetryPolicy()``.
-    :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
-    :param default_headers: headers of every request to the gateway.
-    :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
-        ``mounts``, ``event_hooks``, ``trust_env``. ``{"transport": httpx_aiohttp.AiohttpTransport()}`` sends requests
-        over aiohttp.
-    :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
-    :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
-        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never sent
-        the key. Default: only the gateway's own host.
-    :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
-    :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
+    A DNS lookup that timed out continues in a thread, for which ``asyncio.run`` waits before it returns. With
+    ``httpx_args={"transport": httpx_aiohttp.AiohttpTransport()}``, requests are sent over aiohttp.
     """
 
-    _session_class = async_session.AsyncSession
     _transport_types = async_session.TRANSPORT_TYPES
-
-    def __init__(
-        self,
-        api_key: str | Callable[[], str] | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
-        max_retries: int = _config.DEFAULT_MAX_RETRIES,
-        retry: RetryPolicy | None = None,
-        poll: PollPolicy | None = None,
-        default_headers: Mapping[str, str] | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        user_agent_suffix: str | None = None,
-        allow_file_hosts: Iterable[str] | None = None,
-        allow_http: bool = False,
-        **unknown: Never,
-    ) -> None:
-        secret = None if api_key is None else _config.Secret(api_key)
-        # Crash reporters record the variables of every frame in a traceback.
-        del api_key
-        super().__init__(
-            unknown,
-            api_key=secret,
-            base_url=base_url,
-            allow_http=allow_http,
-            httpx_args=httpx_args,
-            timeout=timeout,
-            max_retries=max_retries,
-            retry=retry,
-            poll=poll,
-            default_headers=default_headers,
-            user_agent_suffix=user_agent_suffix,
-            allow_file_hosts=allow_file_hosts,
-        )
 
     @property
     def raw(self) -> AuthenticatedClient:
@@ -151,7 +101,7 @@ class AsyncKkiai(BaseClient):
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
-        return await run_async(flow, lambda effect: self._perform(effect, on_update))
+        return await run_async(flow, partial(self._perform, on_update=on_update))
 
     def watch(
         self,
@@ -246,9 +196,7 @@ class AsyncKkiai(BaseClient):
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        options = self._fleet_options(limits, max_downloads, poll, gate)
-        calls = AsyncFleetCalls(self._query, self._perform, self._check_download, self._download)
-        return AsyncFleet(options, calls)
+        return AsyncFleet(self._fleet_options(limits, max_downloads, poll, gate))
 
     async def download(
         self,
@@ -318,9 +266,7 @@ class AsyncKkiai(BaseClient):
         require_asyncio()
         await finish(self._close_transports())
 
-    async def close(self) -> None:
-        """Close the connections; an alias of :meth:`aclose`."""
-        await self.aclose()
+    close = aclose
 
     async def _close_transports(self) -> None:
         async with AsyncExitStack() as stack:
@@ -328,15 +274,17 @@ class AsyncKkiai(BaseClient):
                 stack.push_async_callback(transport.aclose)
 
     async def _query(self, query: QueryTask) -> QueryResult:
-        adapter = async_session.AsyncRequestAdapter(self._session, query.options)
+        adapter = RequestAdapter(self._session, query.options)
         await query_video_task.asyncio_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
     async def _wait_many(
         self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None
     ) -> AsyncIterator[WaitResult]:
-        async with TaskWorkers(self._query, self._context.clock, on_update) as workers:
-            async for result in iterate_async(flow, workers.perform):
+        require_asyncio()
+        perform = partial(self._perform, on_update=on_update)
+        async with aclosing(TaskWorkers(self._query, self._context.clock)) as workers:
+            async for result in iterate_async(flow, lambda effect: workers.perform(effect, perform)):
                 yield result
 
     async def _check_download(self, *arguments: Any, **options: Any) -> DownloadRequest:
@@ -351,7 +299,7 @@ class AsyncKkiai(BaseClient):
     ) -> Path:
         part = PartFile(request.target, request.task_id)
         try:
-            async with AsyncTransfer(self._session) as transfer:
+            async with aclosing(AsyncTransfer(self._session)) as transfer:
                 flow = download_flow(request, part, task)
                 return await run_async(flow, lambda effect: transfer.perform(effect, perform or self._perform))
         finally:
@@ -363,7 +311,7 @@ class AsyncKkiai(BaseClient):
                 return await self._query(effect)
             case Sleep():
                 return await self._context.clock.sleep_until_async(effect.until)
-            case Emit() if on_update is not None:
+            case Emit() | Update() if on_update is not None:
                 result = on_update(cast("VideoTask", effect.value))
                 return await result if inspect.isawaitable(result) else result
         return None

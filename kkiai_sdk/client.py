@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from kkiai_api.api.video import query_video_task
 from kkiai_sdk import _config, _validators
@@ -11,9 +12,10 @@ from kkiai_sdk._base_client import BaseClient
 from kkiai_sdk._downloads.flow import download_flow
 from kkiai_sdk._downloads.part_file import PartFile
 from kkiai_sdk._downloads.transfer import Transfer
-from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, iterate, run
+from kkiai_sdk._effects import Emit, QueryResult, QueryTask, Sleep, Update, iterate, run
 from kkiai_sdk._http import session
-from kkiai_sdk._polling.fleet import Fleet, FleetCalls
+from kkiai_sdk._http.raw_client import RequestAdapter
+from kkiai_sdk._polling.fleet import Fleet
 from kkiai_sdk._polling.workers import ThreadWorkers
 from kkiai_sdk.models import VideoTask
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, Flow
     from kkiai_sdk.models import WaitResult
-    from kkiai_sdk.policies import PollPolicy, RetryPolicy
+    from kkiai_sdk.policies import PollPolicy
 
 
 class Kkiai(BaseClient):
@@ -36,62 +38,12 @@ class Kkiai(BaseClient):
     Threads can share a client; a forked process has its own connections. Use it in a ``with`` statement or call
     :meth:`close`.
 
-    :param api_key: the key, or a function that returns it and is called once per request. Default: ``KKIAI_API_KEY``.
-    :param base_url: the URL of the gateway, https, or http for a loopback host. Default: ``KKIAI_BASE_URL``, else
-        ``https://www.kkiai.com``.
-    :param timeout: seconds for one attempt of one request: DNS lookup, connecting, sending, headers and body. Default
-        30. A DNS lookup cannot be interrupted, so the error may be raised late (with glibc, after 5 s for each server
-        and attempt; see resolv.conf(5)).
-    :param max_retries: retries of a request that failed for a transient reason, 0 to 100. Default 3.
-    :param retry: the delays between retries. Default: ``RetryPolicy()``.
-    :param poll: the schedule of polls, and the errors that a wait tolerates. Default: ``PollPolicy()``.
-    :param default_headers: headers of every request to the gateway.
-    :param httpx_args: arguments for httpx: ``proxy``, ``verify``, ``cert``, ``http1``, ``http2``, ``transport``,
-        ``mounts``, ``event_hooks``, ``trust_env``.
-    :param user_agent_suffix: appended to the User-Agent of the SDK, such as ``my-app/1.0``.
-    :param allow_file_hosts: hosts outside the public internet from which files may be fetched anyway: host names,
-        ``*.`` with a domain for its subdomains, IP addresses and networks such as ``10.0.0.0/8``. They are never sent
-        the key. Default: only the gateway's own host.
-    :param allow_http: permit http for hosts other than loopback. The key is then sent unencrypted.
-    :raises ConfigurationError: an argument is missing or invalid. Nothing was sent.
+    A DNS lookup cannot be interrupted, so a timeout may be raised late (with glibc, after 5 s for each server and
+    attempt; see resolv.conf(5)).
     """
 
-    _session_class = session.Session
     _transport_types = session.TRANSPORT_TYPES
-
-    def __init__(
-        self,
-        api_key: str | Callable[[], str] | None = None,
-        *,
-        base_url: str | None = None,
-        timeout: float | timedelta = _config.DEFAULT_TIMEOUT,
-        max_retries: int = _config.DEFAULT_MAX_RETRIES,
-        retry: RetryPolicy | None = None,
-        poll: PollPolicy | None = None,
-        default_headers: Mapping[str, str] | None = None,
-        httpx_args: Mapping[str, Any] | None = None,
-        user_agent_suffix: str | None = None,
-        allow_file_hosts: Iterable[str] | None = None,
-        allow_http: bool = False,
-        **unknown: Never,
-    ) -> None:
-        secret = None if api_key is None else _config.Secret(api_key)
-        # Crash reporters record the variables of every frame in a traceback.
-        del api_key
-        super().__init__(
-            unknown,
-            api_key=secret,
-            base_url=base_url,
-            allow_http=allow_http,
-            httpx_args=httpx_args,
-            timeout=timeout,
-            max_retries=max_retries,
-            retry=retry,
-            poll=poll,
-            default_headers=default_headers,
-            user_agent_suffix=user_agent_suffix,
-            allow_file_hosts=allow_file_hosts,
-        )
+    _check_download = BaseClient._download_request  # noqa: SLF001 (its own class)
 
     @property
     def raw(self) -> AuthenticatedClient:
@@ -148,7 +100,7 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: an argument is invalid. Nothing was sent.
         """
         flow = self._wait_flow(task_id, timeout, poll, on_update, raise_on_failure=raise_on_failure)
-        return run(flow, lambda effect: self._perform(effect, on_update))
+        return run(flow, partial(self._perform, on_update=on_update))
 
     def watch(
         self,
@@ -241,9 +193,7 @@ class Kkiai(BaseClient):
         :raises ConfigurationError: an option is invalid.
         """
         limits = max_concurrency, max_requests_per_second, max_waiting
-        options = self._fleet_options(limits, max_downloads, poll, gate)
-        calls = FleetCalls(self._query, self._perform, self._download_request, self._download)
-        return Fleet(options, calls)
+        return Fleet(self._fleet_options(limits, max_downloads, poll, gate))
 
     def download(
         self,
@@ -315,19 +265,20 @@ class Kkiai(BaseClient):
                 stack.callback(transport.close)
 
     def _query(self, query: QueryTask) -> QueryResult:
-        adapter = session.RequestAdapter(self._session, query.options)
+        adapter = RequestAdapter(self._session, query.options)
         query_video_task.sync_detailed(client=cast("AuthenticatedClient", adapter), id=query.task_id)
         return self._to_result(adapter.success, query.task_id)
 
     def _wait_many(self, flow: Flow[None], on_update: Callable[[VideoTask], object] | None) -> Iterator[WaitResult]:
-        with ThreadWorkers(self._query, self._context.clock, on_update) as workers:
-            yield from iterate(flow, workers.perform)
+        perform = partial(self._perform, on_update=on_update)
+        with closing(ThreadWorkers(self._query, self._context.clock)) as workers:
+            yield from iterate(flow, lambda effect: workers.perform(effect, perform))
 
     def _download(
         self, request: DownloadRequest, task: VideoTask | None, perform: Callable[[Effect], Any] | None = None
     ) -> Path:
         part = PartFile(request.target, request.task_id)
-        with closing(part), Transfer(self._session) as transfer:
+        with closing(part), closing(Transfer(self._session)) as transfer:
             flow = download_flow(request, part, task)
             return run(flow, lambda effect: transfer.perform(effect, perform or self._perform))
 
@@ -337,7 +288,7 @@ class Kkiai(BaseClient):
                 return self._query(effect)
             case Sleep():
                 return self._context.clock.sleep_until(effect.until)
-            case Emit() if on_update is not None:
+            case Emit() | Update() if on_update is not None:
                 return on_update(cast("VideoTask", effect.value))
         return None
 

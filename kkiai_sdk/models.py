@@ -147,21 +147,17 @@ class VideoTask:
         """Return the task from the result of :meth:`to_dict`. Raises ConfigurationError for anything else."""
         try:
             values: dict[str, Any] = {name: data[name] for name in _TYPES if name in data}
-            if not all(isinstance(value, _TYPES[name]) for name, value in values.items()):
+            urls = [*data["video_urls"]] if "video_urls" in data else []
+            are_valid = all(isinstance(value, _TYPES[name]) for name, value in values.items())
+            if not are_valid or not all(isinstance(url, str) for url in urls):
                 raise ConfigurationError(_NOT_A_TASK)
-            values["more_urls"] = _texts([*data["video_urls"]] if "video_urls" in data else [])[1:]
+            values["more_urls"] = tuple(urls[1:])
             values["state"] = TaskState(values.get("state", TaskState.UNKNOWN))
             if values.get("failure") is not None:
                 values["failure"] = TaskFailure(**values["failure"])
             return cls(**values)
         except (KeyError, TypeError, ValueError):
             raise ConfigurationError(_NOT_A_TASK) from None
-
-
-def _texts(values: list[Any]) -> tuple[str, ...]:
-    if not all(isinstance(value, str) for value in values):
-        raise ConfigurationError(_NOT_A_TASK)
-    return tuple(values)
 
 
 #: Types of the members of :meth:`VideoTask.to_dict` that :meth:`VideoTask.from_dict` reads.

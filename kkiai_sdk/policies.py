@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -22,18 +23,14 @@ def _seconds(value: float | timedelta) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def _within(low: float, high: float, *, above: bool = False) -> Validator:
+def _checked_by(check: Callable[..., object], low: float, high: float, **options: bool) -> Validator:
     def validate(_policy: object, attribute: Attribute[Any], value: object) -> None:
-        _validators.number(attribute.name, value, low=low, high=high, above=above)
+        check(attribute.name, value, low=low, high=high, **options)
 
     return validate
 
 
-def _count(low: int, high: int) -> Validator:
-    def validate(_policy: object, attribute: Attribute[Any], value: object) -> None:
-        _validators.whole(attribute.name, value, low=low, high=high)
-
-    return validate
+_within, _count = partial(_checked_by, _validators.number), partial(_checked_by, _validators.whole)
 
 
 @frozen(kw_only=True)

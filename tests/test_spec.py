@@ -11,13 +11,13 @@ from ruamel.yaml import YAML
 
 from codegen.generate import SPEC as SPEC_FILE
 from codegen.operation_view import operations, resolved
-from kkiai_sdk import _base_client
+from codegen.spec_document import parse
+from kkiai_sdk import ConfigurationError, _base_client
 from kkiai_sdk.contract import _spec
 from kkiai_sdk.mock import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SPEC: dict[str, Any] = YAML(typ="safe").load(SPEC_FILE)
 OPERATION = SPEC["paths"]["/v1/video/query"]["get"]
@@ -263,19 +263,14 @@ def test_response_headers_are_optional_strings(header: dict[str, Any]) -> None:
 
 
 @pytest.mark.deep
-def test_the_validator_reads_yaml_as_the_generator_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_document_is_validated_as_yaml_1_2() -> None:
     """A word that only YAML 1.1 takes for a boolean is text, and an error is one line with its place."""
-    from codegen.validate import main  # noqa: PLC0415 - as above
-
-    spec = tmp_path / "spec.yaml"
     text = "openapi: 3.1.0\ninfo: {title: on, version: '1'}\npaths:\n  /a:\n    get:\n      operationId: no\n"
-    spec.write_text(text, "utf-8")
-    assert main([str(spec)]) == 0
-    spec.write_text(text.replace("no", "7"), "utf-8")
-    assert main([str(spec)]) == 1
-    line = f'error: 7 is not of type "string" at /paths/~1a/get/operationId ({spec}:6)\n'
-    assert capsys.readouterr().err == line
-    assert main([str(tmp_path / "none.yaml")]) == 2
+    assert parse(text, "a.yaml").root.value["paths"]["/a"]["get"]["operationId"] == "no"
+    with pytest.raises(
+        ConfigurationError, match=r"7 is not of type 'string' at /paths/~1a/get/operationId \(a.yaml:6\)$"
+    ):
+        parse(text.replace("no", "7"), "a.yaml")
 
 
 OPERATIONS = [(method, path, each) for path, method, each in operations(SPEC)]

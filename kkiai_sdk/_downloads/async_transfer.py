@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kkiai_sdk._effects import OpenDownload, RunBlocking, WriteBody
 from kkiai_sdk._http.async_network import finish, require_asyncio
@@ -35,7 +35,7 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 
 class AsyncTransfer:
-    """Performs effects with at most one open response, and closes it at the end."""
+    """Performs effects with at most one open response."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -60,17 +60,40 @@ class AsyncTransfer:
 
     async def _write(self, effect: WriteBody) -> Exception | None:
         response = self._response
-        if not effect.may_block:
-            async with aclosing(self._chunks(effect)) as chunks:
-                async for chunk in chunks:
-                    effect.write(chunk)
-            return response.error if response else None
-        await _report(effect)
-        async with aclosing(self._chunks(effect)) as chunks, _BatchWriter(effect) as writer:
-            async for chunk in chunks:
-                await writer.add(chunk)
-            await writer.flush()
+        await (self._write_batches(effect) if effect.may_block else self._write_chunks(effect))
         return response.error if response else None
+
+    async def _write_chunks(self, effect: WriteBody) -> None:
+        async with aclosing(self._chunks(effect)) as chunks:
+            async for chunk in chunks:
+                effect.write(chunk)
+
+    async def _write_batches(self, effect: WriteBody) -> None:
+        """Write batches of chunks in threads, each while the next one is received."""
+        await _report(effect)
+        writing: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(self._batches(effect)) as batches:
+                async for batch in batches:
+                    await _finish_write(writing, effect)
+                    writing = asyncio.create_task(run_in_thread(partial(effect.write, batch)))
+            await _finish_write(writing, effect)
+        finally:
+            if writing is not None:
+                # The error that ended the transfer is raised, but only once nothing writes to the file.
+                await asyncio.gather(writing, return_exceptions=True)
+
+    async def _batches(self, effect: WriteBody) -> AsyncGenerator[bytes]:
+        batch, size = [], 0
+        async with aclosing(self._chunks(effect)) as chunks:
+            async for chunk in chunks:
+                batch.append(chunk)
+                size += len(chunk)
+                if size >= BATCH_SIZE:
+                    yield b"".join(batch)
+                    batch, size = [], 0
+        if batch:
+            yield b"".join(batch)
 
     async def _chunks(self, effect: WriteBody) -> AsyncGenerator[bytes]:
         if effect.source is not None:
@@ -88,12 +111,6 @@ class AsyncTransfer:
             response, self._response = self._response, None
             await response.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
 
 async def _report(effect: WriteBody) -> None:
     result = effect.report()
@@ -101,45 +118,7 @@ async def _report(effect: WriteBody) -> None:
         await result
 
 
-class _BatchWriter:
-    """Writes batches of chunks in threads, each while the next one is received."""
-
-    def __init__(self, effect: WriteBody) -> None:
-        self._effect = effect
-        self._batch: list[bytes] = []
-        self._size = 0
-        self._writing: asyncio.Task[None] | None = None
-
-    async def add(self, chunk: bytes) -> None:
-        """Add a chunk. Raises the error of an earlier write."""
-        self._batch.append(chunk)
-        self._size += len(chunk)
-        if self._size >= BATCH_SIZE:
-            await self._start_write()
-
-    async def flush(self) -> None:
-        """Write the rest, and wait until everything is written."""
-        await self._start_write()
-        await self._finish_write()
-
-    async def _start_write(self) -> None:
-        await self._finish_write()
-        data, self._size = b"".join(self._batch), 0
-        self._batch.clear()
-        if data:
-            self._writing = asyncio.create_task(run_in_thread(partial(self._effect.write, data)))
-
-    async def _finish_write(self) -> None:
-        if self._writing is not None:
-            writing, self._writing = self._writing, None
-            await writing
-            await _report(self._effect)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._writing is not None:
-            # The error that ended the transfer is raised, but only once nothing writes to the file.
-            with suppress(Exception):
-                await self._writing
+async def _finish_write(writing: asyncio.Task[None] | None, effect: WriteBody) -> None:
+    if writing is not None:
+        await writing
+        await _report(effect)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kkiai_sdk import _redaction
-from kkiai_sdk._responses.raw_response import MAX_MEMBERS, PACKINGS, make_inflater
+from kkiai_sdk._responses.raw_response import Decompressor
 from kkiai_sdk.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -38,45 +37,28 @@ class Unpacker:
     """
 
     def __init__(self, url: str, codings: Sequence[str] = ("gzip",), beginning: bytes = b"") -> None:
-        self._url, self._codings = url, codings
-        if len(codings) != 1 or codings[0] not in PACKINGS:
-            names = _redaction.message(", ".join(codings), 60)
-            raise self._error(f"a body in the encoding {names}, which was not requested")
-        self._inflater = make_inflater(codings[0], beginning)
-        self._packed = self._unpacked = 0
-        self._members = 1
+        self._url, self._packed, self._unpacked = url, 0, 0
+        with self._errors_translated():
+            self._decompressor = Decompressor(", ".join(codings), beginning)
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the contents of a chunk in pieces. Raises DownloadError for data that is damaged or grows too much."""
         self._packed += len(chunk)
-        while chunk:
-            if self._inflater.eof:
-                # NULs after the end are padding, as for gzip(1).
-                chunk = chunk.lstrip(b"\0")
-                if not chunk:
-                    return
-                self._begin_member()
-            try:
-                piece = self._inflater.decompress(chunk, PIECE_SIZE)
-            except zlib.error:
-                raise self._error("a compressed body that cannot be decompressed") from None
-            self._unpacked += len(piece)
-            if self._unpacked > PIECE_SIZE + MAX_RATIO * self._packed:
-                raise self._error(f"a compressed body that expands to more than {MAX_RATIO} times its size")
-            yield piece
-            chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+        with self._errors_translated():
+            for piece in self._decompressor.pieces(chunk, PIECE_SIZE):
+                self._unpacked += len(piece)
+                if self._unpacked > PIECE_SIZE + MAX_RATIO * self._packed:
+                    raise ValueError(f"a compressed body that expands to more than {MAX_RATIO} times its size")
+                yield piece
 
     def check_end(self) -> None:
         """Raise DownloadError if the body has been cut short."""
-        if not self._inflater.eof:
-            raise self._error("a truncated compressed body")
+        with self._errors_translated():
+            self._decompressor.check_end()
 
-    def _begin_member(self) -> None:
-        # A gzip file may have several members (RFC 1952, section 2.2).
-        self._members += 1
-        if self._members > MAX_MEMBERS:
-            raise self._error(f"a compressed body of more than {MAX_MEMBERS:,} members")
-        self._inflater = make_inflater()
-
-    def _error(self, reason: str) -> DownloadError:
-        return DownloadError(f"{self._url}: the server sent {reason}", url=self._url)
+    @contextmanager
+    def _errors_translated(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as problem:
+            raise DownloadError(f"{self._url}: the server sent {problem}", url=self._url) from None

@@ -28,12 +28,12 @@ class Cookies:
 
     def store(self, url: str, response: RawResponse) -> None:
         """Store the cookies that a response to ``url`` sets."""
-        fields = Message()
+        fields = _Fields()
         for name, value in response.headers:
             if name == "set-cookie" and value.isascii() and value.isprintable():
                 fields[name] = value
         if fields:
-            self._jar(url).extract_cookies(cast("Any", _Response(fields)), Request(url))  # noqa: S310 (not opened)
+            self._jar(url).extract_cookies(cast("Any", fields), Request(url))  # noqa: S310 (not opened)
 
     def headers(self, url: str) -> dict[str, str]:
         """Return the headers with which cookies are sent to ``url``."""
@@ -49,11 +49,8 @@ class Cookies:
         return self._jars.setdefault(0 if port in DEFAULT_PORTS.values() else port, CookieJar(policy))
 
 
-class _Response:
-    """The part of a response of urllib that a CookieJar reads."""
-
-    def __init__(self, fields: Message) -> None:
-        self._fields = fields
+class _Fields(Message):
+    """Header fields as the response of urllib that a CookieJar reads."""
 
     def info(self) -> Message:
-        return self._fields
+        return self

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kkiai_sdk._clock import Clock
-    from kkiai_sdk._config import Secret
+    from kkiai_sdk._config import Config
     from kkiai_sdk._downloads.data_url import DataURL
     from kkiai_sdk._downloads.part_file import PartFile
     from kkiai_sdk._downloads.range_requests import NextStep
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import AllowedURL, Flow, QueryResult, RequestOptions
     from kkiai_sdk._responses.raw_response import RawResponse
     from kkiai_sdk.models import VideoTask
-    from kkiai_sdk.policies import RetryPolicy
 
 
 @frozen
@@ -79,16 +78,11 @@ class DownloadRequest:
     max_bytes: int | None
     #: Called with the bytes on disk and the bytes of the whole file, or None if unknown.
     progress: Callable[[int, int | None], Any] | None
-    base_url: str
-    #: The validated option of the client.
-    allow_file_hosts: tuple[str, ...]
+    config: Config
     options: RequestOptions
-    retry: RetryPolicy
     #: Seconds from the first request during which a file that is not available yet is requested again.
     file_grace: float
     clock: Clock
-    #: The key, for its redaction.
-    secret: Secret
 
 
 def download_flow(request: DownloadRequest, part: PartFile, task: VideoTask | None) -> Flow[Path]:
@@ -128,6 +122,9 @@ def _video_url(task: VideoTask) -> str | None:
     if task.is_failed:
         raise TaskFailedError(f"task {task.id} failed: {task.failure}", task_id=task.id, task=task)
     return None if task.state in {TaskState.PENDING, TaskState.RUNNING} else task.video_url
+
+
+_FRESH_URL = "a fresh URL for the same task"
 
 
 class _Download:
@@ -176,11 +173,11 @@ class _Download:
                 return step
             may_follow = may_follow and not step.is_named
             target = self._check_url(step.location, came_from=target.url)
-        raise DownloadError(f"{self._display_url}: more than {MAX_REDIRECTS} redirects", url=self._display_url)
+        raise self._error(f"more than {MAX_REDIRECTS} redirects")
 
     def _check_url(self, url: str, came_from: str | None = None) -> AllowedURL:
-        request = self._request
-        return check_url(url, request.base_url, came_from=came_from, allowed=request.allow_file_hosts)
+        config = self._request.config
+        return check_url(url, config.base_url, came_from=came_from, allowed=config.allow_file_hosts)
 
     def _open(self, target: AllowedURL, headers: dict[str, str]) -> Flow[RawResponse | APIError]:
         try:
@@ -261,7 +258,7 @@ class _Download:
 
     def _message_of(self, text: str) -> str:
         """Return the message in a text of the server, in which the key is redacted."""
-        return _redaction.redact(message_of(text), self._request.secret.known)
+        return _redaction.redact(message_of(text), self._request.config.secret.known)
 
     def _wait_for_file(self, step: NotReady) -> Flow[None]:
         """Sleep until a file that may be late is requested again; refresh its URL once. Raises DownloadError."""
@@ -270,7 +267,7 @@ class _Download:
             return
         self._unready += 1
         request, clock, now = self._request, self._request.clock, self._request.clock.monotonic()
-        end, most = self._started + request.file_grace, request.retry.max_retry_after
+        end, most = self._started + request.file_grace, request.config.retry.max_retry_after
         at = next_try(step, tries=self._unready, now=now, end=end, max_retry_after=most, random=clock.random())
         if at is None:
             raise self._missing(step, now - self._started)
@@ -285,22 +282,16 @@ class _Download:
 
     def _missing(self, step: NotReady, elapsed: float) -> DownloadError:
         """Return the error for a file that did not appear in time."""
-        url, path = self._display_url, str(self._request.target)
-        reason = (
-            f"it was refused ({step.reason}), and so was a fresh URL for the same task"
-            if step.is_expired
-            else step.reason
-        )
+        reason = f"it was refused ({step.reason}), and so was {_FRESH_URL}" if step.is_expired else step.reason
         if step.retry_after:
             reason += f", and the server asks to wait {step.retry_after:.0f} s"
         late = f"; gave up after {elapsed:.0f} s" if elapsed >= 1 else ""
-        return step.error or DownloadError(f"{url}: {reason}{late}", url=url, path=path)
+        return step.error or self._error(f"{reason}{late}")
 
     def _refresh(self, error: DownloadError | None = None) -> Flow[None]:
         """Query the task for a new URL, once; after that raise ``error``."""
         if self._is_refreshed:
-            url = self._display_url
-            raise error or DownloadError(f"{url}: it was refused, and so was a fresh URL for the same task", url=url)
+            raise error or self._error(f"it was refused, and so was {_FRESH_URL}")
         self._is_refreshed = True
         self._url = yield from _fresh_url(self._request)
 
@@ -313,15 +304,18 @@ class _Download:
     def _pause(self, failed: Failed) -> Flow[None]:
         self._failures += 1
         if not failed.transient:
-            path = str(self._request.target)
-            raise DownloadError(f"{self._display_url}: {failed.reason}", url=self._display_url, path=path)
+            raise self._error(failed.reason)
         if self._failures >= MAX_FAILURES:
             raise self._incomplete(failed.reason)
-        clock, policy = self._request.clock, self._request.retry
+        clock, policy = self._request.clock, self._request.config.retry
         if failed.retry_after > policy.max_retry_after:
             raise self._incomplete(f"{failed.reason}, and the server asks to wait {failed.retry_after:.0f} s")
         delay = max(backoff(self._failures - 1, policy, clock.random()), failed.retry_after)
         yield Sleep(clock.monotonic() + delay)
+
+    def _error(self, reason: str) -> DownloadError:
+        url = self._display_url
+        return DownloadError(f"{url}: {reason}", url=url, path=str(self._request.target))
 
     def _incomplete(self, reason: str) -> IncompleteDownloadError:
         size, total = self._part.size, self._total

@@ -248,7 +248,8 @@ class PartFile:
 
     def _load_metadata(self) -> ResumeMetadata | None:
         try:
-            metadata = parse_metadata(_read_small(self._metadata_path).decode())
+            with os.fdopen(os.open(self._metadata_path, _OPEN_METADATA), "rb") as file:
+                metadata = parse_metadata(file.read(MAX_METADATA).decode())
         except ValueError:
             return None
         except OSError as error:
@@ -347,11 +348,6 @@ def _write_private(path: Path, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
-
-
-def _read_small(path: Path) -> bytes:
-    with os.fdopen(os.open(path, _OPEN_METADATA), "rb") as file:
-        return file.read(MAX_METADATA)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from attrs import field, frozen
 
 from kkiai_sdk._downloads.content_coding import content_codings
 from kkiai_sdk._downloads.text_body import is_expired, is_unready, named_url
+from kkiai_sdk._downloads.windows_names import DEVICE
 from kkiai_sdk._http.retry import backoff
 from kkiai_sdk._responses.raw_response import REDIRECTS, parse_retry_after
 from kkiai_sdk._responses.strict_json import parse_leniently
@@ -38,8 +39,6 @@ MAX_NAME = 120
 #: second keeps its date: RFC 9110, section 8.8.2.2, requires one second and synchronized clocks; the 60 seconds of its
 #: predecessor, RFC 7232, section 2.2.2, do not depend on clocks.
 DATE_AGE = 60
-#: The empty name, and names of devices on Windows, with any extension.
-_RESERVED_NAME = re.compile(r"(?:|con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
 
 
 @frozen
@@ -62,7 +61,8 @@ def parse_metadata(text: str) -> ResumeMetadata | None:
         return None
     if types != ({str}, int):
         return None
-    return metadata if _is_validator(metadata.validator) and metadata.total > 0 else None
+    is_validator = is_strong(metadata.validator) or _date(metadata.validator) is not None
+    return metadata if is_validator and metadata.total > 0 else None
 
 
 @frozen
@@ -141,7 +141,7 @@ def file_name(task_id: str, limit: int = MAX_NAME) -> str:
     id's hash keeps names distinct, also on file systems that ignore case.
     """
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", task_id).lstrip(".-")[: max(limit, 40) - 20]
-    if _RESERVED_NAME.match(safe):
+    if not safe or DEVICE.match(safe):
         safe = f"video-{safe}".rstrip("-")
     if safe != task_id or task_id != task_id.lower():
         safe = f"{safe}-{hashlib.sha256(task_id.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
@@ -170,7 +170,9 @@ def next_step(
         return _refusal(status, retry_after(response, wall_clock), size)
     if codings := content_codings(_header(response, "content-encoding")):
         return _packed_file(status, tuple(codings), size)
-    return _check_range(response, size, metadata) if status == 206 else _whole_file(response)
+    if status == 206:
+        return _check_range(response, size, metadata)
+    return SaveBody(0, _integer(_header(response, "content-length")), _validator(response))
 
 
 #: Statuses of a file that is not available yet: 404 and 403 (object stores send both), also for an expired URL.
@@ -260,10 +262,6 @@ def _join(url: str, location: str) -> str:
         return location
 
 
-def _whole_file(response: RawResponse) -> SaveBody:
-    return SaveBody(0, _integer(_header(response, "content-length")), _validator(response))
-
-
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
@@ -301,10 +299,6 @@ def _validator(response: RawResponse) -> str | None:
         return tag if is_strong(tag) else None
     changed, now = (_date(_header(response, name)) for name in ("last-modified", "date"))
     return _header(response, "last-modified") if changed and now and now - changed >= DATE_AGE else None
-
-
-def _is_validator(text: str) -> bool:
-    return is_strong(text) or _date(text) is not None
 
 
 def is_strong(tag: str) -> bool:

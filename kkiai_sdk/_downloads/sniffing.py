@@ -41,15 +41,20 @@ _AGAIN = "query the task again for the URL of the video"
 _READ = f"{_AGAIN}, or open this one in a browser to read what it says"
 
 
+def _compiled(formats: Mapping[str, bytes]) -> dict[str, re.Pattern[bytes]]:
+    return {name: re.compile(pattern, re.DOTALL) for name, pattern in formats.items()}
+
+
 @frozen
 class _Kind:
     """A kind of file that is not a video, and what to do about one."""
 
     name: str
     advice: str
-    media_types: re.Pattern[str]
+    #: A pattern.
+    media_types: str
     #: First bytes by format.
-    formats: Mapping[str, re.Pattern[bytes]]
+    formats: Mapping[str, re.Pattern[bytes]] = field(converter=_compiled)
 
     def format_of(self, beginning: bytes) -> str | None:
         """Return the format of a file of this kind, or None."""
@@ -61,12 +66,7 @@ class _Kind:
         return NotAVideoError(f"the server sent {self.name}{shown} instead of a video: {self.advice}", url=url)
 
 
-def _kind(name: str, advice: str, media_types: str, formats: Mapping[str, bytes]) -> _Kind:
-    patterns = {key: re.compile(value, re.DOTALL) for key, value in formats.items()}
-    return _Kind(name, advice, re.compile(media_types), patterns)
-
-
-_PICTURE = _kind(
+_PICTURE = _Kind(
     "an image",
     f"{_AGAIN}, or open this one in a browser",
     r"image/.*",
@@ -84,7 +84,7 @@ _PICTURE = _kind(
         "SVG": rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!DOCTYPE svg[^>]*>\s*)?<svg[\s>]",
     },
 )
-_SOUND = _kind(
+_SOUND = _Kind(
     "audio",
     f"{_AGAIN}, or save this one with another program, such as curl",
     r"audio/(?!(?:x-)?mpegurl).*",
@@ -102,7 +102,7 @@ _SOUND = _kind(
 _KINDS: Sequence[_Kind] = (
     _PICTURE,
     _SOUND,
-    _kind(
+    _Kind(
         "a playlist",
         "it only lists segments of a stream: pass its URL to a player or to ffmpeg (-i URL -c copy)",
         r"application/(?:vnd\.apple\.mpegurl|x-mpegurl|dash\+xml)|audio/(?:x-)?mpegurl",
@@ -111,7 +111,7 @@ _KINDS: Sequence[_Kind] = (
             "mpd, DASH": rb"(?:<\?[^>]*>|<!--.*?-->|\s|\xef\xbb\xbf)*+<MPD[\s>]",
         },
     ),
-    _kind(
+    _Kind(
         "an archive",
         "download it with another program, such as curl, and unpack it",
         r"application/(?:x-)?(?:zip|gzip|tar|bzip2?|xz|zstd|7z|rar|vnd\.rar)(?:-compressed)?",
@@ -126,7 +126,7 @@ _KINDS: Sequence[_Kind] = (
             "rar": rb"Rar!\x1a\x07",
         },
     ),
-    _kind(
+    _Kind(
         "a document",
         _AGAIN,
         r"application/(?:pdf|msword|vnd\.(?:openxmlformats|ms)-.*)|font/.*",
@@ -137,28 +137,28 @@ _KINDS: Sequence[_Kind] = (
             "database": rb"SQLite format 3\0",
         },
     ),
-    _kind(
+    _Kind(
         "a program",
         f"{_AGAIN}, and do not run this file",
         r"application/(?:wasm|x-msdownload|x-executable)",
         {"Windows": rb"MZ.\0", "Linux": rb"\x7fELF", "macOS": rb"[\xce\xcf]\xfa\xed\xfe", "WebAssembly": rb"\0asm"},
     ),
 )
-_PLAIN = _kind("text", _READ, r"text/.*", {"UTF-16": rb"\xff\xfe|\xfe\xff"})
+_PLAIN = _Kind("text", _READ, r"text/.*", {"UTF-16": rb"\xff\xfe|\xfe\xff"})
 #: Kinds of texts, by the first characters after white space.
 _TEXTS: Sequence[_Kind] = (
-    _kind(
+    _Kind(
         "a web page",
         "open the URL in a browser to read it",
         r"text/html|application/xhtml\+xml",
         {"HTML": rb"(?i)(?:\xef\xbb\xbf|<!--.*?-->|\s)*+<(?:!doctype html|html|head|body|title|script|div|p|h\d)\b"},
     ),
-    _kind("text", _READ, r"application/(?:[\w.-]+\+)?json", {"JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]"}),
-    _kind("text", _READ, r"(?:text|application)/(?:[\w.-]+\+)?xml", {"XML": rb"(?:\xef\xbb\xbf)?\s*<"}),
+    _Kind("text", _READ, r"application/(?:[\w.-]+\+)?json", {"JSON": rb"(?:\xef\xbb\xbf)?\s*[{\[]"}),
+    _Kind("text", _READ, r"(?:text|application)/(?:[\w.-]+\+)?xml", {"XML": rb"(?:\xef\xbb\xbf)?\s*<"}),
     _PLAIN,
 )
-_DAMAGED = _kind("a damaged MP4 file", f"{_AGAIN}, or download it again later", "", {})
-_OTHER = _kind("a file of an unknown type", _AGAIN, "", {})
+_DAMAGED = _Kind("a damaged MP4 file", f"{_AGAIN}, or download it again later", "", {})
+_OTHER = _Kind("a file of an unknown type", _AGAIN, "", {})
 _BINARY_TYPES = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/mp4", "application/x-mp4"}
 )
@@ -225,7 +225,7 @@ def _by_media_type(media_type: str) -> tuple[_Kind, str] | None:
     """Return the kind of a file in an unknown format, unless its media type is one for videos or for any file."""
     if media_type.startswith("video/") or media_type in _BINARY_TYPES:
         return None
-    kind = next((kind for kind in (*_KINDS, *_TEXTS) if kind.media_types.fullmatch(media_type)), _OTHER)
+    kind = next((kind for kind in (*_KINDS, *_TEXTS) if re.fullmatch(kind.media_types, media_type)), _OTHER)
     return kind, _redaction.message(media_type, 60)
 
 

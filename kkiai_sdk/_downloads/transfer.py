@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from kkiai_sdk._effects import OpenDownload, RunBlocking, WriteBody
 from kkiai_sdk._http.session import FileResponse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Transfer:
-    """Performs effects with at most one open response, and closes it at the end."""
+    """Performs effects with at most one open response."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -57,9 +57,3 @@ class Transfer:
         if self._response is not None:
             self._response.close()
             self._response = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

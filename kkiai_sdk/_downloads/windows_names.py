@@ -10,13 +10,14 @@ import re
 
 #: Maximum characters of a path, without the NUL at its end; longer ones are a setting of the machine.
 MAX_PATH = 259
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[\d¹²³])\s*(?:[.:]|$)", re.IGNORECASE)
+#: A name of a device, with any extension.
+DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[\d¹²³])\s*(?:[.:]|$)", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 def name_problem(name: str) -> str | None:
     """Return the reason why Windows accepts no file of this name, or None."""
-    if _DEVICE.match(name):
+    if DEVICE.match(name):
         return "is the name of a device"
     if found := _FORBIDDEN.search(name):
         return f"contains {found[0]!r}"

@@ -11,31 +11,28 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from kkiai_sdk._effects import RequestOptions, Sleep, run_async
+from kkiai_sdk._effects import Sleep, run_async
 from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
-    BaseFileResponse,
+    BaseSession,
     NoResponse,
     ParsedResponse,
-    Success,
     body_limit,
-    file_request,
     finish_body,
-    flatten,
     hook_body,
     request_arguments,
     to_raw_response,
 )
-from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.file_body import aread_chunks
-from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._http.client_pool import TransportTypes
+from kkiai_sdk._http.file_body import BaseFileResponse, file_request
+from kkiai_sdk._http.network import READ_SIZE, request_scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from kkiai_sdk._effects import AllowedURL
-    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
 
@@ -54,23 +51,12 @@ def _to_async_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-TRANSPORT_TYPES = TransportTypes(
-    httpx.AsyncClient, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook, awaits=True
-)
-
-
-class AsyncSession(httpx.AsyncClient):
+class AsyncSession(BaseSession, httpx.AsyncClient):
     """An asynchronous httpx client that adds the key, limits each attempt, retries, and raises typed errors.
 
     Each request returns the complete response of a success or raises APIError. The arguments of a request for
     authentication, redirects, streaming and timeouts have no effect.
     """
-
-    def __init__(self, context: SessionContext) -> None:
-        headers = flatten(context.headers)
-        with configuration_errors():
-            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
-        self.context = context
 
     async def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
         """Build a request and send it. Raises APIError, ConfigurationError."""
@@ -79,13 +65,13 @@ class AsyncSession(httpx.AsyncClient):
     async def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         await request.aread()
-        success = await self.exchange(self.context.spec_of(request))
-        return ParsedResponse.make(success, request)
+        spec = self.context.spec_of(request)
+        return ParsedResponse.make(await self.exchange(self.context.request_flow(spec), spec), request)
 
-    async def exchange(self, spec: RequestSpec) -> Success:
-        """Send a request with retries. Raises APIError, ConfigurationError."""
+    async def exchange(self, flow: Exchange, spec: RequestSpec) -> Success:
+        """Run the flow of a request. Raises APIError, ConfigurationError."""
         require_asyncio()
-        return await run_async(self.context.request_flow(spec), partial(self._perform, spec))
+        return await run_async(flow, partial(self._perform, spec))
 
     async def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
@@ -111,10 +97,6 @@ class AsyncSession(httpx.AsyncClient):
         """Send a request once; the body of the response is not read yet."""
         return await super().send(request, stream=True, follow_redirects=False)
 
-    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> AsyncSession:
-        """Return a session over the same connections that sends these headers as well."""
-        return AsyncSession(self.context.with_headers(headers))
-
     async def aclose(self) -> None:
         """Do nothing: the client of the session closes the connections."""
 
@@ -125,39 +107,22 @@ class AsyncSession(httpx.AsyncClient):
         pass
 
 
+def _encoded(response: httpx.Response) -> AsyncGenerator[bytes]:
+    return cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))
+
+
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
     """Return the encoded body, because httpx decodes without a limit. A body longer than ``limit`` is cut."""
     if (read := hook_body(response)) is not None:
         return read
     body = bytearray()
-    async with aclosing(cast("AsyncGenerator[bytes]", aiter(cast("httpx.AsyncByteStream", response.stream)))) as chunks:
+    async with aclosing(_encoded(response)) as chunks:
         async for chunk in chunks:
             body += chunk
             if len(body) > limit:
                 return bytes(body)
     finish_body(response)
     return bytes(body)
-
-
-class AsyncRequestAdapter:
-    """The client that a generated function receives: sends its request with the options of one query."""
-
-    #: Read by the generated function; the session raises for error statuses itself.
-    raise_on_unexpected_status = False
-    success: Success
-
-    def __init__(self, session: AsyncSession, options: RequestOptions) -> None:
-        self._session, self._options = session, options
-
-    def get_async_httpx_client(self) -> Self:
-        """Return itself."""
-        return self
-
-    async def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and store the response in ``success``."""
-        spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = await self._session.exchange(spec)
-        return self.success
 
 
 class AsyncFileResponse(BaseFileResponse):
@@ -183,13 +148,28 @@ class AsyncFileResponse(BaseFileResponse):
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
+        response = self._response
         try:
-            async with aclosing(aread_chunks(self._response, self._timeout)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            if response.is_stream_consumed:
+                yield response.content
+                return
+            async with aclosing(_encoded(response)) as parts:
+                async for part in parts:
+                    yield part
+                    if self._goes_direct(part):
+                        break
+                else:
+                    finish_body(response)
+                while self._left > 0:
+                    yield self._received(await self._stream.read(READ_SIZE, self._timeout))
         except Exception as exception:
             self._interrupt(exception)
 
     async def aclose(self) -> None:
         """Close the body."""
         await self._response.aclose()
+
+
+TRANSPORT_TYPES = TransportTypes(
+    httpx.AsyncClient, AsyncSession, httpx.AsyncBaseTransport, AsyncTransport, _context, _to_async_hook, awaits=True
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from asyncio import AbstractEventLoop, CancelledError, get_running_loop
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import httpcore
 import httpx
@@ -134,12 +134,6 @@ class LoopPools:
             pool = await self._replace(context, pool)
         return await pool.send(request)
 
-    @property
-    def connections(self) -> list[httpcore.AsyncConnectionInterface]:
-        """The connections of this process and event loop."""
-        pool = self._pools.get((os.getpid(), get_running_loop()))
-        return pool.connections if pool else []
-
     async def aclose(self) -> None:
         pool = self._pools.pop((os.getpid(), get_running_loop()), None)
         if pool is not None:
@@ -155,12 +149,6 @@ class LoopPools:
         if old is not None:
             await old.retire()
         return new
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):

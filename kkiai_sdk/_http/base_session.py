@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from urllib.parse import urlencode, urljoin
 
 import httpx
@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._effects import RequestOptions, Sleep
+from kkiai_sdk._http.client_pool import LOCATION, configuration_errors
 from kkiai_sdk._http.exceptions import TRANSLATED, translate, was_sent
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
 from kkiai_sdk._http.retry import RetryBudget, retry_time
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._config import Config, Secret
-    from kkiai_sdk._effects import AllowedURL
     from kkiai_sdk._http.client_pool import ClientPool
 
     #: Pairs of name and value, by lower-case name.
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 #: Packages whose frames refer to requests with the key; frames of an event hook are the caller's own.
 HTTP_PACKAGES = frozenset({"kkiai_sdk", "kkiai_api", "httpx", "httpcore"})
-#: Extension of a response that holds its Location header.
-LOCATION = "kkiai_sdk_location"
 #: Maximum seconds for connecting, within the timeout of the attempt: after that a retry is more likely to succeed.
 CONNECT_TIMEOUT = 5.0
 #: Called with a response, the key and the wall clock; returns an APIError, the parsed body of a success, or None for a
@@ -96,9 +94,8 @@ class Success:
             return parse_json(self.content)
         except ValueError as problem:
             status, text = self.raw.status, self.content[:2000].decode("utf-8", errors="replace")
-            raise APIResponseError(
-                f"HTTP {status} with {problem}", status_code=status, body_snippet=_redaction.snippet(text)
-            ) from None
+            snippet = _redaction.message(text, _redaction.MAX_SNIPPET)
+            raise APIResponseError(f"HTTP {status} with {problem}", status_code=status, body_snippet=snippet) from None
 
 
 class ParsedResponse(httpx.Response):
@@ -145,13 +142,13 @@ class RequestSpec(NamedTuple):
         limits = httpx_timeouts(step.timeout)
         extensions = {"timeout": {"connect": limits["connect"]} if has_outer_limit else limits}
         # The key is not in a variable here: crash reporters record those of every frame in a traceback.
-        headers = _with_key(self.headers, step.secret)
+        headers = with_key(self.headers, step.secret)
         return httpx.Request(
             self.method, read_url(step.url), headers=headers, content=self.content, extensions=extensions
         )
 
 
-def _with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
+def with_key(headers: list[tuple[bytes, bytes]], secret: Secret | None) -> list[tuple[bytes, bytes]]:
     return headers if secret is None else [*headers, (b"Authorization", f"Bearer {secret.known}".encode())]
 
 
@@ -164,13 +161,6 @@ read_url = lru_cache(maxsize=128)(httpx.URL)
 def httpx_timeouts(seconds: float) -> dict[str, float]:
     """Return the timeouts of one attempt for httpx."""
     return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
-
-
-def hide_location(response: httpx.Response) -> None:
-    """Event hook: keep httpx from building the request of a redirect, which raises for some Location headers."""
-    location = response.headers.pop("location", None)
-    if location is not None:
-        response.extensions[LOCATION] = location
 
 
 def to_raw_response(response: httpx.Response, body: bytes = b"") -> RawResponse:
@@ -207,29 +197,6 @@ def finish_body(response: httpx.Response) -> None:
         stream.finish_response(None if is_chunked else int(length) if length.isdecimal() else -1)
 
 
-def file_request(target: AllowedURL, headers: Mapping[str, str], context: SessionContext) -> httpx.Request:
-    """Return a request for a file; only one to the gateway has the key, and none has the caller's default headers."""
-    merged = merge_headers({}, [("User-Agent", context.config.user_agent)], headers.items())
-    secret = context.config.secret.resolved() if target.with_key else None
-    extensions = {"timeout": httpx_timeouts(context.options.timeout)}
-    return httpx.Request("GET", target.url, headers=_with_key(flatten(merged), secret), extensions=extensions)
-
-
-class BaseFileResponse:
-    """The response to a request for a file, with a body that is read chunk by chunk."""
-
-    #: The error that interrupted the body, or None.
-    error: Exception | None = None
-
-    def __init__(self, context: SessionContext, url: str, response: httpx.Response) -> None:
-        self._context, self._url, self._response = context, url, response
-        self._timeout = context.options.timeout
-        self.head = to_raw_response(response)
-
-    def _interrupt(self, exception: Exception) -> None:
-        self.error = self._context.to_error(exception, self._url, self._timeout)
-
-
 Exchange: TypeAlias = Generator[SendRequest | Sleep, Any, Success]
 
 
@@ -241,13 +208,17 @@ class SessionContext:
     clock: Clock
     pool: ClientPool
     budget: RetryBudget
-    options: RequestOptions
     #: Parsers of responses by method and path; :func:`read_status` for all others.
     parsers: Mapping[tuple[str, str], ResponseParser] = field(factory=dict)
+    options: RequestOptions = field(init=False)
     #: Headers of every request to the gateway except the key, by lower-case name.
     headers: Headers = field(init=False, repr=False)
     #: The Accept header of the caller, which replaces that of a generated function.
     _accept: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    @options.default
+    def _default_options(self) -> RequestOptions:
+        return RequestOptions(self.config.timeout, self.config.max_retries)
 
     @headers.default
     def _all_headers(self) -> Headers:
@@ -400,6 +371,22 @@ class SessionContext:
         if log.isEnabledFor(logging.DEBUG):
             elapsed, where = self.clock.monotonic() - started, _redaction.display_url(url)
             log.debug("%s: attempt %d: %s after %.2f s, %s", where, before + 1, outcome, elapsed, after)
+
+
+class BaseSession:
+    """The part of both sessions that does not await."""
+
+    context: SessionContext
+
+    def __init__(self, context: SessionContext) -> None:
+        headers = flatten(context.headers)
+        with configuration_errors():
+            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)  # type: ignore[call-arg]
+        self.context = context
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> Self:
+        """Return a session over the same connections that sends these headers as well."""
+        return type(self)(self.context.with_headers(headers))
 
 
 def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Headers:

@@ -9,13 +9,12 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
 from itertools import chain
 from threading import Event
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
 from kkiai_sdk import _validators
 from kkiai_sdk._http import environment
-from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
 from kkiai_sdk._http.transport import CLOSED, PoolOptions
 from kkiai_sdk.errors import ConfigurationError
@@ -26,15 +25,17 @@ if TYPE_CHECKING:
     from kkiai_sdk._config import Config
     from kkiai_sdk._http.network import AddressPolicy
 
-    #: Called with the validated option ``allow_file_hosts``, a host and all its addresses.
-    FilePolicy: TypeAlias = Callable[[Sequence[str], str, Sequence[str]], None]
+
+#: Extension of a response that holds its Location header.
+LOCATION = "kkiai_sdk_location"
 
 
 class TransportTypes(NamedTuple):
     """The types and functions that differ between the synchronous and the asynchronous client."""
 
-    #: Creates an httpx client.
+    #: Creates an httpx client, and a session over a context.
     client: Callable[..., Any]
+    session: Callable[[Any], Any]
     #: Base class of the transports that the caller may pass.
     base_transport: type[Any]
     #: Creates a transport of this package.
@@ -61,10 +62,20 @@ def configuration_errors() -> Iterator[None]:
         raise ConfigurationError(f"httpx does not accept httpx_args: {reason}") from None
 
 
-class ClientPool:
-    """The transports behind a client and its copies; closing it closes all of them."""
+def hide_location(response: httpx.Response) -> None:
+    """Event hook: keep httpx from building the request of a redirect, which raises for some Location headers."""
+    location = response.headers.pop("location", None)
+    if location is not None:
+        response.extensions[LOCATION] = location
 
-    def __init__(self, config: Config, types: TransportTypes, file_policy: FilePolicy) -> None:
+
+class ClientPool:
+    """The transports behind a client and its copies; closing it closes all of them.
+
+    ``file_policy`` is the address policy for files, which also takes the validated option ``allow_file_hosts``.
+    """
+
+    def __init__(self, config: Config, types: TransportTypes, file_policy: Callable[..., None]) -> None:
         self._args, self._types, self._file_policy = config.httpx_args, types, file_policy
         self._is_plain_http = config.base_url.startswith("http:")
         self._check_arguments()
@@ -89,7 +100,7 @@ class ClientPool:
         self.check_open()
         if allowed not in self._file_clients:
             with configuration_errors():
-                arguments = self._arguments(partial(self._file_policy, allowed), files=True)
+                arguments = self._arguments(partial(self._file_policy, allowed=allowed), files=True)
                 self._file_clients[allowed] = self._types.client(**arguments)
         return self._file_clients[allowed]
 

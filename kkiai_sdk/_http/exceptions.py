@@ -25,8 +25,8 @@ E = TypeVar("E", bound=BaseException)
 class Fault(NamedTuple):
     """A row of the table."""
 
-    #: Matches if an instance of this class is in the exception's chain of causes.
-    cause: type[BaseException]
+    #: Matches if an instance of this class, or of one of these, is in the exception's chain of causes.
+    cause: type[BaseException] | tuple[type[BaseException], ...]
     kind: str
     transient: bool
     text: str
@@ -42,21 +42,21 @@ _CAUSED_BY_PROXY = (httpcore.ProxyError, httpcore.ConnectError, httpcore.Connect
 #: The same, and those of a server behind it or of a proxy that accepts a connection and sends nothing.
 PROXY_ERRORS = (httpcore.ProxyError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 
+#: Exceptions of httpcore that httpx does not wrap, because the body of a file is read from the connection.
+_DIRECT = (httpcore.TimeoutException, httpcore.NetworkError)
 #: The first match counts, so root causes stand before the httpx exceptions that wrap them.
 FAULTS: Sequence[Fault] = (
     Fault(ssl.SSLCertVerificationError, "tls", False, "the server's certificate was not accepted"),
     Fault(socket.gaierror, "dns", True, "the host name could not be resolved"),
-    Fault(httpx.TimeoutException, "timeout", True, "no response in time"),
-    Fault(TimeoutError, "timeout", True, "no response in time"),
+    Fault((httpx.TimeoutException, httpcore.TimeoutException, TimeoutError), "timeout", True, "no response in time"),
     Fault(ssl.SSLEOFError, "reset", True, "the connection was cut during the TLS handshake"),
     Fault(ssl.SSLZeroReturnError, "reset", True, "the connection was closed during the TLS handshake"),
     Fault(ssl.SSLError, "tls", False, "the TLS handshake failed"),
     Fault(ConnectionRefusedError, "refused", True, "the connection was refused"),
-    Fault(ConnectionResetError, "reset", True, "the connection was reset"),
-    Fault(BrokenPipeError, "reset", True, "the connection was reset"),
+    Fault((ConnectionResetError, BrokenPipeError), "reset", True, "the connection was reset"),
     Fault(httpx.ProxyError, "proxy", True, "the proxy did not pass the request on"),
     Fault(httpx.RemoteProtocolError, "protocol", True, "the server closed the connection early or does not speak HTTP"),
-    Fault(httpx.NetworkError, "connection", True, "the connection failed"),
+    Fault((httpx.NetworkError, *_DIRECT), "connection", True, "the connection failed"),
     Fault(httpx.UnsupportedProtocol, "protocol", False, "the URL has no scheme that can be fetched"),
     Fault(httpx.InvalidURL, "protocol", False, "the URL is not valid"),
     # Includes errors of idna, for "a..b" or a label of 70 characters.
@@ -70,7 +70,7 @@ FAULTS: Sequence[Fault] = (
 #: No file descriptor is left, in the process or on the machine: not transient, because each retry needs one more.
 FD_LIMIT_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE})
 #: Exceptions that are translated; any other is a bug and is raised unchanged.
-TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError)
+TRANSLATED = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError, OSError, *_DIRECT)
 #: Exceptions raised before the server can have received anything.
 _UNSENT = (
     httpx.ConnectError,

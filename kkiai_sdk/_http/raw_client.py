@@ -1,19 +1,21 @@
-"""The generated client over a session of the SDK."""
+"""What generated functions receive: the generated client over a session of the SDK, and the client of one query."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Never, Self
+from typing import TYPE_CHECKING, Any, Never, Self
 
 from kkiai_api.client import AuthenticatedClient
 from kkiai_sdk import _validators
 from kkiai_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
 
-#: The generated client requires a token; the session sends the key.
-PLACEHOLDER = "added-per-request"
+    from kkiai_sdk._effects import RequestOptions
+    from kkiai_sdk._http.base_session import Exchange, Success
 
 
 class RawClient(AuthenticatedClient):
@@ -56,6 +58,27 @@ class RawClient(AuthenticatedClient):
         raise ConfigurationError("a raw client uses the timeout of its client: use client.with_options(timeout=…).raw")
 
 
-def raw_client(base_url: str) -> RawClient:
-    """Return a generated client without a session, which the caller sets."""
-    return RawClient(base_url=base_url, token=PLACEHOLDER)
+class RequestAdapter:
+    """The client that a generated function receives: sends its request with the options of one query."""
+
+    #: Read by the generated function; the session raises for error statuses itself.
+    raise_on_unexpected_status = False
+    success: Success
+
+    def __init__(self, session: Any, options: RequestOptions) -> None:
+        self._session, self._options = session, options
+
+    def get_httpx_client(self) -> Self:
+        """Return itself."""
+        return self
+
+    get_async_httpx_client = get_httpx_client
+
+    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
+        """Send a request without a body, or return a coroutine that does. The response is also kept in ``success``."""
+        spec = self._session.context.spec(method, url, params, headers, self._options)
+        return self._session.exchange(self._keep(self._session.context.request_flow(spec)), spec)
+
+    def _keep(self, flow: Exchange) -> Exchange:
+        self.success = yield from flow
+        return self.success

@@ -9,49 +9,36 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import httpx
 
-from kkiai_sdk._effects import RequestOptions, Sleep, run
+from kkiai_sdk._effects import Sleep, run
 from kkiai_sdk._http.base_session import (
-    BaseFileResponse,
+    BaseSession,
     NoResponse,
     ParsedResponse,
-    Success,
     body_limit,
-    file_request,
     finish_body,
-    flatten,
     hook_body,
     request_arguments,
     to_raw_response,
 )
-from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
-from kkiai_sdk._http.file_body import read_chunks
-from kkiai_sdk._http.network import request_scope
+from kkiai_sdk._http.client_pool import TransportTypes
+from kkiai_sdk._http.file_body import BaseFileResponse, file_request
+from kkiai_sdk._http.network import READ_SIZE, request_scope
 from kkiai_sdk._http.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from kkiai_sdk._effects import AllowedURL
-    from kkiai_sdk._http.base_session import RequestSpec, SendRequest, SessionContext
+    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
-TRANSPORT_TYPES = TransportTypes(
-    httpx.Client, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook, awaits=False
-)
 
-
-class Session(httpx.Client):
+class Session(BaseSession, httpx.Client):
     """An httpx client that adds the key, enforces one deadline per attempt, retries, and raises typed errors.
 
     Each request returns the complete response of a success or raises APIError. The arguments of a request for
     authentication, redirects, streaming and timeouts have no effect.
     """
-
-    def __init__(self, context: SessionContext) -> None:
-        headers = flatten(context.headers)
-        with configuration_errors():
-            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
-        self.context = context
 
     def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
         """Build a request and send it. Raises APIError, ConfigurationError."""
@@ -60,11 +47,12 @@ class Session(httpx.Client):
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         """Send a request with retries. Raises APIError, ConfigurationError."""
         request.read()
-        return ParsedResponse.make(self.exchange(self.context.spec_of(request)), request)
+        spec = self.context.spec_of(request)
+        return ParsedResponse.make(self.exchange(self.context.request_flow(spec), spec), request)
 
-    def exchange(self, spec: RequestSpec) -> Success:
-        """Send a request with retries. Raises APIError, ConfigurationError."""
-        return run(self.context.request_flow(spec), partial(self._perform, spec))
+    def exchange(self, flow: Exchange, spec: RequestSpec) -> Success:
+        """Run the flow of a request. Raises APIError, ConfigurationError."""
+        return run(flow, partial(self._perform, spec))
 
     def _perform(self, spec: RequestSpec, step: SendRequest | Sleep) -> RawResponse | NoResponse | None:
         if isinstance(step, Sleep):
@@ -84,10 +72,6 @@ class Session(httpx.Client):
     def send_once(self, request: httpx.Request) -> httpx.Response:
         """Send a request once; the body of the response is not read yet."""
         return super().send(request, stream=True, follow_redirects=False)
-
-    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> Session:
-        """Return a session over the same connections that sends these headers as well."""
-        return Session(self.context.with_headers(headers))
 
     def close(self) -> None:
         """Do nothing: the client of the session closes the connections."""
@@ -112,27 +96,6 @@ def _read_body(response: httpx.Response, limit: int) -> bytes:
     return bytes(body)
 
 
-class RequestAdapter:
-    """The client that a generated function receives: sends its request with the options of one query."""
-
-    #: Read by the generated function; the session raises for error statuses itself.
-    raise_on_unexpected_status = False
-    success: Success
-
-    def __init__(self, session: Session, options: RequestOptions) -> None:
-        self._session, self._options = session, options
-
-    def get_httpx_client(self) -> Self:
-        """Return itself."""
-        return self
-
-    def request(self, method: str, url: str, params: Mapping[str, Any], headers: Mapping[str, str]) -> Success:
-        """Send a request without a body, and store the response in ``success``."""
-        spec = self._session.context.spec(method, url, params, headers, self._options)
-        self.success = self._session.exchange(spec)
-        return self.success
-
-
 class FileResponse(BaseFileResponse):
     """The response to a request for a file."""
 
@@ -155,11 +118,29 @@ class FileResponse(BaseFileResponse):
 
     def chunks(self) -> Generator[bytes]:
         """Yield the body chunk by chunk; then ``error`` is set if it was interrupted."""
+        response = self._response
         try:
-            yield from read_chunks(self._response, self._timeout)
+            if response.is_stream_consumed:
+                yield response.content
+                return
+            # Kept until the end: httpcore closes the connection when the iterator is garbage-collected.
+            parts = iter(cast("httpx.SyncByteStream", response.stream))
+            for part in parts:
+                yield part
+                if self._goes_direct(part):
+                    break
+            else:
+                finish_body(response)
+            while self._left > 0:
+                yield self._received(self._stream.read(READ_SIZE, self._timeout))
         except Exception as exception:
             self._interrupt(exception)
 
     def close(self) -> None:
         """Close the body."""
         self._response.close()
+
+
+TRANSPORT_TYPES = TransportTypes(
+    httpx.Client, Session, httpx.BaseTransport, Transport, os.getpid, lambda hook: hook, awaits=False
+)

@@ -6,7 +6,7 @@ Only the backend is replaced, so tools that patch httpx or httpcore see every re
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpcore
 import httpx
@@ -88,24 +88,12 @@ class ProcessPools:
                 self._pools.pop(inherited, None)
         return found
 
-    @property
-    def connections(self) -> list[httpcore.ConnectionInterface]:
-        """The connections of this process."""
-        found = self._pools.get(os.getpid())
-        return found[0].connections if found else []
-
     def close(self) -> None:
         found = self._pools.pop(os.getpid(), None)
         if found is not None:
             pool, backend = found
             backend.close()
             pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Transport(httpx.HTTPTransport):

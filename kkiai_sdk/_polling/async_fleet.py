@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import Deliver, QueryTask, run_async
@@ -18,22 +18,13 @@ from kkiai_sdk.models import VideoTask
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
     from datetime import timedelta
     from pathlib import Path
 
     from kkiai_sdk._downloads.flow import DownloadRequest
     from kkiai_sdk._effects import Effect, QueryResult
     from kkiai_sdk.models import WaitResult
-
-
-class AsyncFleetCalls(NamedTuple):
-    """The methods of the client that its fleet calls."""
-
-    query: Callable[[QueryTask], Awaitable[QueryResult]]
-    perform: Callable[[Effect], Awaitable[Any]]
-    check_download: Callable[..., Awaitable[DownloadRequest]]
-    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Awaitable[Any]]], Awaitable[Path]]
 
 
 class _Mailbox:
@@ -64,9 +55,8 @@ class AsyncFleet(BaseFleet):
     polls. At the end of the ``async with`` statement, the remaining waits raise FleetClosedError; no task is cancelled.
     """
 
-    def __init__(self, options: FleetOptions, calls: AsyncFleetCalls) -> None:
+    def __init__(self, options: FleetOptions) -> None:
         super().__init__(options)
-        self._calls = calls
         self._workers = TaskWorkers(self._query, self._clock)
         self._task: asyncio.Task[None] | None = None
         self._places, self._queued_downloads = asyncio.Semaphore(options.max_downloads), 0
@@ -95,12 +85,8 @@ class AsyncFleet(BaseFleet):
         :raises TaskFailedError: the task ended without a video. Like ``AsyncKkiai.wait``, also raises TaskTimeoutError,
             VideoMissingError and APIError.
         """
-        result = await self._wait(task_id, timeout, waited, on_update)
-        try:
-            return task_or_raise(result, raise_on_failure=raise_on_failure)
-        finally:
-            # It holds the error, whose traceback holds this frame.
-            del result
+        # Not in a variable: it holds the error, whose traceback holds this frame.
+        return task_or_raise(await self._wait(task_id, timeout, waited, on_update), raise_on_failure=raise_on_failure)
 
     async def wait_and_download(
         self,
@@ -122,20 +108,16 @@ class AsyncFleet(BaseFleet):
         ends downloads that have not started; the others continue, but a query raises FleetClosedError.
         """
         self._check_open()
-        request = await self._calls.check_download(
-            task_id,
-            dest,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-            max_bytes=max_bytes,
-            poll=self._options.wait.policy,
+        poll = self._options.wait.policy
+        request: DownloadRequest = await self._options.check_download(
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         if request.is_done:
             return request.target
         task = await self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         async with self._download_place():
-            return await self._calls.download(request, task, self._perform_download)
+            path: Path = await self._options.download(request, task, self._perform_download)
+            return path
 
     async def _wait(
         self,
@@ -176,23 +158,24 @@ class AsyncFleet(BaseFleet):
 
     async def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
-            return await self._calls.perform(effect)
+            return await self._options.perform(effect)
         timeout = effect.options.timeout * (1 + effect.options.max_retries)
         return to_query_result(await self._wait(effect.task_id, timeout, is_query=True))
 
     async def _query(self, query: QueryTask) -> QueryResult:
         if self._options.gate is not None:
             try:
-                result = self._options.gate()
-                if inspect.isawaitable(result):
-                    await result
+                opened = self._options.gate()
+                if inspect.isawaitable(opened):
+                    await opened
             except BaseException as exception:
                 if is_failure(exception):
                     raise gate_error(exception) from exception
                 raise
             if not self._state.is_awaited(query.task_id):
                 raise NotAwaitedError
-        return await self._calls.query(query)
+        result: QueryResult = await self._options.query(query)
+        return result
 
     def _end_waits(self) -> None:
         super()._end_waits()
@@ -200,7 +183,7 @@ class AsyncFleet(BaseFleet):
             self._places.release()
 
     async def _run(self) -> None:
-        async with self._workers:
+        async with aclosing(self._workers):
             try:
                 await run_async(self._flow, self._perform)
             except asyncio.CancelledError:
@@ -213,7 +196,7 @@ class AsyncFleet(BaseFleet):
     async def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
             return effect.receiver.put(effect.value)
-        return await self._workers.perform(effect)
+        return await self._workers.perform(effect, self._options.perform)
 
     async def __aenter__(self) -> Self:
         require_asyncio()

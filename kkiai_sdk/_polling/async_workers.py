@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
-from kkiai_sdk._http.async_network import require_asyncio
+from kkiai_sdk._effects import CollectResults, Idle, StartQuery
 from kkiai_sdk._polling.workers import seconds_until, to_outcomes, to_task_error
 
 if TYPE_CHECKING:
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
     from kkiai_sdk._polling.workers import Report
-    from kkiai_sdk.models import VideoTask
 
 
 #: Whether code runs for a query, such as a gate, or in an asyncio task that such code has started. If it waited for the
@@ -37,33 +34,23 @@ def is_failure(error: BaseException) -> bool:
 class TaskWorkers:
     """Runs queries in asyncio tasks, one per request in flight."""
 
-    def __init__(
-        self,
-        query: Callable[[QueryTask], Awaitable[QueryResult]],
-        clock: Clock,
-        on_update: Callable[[VideoTask], object] | None = None,
-    ) -> None:
-        self._query, self._clock, self._on_update = query, clock, on_update
+    def __init__(self, query: Callable[[QueryTask], Awaitable[QueryResult]], clock: Clock) -> None:
+        self._query, self._clock = query, clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._reports: list[Report] = []
         self._has_reports = asyncio.Event()
 
-    async def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, idle, sleep, or call ``on_update``."""
+    async def perform(self, effect: Effect, fallback: Callable[[Effect], Awaitable[Any]]) -> Any:
+        """Start a query, collect results, or idle; pass any other effect on to ``fallback``."""
         match effect:
             case StartQuery():
-                self._start(effect.query)
+                return self._start(effect.query)
             case CollectResults():
                 return await self._collect(effect.until)
             case Idle():
                 await self._clock.wait_until_async(self._has_reports, effect.until)
-                self._has_reports.clear()
-            case Sleep():
-                await self._clock.sleep_until_async(effect.until)
-            case Update() if self._on_update is not None:
-                result = self._on_update(effect.task)
-                return await result if inspect.isawaitable(result) else result
-        return None
+                return self._has_reports.clear()
+        return await fallback(effect)
 
     def wake(self) -> None:
         """End the wait for results, or the idleness, that is going on."""
@@ -94,11 +81,8 @@ class TaskWorkers:
         del outcome
         self._has_reports.set()
 
-    async def __aenter__(self) -> Self:
-        require_asyncio()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def aclose(self) -> None:
+        """Cancel the queries in flight."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

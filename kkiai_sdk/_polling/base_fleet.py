@@ -31,6 +31,11 @@ class FleetOptions:
     max_downloads: int
     #: Called before each request.
     gate: Callable[[], object] | None
+    #: Perform a query, another effect, the check of a download, and a download; coroutine functions of AsyncKkiai.
+    query: Callable[..., Any]
+    perform: Callable[..., Any]
+    check_download: Callable[..., Any]
+    download: Callable[..., Any]
     #: Raises ConfigurationError if the client is closed.
     check_open: Callable[[], None]
     #: Raises ConfigurationError if the function of this name cannot be called.
@@ -117,12 +122,9 @@ class BaseFleet:
 
 def gate_error(exception: BaseException) -> ConfigurationError:
     """Return the error of the waits for a task whose query was not sent, because the gate raised."""
-    text = (
+    return ConfigurationError(
         f"the query was not sent: the gate of the fleet raised {type(exception).__name__}; see this error's __cause__"
     )
-    error = ConfigurationError(text)
-    error.__cause__ = exception
-    return error
 
 
 def to_query_result(result: WaitResult) -> QueryResult:
@@ -134,5 +136,5 @@ def to_query_result(result: WaitResult) -> QueryResult:
     try:
         return QueryResult(task_or_raise(result, raise_on_failure=True))
     finally:
-        # It refers to the error, whose traceback refers to this frame.
+        # It holds the error, whose traceback holds this frame.
         del result

@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from kkiai_sdk import _config
 from kkiai_sdk._effects import CollectResults, Deliver, Idle, QueryTask, run
@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from kkiai_sdk._effects import Effect, QueryResult
     from kkiai_sdk._polling.fleet_state import Waiter
     from kkiai_sdk.models import WaitResult
-
-
-class FleetCalls(NamedTuple):
-    """The methods of the client that its fleet calls."""
-
-    query: Callable[[QueryTask], QueryResult]
-    perform: Callable[[Effect], Any]
-    check_download: Callable[..., DownloadRequest]
-    download: Callable[[DownloadRequest, VideoTask, Callable[[Effect], Any]], Path]
 
 
 class _FutureReceiver:
@@ -88,6 +79,12 @@ class _FutureReceiver:
             log.exception("a callback of a future raised %s", type(error).__name__)
 
 
+def _run_all(functions: queue.SimpleQueue[Callable[[], object]]) -> None:
+    with suppress(queue.Empty):
+        while True:
+            functions.get_nowait()()
+
+
 class Fleet(BaseFleet):
     """Waits for any number of tasks with one shared, rate-limited queue; returned by :meth:`Kkiai.fleet`.
 
@@ -95,9 +92,8 @@ class Fleet(BaseFleet):
     waits raise FleetClosedError; no task is cancelled. A query that is in flight then ends in the background.
     """
 
-    def __init__(self, options: FleetOptions, calls: FleetCalls) -> None:
+    def __init__(self, options: FleetOptions) -> None:
         super().__init__(options)
-        self._calls = calls
         self._workers = ThreadWorkers(self._query, self._clock)
         # Run by the thread of the fleet, which alone touches the state until it ends.
         self._commands: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -160,12 +156,8 @@ class Fleet(BaseFleet):
         :raises TaskFailedError: the task ended without a video. Like ``Kkiai.wait``, also raises TaskTimeoutError,
             VideoMissingError and APIError.
         """
-        result = self._wait(task_id, timeout, waited, on_update)
-        try:
-            return task_or_raise(result, raise_on_failure=raise_on_failure)
-        finally:
-            # It holds the error, whose traceback holds this frame.
-            del result
+        # Not in a variable: it holds the error, whose traceback holds this frame.
+        return task_or_raise(self._wait(task_id, timeout, waited, on_update), raise_on_failure=raise_on_failure)
 
     def wait_and_download(
         self,
@@ -187,20 +179,16 @@ class Fleet(BaseFleet):
         ends downloads that have not started; the others continue, but a query raises FleetClosedError.
         """
         self._check_open()
-        request = self._calls.check_download(
-            task_id,
-            dest,
-            overwrite=overwrite,
-            resume=resume,
-            progress=progress,
-            max_bytes=max_bytes,
-            poll=self._options.wait.policy,
+        poll = self._options.wait.policy
+        request: DownloadRequest = self._options.check_download(
+            task_id, dest, overwrite=overwrite, resume=resume, progress=progress, max_bytes=max_bytes, poll=poll
         )
         if request.is_done:
             return request.target
         task = self.wait(task_id, timeout=timeout, waited=waited, on_update=on_update)
         with self._download_place():
-            return self._calls.download(request, task, self._perform_download)
+            path: Path = self._options.download(request, task, self._perform_download)
+            return path
 
     def _wait(
         self,
@@ -238,7 +226,7 @@ class Fleet(BaseFleet):
 
     def _perform_download(self, effect: Effect) -> Any:
         if not isinstance(effect, QueryTask):
-            return self._calls.perform(effect)
+            return self._options.perform(effect)
         timeout = effect.options.timeout * (1 + effect.options.max_retries)
         return to_query_result(self._wait(effect.task_id, timeout, is_query=True))
 
@@ -250,7 +238,8 @@ class Fleet(BaseFleet):
                 raise gate_error(exception) from exception
             if not self._state.is_awaited(query.task_id):
                 raise NotAwaitedError
-        return self._calls.query(query)
+        result: QueryResult = self._options.query(query)
+        return result
 
     def _on_done(self, waiter: Waiter, future: Future[VideoTask]) -> None:
         """Remove the waiter of a future that was cancelled, or whose ``on_update`` raised."""
@@ -270,18 +259,13 @@ class Fleet(BaseFleet):
 
     def _end_waits(self) -> None:
         with self._end_lock:
-            self._run_commands()
+            _run_all(self._commands)
             super()._end_waits()
         with self._places:
             self._places.notify_all()
 
-    def _run_commands(self) -> None:
-        with suppress(queue.Empty):
-            while True:
-                self._commands.get_nowait()()
-
     def _run(self) -> None:
-        with self._workers:
+        with closing(self._workers):
             try:
                 run(self._flow, self._perform)
             except FleetClosedError:
@@ -296,9 +280,9 @@ class Fleet(BaseFleet):
     def _perform(self, effect: Effect) -> Any:
         if isinstance(effect, Deliver):
             return effect.receiver.put(effect.value)
-        result = self._workers.perform(effect)
+        result = self._workers.perform(effect, self._options.perform)
         if isinstance(effect, CollectResults | Idle):
-            self._run_commands()
+            _run_all(self._commands)
             if self._is_closed:
                 raise self._closed_error()
         return result
@@ -309,9 +293,7 @@ class Fleet(BaseFleet):
 
     def _serve_rest(self) -> None:
         """Serve the futures after the end: the thread for it may have stopped, or be in a callback that blocks."""
-        with suppress(queue.Empty):
-            while True:
-                self._deliveries.get_nowait()()
+        _run_all(self._deliveries)
         # Wakes up the thread.
         self._deliveries.put(bool)
 

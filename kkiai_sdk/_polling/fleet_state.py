@@ -23,13 +23,13 @@ import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.due_heap import DueHeap
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, TaskExpired, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, WaitForResponse
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
@@ -75,23 +75,8 @@ class Waiter:
         return self.deadline > self.joined
 
 
-@frozen
-class WaiterEnded:
-    """The wait has ended."""
-
-    waiter: Waiter
-    state: PollState
-
-
-@frozen
-class WaiterUpdated:
-    """The snapshot of the task has changed."""
-
-    waiter: Waiter
-    task: VideoTask
-
-
-Event: TypeAlias = WaiterEnded | WaiterUpdated
+#: A changed snapshot for a waiter, or the final state of its wait.
+Event: TypeAlias = "tuple[Waiter, VideoTask | PollState]"
 
 
 class FleetState:
@@ -139,7 +124,7 @@ class FleetState:
             self._remove(task_id, waiters)
         return [waiter for _, waiters in groups for waiter in waiters]
 
-    def step(self, now: float) -> PollTask | WaitForResponse | Sleep | list[WaiterEnded]:
+    def step(self, now: float) -> PollTask | WaitForResponse | Sleep | list[Event]:
         """Return the next step: a poll, waiters that have ended, or the time until which nothing happens."""
         if ended := self._run_timers(now):
             return ended
@@ -148,12 +133,12 @@ class FleetState:
             self._set_admission()
         if isinstance(step, PollTask):
             return step
-        if isinstance(step, TaskExpired):
-            return self._end(step.state, self._waiters.get(step.state.task_id, ()), now)
+        if isinstance(step, PollState):
+            return self._end(step, self._waiters.get(step.task_id, ()), now)
         timer = max(self._timers.first_due, now + self._scheduler.min_sleep())
         if isinstance(step, WaitForResponse):
             return WaitForResponse(min(step.until, timer))
-        return Sleep(timer if isinstance(step, AllDone) else min(step.until, timer))
+        return Sleep(timer if step is None else min(step.until, timer))
 
     def after_poll(self, state: PollState, now: float) -> list[Event]:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""
@@ -164,11 +149,11 @@ class FleetState:
         ended = [waiter for waiter in waiters if state.end or self._ends(waiter, state, now)]
         return [*updates, *self._end(state, ended, now)]
 
-    def _updates(self, task: VideoTask, waiters: Iterable[Waiter]) -> list[WaiterUpdated]:
+    def _updates(self, task: VideoTask, waiters: Iterable[Waiter]) -> list[Event]:
         changed = [each for each in waiters if each.wants_updates and poll_state.is_change(each.snapshot, task)]
         for waiter in changed:
             waiter.snapshot = poll_state.slim(task)
-        return [WaiterUpdated(waiter, task) for waiter in changed]
+        return [(waiter, task) for waiter in changed]
 
     def _ends(self, waiter: Waiter, state: PollState, now: float) -> bool:
         """Whether a poll that does not end the task ends a waiter, because its deadline has passed."""
@@ -182,9 +167,9 @@ class FleetState:
             return False
         return True
 
-    def _run_timers(self, now: float) -> list[WaiterEnded]:
+    def _run_timers(self, now: float) -> list[Event]:
         """Poll the tasks of waiters whose deadline has passed. Return the waiters that have expired."""
-        ended: list[WaiterEnded] = []
+        ended: list[Event] = []
         while (due := self._timers.first_due) <= now:
             waiter = self._timers.pop()
             end = self._time_of_end(waiter, due, now)
@@ -208,11 +193,11 @@ class FleetState:
             return self._last_answer + FINAL_POLL_TIMEOUT
         return waiter.deadline + FINAL_POLL_TIMEOUT
 
-    def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[WaiterEnded]:
-        ended = [WaiterEnded(waiter, _final_state(waiter, state)) for waiter in waiters]
-        self._remove(state.task_id, [each.waiter for each in ended])
+    def _end(self, state: PollState, waiters: Iterable[Waiter], now: float) -> list[Event]:
+        ended = list(waiters)
+        self._remove(state.task_id, ended)
         self._withdraw_unless_awaited(state.task_id, now)
-        return ended
+        return [(waiter, _final_state(waiter, state)) for waiter in ended]
 
     def _remove(self, task_id: str, waiters: Iterable[Waiter]) -> None:
         for waiter in waiters:

@@ -23,15 +23,13 @@ from kkiai_sdk._effects import (
 )
 from kkiai_sdk._log import log
 from kkiai_sdk._polling import poll_state
-from kkiai_sdk._polling.fleet_state import NotAwaitedError, WaiterEnded
-from kkiai_sdk._polling.poll_state import End, PollState, Stop
+from kkiai_sdk._polling.fleet_state import NotAwaitedError
+from kkiai_sdk._polling.poll_state import End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
-    AllDone,
     PollTask,
     Scheduler,
     SchedulerLimits,
-    TaskExpired,
     WaitForResponse,
 )
 from kkiai_sdk.errors import (
@@ -85,23 +83,22 @@ def poll_to_end(task_id: str, options: WaitOptions, *, every_poll: bool) -> Flow
     """Poll a task to its end, emitting a snapshot per change; return the final state."""
     clock, logger = options.clock, PollLogger(options.policy)
     state = poll_state.begin(task_id, clock.monotonic(), options.timeout)
-    while True:
-        step = poll_state.decide(state, clock.monotonic())
-        if isinstance(step, Stop):
-            return evolve(state, end=step.end)
-        if isinstance(step, Sleep):
-            yield step
+    while state.end is None:
+        if clock.monotonic() < state.due:
+            yield Sleep(state.due)
             continue
         before = state.task
-        state = yield from _poll(state, step.timeout, options)
+        state = yield from _poll(state, options)
         logger.log_poll(state, clock.monotonic())
         if not state.is_failing and state.task and (every_poll or poll_state.is_change(before, state.task)):
             yield Emit(state.task)
+    return state
 
 
-def _poll(state: PollState, timeout: float, options: WaitOptions) -> Flow[PollState]:
+def _poll(state: PollState, options: WaitOptions) -> Flow[PollState]:
     clock, sent = options.clock, options.clock.monotonic()
-    request = options.request._replace(timeout=min(options.request.timeout, timeout), deadline=state.deadline)
+    timeout = min(options.request.timeout, poll_state.poll_timeout(state, sent))
+    request = options.request._replace(timeout=timeout, deadline=state.deadline)
     try:
         result: QueryResult = yield QueryTask(state.task_id, request)
     except APIError as error:
@@ -120,7 +117,7 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
     # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
     request = options.request._replace(max_retries=0)
     ids = iter(task_ids)
-    while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
+    while (step := scheduler.step(clock.monotonic())) is not None:
         if isinstance(step, PollTask):
             yield _start(step, request)
         elif isinstance(step, Sleep):
@@ -128,11 +125,8 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
         elif isinstance(step, AdmitTask):
             yield from _admit(ids, scheduler)
         else:
-            for state, is_changed in (
-                [(step.state, False)]
-                if isinstance(step, TaskExpired)
-                else (yield from _collect(step, scheduler, clock))
-            ):
+            polled = [(step, False)] if isinstance(step, PollState) else (yield from _collect(step, scheduler, clock))
+            for state, is_changed in polled:
                 logger.log_poll(state, clock.monotonic())
                 if is_changed and state.task:
                     yield Update(state.task)
@@ -176,17 +170,17 @@ def fleet_flow(fleet: FleetState, scheduler: Scheduler, options: WaitOptions) ->
 
 
 def _deliver(events: Sequence[Event], clock: Clock) -> Flow[None]:
-    for event in events:
-        if not isinstance(event, WaiterEnded):
-            yield Deliver(event.waiter.receiver, event.task)
+    for waiter, value in events:
+        if not isinstance(value, PollState):
+            yield Deliver(waiter.receiver, value)
             continue
-        state = event.state
+        state = value
         if len(events) > 1 and state.end is End.BROKEN and state.last_error:
             # Each waiter raises its own copy of the error, to which notes and tracebacks are added.
             error = copy(state.last_error)
             error.__cause__ = state.last_error.__cause__
             state = evolve(state, last_error=error)
-        yield Deliver(event.waiter.receiver, to_wait_result(state, clock.monotonic()))
+        yield Deliver(waiter.receiver, to_wait_result(state, clock.monotonic()))
 
 
 def task_or_raise(result: WaitResult, *, raise_on_failure: bool) -> VideoTask:
@@ -214,26 +208,22 @@ def _admit(ids: Iterator[Any], scheduler: Scheduler) -> Flow[None]:
 
 
 def _collect(step: WaitForResponse, scheduler: Scheduler, clock: Clock) -> Flow[list[tuple[PollState, bool]]]:
+    """Return the states of tasks after their polls, and whether their snapshots have changed."""
     outcomes: list[tuple[str, QueryOutcome]] = yield CollectResults(step.until)
     states = []
     for task_id, outcome in outcomes:
-        if isinstance(outcome, NotAwaitedError):
-            scheduler.not_polled(task_id, clock.monotonic())
+        now, random = clock.monotonic(), clock.random()
+        if isinstance(outcome, QueryResult):
+            before = scheduler.last_snapshot(task_id)
+            state = scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
+            states.append((state, state.task is not None and poll_state.is_change(before, state.task)))
+        elif isinstance(outcome, APIError):
+            states.append((scheduler.failed(task_id, outcome, now, random), False))
+        elif isinstance(outcome, NotAwaitedError):
+            scheduler.not_polled(task_id, now)
         else:
-            states.append(_process(scheduler, task_id, outcome, clock))
+            states.append((scheduler.not_sent(task_id, outcome, now), False))
     return states
-
-
-def _process(scheduler: Scheduler, task_id: str, outcome: QueryOutcome, clock: Clock) -> tuple[PollState, bool]:
-    """Return the state of a task after a poll, and whether its snapshot has changed."""
-    now, random = clock.monotonic(), clock.random()
-    if isinstance(outcome, APIError):
-        return scheduler.failed(task_id, outcome, now, random), False
-    if not isinstance(outcome, QueryResult):
-        return scheduler.not_sent(task_id, outcome, now), False
-    before = scheduler.last_snapshot(task_id)
-    state = scheduler.answered(task_id, outcome.task, now, random, retry_after=outcome.retry_after)
-    return state, state.task is not None and poll_state.is_change(before, state.task)
 
 
 def to_wait_result(state: PollState, now: float) -> WaitResult:
@@ -300,43 +290,33 @@ class PollLogger:
             status = _status(state.task) if state.task else None
             elapsed = now - state.started
             log.debug("task %s: %s after %.1f s, poll %d, %s", ascii(state.task_id), status, elapsed, state.polls, step)
-        task = state.task
+        task, error = state.task, state.last_error
         if state.is_seen and not state.is_failing:
             self._logged.clear()
-        if state.refusals == 1 and state.end is None and isinstance(state.last_error, APIError):
-            self._warn_refused(state, state.last_error, now)
-        if state.errors_in_row == WARN_AFTER and not state.refusals and isinstance(state.last_error, APIError):
-            self._warn_failed(state, state.last_error)
-        elif state.polls == WARN_AFTER and state.end is None and _is_unknown(state):
-            self._warn_not_found(state)
-        elif task and not state.is_failing and task.state is TaskState.UNKNOWN:
+        if isinstance(error, APIError):
+            self._warn_of(error, state, now)
+        if task and not state.is_failing and task.state is TaskState.UNKNOWN:
             self._warn_unknown(task)
         if state.end is not None:
             self._unknown.pop(state.task_id, None)
 
-    def _warn_failed(self, state: PollState, error: APIError) -> None:
-        # The session warns of a gateway that cannot be reached.
-        if not isinstance(error, APIConnectionError) and self._is_new(error):
-            text = "task %s: %d failed queries in a row, the last: %s"
-            log.warning(text, ascii(state.task_id), state.errors_in_row, error)
-
-    def _warn_not_found(self, state: PollState) -> None:
-        if isinstance(state.last_error, APIError) and self._is_new(state.last_error):
-            log.warning("task %s: %s", ascii(state.task_id), UNKNOWN_TASK)
-
-    def _is_new(self, error: APIError) -> bool:
-        """Whether no error of this kind was logged since the last snapshot of any task."""
-        kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
-        is_new = kind not in self._logged
-        self._logged.add(kind)
-        return is_new
-
-    def _warn_refused(self, state: PollState, error: APIError, now: float) -> None:
-        if not poll_state.is_refusal(error) or not self._is_new(error):
+    def _warn_of(self, error: APIError, state: PollState, now: float) -> None:
+        """Warn of an error that has lasted, unless one of its kind was logged since the last snapshot of any task."""
+        if state.refusals == 1 and state.end is None and poll_state.is_refusal(error):
+            left = _seconds(max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0))
+            text = f"{error}; the task has been seen, so this is tolerated for {left} s"
+            text += f" and at least {self._policy.max_refusals} times in a row"
+        elif state.errors_in_row == WARN_AFTER and not state.refusals and not isinstance(error, APIConnectionError):
+            # The session warns of a gateway that cannot be reached.
+            text = f"{state.errors_in_row} failed queries in a row, the last: {error}"
+        elif state.polls == WARN_AFTER and state.end is None and _is_unknown(state):
+            text = UNKNOWN_TASK
+        else:
             return
-        left = max((state.refused_since or now) + self._policy.refusal_grace - now, 0.0)
-        text = "task %s: %s; the task has been seen, so this is tolerated for %s s and at least %d times in a row"
-        log.warning(text, ascii(state.task_id), error, _seconds(left), self._policy.max_refusals)
+        kind = type(error), getattr(error, "status_code", None), getattr(error, "code", None)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.warning("task %s: %s", ascii(state.task_id), text)
 
     def _warn_unknown(self, task: VideoTask) -> None:
         if len(self._unknown) > MAX_UNKNOWN:

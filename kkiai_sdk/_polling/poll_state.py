@@ -1,8 +1,8 @@
 """The wait for one task: decides whether to poll now, sleep, or stop.
 
-A wait is a :class:`PollState`: a few numbers and the last snapshot. :func:`decide` returns the next step;
-:func:`after_answer` and :func:`after_error` return the state after a poll. Nothing here does I/O, so the same code runs
-    one wait, ten thousand waits, and simulations.
+A wait is a :class:`PollState`: a few numbers and the last snapshot. :func:`after_answer` and :func:`after_error` return
+the state after a poll: the time of the next one, or the end. Nothing here does I/O, so the same code runs one wait, ten
+thousand waits, and simulations.
 
 Rules:
 
@@ -31,12 +31,11 @@ from __future__ import annotations
 import math
 from enum import Enum, auto
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from kkiai_sdk import _validators
-from kkiai_sdk._effects import Sleep
 from kkiai_sdk.errors import (
     APIConnectionError,
     APIError,
@@ -108,38 +107,12 @@ def is_about_task(task: VideoTask) -> bool:
     return bool(task.status or task.answered_id or task.video_url) or task.progress is not None
 
 
-@frozen
-class Poll:
-    """Poll now, with a timeout in seconds; infinity stands for the timeout of the client."""
-
-    timeout: float
-
-
-@frozen
-class Stop:
-    """The wait is over."""
-
-    end: End
-
-
-Step: TypeAlias = Poll | Sleep | Stop
-
-
 def begin(task_id: str, now: float, timeout: float) -> PollState:
     """Return the state of a wait that starts now and has a timeout of ``timeout`` seconds, which may be infinity."""
     return PollState(task_id=task_id, started=now, deadline=now + timeout, due=now)
 
 
-def decide(state: PollState, now: float) -> Step:
-    """Return the next step."""
-    if state.end is not None:
-        return Stop(state.end)
-    if now < state.due:
-        return Sleep(state.due)
-    return Poll(_poll_timeout(state, now))
-
-
-def _poll_timeout(state: PollState, now: float) -> float:
+def poll_timeout(state: PollState, now: float) -> float:
     """Return the timeout of a poll made now: the time left, or infinity for the timeout of the client."""
     if state.deadline == state.started:
         # A timeout of 0 means one poll.
@@ -162,7 +135,7 @@ def after_answer(
     if state.is_seen and not is_about_task(task):
         error = APIResponseError("the response says nothing about the task", request_id=task.request_id)
         after = after_error(state, error, now, policy, random, sent=now)
-        return evolve(after, due=_clip(state, max(after.due, now + pause)))
+        return evolve(after, due=min(max(after.due, now + pause), state.deadline))
     missing = task.state is TaskState.SUCCEEDED and task.video_url is None
     since = (now if state.url_missing_since is None else state.url_missing_since) if missing else None
     gap = _gap(state, now, policy, random)
@@ -177,7 +150,7 @@ def after_answer(
         refused_since=None,
         task=task,
         url_missing_since=since,
-        due=_clip(state, now + max(gap, pause)),
+        due=min(now + max(gap, pause), state.deadline),
         end=_end_of(task, state, now, None if since is None else since + policy.url_grace),
     )
 
@@ -214,7 +187,7 @@ def after_error(
         end = End.BROKEN
     elif now + pause > state.deadline if pause else now >= state.deadline and not _was_suspended(state, sent, now):
         end = expired(state)
-    return evolve(after, due=_clip(state, due), end=end)
+    return evolve(after, due=min(due, state.deadline), end=end)
 
 
 def _is_tolerable(state: PollState, error: APIError, now: float, policy: PollPolicy, tries: int) -> bool:
@@ -283,10 +256,6 @@ def _gap(state: PollState, now: float, policy: PollPolicy, random: float) -> flo
     name = f"{type(policy).__name__}.gap()"
     gap = _validators.number(name, policy.gap(now - state.started), low=0, high=_validators.MAX_SECONDS, above=True)
     return gap * (1 - policy.jitter * random)
-
-
-def _clip(state: PollState, due: float) -> float:
-    return min(due, state.deadline)
 
 
 def is_change(before: VideoTask | None, after: VideoTask) -> bool:

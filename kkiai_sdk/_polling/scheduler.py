@@ -67,25 +67,14 @@ class WaitForResponse:
     until: float
 
 
-@frozen
-class TaskExpired:
-    """The deadline of this task has passed before it could be polled."""
-
-    state: PollState
-
-
-@frozen
-class AllDone:
-    """Every task has ended."""
-
-
 #: From this number of tasks, those due within this many seconds of each other are polled in one batch: waking up for
 #: each takes half as much CPU time again. The rate limiter permits such a burst, and the delay is small compared with
 #: the gap between two polls of a task.
 BATCH_THRESHOLD = 100
 BATCH_WINDOW = BURST_SECONDS
 
-Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | TaskExpired | AllDone
+#: A state is that of a task which has ended without a poll: its deadline has passed, or an outage has lasted.
+Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | PollState
 
 
 @frozen
@@ -218,16 +207,16 @@ class Scheduler:
     def _remove(self, task_id: str) -> PollState | None:
         return self._ready.remove(task_id) or self._retrying.remove(task_id)
 
-    def step(self, now: float) -> Step:
-        """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
+    def step(self, now: float) -> Step | None:
+        """Return the next step, None at the end. ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
         self._detect_suspension(now)
-        return TaskExpired(self._ended.pop()) if self._ended else self._next_step(now)
+        return self._ended.pop() if self._ended else self._next_step(now)
 
-    def _next_step(self, now: float) -> Step:
+    def _next_step(self, now: float) -> Step | None:
         vacant, ready, retry = self._vacant_time(), self._ready.first_due, self._retry_time()
         due = min(vacant, ready, retry)
         if math.isinf(due):
-            return WaitForResponse(math.inf) if self._in_flight else AllDone()
+            return WaitForResponse(math.inf) if self._in_flight else None
         is_probing = self._limiter.is_probing or self._outage.is_on
         if len(self._in_flight) >= (1 if is_probing else self._limits.concurrency):
             return WaitForResponse(math.inf)
@@ -244,12 +233,12 @@ class Scheduler:
             return AdmitTask()
         return self._poll_next(now, is_retry=retry < ready, past_deadline=past_deadline)
 
-    def _poll_next(self, now: float, *, is_retry: bool, past_deadline: bool) -> PollTask | TaskExpired:
+    def _poll_next(self, now: float, *, is_retry: bool, past_deadline: bool) -> PollTask | PollState:
         state = (self._retrying if is_retry else self._ready).pop()
         timeout = 0.0 if past_deadline else self._poll_timeout(state, now)
         if not timeout:
             self._release_slot(now)
-            return TaskExpired(evolve(self._in_outage(state), end=poll_state.expired(state)))
+            return evolve(self._in_outage(state), end=poll_state.expired(state))
         if is_retry and not self._budget.spend():
             self._probe_at = now + self._policy.min_interval
         self._limiter.sent(now)

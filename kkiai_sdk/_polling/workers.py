@@ -6,9 +6,9 @@ import math
 import queue
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kkiai_sdk._effects import CollectResults, Idle, Sleep, StartQuery, Update
+from kkiai_sdk._effects import CollectResults, Idle, StartQuery
 from kkiai_sdk.errors import ConfigurationError, KkiaiError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._clock import Clock
     from kkiai_sdk._effects import Effect, QueryOutcome, QueryResult, QueryTask
-    from kkiai_sdk.models import VideoTask
 
 Report: TypeAlias = "tuple[str, QueryOutcome | BaseException]"
 
@@ -47,15 +46,10 @@ def seconds_until(until: float, clock: Clock) -> float | None:
 
 
 class ThreadWorkers:
-    """Runs queries in threads, which start on demand and stop at the end of the ``with`` statement."""
+    """Runs queries in threads, which start on demand."""
 
-    def __init__(
-        self,
-        query: Callable[[QueryTask], QueryResult],
-        clock: Clock,
-        on_update: Callable[[VideoTask], object] | None = None,
-    ) -> None:
-        self._query, self._clock, self._on_update = query, clock, on_update
+    def __init__(self, query: Callable[[QueryTask], QueryResult], clock: Clock) -> None:
+        self._query, self._clock = query, clock
         self._queries: queue.SimpleQueue[QueryTask | None] = queue.SimpleQueue()
         # None wakes up the wait for reports, and the event the idleness without queries.
         self._reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
@@ -63,8 +57,8 @@ class ThreadWorkers:
         self._threads: list[threading.Thread] = []
         self._in_flight = 0
 
-    def perform(self, effect: Effect) -> Any:
-        """Start a query, collect results, idle, sleep, or call ``on_update``."""
+    def perform(self, effect: Effect, fallback: Callable[[Effect], Any]) -> Any:
+        """Start a query, collect results, or idle; pass any other effect on to ``fallback``."""
         match effect:
             case StartQuery():
                 return self._start(effect.query)
@@ -72,12 +66,8 @@ class ThreadWorkers:
                 return self._collect(effect.until)
             case Idle():
                 self._clock.wait_until(self._wakeup, effect.until)
-                self._wakeup.clear()
-            case Sleep():
-                return self._clock.sleep_until(effect.until)
-            case Update() if self._on_update is not None:
-                return self._on_update(effect.task)
-        return None
+                return self._wakeup.clear()
+        return fallback(effect)
 
     def wake(self) -> None:
         """End the wait for results, or the idleness, that is going on. Any thread may call it."""
@@ -116,10 +106,8 @@ class ThreadWorkers:
             # An error, whose traceback holds this frame.
             del outcome
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop the threads; those of queries in flight stop later."""
         for _thread in self._threads:
             self._queries.put(None)
         if not self._in_flight:

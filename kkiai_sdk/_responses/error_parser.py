@@ -12,7 +12,6 @@ number, a code, a type or a text that stands for a transient status is therefore
 from __future__ import annotations
 
 import re
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,11 +21,11 @@ from kkiai_sdk import _redaction, errors
 from kkiai_sdk._responses.layers import (
     SUCCESS_CODES,
     TASK_IDS,
+    find_layers,
     has_success_code,
     holds_task,
     is_about_task,
     is_failed_task,
-    layers_of,
     says_success,
 )
 from kkiai_sdk._responses.raw_response import RawResponse, parse_retry_after
@@ -220,19 +219,21 @@ def read_status(response: RawResponse, secret: str | None = None, wall_clock: fl
     ``secret`` is redacted in the error; ``wall_clock`` (epoch seconds) is compared with a ``Retry-After`` date if the
     server sent no ``Date``.
     """
+    if response.is_success and not response.problem:
+        return None
+    found = ErrorResponse(response, secret, wall_clock)
     if response.is_success:
-        return _unreadable(ErrorResponse(response, secret, wall_clock), response.problem) if response.problem else None
-    return _status_error(ErrorResponse(response, secret, wall_clock))
+        return _unreadable(found, response.problem or "")
+    error, transient = classify(response.status, found.fields)
+    return _build(error, found, transient=transient)
 
 
 def read_query(
     response: RawResponse, secret: str | None = None, wall_clock: float = 0.0
 ) -> dict[str, Any] | errors.APIError:
     """Return the JSON object in the response to a query, or the error of the response; see :func:`read_status`."""
-    if not response.is_success:
-        return _status_error(ErrorResponse(response, secret, wall_clock))
-    if response.problem:
-        return _unreadable(ErrorResponse(response, secret, wall_clock), response.problem)
+    if error := read_status(response, secret, wall_clock):
+        return error
     try:
         parsed = parse_object(response.body)
     except ValueError as problem:
@@ -244,7 +245,7 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     """Whether an object under a success status says that the query failed."""
     if parsed.get("success") is False:
         return not is_failed_task(parsed)
-    layers = layers_of(parsed)
+    layers = [layer.members for layer in find_layers(parsed)]
     is_task = any(map(is_about_task, layers))
     if not is_task and holds_task(parsed):
         return False
@@ -256,7 +257,8 @@ def is_error_object(parsed: Mapping[str, Any]) -> bool:
     fields = read_fields(parsed)
     # An error can have its own id, but no status in words. Text next to an id is not that of an error.
     words = [value for layer in layers for name, value in layer.items() if _is_status(name, value)]
-    if words and not all(map(_is_error_word, words)):
+    # A task is ``failed``; with these words a response says that the query failed.
+    if words and not all(isinstance(word, str) and word.strip().lower() in {"error", "fail"} for word in words):
         return False
     has_id = any(not TASK_IDS.isdisjoint(layer) for layer in layers)
     found = transient_class(200, evolve(fields, message="") if has_id else fields)
@@ -268,11 +270,6 @@ def _is_status(name: str, value: object) -> bool:
     if isinstance(value, str):
         return "stat" in name.lower() or "状态" in name
     return isinstance(value, bool) and bool(re.search(r"(?i)done|finished|completed", name))
-
-
-def _is_error_word(word: object) -> bool:
-    """Whether a status word is one with which a response says that the query failed; a task is ``failed``."""
-    return isinstance(word, str) and word.strip().lower() in {"error", "fail"}
 
 
 def _is_passing(fields: ErrorFields) -> bool:
@@ -331,13 +328,9 @@ def read_fields(body: object, depth: int = MAX_NESTED) -> ErrorFields:
     if not isinstance(body, dict):
         return ErrorFields(message=body) if isinstance(body, str) else ErrorFields()
     objects = _error_objects(body)
-    message = _first_text(*chain.from_iterable(map(_texts, objects)))
-    fields = ErrorFields(
-        next(filter(None, (_first_code(each, CODE_NAMES) for each in objects)), None),
-        next(filter(None, (_first_code(each, TYPE_NAMES) for each in objects)), None),
-        message,
-        next((status for each in objects for name in STATUS_NAMES if (status := _http_status(each.get(name)))), None),
-    )
+    message = next((text for text in _values(objects, MESSAGE_NAMES) if isinstance(text, str) and text.strip()), "")
+    status = next(filter(None, map(_http_status, _values(objects, STATUS_NAMES))), None)
+    fields = ErrorFields(_first_code(objects, CODE_NAMES), _first_code(objects, TYPE_NAMES), message, status)
     if depth and message.lstrip().startswith("{"):
         inner = read_fields(parse_leniently(message), depth - 1)
         code, kind, status = inner.code or fields.code, inner.type or fields.type, inner.status or fields.status
@@ -358,12 +351,12 @@ def _error_objects(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return objects
 
 
-def _texts(members: Mapping[str, Any]) -> Iterator[Any]:
-    return (members.get(name) for name in MESSAGE_NAMES)
+def _values(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Any]:
+    return (each.get(name) for each in objects for name in names)
 
 
-def _first_code(members: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    codes = (_code(members.get(name)) for name in names)
+def _first_code(objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str | None:
+    codes = map(_code, _values(objects, names))
     return next((code for code in codes if code and code.lower() not in SUCCESS_CODES), None)
 
 
@@ -402,11 +395,6 @@ class ErrorResponse:
         text = self.shown.message or (title[1] if title else "")
         line = _redaction.message(text) or ("a web page" if self.is_html else "no reason given")
         return f"{line} [{self.shown.code}]" if self.shown.code and self.shown.code not in line else line
-
-
-def _status_error(response: ErrorResponse) -> errors.APIStatusError:
-    error, transient = classify(response.status, response.fields)
-    return _build(error, response, transient=transient)
 
 
 def _build(error: type[errors.APIStatusError], response: ErrorResponse, *, transient: bool) -> errors.APIStatusError:
@@ -454,7 +442,7 @@ def _response_error(response: ErrorResponse, problem: str, *, transient: bool) -
         f"HTTP {response.status} {problem}",
         status_code=response.status,
         code=response.shown.code,
-        body_snippet=_redaction.snippet(response.text),
+        body_snippet=_redaction.message(response.text, _redaction.MAX_SNIPPET),
         transient=transient,
         is_too_large=response.is_too_large,
         **response.common,
@@ -466,10 +454,6 @@ def _host(location: str) -> str:
         return _redaction.message(urlsplit(location).hostname or "another path", 100)
     except ValueError:
         return "an invalid URL"
-
-
-def _first_text(*values: object) -> str:
-    return next((value for value in values if isinstance(value, str) and value.strip()), "")
 
 
 def _code(value: object) -> str | None:

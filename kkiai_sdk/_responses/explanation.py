@@ -52,7 +52,7 @@ _SIMPLE_FIELDS: Mapping[str, Sequence[Path]] = {
 
 
 def _places_of(layers: Sequence[Layer], places: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    return ((place, path) for place in places for path, members in layers if value_at(members, place) not in {None, ""})
+    return ((place, path) for place in places for path, members in layers if value_at(members, place) not in (None, ""))
 
 
 def _at_path(path: Path) -> str:

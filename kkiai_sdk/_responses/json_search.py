@@ -55,19 +55,13 @@ def walk(root: Any, path: Path = (), *, skips: Callable[[str], bool] = lambda _:
         node = queue.popleft()
         value = opened(node.value)
         yield Node(node.path, value)
-        for step, child in _members(value) if len(node.path) < MAX_DEPTH else ():
+        members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for step, child in members if len(node.path) < MAX_DEPTH else ():
             if count >= MAX_NODES:
                 break
             if child is not None and not (isinstance(step, str) and skips(step)):
                 count += 1
                 queue.append(Node((*node.path, step), child))
-
-
-def _members(value: Any) -> Iterator[tuple[str | int, Any]]:
-    if isinstance(value, dict):
-        yield from value.items()
-    elif isinstance(value, list):
-        yield from enumerate(value)
 
 
 def opened(value: Any) -> Any:

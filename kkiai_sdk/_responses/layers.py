@@ -68,12 +68,8 @@ class Status(NamedTuple):
     rule: str = ""
 
 
-def layers_of(raw: Members) -> list[Members]:
-    """Return the objects that describe the task, the innermost first."""
-    return [layer.members for layer in find_layers(raw)]
-
-
 def find_layers(raw: Members) -> list[Layer]:
+    """Return the objects that describe the task, the innermost first."""
     return _chain(Layer((), raw), 1)[0]
 
 
@@ -127,17 +123,13 @@ def _is_status_name(name: str) -> bool:
     return not words.isdisjoint({"status", "state"}) and words <= _STATUS_OWNERS | _STATUS_FORMS | {"status", "state"}
 
 
-def _is_qualified(name: str) -> bool:
-    return not words_of(name).isdisjoint(_STATUS_OWNERS)
-
-
 def is_about_task(layer: Members) -> bool:
     """Whether a layer describes a task: a bare status word next to data or an error code can be the envelope's."""
     # As a text, `detail` is how some frameworks word an error.
     if TASK_MARKS & layer.keys() or isinstance(layer.get("detail"), dict):
         return True
     names = [name for name in layer if _is_status_name(name)]
-    if not names or any(map(_is_qualified, names)):
+    if not names or any(not words_of(name).isdisjoint(_STATUS_OWNERS) for name in names):
         return bool(names) or any(isinstance(layer.get(name), bool) for name in DONE_NAMES)
     word = status_words.normalized(layer[names[0]])
     state = STATES.get(word)
@@ -147,17 +139,14 @@ def is_about_task(layer: Members) -> bool:
     # For a failed task, the reason is elsewhere: see REASON_PLACES.
     is_excused = layer.get("message") or layer.get("detail")
     excuses = bool(is_excused) and not layer.get("error") and state is not SUCCEEDED
-    is_wrapped = word in ENVELOPE_WORDS and (wraps or excuses or not has_success_code(layer) or _is_envelope(layer))
-    return not is_wrapped
+    if word not in ENVELOPE_WORDS:
+        return True
+    return not wraps and not excuses and has_success_code(layer) and len(find_layers(layer)) == 1
 
 
 def _may_hold_task(name: str, value: Any) -> bool:
     """Whether a member is an object or a list, or null where one is expected."""
     return isinstance(opened(value), dict | list | None) and (value is not None or name in LAYER_NAMES)
-
-
-def _is_envelope(layer: Members) -> bool:
-    return len(find_layers(layer)) > 1
 
 
 def has_success_code(layer: Members) -> bool:

@@ -24,6 +24,9 @@ MAX_MEMBERS = 16
 MAX_PIECE, MAX_BEGINNING = 1 << 20, 1 << 20
 #: Content codings that can be undone, although none is requested.
 PACKINGS = frozenset({"gzip", "x-gzip", "deflate"})
+_GZIP = b"\x1f\x8b"
+#: 32 is added to the window size to detect the format, gzip or zlib, from the header.
+_ANY_WBITS = zlib.MAX_WBITS | 32
 REQUEST_ID_HEADERS = ("x-oneapi-request-id", "x-request-id", "x-trace-id", "cf-ray")
 # ASCII digits with at most one decimal point: str.isdigit() and float() accept more than HTTP permits.
 _SECONDS = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*", re.ASCII)
@@ -121,38 +124,52 @@ def decode_body(body: bytes, coding: str, limit: int) -> bytes:
         if len(body) > limit:
             raise BodyTooLargeError(body, limit)
         return body
-    if coding not in PACKINGS:
-        raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not requested")
-    plain = bytearray()
-    # A gzip file may have several members (RFC 1952, section 2.2), each with its own end.
-    for _ in range(MAX_MEMBERS):
-        body = _inflate(body, plain, limit, coding)
-        if not body:
-            return bytes(plain)
-    raise ValueError(f"a compressed body of more than {MAX_MEMBERS:,} members")
-
-
-def make_inflater(coding: str = "gzip", beginning: bytes = b"") -> zlib._Decompress:
-    """Return a decompressor for gzip and deflate; some servers send the latter without the header of zlib."""
-    if coding == "deflate" and beginning and beginning[0] & 15 != zlib.DEFLATED and beginning[:2] != b"\x1f\x8b":
-        return zlib.decompressobj(-zlib.MAX_WBITS)
-    # 32 is added to the window size to detect the format, gzip or zlib, from the header.
-    return zlib.decompressobj(zlib.MAX_WBITS | 32)
-
-
-def _inflate(body: bytes, plain: bytearray, limit: int, coding: str) -> bytes:
-    """Append one member of a compressed body to ``plain``, piece by piece, and return the bytes after it."""
-    inflater, rest = make_inflater(coding, body), body
-    while True:
-        try:
-            piece = inflater.decompress(rest, MAX_PIECE)
-        except zlib.error:
-            raise ValueError("a body that cannot be decompressed") from None
+    plain, decompressor = bytearray(), Decompressor(coding, body)
+    for piece in decompressor.pieces(body, MAX_PIECE):
         plain += piece
         if len(plain) > limit:
             raise BodyTooLargeError(plain, limit)
-        if inflater.eof:
-            return inflater.unused_data.lstrip(b"\0")
-        rest = inflater.unconsumed_tail
-        if not piece:
+    decompressor.check_end()
+    return bytes(plain)
+
+
+class Decompressor:
+    """Decompresses a body of one gzip or deflate coding. Raises ValueError for another coding and for a damaged body.
+
+    ``beginning`` is that of the body: some servers send deflate without the header of zlib.
+    """
+
+    def __init__(self, coding: str, beginning: bytes) -> None:
+        if coding not in PACKINGS:
+            raise ValueError(f"a body in the encoding {_redaction.message(coding, 60)}, which was not requested")
+        is_raw = coding == "deflate" and beginning and beginning[0] & 15 != zlib.DEFLATED and beginning[:2] != _GZIP
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS if is_raw else _ANY_WBITS)
+        self._members = 1
+
+    def pieces(self, chunk: bytes, size: int) -> Iterator[bytes]:
+        """Yield the contents of the next chunk of the body in pieces of at most ``size`` bytes."""
+        while chunk:
+            if self._inflater.eof:
+                # NULs after the end are padding, as for gzip(1).
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    return
+                self._begin_member()
+            try:
+                piece = self._inflater.decompress(chunk, size)
+            except zlib.error:
+                raise ValueError("a compressed body that cannot be decompressed") from None
+            yield piece
+            chunk = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+
+    def check_end(self) -> None:
+        """Raise ValueError if the body has been cut short."""
+        if not self._inflater.eof:
             raise ValueError("a truncated compressed body")
+
+    def _begin_member(self) -> None:
+        # A gzip file may have several members (RFC 1952, section 2.2), each with its own end.
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise ValueError(f"a compressed body of more than {MAX_MEMBERS:,} members")
+        self._inflater = zlib.decompressobj(_ANY_WBITS)

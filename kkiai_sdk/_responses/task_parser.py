@@ -21,7 +21,7 @@ Errors, including those with a success status, are parsed in :mod:`kkiai_sdk._re
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._responses import video_urls
@@ -42,6 +42,7 @@ from kkiai_sdk._responses.layers import (
     work_beside,
 )
 from kkiai_sdk._responses.status_words import FAILED, PENDING, RUNNING, SUCCEEDED, UNKNOWN, normalized, state_of
+from kkiai_sdk._responses.video_urls import VideoURL
 from kkiai_sdk.models import TaskFailure, VideoTask
 
 if TYPE_CHECKING:
@@ -99,22 +100,6 @@ _NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)\s*(%?)\s*")
 _WHOLE = re.compile(r"\s*(\d{1,18})\s*", re.ASCII)
 
 
-class URL(NamedTuple):
-    """A URL of the video, and where it stands."""
-
-    url: str
-    path: Path
-    rule: str
-
-
-class Reading(NamedTuple):
-    """The fields of a response that need judgement."""
-
-    layers: list[Layer]
-    status: Status
-    urls: list[URL]
-
-
 def read_task(
     raw: dict[str, Any], task_id: str, *, base_url: str, request_id: str | None = None, secret: str | None = None
 ) -> VideoTask:
@@ -143,7 +128,8 @@ def read_task(
     )
 
 
-def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
+def read_fields(raw: Members, task_id: str, base_url: str) -> tuple[list[Layer], Status, list[VideoURL]]:
+    """Return the layers of a response, the status that counts, and the URLs of the videos."""
     layers = find_layers(raw)
     known = _known_url(layers, base_url)
     status = task_status(layers, has_url=known is not None)
@@ -159,20 +145,18 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
         inner = search_layer(raw, task_id, base_url).layer if is_doubtful else None
         beside = None if urls else next(filter(None, (work_beside(layer, status) for layer in layers)), None)
         word = beside or (task_status([inner], has_url=False) if inner else status)
-        return Reading(layers, word if word.state in {PENDING, RUNNING} else status, urls)
+        return layers, word if word.state in {PENDING, RUNNING} else status, urls
     if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
         urls = _videos(raw, layers, known, base_url)
         if urls and _is_sure(urls[0]):
-            return Reading(
-                layers, Status(status.text, SUCCEEDED, urls[0].path, "no readable status, and a video"), urls
-            )
-    return Reading(layers, status, [known] if known else [])
+            return layers, Status(status.text, SUCCEEDED, urls[0].path, "no readable status, and a video"), urls
+    return layers, status, [known] if known else []
 
 
 # The video
 
 
-def _known_url(layers: Sequence[Layer], base_url: str) -> URL | None:
+def _known_url(layers: Sequence[Layer], base_url: str) -> VideoURL | None:
     """Return the first URL at a known place that can be downloaded, else the first of any kind."""
     first = None
     for place in URL_PLACES:
@@ -185,16 +169,16 @@ def _known_url(layers: Sequence[Layer], base_url: str) -> URL | None:
     return first
 
 
-def _url_in(value: Any, path: Path, base_url: str) -> URL | None:
+def _url_in(value: Any, path: Path, base_url: str) -> VideoURL | None:
     value = opened(value)
     if isinstance(value, str):
         url = video_urls.read_url(value, base_url)
-        return URL(url, path, "a known place") if url else None
-    found = video_urls.find_videos(value, base_url, path) if isinstance(value, dict | list) else ()
-    return next((URL(each.url, each.path, "inside a known place") for each in found), None)
+        return VideoURL(url, path, "a known place") if url else None
+    found = video_urls.find_videos(value, base_url, path) if isinstance(value, dict | list) else None
+    return found[0]._replace(rule="inside a known place") if found else None
 
 
-def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: str) -> list[URL]:
+def _videos(raw: Members, layers: Sequence[Layer], known: VideoURL | None, base_url: str) -> list[VideoURL]:
     """Return the videos of a task that succeeded, the best first. The search runs only if it can find more."""
     is_video = known is not None and not video_urls.is_other_file(known.url)
     is_certain = known is not None and (known.path[-1:] != ("url",) or video_urls.has_video_suffix(known.url))
@@ -204,10 +188,10 @@ def _videos(raw: Members, layers: Sequence[Layer], known: URL | None, base_url: 
     # A ``url`` that names no video file can be the address of the task.
     is_certain = is_certain or not found or not video_urls.has_video_suffix(found[0].url)
     if not (known and is_video and is_certain):
-        urls = [URL(each.url, each.path, "a search by names") for each in found if each.rank[:2] == found[0].rank[:2]]
+        urls = [each for each in found if each.rank[:2] == found[0].rank[:2]]
         return urls or ([known] if known else _url_as_reason(layers))
     rank = video_urls.rank_of(known.url, _names(known.path)) or (True, 1, False)
-    others = [URL(each.url, each.path, "a search by names") for each in found if each.rank[:2] >= rank[:2]]
+    others = [each for each in found if each.rank[:2] >= rank[:2]]
     return [known, *(url for url in others if url.url != known.url)]
 
 
@@ -217,13 +201,13 @@ def _is_flat(layers: Sequence[Layer]) -> bool:
     return all(any(value is members for _, members in layers) for value in containers)
 
 
-def _url_as_reason(layers: Sequence[Layer]) -> list[URL]:
+def _url_as_reason(layers: Sequence[Layer]) -> list[VideoURL]:
     """Return the URL of the video in ``fail_reason``, where some gateways put it when nothing failed."""
     for path, members in layers:
         text = members.get("fail_reason")
         url = video_urls.read_url(text, "", is_link=False) if isinstance(text, str) else None
         if url and video_urls.is_web_url(url) and not video_urls.is_other_file(url):
-            return [URL(url, (*path, "fail_reason"), "a URL in the place of a reason")]
+            return [VideoURL(url, (*path, "fail_reason"), "a URL in the place of a reason")]
     return []
 
 
@@ -279,7 +263,7 @@ def _has_failure_word(members: Members) -> bool:
     )
 
 
-def _is_sure(url: URL) -> bool:
+def _is_sure(url: VideoURL) -> bool:
     """Whether a URL is that of the result even if no status says that there is one."""
     rank = video_urls.rank_of(url.url, _names(url.path))
     return video_urls.is_web_url(url.url) and rank is not None and rank[0] and (rank[1] > 1 or rank[2])
@@ -314,19 +298,11 @@ def _nearest(layers: Sequence[Layer], status: Status) -> list[Layer]:
 
 
 def _texts_in(layer: Layer) -> Iterator[tuple[str, Path]]:
-    for path, value in walk(layer.members, layer.path, skips=_is_no_reason):
-        depth = len(path) - len(layer.path)
-        if (
-            isinstance(value, str)
-            and 0 < depth <= _REASON_DEPTH
-            and _reason_rank(path) is not None
-            and _says_more(value)
-        ):
+    for path, value in walk(layer.members, layer.path, skips=lambda name: bool(words_of(name) & _OTHER_TEXT_WORDS)):
+        is_near = 0 < len(path) - len(layer.path) <= _REASON_DEPTH
+        is_named = isinstance(value, str) and is_near and _reason_rank(path) is not None
+        if is_named and not says_success(value) and not video_urls.is_web_url(value.strip()):
             yield value, path
-
-
-def _is_no_reason(name: str) -> bool:
-    return not words_of(name).isdisjoint(_OTHER_TEXT_WORDS)
 
 
 def _reason_rank(path: Path) -> int | None:
@@ -334,10 +310,6 @@ def _reason_rank(path: Path) -> int | None:
     words = words_of(_names(path)[-1])
     ranks = (rank for rank, word in enumerate(_REASON_WORDS) if word in words)
     return next(ranks, None) if words.isdisjoint(_NO_REASON_WORDS) else None
-
-
-def _says_more(text: str) -> bool:
-    return not says_success(text) and not video_urls.is_web_url(text.strip())
 
 
 def _codes(layers: Sequence[Layer], status: Status) -> Iterator[Any]:

@@ -78,12 +78,13 @@ _ROOTS = frozenset(
 _MEDIA_TYPE = re.compile(r"(?:video|audio|image|application|text)/[\w.+-]+", re.ASCII)
 
 
-class Candidate(NamedTuple):
-    """A URL of a video, and where it stands."""
+class VideoURL(NamedTuple):
+    """A URL of a video, where it stands, by which rule it was found, and how sure it is: see :func:`rank_of`."""
 
     url: str
     path: Path
-    rank: tuple[bool, int, bool]
+    rule: str
+    rank: tuple[bool, int, bool] = (False, 0, False)
 
 
 def read_url(text: str, base_url: str, *, is_link: bool = True) -> str | None:
@@ -171,16 +172,16 @@ def is_neutral(key: str) -> bool:
     return words_of(key) <= _KNOWN
 
 
-def find_videos(root: Any, base_url: str, path: Path = ()) -> list[Candidate]:
+def find_videos(root: Any, base_url: str, path: Path = ()) -> list[VideoURL]:
     """Return the videos in a JSON value, the best first."""
     best = sorted(_candidates(root, base_url, path), key=lambda candidate: candidate.rank, reverse=True)
-    first: dict[str, Candidate] = {}
+    first: dict[str, VideoURL] = {}
     for candidate in best:
         first.setdefault(candidate.url, candidate)
     return list(first.values())
 
 
-def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
+def _candidates(root: Any, base_url: str, path: Path) -> Iterator[VideoURL]:
     kinds: dict[Path, list[str]] = {path: []}
     for node in walk(root, path, skips=is_excluded):
         # The kind that an object states, such as ``image``, applies to everything in it.
@@ -195,7 +196,7 @@ def _candidates(root: Any, base_url: str, path: Path) -> Iterator[Candidate]:
         url = read_url(node.value, base_url, is_link=not (LINK | VIDEO | RESULT).isdisjoint(words))
         rank = rank_of(url, names, kind) if url and is_web_url(url) else None
         if url and rank:
-            yield Candidate(url, node.path, rank)
+            yield VideoURL(url, node.path, "a search by names", rank)
 
 
 def _kinds(members: dict[str, Any]) -> Iterator[str]:

@@ -10,20 +10,18 @@ import re
 import shlex
 import signal
 import sys
-import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import asdict
-from rich.table import Table
 from rich.text import Text
 
 import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError
-from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class, most_serious
+from kkiai_sdk.cli.exit_codes import ExitCode, exit_code_of_class
 from kkiai_sdk.cli.options import (
     COMMON_OPTIONS,
     IDS,
@@ -36,23 +34,18 @@ from kkiai_sdk.cli.options import (
     option,
     words_to_resume,
 )
-from kkiai_sdk.cli.output import (
-    EventHandler,
-    OutputOptions,
-    destinations,
-    in_background,
-    log_level,
-    make_console,
-)
+from kkiai_sdk.cli.output import EventHandler, Output, OutputOptions, in_background, log_level, logged
 from kkiai_sdk.cli.results import Outcome, Saved, clock, outcome_of, visible
 from kkiai_sdk.cli.traffic import Traffic, doctor_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import ModuleType
 
+    from rich.console import Console, RenderableType
+
     from kkiai_sdk.cli.options import Connection
-    from kkiai_sdk.dbos import VideoResult, VideoWorker
+    from kkiai_sdk.dbos import VideoResult, VideoWorker, WorkerStatus
 
 DATABASE = option(
     "--db", "database", metavar="URL", help="SQLite file or postgresql://... [default: $KKIAI_FLEET_DB, else a file]"
@@ -132,14 +125,22 @@ def _write_status(found: Any, *, as_json: bool) -> None:
     names = ("queued", "waiting", "saved", "failed", "timeout", "error")
     rows = [(name, str(getattr(found, name))) for name in names]
     rows += [(f"  by {w.name}", f"{w.waiting}{'' if w.is_running else ' (not running)'}") for w in found.workers]
-    console = make_console(sys.stdout)
-    if not console.is_terminal:
-        sys.stdout.write("".join(f"{name.strip()}\t{value}\n" for name, value in rows))
-        return
-    table = Table("state", "tasks", box=None)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    width, is_terminal = max(len(name) for name, _ in rows), sys.stdout.isatty()
+    for name, value in rows:
+        sys.stdout.write(f"{name:{width}}  {value}\n" if is_terminal else f"{name.strip()}\t{value}\n")
+    if is_terminal:
+        _write_stopped(found.workers)
+
+
+def _write_stopped(workers: list[WorkerStatus]) -> None:
+    """Write to stderr which workers have waits and are not running, and how to continue them."""
+    database = click.get_current_context().params["database"]
+    for name, waiting in ((each.name, each.waiting) for each in workers if not each.is_running):
+        options = [*(["--db", database] if database else []), *(["--"] if name.startswith("-") else [])]
+        sys.stderr.write(
+            f"kkiai: {name} is not running and has {waiting} unfinished {'wait' if waiting == 1 else 'waits'}: start it"
+            f" again, or hand over its waits: {visible(_shell_line('handover', *options, name))}\n"
+        )
 
 
 @command(
@@ -199,44 +200,39 @@ def work(
             emit(worker)
             await (worker.serve() if keep_running else worker.drain())
 
-    return _show(run_worker, output, traffic)
+    code = _show(run_worker, output, traffic)
+    if not output.quiet:
+        with suppress(ConfigurationError), library.VideoQueue(_url(database)) as queue:
+            _write_stopped(queue.workers())
+    return code
 
 
 def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOptions, traffic: Traffic) -> ExitCode:
     """Run a worker in the background, and write its results as they come."""
+    level = logging.DEBUG if options.verbose else log_level()
     # Services are ended by SIGTERM, which the first process of a container otherwise ignores.
     former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report, log = _Report(options, traffic), logging.getLogger("kkiai_sdk")
 
     def work_in_thread(emit: Callable[[Any], None]) -> None:
-        # The other libraries below log on stderr unless there is a handler.
         handlers = {
             "kkiai_sdk": EventHandler(emit, traffic.doctor),
             "dbos": _SparseHandler(emit, traffic.doctor),
+            # The other libraries log on stderr unless there is a handler.
             "": logging.NullHandler(),
         }
-        for name, handler in handlers.items():
-            logging.getLogger(name).addHandler(handler)
-        log.setLevel(logging.DEBUG if options.verbose else log_level())
-        try:
+        with logged(level, handlers):
             asyncio.run(run_worker(emit))
-        finally:
-            log.setLevel(logging.NOTSET)
-            for name, handler in handlers.items():
-                logging.getLogger(name).removeHandler(handler)
 
-    try:
-        for event in in_background(work_in_thread):
-            report.take(event)
-    except KeyboardInterrupt:
-        report.write_note("kkiai: interrupted; nothing is lost. To continue, run:")
-        report.write_note(_command_to_resume())
-        sys.stderr.flush()
-        # Python would wait for threads that wait for the database. Nothing else is left: each result was flushed.
-        os._exit(ExitCode.INTERRUPTED)
-    finally:
-        signal.signal(signal.SIGTERM, former)
-        report.live.stop()
+    with closing(_Report(options, traffic)) as report:
+        try:
+            for event in in_background(work_in_thread):
+                report.take(event)
+        except KeyboardInterrupt:
+            report.report_interrupt(words_to_resume(click.get_current_context()))
+            # Python would wait for threads that wait for the database. Nothing else is left: all output was flushed.
+            os._exit(ExitCode.INTERRUPTED)
+        finally:
+            signal.signal(signal.SIGTERM, former)
     return report.exit_code
 
 
@@ -253,68 +249,54 @@ class _SparseHandler(EventHandler):
             super().emit(logging.makeLogRecord({**vars(record), "msg": line, "args": None}))
 
 
-def _command_to_resume() -> str:
-    """Return the present command, with its options; a password in it is for its user to add."""
-    words = words_to_resume(click.get_current_context())
+def _shell_line(*words: str) -> str:
+    """Return a command of ``kkiai fleet``; a password in it is for its user to add."""
     hidden = [re.sub(r"(?<=://)([^/@:]*):.*(?=@)|(?<=password=)[^&]*", r"\1:***", word) for word in words]
     return shlex.join(["kkiai", "fleet", *hidden])
 
 
-class _Report:
-    """Writes results to stdout, and progress to stderr."""
+class _Report(Output):
+    """Writes the results and the progress of a worker."""
 
     def __init__(self, options: OutputOptions, traffic: Traffic) -> None:
-        self._options, self._counts, self.exit_code = options, Counter[str](), ExitCode.SUCCESS
-        self._out, self._err, self._traffic = make_console(sys.stdout), make_console(sys.stderr), traffic
-        self._start = self._last_line = time.monotonic()
-        self._is_live = self._err.is_terminal and not options.quiet
+        super().__init__([], "download", options, traffic)
         self._worker: VideoWorker | None = None
-        self.live = self._err.status("starting")
+        self._counts, self._line = Counter[str](), self._err.status("starting")
 
     def take(self, event: Any) -> None:
         """Write an event, or refresh the display with None."""
-        if event is None:
-            if self._worker is not None and not self._options.quiet:
-                self._show_progress(self._worker.waiting, time.monotonic())
-        elif isinstance(event, str):
+        if event is None or isinstance(event, str):
             if not self._options.quiet:
-                self.write_note(event)
+                super().take(event)
         elif hasattr(event, "drain"):
             self._worker = event
         else:
-            self._write(event)
+            self._counts[event.state] += 1
+            self._report(_outcome(event))
 
-    def _show_progress(self, waiting: int, now: float) -> None:
+    def _show_idle(self, now: float) -> None:
+        if self._worker is None:
+            return
         ends = "".join(f", {count} {state}" for state, count in self._counts.items())
-        text, elapsed = f"{waiting} waiting{ends}", now - self._start
+        text, elapsed = f"{self._worker.waiting} waiting{ends}", now - self._start
         if self._is_live:
-            self.live.update(Text(f"{text}  {clock(elapsed)}  {self._traffic.notice()}"))
-            self.live.start()
+            self._line.update(Text(f"{text}  {clock(elapsed)}  {self._traffic.notice()}"))
+            self._line.start()
         elif line := self._traffic.log_line(text, elapsed, idle=now - self._last_line):
-            self.write_note(line)
+            self._write(self._err, line)
 
-    def _write(self, result: VideoResult) -> None:
-        outcome = _outcome(result)
-        self._counts[result.state] += 1
-        self.exit_code = most_serious(self.exit_code, outcome.exit_code)
-        is_terminal, elapsed = self._out.is_terminal, time.monotonic() - self._start
-        to_stdout, to_stderr = destinations(
-            outcome, "download", self._options, is_terminal=is_terminal, is_live=self._is_live
-        )
-        if to_stdout:
-            self.live.stop()
-            text = json.dumps(outcome.data) if self._options.json else outcome.as_tabs()
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
-        if to_stderr:
-            self.write_note(outcome.as_line(elapsed))
+    def _write(self, console: Console, text: RenderableType) -> None:
+        self._line.stop()
+        super()._write(console, text)
 
-    def write_note(self, text: str) -> None:
-        """Write a line to stderr."""
-        self._traffic.note_line(text)
-        self._last_line = time.monotonic()
-        self.live.stop()
-        sys.stderr.write(f"{visible(text)}\n")
+    def report_interrupt(self, words: Sequence[str]) -> None:
+        """Write how to continue: the command, alone on its line."""
+        self._write(self._err, "kkiai: interrupted; nothing is lost. To continue, run:")
+        self._write(self._err, _shell_line(*words))
+
+    def close(self) -> None:
+        """Remove the live display."""
+        self._line.stop()
 
 
 def _outcome(result: VideoResult) -> Outcome:

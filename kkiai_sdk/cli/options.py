@@ -96,7 +96,7 @@ class Command(click.Command):
         try:
             # A command with a live display writes the log itself, above the display.
             has_log = "KKIAI_LOG" in os.environ and not (self.name == "demo" or "quiet" in ctx.params)
-            with logged(logging.StreamHandler(), log_level()) if has_log else nullcontext():
+            with logged(log_level(), {"kkiai_sdk": logging.StreamHandler()}) if has_log else nullcontext():
                 return ctx.invoke(self.callback, **read_params(ctx.params))
         except KkiaiError as error:
             return report_error(error, as_json=ctx.params.get("json", False))

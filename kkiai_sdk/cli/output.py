@@ -78,17 +78,19 @@ def log_level() -> int:
 
 
 @contextmanager
-def logged(handler: logging.Handler, level: int) -> Iterator[None]:
-    """Pass the log of the SDK from this level on to a handler."""
+def logged(level: int, handlers: dict[str, logging.Handler]) -> Iterator[None]:
+    """Pass the log of the SDK, from this level on, and those of other libraries to the handlers with their names."""
     log = logging.getLogger("kkiai_sdk")
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    log.addHandler(handler)
     log.setLevel(level)
+    for name, handler in handlers.items():
+        handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+        logging.getLogger(name).addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
         log.setLevel(logging.NOTSET)
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)
 
 
 class EventHandler(logging.Handler):
@@ -239,7 +241,7 @@ def run(
 
     def logged_work(emit: Emit) -> None:
         try:
-            with logged(EventHandler(emit, traffic.doctor), level), client:
+            with logged(level, {"kkiai_sdk": EventHandler(emit, traffic.doctor)}), client:
                 work(client, emit)
         except KkiaiError as error:
             if len(ids) > 1:

@@ -6,27 +6,27 @@ import itertools
 import os
 import time
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from attrs import evolve
 
-from kkiai_sdk import ConfigurationError, __version__
+from kkiai_sdk import ConfigurationError, KkiaiError, __version__
 from kkiai_sdk.contract import _fuzz, _history, _operations, _probes
-from kkiai_sdk.contract._findings import fold
+from kkiai_sdk.contract._findings import fold, one_line
 from kkiai_sdk.contract._http_runner import interval_of
+from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._report import CheckedOperation, Report, coverage, load_baseline, stale_entries
-from kkiai_sdk.contract._rules import RULES
+from kkiai_sdk.contract._rules import RULES, judge
 from kkiai_sdk.contract._run import Run, Target
-from kkiai_sdk.contract._spec import load
-from kkiai_sdk.contract._spec_precheck import precheck, translated_errors
+from kkiai_sdk.contract._spec import load, need, pointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from kkiai_sdk.contract._spec import Spec
-    from kkiai_sdk.mock import MockGateway
+    from kkiai_sdk.contract._spec import Operation, Spec
 
 #: Rate for a gateway that is not on this machine.
 GENTLE_RATE = "5/s"
@@ -76,9 +76,6 @@ def check(
     """
     if not time_limit > 0:
         raise ConfigurationError(f"time_limit must be a number of seconds above 0, not {time_limit!r:.40}")
-    for name, function in (("progress", progress), ("announce", announce)):
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"{name} must be a function or None, not {type(function).__name__}")
     document = precheck(load(spec))
     known = {} if baseline is None else load_baseline(baseline)
     with target(document, base_url, api_key, task_ids, fuzz=fuzz, rate=rate) as found:
@@ -96,6 +93,56 @@ def check(
     return evolve(report, findings=(*report.findings, *stale))
 
 
+# A document does not change: one that has passed is not checked again.
+@lru_cache(maxsize=4)
+def precheck(spec: Spec) -> Spec:
+    """The document, after trying everything that the check does with it. Raises ConfigurationError."""
+    with translated_errors(spec):
+        _validate(spec)
+        coverage(spec, (), spec.operations)
+        for rule in RULES:
+            spec.line_of(rule.address)
+    return spec
+
+
+@contextmanager
+def translated_errors(spec: Spec) -> Iterator[None]:
+    """Convert every error to a ConfigurationError about the document, which is the caller's."""
+    try:
+        yield
+    except KkiaiError:
+        raise
+    except Exception as error:
+        words = one_line(" ".join(str(error).split()))[:160]
+        text = f"{spec.name} is not an OpenAPI 3.0 or 3.1 document that can be checked: {type(error).__name__}: {words}"
+        raise ConfigurationError(text) from error
+
+
+def _validate(spec: Spec) -> None:
+    """Validate the document, and compile each schema: a pattern may be wrong in a valid document."""
+    jsonschema = need("jsonschema_rs")
+    try:
+        spec.api.validate()
+    except jsonschema.ValidationError as error:
+        address = pointer(*error.instance_path)
+        where = f"{spec.name}, line {spec.line_of(address)}, is not OpenAPI 3.1 at {address or 'its root'}"
+        raise ConfigurationError(f"{where}: {one_line(error.message):.160}") from None
+    for each in spec.operations:
+        _validate_operation(spec, each)
+
+
+def _validate_operation(spec: Spec, operation: Operation) -> None:
+    request = Request(operation.method, operation.path, "id=a")
+    for status, declared in spec.children(operation, "responses").items():
+        number = int(status) if status.isdecimal() and len(status) == 3 else 500 if status[:1] == "5" else 200
+        fields = [(name, "1") for name in spec.children(declared, "headers")]
+        for name, media in spec.children(declared, "content").items():
+            if "schema" in media.value:
+                address = quote(spec.child(media, "schema").address, safe="/~")
+                need("jsonschema_rs").Draft202012Validator({**spec.document, "$ref": f"#{address}"})
+            judge(spec, Exchange(request, Response(number, (("Content-Type", name.replace("*", "x")), *fields), b"{}")))
+
+
 @contextmanager
 def target(
     spec: Spec, base_url: str | None, api_key: str | None, ids: Sequence[str], *, fuzz: bool | None, rate: str | None
@@ -105,7 +152,10 @@ def target(
 
     interval_of(rate)
     if base_url is None:
-        with _mock() as gateway:
+        from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
+
+        ticks = itertools.count()
+        with MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK) as gateway:
             yield Target(gateway.base_url, gateway.api_key, tuple(ids) or _MOCK_IDS, fuzz is False, rate)
         return
     # Files and shells leave white space around a key; the SDK also strips it, and validates the key and the URL.
@@ -125,13 +175,6 @@ def target(
     known = tuple(dict.fromkeys(ids))
     guesses = (example,) if example else ()
     yield Target(url, key, known or guesses, is_gentle, pace, are_ids_given=bool(known), is_local=is_local)
-
-
-def _mock() -> MockGateway:
-    from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
-
-    ticks = itertools.count()
-    return MockGateway(api_key="sk-contract-check", clock=lambda: next(ticks) * _MOCK_TICK)
 
 
 def _follow(run: Run) -> str | None:
@@ -163,7 +206,7 @@ def _operations_of(run: Run) -> Iterator[CheckedOperation]:
             reason = _operations.NO_TASK_ID
         elif reason is None and not successes:
             reason = _operations.reason_without_success(each, seen)
-        is_in_scope = not run.scope.is_outside(each.label)
+        is_in_scope = reason != _operations.IS_OUTSIDE
         yield CheckedOperation(each.label, line, len(seen), successes, reason, is_in_scope=is_in_scope)
 
 
@@ -172,8 +215,10 @@ def _report(run: Run, known: dict[str, str]) -> Report:
     # Copies, because an abandoned request may still end.
     spec, base_url, exchanges = run.spec, run.target.base_url, tuple(run.exchanges)
     history = _history.judge_history(base_url, exchanges)
-    violations = [*run.violations, *map(run.scrubber.violation, history)]
-    problem = run.problem if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
+    scrub = run.scrubber.text
+    violations = [run.scrubber.violation(each) for each in (*run.violations, *history)]
+    problem = run.problem and scrub(run.problem) if run.target.api_key else "there is no API key: set KKIAI_API_KEY"
+    unchecked = {name: scrub(reason) for name, reason in run.unchecked.items()}
     info = spec.document.get("info")
     operations = tuple(_operations_of(run))
     unasked = {each.name: each.reason for each in operations if each.reason and each.is_in_scope}
@@ -185,14 +230,18 @@ def _report(run: Run, known: dict[str, str]) -> Report:
         findings=fold(spec, base_url, violations, known),
         exchanges=exchanges,
         coverage=coverage(spec, exchanges, run.scope.asked),
-        notes=(*([f"{cut}; this report is incomplete"] if cut else []), *dict.fromkeys(run.notes), *_notes(run)),
+        notes=(
+            *([f"{cut}; this report is incomplete"] if cut else []),
+            *dict.fromkeys(map(scrub, run.notes)),
+            *_notes(run),
+        ),
         rules=(*RULES, *_history.RULES, *_probes.RULES, *full_rules, *write_rules),
         problem=problem,
         is_basic_done=run.is_basic_done,
         elapsed=time.monotonic() - run.started,
         cut=cut,
         operations=operations,
-        unchecked={} if problem or cut else unasked | run.unchecked,
+        unchecked={} if problem or cut else unasked | unchecked,
         spec=f"{spec.name} {info.get('version', '') if isinstance(info, dict) else ''}".strip(),
         sdk_version=__version__,
     )
@@ -203,8 +252,7 @@ def _notes(run: Run) -> Iterator[str]:
     if not run.is_basic_done or run.problem:
         return
     ids, gentle = run.target.task_ids, run.target.is_gentle
-    asked = {probe.task_id for probe in _probes.task_probes(ids, gentle=gentle, sure=True)}
-    left_out = [task_id for task_id in ids if task_id not in asked]
+    left_out = ids[len(_probes.task_probes(ids, gentle=gentle, sure=True)) :]
     if left_out:
         yield f"gentle checks query few ids; left out: {', '.join(left_out)}"
     last = {each.asked: each for each in _history.task_reports(run.exchanges)}

@@ -101,30 +101,28 @@ def fold(spec: Spec, base_url: str, violations: Iterable[Violation], known: Iter
     for each in violations:
         if IMPLIED_BY.get(each.rule.id) not in broken:
             alike.setdefault(fingerprint(each.rule.id, each.address, each.key), []).append(each)
-    found = [_finding(spec, base_url, mark, same, is_known=mark in known) for mark, same in alike.items()]
+    found = []
+    for mark, same in alike.items():
+        first, (survives, sdk) = same[0], sdk_replay(same[0].exchange)
+        finding = Finding(
+            rule=first.rule.id,
+            severity=first.rule.severity,
+            description=first.rule.description,
+            file=spec.name,
+            line=spec.line_of(first.address),
+            address=spec.exact(first.address),
+            expected=one_line(first.expected),
+            got=one_line(first.got),
+            fingerprint=mark,
+            count=len({id(each.exchange) for each in same}),
+            survives=survives,
+            sdk=sdk,
+            curl=curl_of(base_url, first.exchange.request),
+            exchange=first.exchange,
+            is_known=mark in known,
+        )
+        found.append(finding)
     return tuple(sorted(found, key=lambda each: (_ORDER.index(each.severity), each.is_known, each.line, each.rule)))
-
-
-def _finding(spec: Spec, base_url: str, mark: str, alike: list[Violation], *, is_known: bool) -> Finding:
-    first = alike[0]
-    survives, sdk = sdk_replay(first.exchange)
-    return Finding(
-        rule=first.rule.id,
-        severity=first.rule.severity,
-        description=first.rule.description,
-        file=spec.name,
-        line=spec.line_of(first.address),
-        address=spec.exact(first.address),
-        expected=one_line(first.expected),
-        got=one_line(first.got),
-        count=len({id(each.exchange) for each in alike}),
-        survives=survives,
-        sdk=sdk,
-        curl=curl_of(base_url, first.exchange.request),
-        fingerprint=mark,
-        exchange=first.exchange,
-        is_known=is_known,
-    )
 
 
 def one_line(text: str) -> str:

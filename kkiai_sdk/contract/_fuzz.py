@@ -9,7 +9,7 @@ are sent one by one.
 from __future__ import annotations
 
 import os
-import threading
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from kkiai_sdk.contract._conformance import request_problems
 from kkiai_sdk.contract._http_runner import REQUEST_TIMEOUT
 from kkiai_sdk.contract._messages import Exchange, Request, Response, values_of
+from kkiai_sdk.contract._rules import placed
 from kkiai_sdk.contract._spec import need
 from kkiai_sdk.contract._violations import QUERY, Rule, Severity, Violation
 
@@ -51,22 +52,26 @@ NASTY_IDS: tuple[str, ...] = (
 )  # fmt: skip
 #: A text, and whether it is about a request without a complete response; else it is about the run itself.
 Problem = tuple[str, bool]
+#: From a request and a response of schemathesis.
+_Reader = Callable[[Any, Any], Exchange]
 
 
-def generate(spec: Spec, target: Target, scope: Scope, seed: int) -> Iterator[Exchange | Violation | Problem]:
-    """Send generated requests that only read: the phases of schemathesis."""
-    labels = {each.label for each in scope.asked if each.is_safe}
+def generate(
+    spec: Spec, target: Target, scope: Scope, seed: int, scrub: Callable[[Exchange], Exchange]
+) -> Iterator[Exchange | Violation | Problem]:
+    """Send generated requests that only read: the phases of schemathesis. ``scrub`` removes the key."""
+    labels = [each.label for each in scope.asked if each.is_safe]
+    if not labels:
+        return
     options: dict[str, Any] = {"base-url": target.base_url, "seed": seed}
     options["headers"] = {"Authorization": f"Bearer {target.api_key}"}
     options |= {"rate-limit": target.rate} if target.rate else {}
-    prefix = urlsplit(target.base_url).path.rstrip("/")
-    limit = max(MAX_EXAMPLES // max(1, len(labels)), LEAST_EXAMPLES)
-    documented = spec.schemathesis(_settings(options, limit, "examples", "coverage"), only=labels)
-    with _without_netrc():
-        yield from _run(spec, documented, prefix)
-        yield from _run(
-            spec, spec.schemathesis(_settings(options, limit, "fuzzing"), examples=False, only=labels), prefix
-        )
+    limit = max(MAX_EXAMPLES // len(labels), LEAST_EXAMPLES)
+    for phases in (("examples", "coverage"), ("fuzzing",)):
+        settings = _settings(options, limit, *phases)
+        schema = spec.schemathesis(settings, examples="examples" in phases).include(name=labels)
+        with _without_netrc():
+            yield from _run(spec, schema, lambda request, response: scrub(_exchange(target, request, response)))
 
 
 def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, Any]:
@@ -95,39 +100,29 @@ def _settings(options: dict[str, Any], limit: int, *enabled: str) -> dict[str, A
     }
 
 
-_NETRC_LOCK = threading.Lock()
-_netrc_before: list[str | None] = []
-
-
 @contextmanager
 def _without_netrc() -> Iterator[None]:
     """Keep requests from reading ``.netrc``, whose password would replace the key.
 
-    It has one switch for that file and for the proxies of the environment, which are used. Checks may overlap: the last
-    one restores the variable.
+    It has one switch for that file and for the proxies of the environment, which are used.
     """
-    with _NETRC_LOCK:
-        _netrc_before.append(os.environ.get("NETRC"))
-        os.environ["NETRC"] = os.devnull
+    before = os.environ.get("NETRC")
+    os.environ["NETRC"] = os.devnull
     try:
         yield
     finally:
-        with _NETRC_LOCK:
-            # The first value, from before all overlapping checks, is the last one to be taken.
-            before = _netrc_before.pop()
-            if not _netrc_before and os.environ.get("NETRC") == os.devnull:
-                os.environ.pop("NETRC")
-                os.environ.update({} if before is None else {"NETRC": before})
+        os.environ.pop("NETRC", None)
+        os.environ.update({} if before is None else {"NETRC": before})
 
 
-def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation | Problem]:
+def _run(spec: Spec, schema: Any, read: _Reader) -> Iterator[Exchange | Violation | Problem]:
     """The phases that the configuration enables, scenario by scenario."""
     events = need("schemathesis.engine.events")
     stream = need("schemathesis.engine").from_schema(schema).execute()
     try:
         for event in stream:
             if isinstance(event, events.ScenarioFinished):
-                yield from _scenario(spec, event.recorder, prefix)
+                yield from _scenario(spec, event.recorder, read)
             elif isinstance(event, events.NonFatalError | events.FatalError):
                 error = event.value if isinstance(event, events.NonFatalError) else event.exception
                 is_fault = isinstance(error, need("requests").RequestException)
@@ -137,9 +132,9 @@ def _run(spec: Spec, schema: Any, prefix: str) -> Iterator[Exchange | Violation 
         stream.stop()
 
 
-def _scenario(spec: Spec, recorder: Any, prefix: str) -> Iterator[Exchange | Violation]:
+def _scenario(spec: Spec, recorder: Any, read: _Reader) -> Iterator[Exchange | Violation]:
     exchanges = {
-        case_id: _exchange(interaction.request, interaction.response, prefix)
+        case_id: read(interaction.request, interaction.response)
         for case_id, interaction in recorder.interactions.items()
         if interaction.response is not None
     }
@@ -161,19 +156,17 @@ def _is_odd(request: Request) -> bool:
 def _violation(spec: Spec, rule: Rule, failure: Any, exchange: Exchange) -> Iterator[Violation]:
     method, status = exchange.request.method, exchange.response.status
     words = (str(failure.message).strip() or failure.title).splitlines()[0]
-    operation = spec.operation(method, exchange.request.path)
     # Many servers ignore query parameters that they do not know.
     wrong = sorted(set(request_problems(spec, exchange.request)))
-    if operation is not None and wrong != ["query parameter undeclared"]:
+    if wrong not in (["query parameter undeclared"], ["operation undeclared"]):
         # One finding for each kind of invalid request that is accepted.
         key = f"{failure.title} {status} {method if status < 400 else ''} {' '.join(wrong)}".strip()
-        address = rule.address.replace(QUERY, operation.address)
-        yield Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key, address)
+        yield placed(spec, Violation(rule, exchange, rule.description, f"{method}, {status}: {words}", key))
 
 
-def _exchange(request: Any, response: Any, prefix: str) -> Exchange:
-    """An exchange in plain values. ``prefix``: the path of the base URL, which the document does not have."""
-    url = urlsplit(request.uri)
+def _exchange(target: Target, request: Any, response: Any) -> Exchange:
+    """An exchange in plain values, without the path of the base URL, which the document does not have."""
+    url, prefix = urlsplit(request.uri), urlsplit(target.base_url).path.rstrip("/")
     sent = Request(request.method, url.path.removeprefix(prefix), url.query, tuple(_flat(request.headers)))
     return Exchange(sent, Response(response.status_code, tuple(_flat(response.headers)), response.content or b""))
 

@@ -31,8 +31,6 @@ PLAIN = Rule("url-plain", _DRIFT, _URL, "a gateway on https returns https URLs")
 MOVED = Rule("url-moves", _DRIFT, _URL, "the URL of a finished video stays on its host")
 CHANGED = Rule("ended-changes", _DRIFT, _TIME, "a task does not change after it has ended")
 RULES = (REVIVED, BACKWARDS, UNSTABLE_ID, MIXED, PRIVATE, PLAIN, MOVED, CHANGED)
-#: A rule with the expected and actual value and the key of a violation.
-_Found = tuple[Rule, str, str, str]
 
 
 @frozen
@@ -67,43 +65,39 @@ def judge_history(base_url: str, exchanges: Iterable[Exchange]) -> list[Violatio
     by_id: dict[str, list[TaskReport]] = {}
     for each in reports:
         by_id.setdefault(each.asked, []).append(each)
-    firsts = [same[0] for same in by_id.values()]
-    found = [
-        *(
-            (after, each)
-            for same in by_id.values()
-            for before, after in pairwise(same)
-            for each in _transition(before, after)
-        ),
-        *_mixed(firsts),
-        *((report, each) for report in reports for each in _reachability(base_url, report.task.get("video_url"))),
-    ]
-    return [Violation(rule, report.exchange, *details) for report, (rule, *details) in found]
+    found: list[Violation] = []
+    for same in by_id.values():
+        for before, after in pairwise(same):
+            found += _transition(before, after)
+    found += _mixed(same[0] for same in by_id.values())
+    for each in reports:
+        found += _reachability(base_url, each)
+    return found
 
 
-def _transition(before: TaskReport, after: TaskReport) -> Iterator[_Found]:
+def _transition(before: TaskReport, after: TaskReport) -> Iterator[Violation]:
     """Two responses about one task, one after the other."""
     end, is_back = before.end, False
     if end and after.end != end:
-        yield REVIVED, end, short(after.task.get("status")), f"{end} {after.end}"
+        yield Violation(REVIVED, after.exchange, end, short(after.task.get("status")), f"{end} {after.end}")
     earlier, later = before.task.get("status_update_time"), after.task.get("status_update_time")
     if is_moment(earlier) and is_moment(later) and later < earlier:
         is_back = True
-        yield BACKWARDS, f"{earlier} or later", short(later), "back"
+        yield Violation(BACKWARDS, after.exchange, f"{earlier} or later", short(later), "back")
     ids = before.task.get("id"), after.task.get("id")
     if all(isinstance(each, str) and each for each in ids) and ids[0] != ids[1]:
-        yield UNSTABLE_ID, short(ids[0]), short(ids[1]), "other"
+        yield Violation(UNSTABLE_ID, after.exchange, short(ids[0]), short(ids[1]), "other")
     if end and after.end == end:
         hosts = _host_of(before.task.get("video_url")), _host_of(after.task.get("video_url"))
         if all(hosts) and hosts[0] != hosts[1]:
-            yield MOVED, short(hosts[0]), short(hosts[1]), "host"
+            yield Violation(MOVED, after.exchange, short(hosts[0]), short(hosts[1]), "host")
         for name in ("status", "enhanced_prompt", *(() if is_back else ("status_update_time",))):
             old, new = before.task.get(name), after.task.get(name)
             if old != new:
-                yield CHANGED, f"{name}: {short(old)}", f"{name}: {short(new)}", name
+                yield Violation(CHANGED, after.exchange, f"{name}: {short(old)}", f"{name}: {short(new)}", name)
 
 
-def _mixed(firsts: Iterable[TaskReport]) -> Iterator[tuple[TaskReport, _Found]]:
+def _mixed(firsts: Iterable[TaskReport]) -> Iterator[Violation]:
     """Each task with the id of an earlier one. The prefix of an id may be left out."""
     asked: dict[str, str] = {}
     for report in firsts:
@@ -111,16 +105,18 @@ def _mixed(firsts: Iterable[TaskReport]) -> Iterator[tuple[TaskReport, _Found]]:
         if isinstance(answered, str) and answered:
             earlier = asked.setdefault(answered, report.asked)
             if plain_id(earlier) != plain_id(report.asked):
-                yield report, (MIXED, f"an id other than that of {short(earlier)}", short(answered), "same")
+                expected = f"an id other than that of {short(earlier)}"
+                yield Violation(MIXED, report.exchange, expected, short(answered), "same")
 
 
-def _reachability(base_url: str, url: object) -> Iterator[_Found]:
+def _reachability(base_url: str, report: TaskReport) -> Iterator[Violation]:
+    url = report.task.get("video_url")
     home, host = _host_of(base_url), _host_of(url)
     privacy = privacy_of(host or "")
     if privacy and host != home and privacy != privacy_of(home or ""):
-        yield PRIVATE, "a publicly reachable host", short(host), privacy
+        yield Violation(PRIVATE, report.exchange, "a publicly reachable host", short(host), privacy)
     if host and base_url.startswith("https:") and str(url).lower().startswith("http:"):
-        yield PLAIN, "https", short(url), "http"
+        yield Violation(PLAIN, report.exchange, "https", short(url), "http")
 
 
 def _host_of(url: object) -> str | None:

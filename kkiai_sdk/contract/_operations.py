@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract._messages import PLACEHOLDER, Request, media_type
-from kkiai_sdk.contract._probes import ANY, BAD_BODY, METHOD, METHOD_OPEN, NO_KEY, NONE, Probe
+from kkiai_sdk.contract._probes import ANY, BAD_BODY, METHOD, METHOD_OPEN, NO_KEY, Probe
 from kkiai_sdk.contract._spec import fits_schema, need
 from kkiai_sdk.contract._violations import Rule, Severity
 
@@ -29,7 +29,7 @@ MAX_DRAWN = 40
 NO_TASK_ID = "no task id was given; pass one that the gateway knows with --task-id"
 _IS_WRITE = "it may create, change or delete something; pass --allow-writes to include it"
 _IS_GENTLE = "a gentle check sends too few requests; pass --fuzz to include it"
-_IS_OUTSIDE = "excluded by --only"
+IS_OUTSIDE = "excluded by --only"
 #: Names of parameters that may take the id of a task.
 _AN_ID = re.compile(r"(?:.*[_-])?id|.*I[dD]")
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
@@ -59,10 +59,6 @@ class Scope:
         """Whether the query of a video task is requested."""
         return any(each.is_query for each in self.asked)
 
-    def is_outside(self, label: str) -> bool:
-        """Whether the caller left an operation out."""
-        return self.reasons.get(label) == _IS_OUTSIDE
-
 
 def scope_of(spec: Spec, only: Sequence[str], *, writes: bool, gentle: bool) -> Scope:
     """The scope of a check. ``only``: ids, paths or labels of operations. Raises ConfigurationError."""
@@ -74,7 +70,7 @@ def scope_of(spec: Spec, only: Sequence[str], *, writes: bool, gentle: bool) -> 
     for each in spec.operations:
         is_other = each.is_safe and not each.is_query
         if only and not names[each.label] & set(only):
-            reasons[each.label] = _IS_OUTSIDE
+            reasons[each.label] = IS_OUTSIDE
         elif not (each.is_safe or writes):
             reasons[each.label] = _IS_WRITE
         elif is_other and gentle and not left:
@@ -87,7 +83,7 @@ def scope_of(spec: Spec, only: Sequence[str], *, writes: bool, gentle: bool) -> 
 def read_probes(spec: Spec, operation: Operation, ids: Sequence[str], *, gentle: bool) -> list[Probe]:
     """Requests that an operation must answer; a gentle check sends one."""
     samples = _samples(spec, operation, ids)[: 1 if gentle else MAX_SAMPLES]
-    return [Probe(_answered(operation), None, ANY, again=request) for request in samples]
+    return [Probe(_answered(operation), request, ANY) for request in samples]
 
 
 def write_probes(spec: Spec, scope: Scope) -> list[Probe]:
@@ -95,14 +91,11 @@ def write_probes(spec: Spec, scope: Scope) -> list[Probe]:
     found = []
     for each in scope.asked:
         samples = [] if each.is_safe else _samples(spec, each, ())
-        found += [Probe(_answered(each), None, ANY, again=request) for request in samples[:1]]
+        found += [Probe(_answered(each), request, ANY) for request in samples[:1]]
         if each.value.get("security", spec.document.get("security")):
-            rule = evolve(NO_KEY, address=f"{each.address}/security")
-            found += [Probe(rule, None, ("401", "403"), NONE, again=_without_key(request)) for request in samples[:1]]
+            found += [Probe(NO_KEY, _without_key(request), ("401", "403")) for request in samples[:1]]
         if samples and "requestBody" in each.value:
-            rule = evolve(BAD_BODY, address=f"{each.address}/requestBody")
-            bad = _samples(spec, each, (), bad=True)
-            found += [Probe(rule, None, ("4XX",), again=request) for request in bad]
+            found += [Probe(BAD_BODY, request, ("4XX",)) for request in _samples(spec, each, (), bad=True)]
     return [*found, *method_probes(spec, scope, keyless=False)]
 
 
@@ -111,16 +104,14 @@ def method_probes(spec: Spec, scope: Scope, *, keyless: bool) -> list[Probe]:
     declared: dict[str, set[str]] = {}
     for each in spec.operations:
         declared.setdefault(each.path, set()).add(each.method)
-    rule = METHOD_OPEN if keyless else METHOD
-    facts: dict[str, Any] = {"expected": _REFUSALS, "credential": NONE} if keyless else {"expected": ("405",)}
+    rule, expected = (METHOD_OPEN, _REFUSALS) if keyless else (METHOD, ("405",))
     found = []
     for each in scope.asked:
         is_read_only = each.method == "GET" and not declared[each.path] & {*_WRITING}
         for request in _samples(spec, each, ())[:1] if is_read_only else ():
-            facts["rule"] = evolve(rule, address=each.address.rpartition("/")[0])
-            facts["declared"] = frozenset(declared[each.path])
+            placed, methods = evolve(rule, address=each.address.rpartition("/")[0]), frozenset(declared[each.path])
             sent = _without_key(request) if keyless else request
-            found += [Probe(task_id=None, again=evolve(sent, method=method), **facts) for method in _WRITING]
+            found += [Probe(placed, evolve(sent, method=method), expected, "", methods) for method in _WRITING]
     return found
 
 
@@ -142,7 +133,10 @@ def _samples(spec: Spec, operation: Operation, ids: Sequence[str], *, bad: bool 
         drawn = _drawn(part.as_strategy(generation_mode=modes.NEGATIVE), MAX_DRAWN)
         # Invalid in no other part. Short objects are the easiest to read, and the likeliest mistakes of a caller.
         # In a media type such as text/plain every body is a text, and none is invalid.
-        made = (_request(spec, operation, case) for case in drawn if _bad_parts(case) == ["body"])
+        bad_parts = [[at.value for at, part in case.meta.components.items() if part.mode.is_negative] for case in drawn]
+        made = (
+            _request(spec, operation, case) for case, parts in zip(drawn, bad_parts, strict=True) if parts == ["body"]
+        )
         found = [each for each in made if re.search("json|form", media_type(each.headers))]
         shortest = sorted(dict.fromkeys(found), key=lambda each: (each.body[:1] != b"{", len(each.body)))
         return list(islice((each for each in shortest if not fits_a_form(spec, operation, each)), MAX_SAMPLES))
@@ -194,10 +188,6 @@ def _as_any_of(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {"anyOf" if key == "oneOf" else key: _as_any_of(value) for key, value in schema.items()}
-
-
-def _bad_parts(case: Any) -> list[str]:
-    return [place.value for place, part in case.meta.components.items() if part.mode.is_negative]
 
 
 def _request(spec: Spec, operation: Operation, case: Any) -> Request:

@@ -19,8 +19,6 @@ from kkiai_sdk.contract._violations import QUERY, Rule, Severity, Violation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kkiai_sdk.contract._messages import Headers
-
 #: Requests of a gentle check at most, repeats included.
 GENTLE_LIMIT = 12
 #: Server errors that are examined.
@@ -50,7 +48,7 @@ CRASH = _rule("server-error-again", "/responses/5XX", "no request always fails w
 KEY_FORM = _rule("key-form", "/security", "the key is accepted as a bearer token only", Severity.DRIFT)
 KEY_CASE = _rule("key-case", "/security", "the word Bearer is case-insensitive", Severity.DRIFT)
 HEAD = _rule("head-differs", "", "HEAD is answered like GET, or refused", Severity.DRIFT)
-BAD_BODY = _rule("bad-body", "", "a body that the document forbids is refused")
+BAD_BODY = _rule("bad-body", "/requestBody", "a body that the document forbids is refused")
 METHOD_OPEN = _rule("method-open", "", "an undeclared method has no effect without a key")
 METHOD = _rule("unsupported-method", "", "other methods are refused with 405 and Allow", Severity.DRIFT)
 ALLOW = _rule("allow-header-conformance", "", "Allow names the declared methods", Severity.DRIFT)
@@ -64,8 +62,8 @@ _NOT_FOUND = ("400 task_not_exist", "404")
 #: Any response: its status is judged like that of every other one.
 ANY = ("1XX", "2XX", "3XX", "4XX", "5XX")
 ANY_BUT_5XX = ANY[:-1]
-#: Credentials, with ``{key}`` for the key.
-GOOD, NONE, WRONG = "Bearer {key}", "", f"Bearer {WRONG_KEY}"
+#: Credentials; the placeholder stands for the key.
+GOOD, NONE, WRONG = f"Bearer {PLACEHOLDER}", "", f"Bearer {WRONG_KEY}"
 #: The documented headers; no content coding is asked for.
 _HEADERS = (("Accept", "application/json"), ("Content-Type", "application/json"), ("Accept-Encoding", "identity"))
 
@@ -75,18 +73,12 @@ class Probe:
     """A request and the responses that conform to the contract."""
 
     rule: Rule
-    #: None: the query has no id.
-    task_id: str | None
+    #: With the placeholder of the key.
+    template: Request
     #: Statuses, each alone or with the code of an error.
     expected: tuple[str, ...]
-    #: The Authorization field; empty for none.
-    credential: str = GOOD
-    headers: Headers = ()
-    method: str = "GET"
-    #: Further query parameters, such as ``key={key}``.
-    more: str = ""
-    #: The whole request, with the placeholder of the key; else it is a query.
-    again: Request | None = None
+    #: The form of the credential, which distinguishes violations of one rule.
+    form: str = ""
     #: The methods that its path declares, for an undeclared one.
     declared: frozenset[str] = frozenset()
 
@@ -95,26 +87,26 @@ class Probe:
         """Whether the document has a request like this one, so that it also declares the status of the response."""
         return self.expected == ANY
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the key is sent as documented."""
+        return ("Authorization", GOOD) in self.template.headers
+
     def request(self, api_key: str) -> Request:
         """The request to send."""
-        if self.again is not None:
-            headers = tuple((name, value.replace(PLACEHOLDER, api_key)) for name, value in self.again.headers)
-            return evolve(self.again, headers=headers, query=self.again.query.replace(PLACEHOLDER, quote(api_key)))
-        parts = [] if self.task_id is None else [f"id={quote(self.task_id, safe='')}"]
-        parts += [self.more.replace("{key}", quote(api_key, safe=""))] if self.more else []
-        fields = (*((("Authorization", self.credential),) if self.credential else ()), *self.headers)
-        headers = (*_HEADERS, *((name, value.replace("{key}", api_key)) for name, value in fields))
-        return Request(self.method, QUERY_PATH, "&".join(parts), headers)
+        headers = tuple((name, value.replace(PLACEHOLDER, api_key)) for name, value in self.template.headers)
+        return evolve(self.template, headers=headers, query=self.template.query.replace(PLACEHOLDER, quote(api_key)))
+
+
+def query(task_id: str | None, credential: str = GOOD, *more: tuple[str, str]) -> Request:
+    """A query; without an id if it is None. ``more``: further header fields."""
+    fields = (*((("Authorization", credential),) if credential else ()), *more)
+    return Request("GET", QUERY_PATH, "" if task_id is None else f"id={quote(task_id, safe='')}", (*_HEADERS, *fields))
 
 
 def known(task_id: str, *, sure: bool) -> Probe:
     """A query for a task that exists. If that is only assumed, the gateway may report that it does not."""
-    return Probe(KNOWN_TASK, task_id, ("200",) if sure else ("200", *_NOT_FOUND))
-
-
-def odd_id(task_id: str) -> Probe:
-    """A query for an id that no task has, whose response is judged as any other."""
-    return Probe(UNKNOWN_TASK, task_id, ANY)
+    return Probe(KNOWN_TASK, query(task_id), ("200",) if sure else ("200", *_NOT_FOUND))
 
 
 def task_probes(task_ids: Sequence[str], *, gentle: bool, sure: bool, others: int = 0) -> list[Probe]:
@@ -127,31 +119,32 @@ def basic_probes(task_id: str, *, sure: bool) -> list[Probe]:
     """The probes of every check. ``task_id``: a known task, preferably one that has ended and does not change."""
     expected = _NOT_FOUND if task_id == NO_TASK else known(task_id, sure=sure).expected
     return [
-        Probe(UNKNOWN_TASK, NO_TASK, _NOT_FOUND),
-        Probe(NO_KEY, task_id, ("401",), NONE),
-        Probe(BAD_KEY, task_id, ("401",), WRONG),
-        Probe(NO_ID, None, ("400",)),
-        Probe(TOO_LONG, LONG_ID, ("400", "404")),
-        Probe(FORWARDED, task_id, expected, headers=(("X-Forwarded-Host", "localhost:5173"),)),
+        Probe(UNKNOWN_TASK, query(NO_TASK), _NOT_FOUND),
+        Probe(NO_KEY, query(task_id, NONE), ("401",)),
+        Probe(BAD_KEY, query(task_id, WRONG), ("401",)),
+        Probe(NO_ID, query(None), ("400",)),
+        Probe(TOO_LONG, query(LONG_ID), ("400", "404")),
+        Probe(FORWARDED, query(task_id, GOOD, ("X-Forwarded-Host", "localhost:5173")), expected),
     ]
 
 
 def full_probes(task_id: str, *, sure: bool, local: bool) -> list[Probe]:
     """The probes of a full check. The key is put into URLs on this machine only: other machines may log URLs."""
     expected = _NOT_FOUND if task_id == NO_TASK else known(task_id, sure=sure).expected
-    in_query = [Probe(KEY_FORM, task_id, _REFUSED, NONE, more="key={key}&api_key={key}&access_token={key}&token={key}")]
+    plain = query(task_id, NONE)
+    in_query = "".join(f"&{name}={PLACEHOLDER}" for name in ("key", "api_key", "access_token", "token"))
     return [
-        Probe(NO_KEY, task_id, _REFUSED, "Bearer"),
-        Probe(BAD_KEY, task_id, _REFUSED, f"Basic {WRONG_KEY}"),
-        Probe(BAD_KEY, task_id, _REFUSED, WRONG_KEY),
-        Probe(KEY_FORM, task_id, _REFUSED, "{key}"),
-        Probe(KEY_FORM, task_id, _REFUSED, "Token {key}"),
-        Probe(KEY_FORM, task_id, _REFUSED, NONE, (("X-Api-Key", "{key}"),)),
-        Probe(KEY_CASE, task_id, expected, "bearer {key}"),
-        Probe(NO_ID, "", ("400", "404")),
-        Probe(UNKNOWN_TASK, LONG_ID[1:], _NOT_FOUND),
-        Probe(HEAD, task_id, ("200", "405", "501") if sure else ("200", "400", "404", "405", "501"), method="HEAD"),
-        *(in_query if local else []),
+        Probe(NO_KEY, query(task_id, "Bearer"), _REFUSED, "empty"),
+        Probe(BAD_KEY, query(task_id, f"Basic {WRONG_KEY}"), _REFUSED, "Basic"),
+        Probe(BAD_KEY, query(task_id, WRONG_KEY), _REFUSED, "alone"),
+        Probe(KEY_FORM, query(task_id, PLACEHOLDER), _REFUSED, "alone"),
+        Probe(KEY_FORM, query(task_id, f"Token {PLACEHOLDER}"), _REFUSED, "Token"),
+        Probe(KEY_FORM, query(task_id, NONE, ("X-Api-Key", PLACEHOLDER)), _REFUSED, "X-Api-Key"),
+        Probe(KEY_CASE, query(task_id, f"bearer {PLACEHOLDER}"), expected),
+        Probe(NO_ID, query(""), ("400", "404")),
+        Probe(UNKNOWN_TASK, query(LONG_ID[1:]), _NOT_FOUND),
+        Probe(HEAD, evolve(query(task_id), method="HEAD"), ("200", "405", "501", *(() if sure else ("400", "404")))),
+        *([Probe(KEY_FORM, evolve(plain, query=plain.query + in_query), _REFUSED, "query")] if local else []),
     ]
 
 
@@ -164,7 +157,7 @@ def crash_probes(exchanges: Iterable[Exchange], *, writes: bool) -> list[Probe]:
         can_be_sent = all(value.strip() == value and value.isprintable() for _, value in request.headers)
         if can_be_sent and (writes or request.method in SAFE or not has_key):
             found[request.method, request.path, request.query, has_key] = request
-    return [Probe(CRASH, None, ANY_BUT_5XX, again=request) for request in list(found.values())[:MAX_CRASHES]]
+    return [Probe(CRASH, request, ANY_BUT_5XX) for request in list(found.values())[:MAX_CRASHES]]
 
 
 def verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
@@ -174,16 +167,12 @@ def verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
     code = code_of(read_body(exchange.response))
     status = str(exchange.response.status)
     got = f"{status} {code}" if code in NO_SUCH_TASK else status
-    is_page = probe.method == "HEAD" and status == "200" and media_type(exchange.response.headers) != "application/json"
+    is_page = probe.rule is HEAD and status == "200" and media_type(exchange.response.headers) != "application/json"
     if any(each in {got, status, f"{status[0]}XX"} for each in probe.expected) and not is_page:
         return []
     got += " without application/json" if is_page else ""
-    # The form of the credential distinguishes violations; the key itself is not part of it.
-    form = probe.credential if probe.credential not in {GOOD, NONE, WRONG} else ""
-    names = " ".join(name for name, _ in probe.headers) if probe.rule is KEY_FORM else ""
-    key = f"{got} {form}{bool(probe.more) or ''}{names}".strip()
     expected = "any response but 5XX" if probe.expected == ANY_BUT_5XX else " or ".join(probe.expected)
-    return [Violation(probe.rule, exchange, expected, got, key)]
+    return [Violation(probe.rule, exchange, expected, got, f"{got} {probe.form}".strip())]
 
 
 def _method_verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
@@ -196,7 +185,7 @@ def _method_verdict(probe: Probe, exchange: Exchange) -> list[Violation]:
     if status == 405 and allowed and named - declared - {"OPTIONS", "HEAD"}:
         wanted, got = (", ".join(sorted(each)) for each in (declared, named))
         return [Violation(evolve(ALLOW, address=address), exchange, f"Allow: {wanted}", f"Allow: {got}", got)]
-    is_open = 200 <= status < 300 and probe.credential == NONE
+    is_open = 200 <= status < 300 and not probe.has_key
     if str(status) in probe.expected and (status != 405 or allowed):
         return []
     # One violation for all methods that are refused incorrectly, one for each that is accepted.

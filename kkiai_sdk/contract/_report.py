@@ -252,19 +252,19 @@ def baseline_text(findings: Iterable[Finding]) -> str:
 
 def stale_entries(path: Path, known: dict[str, str], findings: Iterable[Finding]) -> list[Finding]:
     """A finding of severity advice for every baseline entry that no finding needs."""
-    needed, lines = {each.fingerprint for each in findings}, path.read_text("utf-8").splitlines()
-    return [_stale(path, lines, mark, rule) for mark, rule in known.items() if mark not in needed]
-
-
-def _stale(path: Path, lines: list[str], mark: str, rule: str) -> Finding:
-    return Finding(
-        rule=STALE,
-        severity=Severity.ADVICE,
-        description="every baseline entry matches a finding",
-        file=name_of(path),
-        line=next((number for number, line in enumerate(lines, 1) if mark in line), 1),
-        address="",
-        expected=f"{rule} ({mark}), as in the baseline",
-        got="no such finding; the entry can be removed",
-        fingerprint=fingerprint(STALE, "", mark),
-    )
+    needed, before = {each.fingerprint for each in findings}, path.read_text("utf-8").partition
+    return [
+        Finding(
+            rule=STALE,
+            severity=Severity.ADVICE,
+            description="every baseline entry matches a finding",
+            file=name_of(path),
+            line=before(mark)[0].count("\n") + 1,
+            address="",
+            expected=f"{rule} ({mark}), as in the baseline",
+            got="no such finding; the entry can be removed",
+            fingerprint=fingerprint(STALE, "", mark),
+        )
+        for mark, rule in known.items()
+        if mark not in needed
+    ]

@@ -47,6 +47,8 @@ KNOWN = SUCCESS | FAILURE | UNFINISHED
 #: From 1973 to 5138. The same times in seconds are below, in microseconds above.
 EPOCH_MILLISECONDS = range(10**11, 10**14)
 _UNITS = (("microseconds or finer", 10**14), ("milliseconds", 10**11), ("seconds", 10**8), ("days or a count", 1))
+#: Values of ``additionalProperties`` that do not describe other fields.
+_BARE = (None, True, False)
 #: Tolerated difference between two clocks, in milliseconds.
 CLOCK_SKEW = 5 * 60 * 1000
 _INTEGER_BITS = {"int32": 31, "int64": 63}
@@ -239,13 +241,13 @@ def _fields(observed: ObservedExchange) -> Iterator[_Found]:
         shown = {name: (address, value) for name, value in example.items()} | shown
     objects = [node for node in observed.nodes if isinstance(node.value, dict) and node.keyword("properties")]
     for node in {node.place: node for node in reversed(objects)}.values():
-        declared = {name for each in objects if each.place == node.place for name in each.keyword("properties")}
-        # If other names have their own schema, they are documented.
-        is_map = any(
-            isinstance(each.keyword("additionalProperties"), dict) for each in objects if each.place == node.place
+        same = [each for each in objects if each.place == node.place]
+        declared = {name for each in same for name in each.keyword("properties")} | (
+            set() if node.place else shown.keys()
         )
-        is_map = is_map or any(each.keyword("patternProperties") for each in objects if each.place == node.place)
-        declared |= node.value.keys() if is_map else set() if node.place else shown.keys()
+        # If other names have their own schema, they are documented.
+        if any(each.keyword("patternProperties") or each.keyword("additionalProperties") not in _BARE for each in same):
+            continue
         for name in sorted(node.value.keys() - declared):
             got = short(".".join(map(str, (*node.place, name))))
             yield "field-undeclared", "documented fields", got, got, f"{node.schema.address}/properties"

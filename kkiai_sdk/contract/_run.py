@@ -17,6 +17,7 @@ from kkiai_sdk.contract._conformance import STATUS
 from kkiai_sdk.contract._history import task_reports
 from kkiai_sdk.contract._http_runner import HttpRunner, NoResponseError, RetryBudget, inconclusive_reason, interval_of
 from kkiai_sdk.contract._messages import PLACEHOLDER, Exchange, Request, Response, Scrubber
+from kkiai_sdk.contract._probes import Probe
 from kkiai_sdk.contract._rules import REFUSAL, judge, placed
 from kkiai_sdk.contract._spec import QUERY_PATH, SAFE
 from kkiai_sdk.contract._violations import Violation, class_of_text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from kkiai_sdk.contract._operations import Scope
-    from kkiai_sdk.contract._probes import Probe
     from kkiai_sdk.contract._spec import Spec
 
 #: Rules that apply even if the key is refused or the gateway answers with server errors.
@@ -80,6 +80,7 @@ class Run:
     #: Of the responses to the valid key: their statuses, and the reasons why some are inconclusive.
     _statuses: list[int] = field(factory=list)
     _inconclusive: list[str] = field(factory=list)
+    _runner: HttpRunner = field(init=False)
     _budget: RetryBudget = field(factory=RetryBudget)
     _answered: set[Probe] = field(factory=set)
 
@@ -91,24 +92,24 @@ class Run:
 
     def _guarded(self) -> None:
         try:
-            target = self.target
-            with closing(HttpRunner(target.base_url, interval_of(target.rate), self.stopped)) as runner:
-                self._work(runner, target, sure=target.are_ids_given)
+            self._runner = HttpRunner(self.target.base_url, interval_of(self.target.rate), self.stopped)
+            with closing(self._runner):
+                self._work(self.target, sure=self.target.are_ids_given)
         except Exception as error:  # noqa: BLE001 (raised again in the caller's thread)
             self.crash = error
 
-    def _work(self, runner: HttpRunner, target: Target, *, sure: bool) -> None:
+    def _work(self, target: Target, *, sure: bool) -> None:
         scope, gentle = self.scope, target.is_gentle
         ids = target.task_ids if scope.has_query else ()
         tasks = _probes.task_probes(ids, gentle=gentle, sure=sure, others=len(scope.others))
         basic = _probes.basic_probes("", sure=sure) if scope.has_query else []
         if gentle:
             self._budget.left = _probes.GENTLE_LIMIT - len(tasks) - len(basic) - len(scope.others)
-        self._probe(runner, tasks)
-        self._probe(runner, _probes.basic_probes(self._best_id(), sure=sure) if basic else ())
+        self._probe(tasks)
+        self._probe(_probes.basic_probes(self._best_id(), sure=sure) if basic else ())
         known = target.task_ids if target.are_ids_given else ()
         for each in scope.others:
-            self._probe(runner, _operations.read_probes(self.spec, each, known, gentle=gentle))
+            self._probe(_operations.read_probes(self.spec, each, known, gentle=gentle))
         if self.problem or self.stopped.is_set():
             return
         self.is_basic_done = True
@@ -118,46 +119,47 @@ class Run:
         for probe in tasks:
             if self._budget.left != 0:
                 self._budget.spend()
-                self._probe(runner, [probe])
+                self._probe([probe])
         if not gentle:
-            self._in_full(runner, tasks, sure=sure)
-        self._probe(runner, self.writes)
+            self._in_full(tasks, sure=sure)
+        self._probe(self.writes)
         if not gentle or self.writes:
-            self._probe(runner, _probes.crash_probes(self.exchanges, writes=bool(self.writes)))
+            self._probe(_probes.crash_probes(self.exchanges, writes=bool(self.writes)))
 
-    def _in_full(self, runner: HttpRunner, tasks: Sequence[Probe], *, sure: bool) -> None:
+    def _in_full(self, tasks: Sequence[Probe], *, sure: bool) -> None:
         if self.scope.has_query:
-            self._probe(runner, _probes.full_probes(self._best_id(), sure=sure, local=self.target.is_local))
-            self._probe(runner, [_probes.odd_id(task_id) for task_id in _fuzz.NASTY_IDS])
-        self._probe(runner, _operations.method_probes(self.spec, self.scope, keyless=True))
+            self._probe(_probes.full_probes(self._best_id(), sure=sure, local=self.target.is_local))
+            ids = map(_probes.query, _fuzz.NASTY_IDS)
+            self._probe(Probe(_probes.UNKNOWN_TASK, query, _probes.ANY) for query in ids)
+        self._probe(_operations.method_probes(self.spec, self.scope, keyless=True))
         if not self.stopped.is_set():
             self._fuzz()
-        self._probe(runner, tasks)
+        self._probe(tasks)
 
     def _best_id(self) -> str:
         """A task that has ended and does not change; else any; else one that does not exist."""
         ended = [each.asked for each in task_reports(self.exchanges) if each.end]
         return next(iter((*ended, *self.target.task_ids)), _probes.NO_TASK)
 
-    def _probe(self, runner: HttpRunner, probes: Iterable[Probe]) -> None:
+    def _probe(self, probes: Iterable[Probe]) -> None:
         for probe in probes:
             if self.stopped.is_set() or self.problem:
                 return
-            self._ask(runner, probe)
+            self._ask(probe)
 
-    def _ask(self, runner: HttpRunner, probe: Probe) -> None:
+    def _ask(self, probe: Probe) -> None:
         """Send one probe, and repeat it if a later response may be different."""
         request, repeats, faults = probe.request(self.target.api_key or ""), 0, list[NoResponseError]()
         while True:
             exchange = None
             try:
-                exchange = self._keep(runner.send(request), is_good=probe.is_good)
+                exchange = self._keep(self.scrubber.exchange(self._runner.send(request)), is_good=probe.is_good)
             except NoResponseError as error:
                 faults.append(error)
             response = exchange.response if exchange else None
             # A broken response is a defect, and if nothing listens, repeating does not help.
             is_final = faults and (faults[-1].is_broken or not (faults[-1].is_connected or self.exchanges))
-            is_final = is_final or (request.method not in SAFE and probe.credential == _probes.GOOD)
+            is_final = is_final or (request.method not in SAFE and probe.has_key)
             wait = None if is_final else self._budget.pause(response, repeats, self.deadline - time.monotonic())
             if wait is None or self.stopped.wait(wait):
                 break
@@ -171,26 +173,24 @@ class Run:
 
     def _answered_by(self, probe: Probe, exchange: Exchange, faults: list[NoResponseError]) -> None:
         if faults:
-            self.notes.append(self.scrubber.text(f"a request was answered only when it was repeated: {faults[-1]}"))
-        if probe.credential == _probes.GOOD:
+            self.notes.append(f"a request was answered only when it was repeated: {faults[-1]}")
+        if probe.has_key:
             self._statuses.append(exchange.response.status)
         reason = inconclusive_reason(exchange.response)
         if reason is None:
             self._answered.add(probe)
-            found = [placed(self.spec, each) for each in _probes.verdict(probe, exchange)]
-            self.violations += map(self.scrubber.violation, found)
+            self.violations += [placed(self.spec, each) for each in _probes.verdict(probe, exchange)]
         else:
             self._inconclusive.append(reason)
             self._skip(probe, reason)
 
     def _unanswered(self, probe: Probe, request: Request, error: NoResponseError, repeats: int) -> None:
-        reason = self.scrubber.text(str(error))
         if not (error.is_broken or self.exchanges):
-            self.problem = f"{self.target.base_url} cannot be reached: {reason}"
+            self.problem = f"{self.target.base_url} cannot be reached: {error}"
         elif not (error.is_broken or repeats):
-            self._skip(probe, f"there was no response, and no request was left to try again ({reason})")
+            self._skip(probe, f"there was no response, and no request was left to try again ({error})")
         else:
-            self._note_fault(request, reason, error.kind)
+            self._note_fault(request, str(error), error.kind)
 
     def _skip(self, probe: Probe, reason: str) -> None:
         """Note a probe with an inconclusive response, which does not matter if an earlier one was conclusive."""
@@ -218,13 +218,11 @@ class Run:
 
     def _keep(self, exchange: Exchange, *, is_good: bool = False) -> Exchange:
         """Judge and keep an exchange. ``is_good``: the document has such a request, and declares the status."""
-        clean = self.scrubber.exchange(exchange)
-        self.exchanges.append(clean)
-        found = judge(self.spec, clean)
-        found = found if is_good else [each for each in map(self._of_bad_request, found) if each]
-        self.violations += map(self.scrubber.violation, found)
+        self.exchanges.append(exchange)
+        found = judge(self.spec, exchange)
+        self.violations += found if is_good else filter(None, map(self._of_bad_request, found))
         self.on_exchange(len(self.exchanges))
-        return clean
+        return exchange
 
     def _of_bad_request(self, violation: Violation) -> Violation | None:
         """The violation; less severe for an undeclared refusal of an invalid request, and none if HTTP defines it."""
@@ -237,19 +235,18 @@ class Run:
         return evolve(violation, rule=REFUSAL) if is_listed and status not in _OF_HTTP else None
 
     def _note_fault(self, request: Request, reason: str, kind: str) -> None:
-        exchange, key = Exchange(request, Response(0)), f"{kind} {class_of_text(reason)}"
-        violation = Violation(_probes.COMPLETE, exchange, "a complete HTTP response", reason, key)
-        self.violations.append(self.scrubber.violation(violation))
+        exchange, key = self.scrubber.exchange(Exchange(request, Response(0))), f"{kind} {class_of_text(reason)}"
+        self.violations.append(Violation(_probes.COMPLETE, exchange, "a complete HTTP response", reason, key))
 
     def _fuzz(self) -> None:
         first, late = len(self.exchanges), 0
-        for each in _fuzz.generate(self.spec, self.target, self.scope, self.seed):
+        for each in _fuzz.generate(self.spec, self.target, self.scope, self.seed, self.scrubber.exchange):
             if self.stopped.is_set():
                 return
             if isinstance(each, Exchange):
                 self._keep(each)
             elif isinstance(each, Violation):
-                self.violations.append(self.scrubber.violation(each))
+                self.violations.append(each)
             else:
                 text, is_fault = each
                 # One late response may be due to the network, two are due to the gateway.
@@ -258,7 +255,7 @@ class Run:
                     # Schemathesis does not name the request.
                     self._note_fault(Request("GET", QUERY_PATH), text, text.partition("(")[0])
                 else:
-                    self.notes.append(self.scrubber.text(text))
+                    self.notes.append(text)
         sent = [exchange.response.status for exchange in self.exchanges[first:]]
         if sent.count(429):
             self.notes.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 import re
 from functools import cached_property, lru_cache
@@ -13,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from kkiai_sdk import ConfigurationError
-from kkiai_sdk.contract._openapi30 import upgraded
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
 
 QUERY_PATH = "/v1/video/query"
 #: Methods that change nothing (RFC 9110 section 9.2.1), and all that a document may describe.
@@ -31,6 +31,8 @@ MAX_VALUES = 200_000
 #: Next to the package in a wheel, next to the package's folder in a checkout.
 PLACES = (Path(__file__).parents[1] / "openapi.yaml", Path(__file__).parents[2] / "openapi.yaml")
 _NOTHING = object()
+#: Members that contain values, not schemas.
+_JSON_VALUES = frozenset({"example", "examples", "default", "enum", "const"})
 
 
 def need(module: str) -> Any:
@@ -95,18 +97,19 @@ class Spec:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The document as JSON values; names and dates are strings."""
-        return upgraded(_read_yaml(self.text, self.name))
+        return _upgraded(_read_yaml(self.text, self.name))
 
     @cached_property
-    def _lines(self) -> dict[str, int]:
+    def lines(self) -> dict[str, int]:
+        """The line, from 1, at which each part begins, by pointer."""
         return dict(_lines(_yaml().compose(self.text), "", None))
 
     def line_of(self, address: str) -> int:
         """The line, from 1, at which the part at a pointer begins; else that of the nearest part around it."""
         address = self.exact(address)
-        while address not in self._lines:
+        while address not in self.lines:
             address = address.rpartition("/")[0]
-        return self._lines[address]
+        return self.lines[address]
 
     def has(self, address: str) -> bool:
         """Whether the document has a part at a pointer."""
@@ -223,32 +226,21 @@ class Spec:
         checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
         return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
-    @cached_property
-    def _body_types(self) -> set[str]:
-        bodies = [self.child(each, "requestBody") for each in self.operations if "requestBody" in each.value]
-        return {name for body in bodies for name in self.children(body, "content")}
-
-    def schemathesis(self, config: dict[str, Any], *, examples: bool = True, only: Container[str] | None = None) -> Any:
+    def schemathesis(self, config: dict[str, Any], *, examples: bool = True) -> Any:
         """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
         :param examples: whether parameters keep their examples.
-        :param only: labels of the operations that are kept; None keeps all.
         """
         document = copy.deepcopy(self.document)
-        for each in self.operations:
-            item = document["paths"][each.path]
-            if "$ref" in item:
-                # Written out, so that one operation can be left out of it.
-                item = document["paths"][each.path] = copy.deepcopy(self.at(pointer("paths", each.path)).value)
-            if only is not None and each.label not in only:
-                del item[each.method.lower()]
-            for parameter in () if examples else item.get(each.method.lower(), {}).get("parameters", ()):
+        for each in () if examples else self.operations:
+            for parameter in document["paths"][each.path].get(each.method.lower(), {}).get("parameters", ()):
                 parameter.pop("example", None)
                 parameter.pop("examples", None)
         library = need("schemathesis")
-        if binary := sorted(filter(_BINARY.match, self._body_types)):
+        bodies = [self.child(each, "requestBody") for each in self.operations if "requestBody" in each.value]
+        if binary := {name for body in bodies for name in self.children(body, "content") if _BINARY.match(name)}:
             # Bodies of other types than those that it knows are bytes.
-            library.serializer.alias(binary, "application/octet-stream")
+            library.serializer.alias(sorted(binary), "application/octet-stream")
         return library.openapi.from_dict(document, config=library.Config.from_dict(config))
 
 
@@ -287,11 +279,51 @@ def _plain(value: Any, left: list[int]) -> Any:
     if left[0] < 0:
         raise ValueError(f"it has more than {MAX_VALUES:,} values, aliases expanded")
     if isinstance(value, dict):
-        return {str(key): _plain(part, left) for key, part in value.items()}
+        names = (key if isinstance(key, str) else json.dumps(key, default=str) for key in value)
+        return {name: _plain(part, left) for name, part in zip(names, value.values(), strict=True)}
     if isinstance(value, list | tuple | set):
         return [_plain(part, left) for part in value]
-    is_finite = not isinstance(value, float) or math.isfinite(value)
-    return value if value is None or (isinstance(value, str | int | float) and is_finite) else str(value)
+    if isinstance(value, float):
+        return str(value) if not math.isfinite(value) else int(value) if value.is_integer() else value
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as OpenAPI 3.1, if it is 3.0; places stay where they are as far as possible."""
+    is_old = str(document.get("openapi", "")).startswith("3.0")
+    return {**_as_31(document), "openapi": "3.1.0"} if is_old else document
+
+
+def _as_31(value: Any, *, are_names: bool = False) -> Any:
+    """A part of a document. ``are_names``: its members are named by the document, not by OpenAPI."""
+    if isinstance(value, list):
+        return [_as_31(each) for each in value]
+    if not isinstance(value, dict) or are_names:
+        return {key: _as_31(part) for key, part in value.items()} if isinstance(value, dict) else value
+    found = {
+        key: part if key in _JSON_VALUES else _as_31(part, are_names=key == "properties") for key, part in value.items()
+    }
+    for limit, name in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(found.get(name), bool) and found.pop(name) and limit in found:
+            found[name] = found.pop(limit)
+    # OpenAPI 3.0 ignores it next to a reference.
+    return _with_null(found) if found.pop("nullable", None) is True and "$ref" not in found else found
+
+
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    null = {"type": "null"}
+    if isinstance(schema.get("enum"), list):
+        schema["enum"] = [*schema["enum"], *([] if None in schema["enum"] else [None])]
+    if isinstance(schema.get("type"), str):
+        schema["type"] = [schema["type"], "null"]
+    for keyword in {"anyOf", "oneOf"} & schema.keys():
+        schema[keyword] = [*schema[keyword], null]
+    if "allOf" in schema:
+        # As ``anyOf``, a single part keeps its index; several must still apply together.
+        parts = schema.pop("allOf")
+        alternatives = [*parts, null] if len(parts) == 1 else [{"allOf": parts}, null]
+        schema |= {"allOf": [{"anyOf": alternatives}]} if "anyOf" in schema else {"anyOf": alternatives}
+    return schema
 
 
 def _lines(node: Any, address: str, line: int | None) -> Iterator[tuple[str, int]]:

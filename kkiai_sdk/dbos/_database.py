@@ -6,14 +6,17 @@ import re
 import sqlite3
 import sys
 import time
-from contextlib import closing, contextmanager
-from functools import cached_property
+import zlib
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy as sa
 from dbos import DBOS
+from dbos import error as dbos_error
 from filelock import FileLock, Timeout
 from platformdirs import user_state_path
 
@@ -41,18 +44,19 @@ NETWORK = {"connect_timeout": "10", "keepalives_idle": "10", "tcp_user_timeout":
 
 #: DBOS needs RETURNING, and with Python 3.12 and newer unixepoch('subsec'), which returns NULL in older releases.
 MIN_SQLITE = (3, 42, 0) if sys.version_info >= (3, 12) else (3, 35, 0)
+#: Stored in a SQLite file whose tables are those of the installed version of DBOS.
+SCHEMA = zlib.crc32(version("dbos").encode()) >> 1
+#: Seconds to wait for the write lock of a SQLite file.
+BUSY_TIMEOUT = 30.0
 #: Primary error codes of SQLite that say nothing about the statement.
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_ERRORS = OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error, dbos_error.DBOSException
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 _URL_FORMS = "the database must be postgresql://..., sqlite:///FILE or the path of a file"
 
 
 class Database:
-    """A database, identified by its URL.
-
-    :param url: ``postgresql://…``, ``sqlite:///FILE`` or the path of a SQLite file. Default: ``fleet.sqlite`` in the
-        user's state folder.
-    """
+    """The database of a :class:`VideoQueue`, which documents the forms of its URL."""
 
     def __init__(self, url: str | os.PathLike[str] | None) -> None:
         text = str(user_state_path("kkiai") / "fleet.sqlite" if url is None else url)
@@ -65,7 +69,8 @@ class Database:
         except (sa.exc.ArgumentError, ValueError):
             raise ConfigurationError(_URL_FORMS) from None
         self.kind = self.url.get_backend_name()
-        if self.kind not in _DRIVERS or (self.kind == "sqlite" and Path(self.file).name in {"", ":memory:"}):
+        is_file = not (self.url.host or self.url.query or Path(self.file).name in {"", ":memory:"})
+        if self.kind not in _DRIVERS or (self.kind == "sqlite" and not is_file):
             raise ConfigurationError(_URL_FORMS)
         defaults = NETWORK if self.kind == "postgresql" else {}
         self.url = self.url.set(drivername=_DRIVERS[self.kind], query=defaults | dict(self.url.query))
@@ -91,21 +96,35 @@ class Database:
             advice = "use another build of Python or a PostgreSQL database"
             raise ConfigurationError(f"a SQLite file needs SQLite {needed}; this Python has {found}: {advice}")
         with self.errors():
-            if self.kind == "sqlite":
-                Path(self.file).parent.mkdir(parents=True, exist_ok=True)
-                with closing(sqlite3.connect(self.file)) as connection:
-                    # Readers and the writer do not block each other; the setting is stored in the file.
-                    connection.execute("PRAGMA journal_mode=WAL")
-            DBOS.migrate(self.url.render_as_string(hide_password=False))
+            migrate = partial(DBOS.migrate, self.url.render_as_string(hide_password=False))
+            if self.kind == "postgresql":
+                migrate()
+                return
+            Path(self.file).parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.file, timeout=BUSY_TIMEOUT)) as connection:
+                # Readers and the writer do not block each other; the setting is stored in the file.
+                connection.execute("PRAGMA journal_mode=WAL")
+                # DBOS takes the write lock even if there is nothing to do.
+                if connection.execute("PRAGMA user_version").fetchone() != (SCHEMA,):
+                    migrate()
+                    connection.execute(f"PRAGMA user_version={SCHEMA}")
 
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Raise a ConfigurationError for a database that cannot be used."""
         try:
             yield
-        except (OSError, sqlite3.Error, sa.exc.SQLAlchemyError, psycopg.Error) as error:
+        except _ERRORS as error:
             reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            raise ConfigurationError(f"cannot use the database {self}: {reason}") from None
+            raise self._unusable(reason) from None
+
+    def _unusable(self, reason: str) -> ConfigurationError:
+        return ConfigurationError(f"cannot use the database {self}: {reason}")
+
+    def end_retries(self, context: sa.engine.ExceptionContext) -> None:
+        """Raise a ConfigurationError instead of the error upon which DBOS would try again without end."""
+        if getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            raise self._unusable(f"another program has locked it for {BUSY_TIMEOUT:.0f} seconds")
 
     @cached_property
     def engine(self) -> sa.Engine:
@@ -119,11 +138,16 @@ class Database:
         if self.kind == "sqlite":
             # Transactions begin with the lock that they need to write, and wait for it.
             connection.isolation_level = "IMMEDIATE"
-            connection.execute("PRAGMA busy_timeout=30000")
+            connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")
             connection.execute("PRAGMA foreign_keys=ON")
         else:
             connection.execute(KEEPALIVES)
             connection.commit()
+
+    def exclude_others(self, connection: sa.Connection) -> None:
+        """Run a transaction after those of other processes that call this: in parallel, they could deadlock."""
+        if self.kind == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(APPLICATION, 0))))
 
     def lock(self, name: str, *, timeout: float = LOCK_TIMEOUT) -> AbstractContextManager[Callable[[], bool]]:
         """Lock the name of a worker. The lock is released when the process ends, for whatever reason.
@@ -142,13 +166,11 @@ class Database:
         lock = FileLock(f"{self.file}.worker-{name}.lock", thread_local=False)
         with self.errors():
             try:
-                lock.acquire(timeout=min(timeout, 1.0))
+                held = lock.acquire(timeout=min(timeout, 1.0))
             except Timeout:
                 raise is_taken(name) from None
-        try:
+        with held:
             yield lambda: True
-        finally:
-            lock.release()
 
     @contextmanager
     def _server_lock(self, name: str, timeout: float) -> Iterator[Callable[[], bool]]:
@@ -175,11 +197,9 @@ class Database:
 
     def is_running(self, name: str) -> bool:
         """Whether a process has locked the name of a worker."""
-        try:
-            with self.lock(name, timeout=0):
-                return False
-        except ConfigurationError:
-            return True
+        with suppress(ConfigurationError), self.lock(name, timeout=0):
+            return False
+        return True
 
 
 def check_name(name: str) -> str:

@@ -41,6 +41,9 @@ MIN_WAIT = 600.0
 RETRY_DELAYS = 5.0, 60.0
 #: Interval in seconds at which the worker checks that it still has its name.
 KEEP_INTERVAL = 5.0
+#: Interval in seconds at which the worker looks for waits of its name that it does not have; those that are missing
+#: twice are put back into the queue.
+MISSING_INTERVAL = 300.0
 #: Interval in seconds at which the worker checks whether the queue is empty.
 DRAIN_INTERVAL = 0.5
 #: Threads for the writes to the database and to files.
@@ -60,7 +63,8 @@ class VideoWorker:
         letters, digits, ``.``, ``_`` or ``-``. Default: "local" with a SQLite file, required otherwise.
     :param max_requests_per_second: queries per second of all workers of the database together; None for no limit.
         Default 50. Pass the same number to all workers.
-    :param max_waiting: concurrent waits of this worker, 1 to 10,000,000. Default 10,000.
+    :param max_waiting: concurrent waits of each worker, 1 to 10,000,000. Default 10,000. Pass the same number to all
+        workers: the database keeps one, that of the worker that started last.
     :param max_concurrency: queries in flight or waiting for their turn. Default 16: at 50 queries per
         second, a worker reserves about a third of a second ahead.
     :param max_downloads: concurrent downloads. Default 4.
@@ -90,7 +94,7 @@ class VideoWorker:
     ) -> None:
         # Otherwise the first video would become a file in the place of a folder that has vanished.
         self._client, self._folder, self._on_result = client, f"{Path(folder).absolute()}{os.sep}", on_result
-        self._url, self._database = database, Database(database)
+        self._database = Database(database)
         if not Path(folder).is_dir():
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
@@ -107,6 +111,8 @@ class VideoWorker:
         }
         client.fleet(**self._options)  # Raises for an invalid option.
         self._stack, self._steps = AsyncExitStack(), set[asyncio.Task[Any]]()
+        #: Ids of the waits that were started here and have no result in the database yet, and of some that have.
+        self._known = set[str]()
 
     @property
     def waiting(self) -> int:
@@ -115,6 +121,8 @@ class VideoWorker:
 
     async def drain(self) -> None:
         """Return when no id is queued and no wait of this worker is unfinished.
+
+        Waits of other workers may be unfinished: :meth:`VideoQueue.workers` lists them.
 
         :raises FleetClosedError: the fleet of the worker has crashed. Nothing is lost: start the worker again.
         :raises ConfigurationError: another worker took the name while the database server was restarting.
@@ -139,18 +147,19 @@ class VideoWorker:
         async with AsyncExitStack() as stack:
             # Of its own: those of DBOS and of the event loop may all wait for the database.
             self._thread = stack.enter_context(ThreadPoolExecutor(1))
-            self._queue = stack.enter_context(await self._in_thread(VideoQueue, self._url))
-            stack.callback(self._database.engine.dispose)
+            self._queue = stack.enter_context(await self._in_thread(VideoQueue, self._database))
             lock = self._database.lock(self.name)
             take = await self._in_thread(lock.__enter__)
             stack.push(lock.__exit__)
             self._crash: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             gate = None
             if self._rate is not None:
-                gate = stack.enter_context(closing(SharedLimit(self._database, self._rate)))
+                with self._database.errors():
+                    gate = stack.enter_context(closing(SharedLimit(self._database, self._rate)))
             self._fleet = await stack.enter_async_context(self._client.fleet(gate=gate, **self._options))
             await self._launch(stack)
             stack.callback(asyncio.create_task(self._keep_name(take)).cancel)
+            stack.callback(asyncio.create_task(self._start_missing()).cancel)
             self._stack = stack.pop_all()
         return self
 
@@ -164,6 +173,19 @@ class VideoWorker:
             with suppress(ConfigurationError):  # The database is down.
                 if not await self._in_thread(take):
                     self._fail(is_taken(self.name))
+
+    async def _start_missing(self) -> None:
+        """Start the waits that are started in the database but not here: the reply to their start was lost."""
+        missing: set[str] = set()
+        while True:
+            await asyncio.sleep(MISSING_INTERVAL)
+            before = set(self._known)
+            with suppress(ConfigurationError):  # The database is down.
+                started = await self._in_thread(self._queue.started, self.name)
+                self._known -= before - started
+                # Not those that DBOS is about to start here.
+                await self._in_thread(self._queue.put_back, missing & started - self._known)
+                missing = started - self._known
 
     def _fail(self, error: KkiaiError) -> None:
         if VideoWorker._active is self and not self._crash.done():
@@ -183,20 +205,23 @@ class VideoWorker:
             }
         )
         if DBOS.executor_id != self.name or DBOS.application_version != VERSION:
-            raise ConfigurationError(
-                "this process is running another DBOS application: start the worker in its own process"
-            )
+            raise ConfigurationError("this process is running another DBOS application: start another process")
         VideoWorker._active = self
         stack.push_async_callback(self._stop)
-        # In the running loop: DBOS runs its workflows in the loop in which it is launched.
-        DBOS.launch()
-        await DBOS.register_queue_async(
-            QUEUE,
-            worker_concurrency=self._max_waiting,
-            limiter={"limit": CLAIM_LIMIT, "period": CLAIM_PERIOD},
-            polling_interval_sec=CLAIM_INTERVAL,
-            on_conflict="always_update",
-        )
+        with self._database.errors():
+            # In the running loop: DBOS runs its workflows in the loop in which it is launched.
+            DBOS.launch()
+            stored = await DBOS.retrieve_queue_async(QUEUE)
+            former = await stored.get_worker_concurrency_async() if stored else None
+            if former not in (None, self._max_waiting):
+                log.warning("max_waiting is now %s, not %s, for all workers of the database", self._max_waiting, former)
+            await DBOS.register_queue_async(
+                QUEUE,
+                worker_concurrency=self._max_waiting,
+                limiter={"limit": CLAIM_LIMIT, "period": CLAIM_PERIOD},
+                polling_interval_sec=CLAIM_INTERVAL,
+                on_conflict="always_update",
+            )
 
     async def _stop(self) -> None:
         """Stop all waits in this process without recording anything about them."""
@@ -219,6 +244,7 @@ class VideoWorker:
         """
         step = asyncio.current_task()
         assert step is not None
+        self._known.add(task_id)
         self._steps.add(step)
         try:
             result = await self._save(task_id, timeout, added)

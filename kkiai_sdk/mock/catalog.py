@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from kkiai_sdk.mock.files import FOLDERS, signed_query
 from kkiai_sdk.mock.messages import Headers, Json, Reply, json_reply, nested_error
@@ -73,20 +74,14 @@ def _status(status: int, *headers: tuple[str, str]) -> Script:
     return _nested(status, *STATUS_ERRORS[status], headers or (BEARER if status == 401 else ()))
 
 
-def _early(fault: Script) -> Script:
-    return lambda query: fault(query) if query.elapsed < EARLY else query.reply()
+def _when(is_faulty: Callable[[TaskQuery], bool], fault: Script) -> Script:
+    return lambda query: fault(query) if is_faulty(query) else query.reply()
 
 
-def _twice(fault: Script) -> Script:
-    return lambda query: fault(query) if query.number <= 2 else query.reply()
-
-
-def _hiccup(fault: Script) -> Script:
-    return lambda query: fault(query) if query.number in HICCUP else query.reply()
-
-
-def _after_first(fault: Script) -> Script:
-    return lambda query: fault(query) if query.number > 1 else query.reply()
+_early = partial(_when, lambda query: query.elapsed < EARLY)
+_twice = partial(_when, lambda query: query.number <= 2)
+_hiccup = partial(_when, lambda query: query.number in HICCUP)
+_after_first = partial(_when, lambda query: query.number > 1)
 
 
 def _ends(status: str, **fields: object) -> Script:
@@ -138,6 +133,22 @@ def _url(make: Callable[[TaskQuery], str]) -> Script:
     return lambda query: query.reply(video_url=make(query) if query.is_completed else None)
 
 
+def _without_url(query: TaskQuery) -> Reply:
+    return query.reply(video_url=None)
+
+
+def _is_url_late(query: TaskQuery) -> bool:
+    return query.elapsed < ENDS_AT + URL_DELAY
+
+
+def _redirect_url(query: TaskQuery) -> str:
+    return f"{query.gateway}/v1/videos/{query.file_name}/redirect"
+
+
+def _signed_url(query: TaskQuery) -> str:
+    return f"{query.files}{query.escaped_path}?{signed_query(query.escaped_path)}"
+
+
 def _url_at(place: str) -> Script:
     first, *rest = re.findall(r"\w+", place)
 
@@ -186,7 +197,7 @@ def _five_envelopes(id_: str, status: str, url: str | None) -> Json:
     return {"code": 0, "data": {"code": "success", "result": [{"task": {"success": True, "data": json.dumps(task)}}]}}
 
 
-_ROWS_OF_FORMS: dict[str, Row] = {
+_FORMS: dict[str, Row] = {
     "list": ("the URL in a list", _simple("output", lambda url: [url])),
     "object": ("the URL in an object under video_url", _simple("video_url", lambda url: {"url": url})),
     "camel-case": ("the URL under videoUrl", _simple("videoUrl", str)),
@@ -195,10 +206,7 @@ _ROWS_OF_FORMS: dict[str, Row] = {
     "entity": ("the URL with &amp; in its query", _simple("video_url", "{}?a=1&amp;b=2".format)),
     "no-scheme": ("the URL without its scheme", _simple("video_url", lambda url: url.partition("://")[2])),
     "json-text": ("the result as JSON in a string", _simple("result", lambda url: json.dumps({"videos": [url]}))),
-    "several": (
-        "two videos instead of one",
-        _simple("videos", lambda url: [{"url": url, "cover_url": _PICTURE}, {"url": f"{url}?2"}]),
-    ),
+    "several": ("more than one", _simple("videos", lambda url: [{"url": url, "cover": _PICTURE}, {"url": f"{url}?2"}])),
     "state": ("different words for every status, under task_status", _form(
         lambda id_, status, url: {"id": id_, "task_status": status, "assets": {"video": url}}, _VENDOR_WORDS
     )),
@@ -226,8 +234,6 @@ _ROWS_OF_FORMS: dict[str, Row] = {
     )),
 }  # fmt: skip
 
-
-_FORMS: dict[str, Row] = {f"forms-{name}": row for name, row in _ROWS_OF_FORMS.items()}
 _REFUSED = {"message": "the prompt was refused by the filter", "code": "content_refused"}
 _QUOTA = ("gateway_error", "insufficient_user_quota", "the quota of this user is exhausted")
 _SATURATED = '{"error":{"message":"the upstream is saturated","type":"upstream_load_saturated"}}'
@@ -247,56 +253,32 @@ _TASKS: dict[str, Row] = {
 
 _FIELDS: dict[str, Row] = {
     "minimal": ("only id, status and time while it runs, and the URL at the end", _minimal),
-    "seconds": (
-        "the time in seconds instead of milliseconds",
-        lambda q: q.reply(status_update_time=int(q.started + q.phase.starts)),
-    ),
+    "seconds": ("the time in seconds", lambda q: q.reply(status_update_time=int(q.started + q.phase.starts))),
     "wrapped": ("the task inside two nested envelopes", _wrapped),
     "wrapped-fails": ("a failed task in an envelope", lambda q: _wrapped(q.ending("failed"))),
     "wrapped-null": ("an envelope without data for 4 s, then normal", _early(lambda _: json_reply(200, _ENVELOPE))),
     "bare-id": ("the id without its prefix", lambda q: q.reply(id=q.task_id.partition(":")[2])),
     "other-id": ("an id other than that of the query", lambda q: q.reply(id="7c0e2f64-1d5b-4f0a-8a63-52b9d4c1e7aa")),
     "task-id": ("the id under task_id instead of id", _task_id),
-    "odd-case": (
-        "the status in capitals, with spaces around it",
-        lambda q: q.reply(status=f" {q.phase.status.upper()} "),
-    ),
-    "new-status": (
-        "a status that no client knows for 4 s, then normal",
-        lambda q: replace(q, timeline=_NEW_STATUS).reply(),
-    ),
+    "odd-case": ("the status in capitals and spaces", lambda q: q.reply(status=f" {q.phase.status.upper()} ")),
+    "new-status": ("a status that no client knows for 4 s", lambda q: replace(q, timeline=_NEW_STATUS).reply()),
     "unknown-status": ("status unknown for the first 4 s, then normal", _early(lambda q: q.reply(status="unknown"))),
     "missing-status": ("no status for the first 4 s, then normal", _early(_no_status)),
     "error-text-on-success": ("completed, with error messages left over from retries", _error_text),
 }
 
 _URLS: dict[str, Row] = {
-    "no-url": ("completed, but without a URL", lambda q: q.reply(video_url=None)),
-    "late-url": (
-        "completed, but the URL is missing for 4 s",
-        lambda q: q.reply(**({"video_url": None} if q.elapsed < ENDS_AT + URL_DELAY else {})),
-    ),
-    "relative-url": (
-        "a relative URL at the gateway that needs the key",
-        _url(lambda q: f"/v1/videos/{q.file_name}/content"),
-    ),
-    "redirect-url": (
-        "a URL at the gateway that needs the key and redirects to the file",
-        _url(lambda q: f"{q.gateway}/v1/videos/{q.file_name}/redirect"),
-    ),
-    "signed-url": (
-        "a signed URL with an escaped slash, refused if it is altered",
-        _url(lambda q: f"{q.files}{q.escaped_path}?{signed_query(q.escaped_path)}"),
-    ),
+    "no-url": ("completed, but without a URL", _without_url),
+    "late-url": ("completed, but the URL is missing for 4 s", _when(_is_url_late, _without_url)),
+    "relative-url": ("a relative URL that needs the key", _url(lambda q: f"/v1/videos/{q.file_name}/content")),
+    "redirect-url": ("a URL that needs the key and redirects to the file", _url(_redirect_url)),
+    "signed-url": ("a signed URL with an escaped slash, refused if it is altered", _url(_signed_url)),
     "spaced-url": ("a URL with spaces and backticks around it", _url(lambda q: f" `{q.file_url()}` ")),
     "expired-url": ("completed immediately; the first URL has expired, a new query returns a valid one", _expired_url),
     "html-video": ("the URL serves a web page", _url(lambda q: q.file_url("html"))),
     "truncated-video": ("the first download is cut off in the middle", _url(lambda q: q.file_url("short-body"))),
     "other-url": ("the URL in detail.video_url", _url_at("detail.video_url")),
-    **{
-        f"other-url-{'-'.join(re.findall('[a-z0-9]+', place))}": (f"the URL in {place}", _url_at(place))
-        for place in URL_PLACES
-    },
+    **{f"other-url-{re.sub('[^a-z0-9]+', '-', at).strip('-')}": (f"the URL in {at}", _url_at(at)) for at in URL_PLACES},
 }
 
 
@@ -313,13 +295,10 @@ _ERRORS: dict[str, Row] = {
     "not-found-first": ("404 task not found for the first 4 s, then normal", _early(_NOT_FOUND)),
     "not-exist-first": ("400 task_not_exist for the first 4 s, then normal", _early(_NOT_EXIST)),
     "never-found": ("404 task not found every time", _NOT_FOUND),
-    "flaky": ("every second response is a 503", lambda q: q.reply() if q.number % 2 else _status(503)(q)),
+    "flaky": ("every second response is a 503", _when(lambda q: q.number % 2 == 0, _status(503))),
     "http-401-quota": ("401 with a quota code every time", _nested(401, *_QUOTA, BEARER)),
     "http-403-quota": ("403 with a quota code every time", _nested(403, *_QUOTA)),
-    "http-403-saturated": (
-        "403 with an overload message twice, then normal",
-        _twice(_flat(403, "fail_to_fetch_task", _SATURATED)),
-    ),
+    "http-403-saturated": ("403 with an overload message twice", _twice(_flat(403, "fail_to_fetch_task", _SATURATED))),
     "http-429-quota": ("429 with a quota code every time", _nested(429, *_QUOTA)),
     "http-429-retry-after": ("429 with Retry-After: 1 twice, then normal", _twice(_status(429, ("retry-after", "1")))),
     "http-503-model-not-found": ("503 no available channel every time", _NO_CHANNEL),
@@ -340,10 +319,7 @@ _FAULTS_OF_HICCUPS: dict[str, Row] = {
     "404": ("404 in plain text", _always(404, b"404 page not found\n", "text/plain; charset=utf-8")),
     "404-router": ("404 of a router", _flat(404, 404, "Application not found")),
     "not-exist": ("400 task_not_exist", _NOT_EXIST),
-    "upstream": (
-        "400 with a failed upstream request",
-        _nested(400, "upstream_error", "do_request_failed", "reset by peer"),
-    ),
+    "upstream": ("400 of the upstream", _nested(400, "upstream_error", "do_request_failed", "reset by peer")),
     "challenge": ("403 with the page of a firewall", _page(403, "Checking your browser")),
     "maintenance": ("200 with a page about maintenance", _page(200, "Back soon")),
     "empty-200": ("200 without a body", _always(200, b"")),
@@ -366,7 +342,10 @@ _HICCUPS: dict[str, Row] = {
     for script in [_after_first(_FAULTS_OF_HICCUPS[name][1])]
 }
 
-SCENARIOS: dict[str, Row] = _TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS | _FORMS
+SCENARIOS: dict[str, Row] = {
+    **(_TASKS | _FIELDS | _URLS | _FILES | _ERRORS | _HICCUPS),
+    **{f"forms-{name}": row for name, row in _FORMS.items()},
+}
 
 
 def scenarios() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from dataclasses import replace
@@ -11,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kkiai_sdk.mock.messages import Headers, ReceivedRequest, Reply, json_reply, nested_error
-from kkiai_sdk.mock.wire_faults import FAULTS
+from kkiai_sdk.mock.wire_faults import FAULTS, gzipped, packed
 
 #: 2026-01-01T00:00:00Z, the time at which every gateway starts, so that timestamps are the same in every run.
 EPOCH = 1_767_225_600
@@ -42,15 +41,6 @@ _LATE: dict[str, Reply] = {
 }
 
 
-def _packed(reply: Reply, _: ReceivedRequest) -> Reply:
-    headers = (("content-encoding", "gzip"), *(field for field in reply.headers if field[0] == "etag"))
-    return replace(reply, body=gzip.compress(reply.body, mtime=0), headers=headers)
-
-
-def _unpacked(reply: Reply, _: ReceivedRequest) -> Reply:
-    return replace(reply, headers=(*reply.headers, ("content-encoding", "aws-chunked")))
-
-
 def _by_json(_: Reply, request: ReceivedRequest) -> Reply:
     return json_reply(200, {"code": 0, "data": {"url": request.path.replace("/by-json/", "/")}})
 
@@ -60,8 +50,14 @@ DETOURS: dict[str, tuple[str, Callable[[Reply, ReceivedRequest], Reply]]] = {
     "by-json": ("serves JSON that contains the URL of the file", _by_json),
     "cookie": ("needs a cookie that is set by a redirect", lambda reply, _: reply),
     "unsized": ("has neither a length nor chunks", lambda reply, _: replace(reply, fault="unframed")),
-    "gzip": ("is compressed although the request did not accept it", _packed),
-    "aws-chunked": ("has a Content-Encoding that is not a compression", _unpacked),
+    "gzip": (
+        "is compressed although the request did not accept it",
+        lambda reply, _: packed(reply, gzipped(reply.body)),
+    ),
+    "aws-chunked": (
+        "has an encoding that is no compression",
+        lambda reply, _: packed(reply, reply.body, "aws-chunked"),
+    ),
     "playlist": ("is a playlist of a stream", lambda *_: Reply(200, _PLAYLIST, "application/vnd.apple.mpegurl")),
     "gif": ("is an animated image", lambda *_: Reply(200, _GIF, "image/gif")),
     "zip": ("is an archive", lambda *_: Reply(200, b"PK\x03\x04" + bytes(26), "application/zip")),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai, PollPolicy, RetryPolicy
 from kkiai_sdk.mock.app import GatewayApp
-from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply, nested_error
+from kkiai_sdk.mock.messages import End, ReceivedRequest, Reply
 from kkiai_sdk.mock.server import Server, listen
 from kkiai_sdk.mock.wire_faults import FAULTS, play
 
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 ANY_KEY = "sk-mock"
 #: The minimum number of requests that are kept. Older ones are dropped, so that a gateway can run for days.
 KEPT_REQUESTS = 100_000
-_BAD_REQUEST = nested_error(
-    400,
-    "the request is malformed or too large",
-    "mock-unreadable",
-    kind="invalid_request_error",
-    headers=(("connection", "close"), ("x-oneapi-request-id", "mock-unreadable")),
-)
 
 
 class MockGateway:
@@ -153,7 +146,7 @@ class MockGateway:
             listeners = {"gateway": self._listen(self._port)} | ({"cdn": self._listen(0)} if self._has_cdn else {})
             urls = [self._url(listener) for listener in listeners.values()]
             self._app = GatewayApp(urls[0], urls[-1], _sample(), self._accepted, self._scripts)
-            self._server = Server(self._respond, listeners, bad_request=_BAD_REQUEST.encode(), name="kkiai-mock")
+            self._server = Server(self._respond, listeners, name="kkiai-mock")
             self._server.start()
         return self
 

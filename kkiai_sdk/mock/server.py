@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self, TypeAlias
 
 import h11
 
-from kkiai_sdk.mock.messages import End, ReceivedRequest, head
+from kkiai_sdk.mock.messages import End, ReceivedRequest, nested_error
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +36,14 @@ BACKLOG = 1024
 #: Seconds that a handler may take to end after it has been cancelled.
 GRACE = 2.0
 CHUNK = 1 << 16
-BAD_REQUEST = head(400, (("connection", "close"), ("content-length", "0")))
+#: The response to a request that is malformed or too large.
+BAD_REQUEST = nested_error(
+    400,
+    "the request is malformed or too large",
+    "mock-unreadable",
+    kind="invalid_request_error",
+    headers=(("connection", "close"), ("x-oneapi-request-id", "mock-unreadable")),
+).encode()
 
 Handler: TypeAlias = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[End]]
 
@@ -54,7 +61,6 @@ class Server:
         handler: Answers one request. It is cancelled when the server is closed.
         listeners: The sockets by name; :attr:`ReceivedRequest.server` is the name of the one that was connected to.
         tls: The server side of TLS, or None for plain TCP.
-        bad_request: The bytes that answer a request that is malformed or too large, before the connection is closed.
         name: The name of the thread.
     """
 
@@ -64,11 +70,9 @@ class Server:
         listeners: Mapping[str, socket.socket],
         *,
         tls: ssl.SSLContext | None = None,
-        bad_request: bytes = BAD_REQUEST,
         name: str = "http-server",
     ) -> None:
-        self._handler, self._listeners = handler, listeners
-        self._tls, self._bad_request = tls, bad_request
+        self._handler, self._listeners, self._tls = handler, listeners, tls
         self._numbers = count()
         self._connections: set[asyncio.Task[None]] = set()
         self._errors: list[BaseException] = []
@@ -166,14 +170,14 @@ class Server:
         self, server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> End:
         try:
-            async with aclosing(_requests(reader, writer)) as requests:
-                async for request, body in requests:
-                    end = await self._handler(_received(request, body, server, number), writer)
+            async with aclosing(_requests(server, number, reader, writer)) as requests:
+                async for request in requests:
+                    end = await self._handler(request, writer)
                     await writer.drain()
                     if end is not End.KEEP or self._stopping.is_set():
                         return end
         except h11.RemoteProtocolError:
-            writer.write(self._bad_request)
+            writer.write(BAD_REQUEST)
             if writer.can_write_eof():
                 # A socket that is closed before everything is read is reset, and the response may be lost.
                 writer.write_eof()
@@ -182,8 +186,8 @@ class Server:
 
 
 async def _requests(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> AsyncGenerator[tuple[h11.Request, bytes], None]:
+    server: str, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> AsyncGenerator[ReceivedRequest, None]:
     """Read requests with their bodies, until the client ends the connection or asks to close it."""
     data, is_last = b"", False
     while not is_last:
@@ -201,7 +205,9 @@ async def _requests(
             elif not await _receive(parser, reader, writer):
                 return
         if request is not None:
-            yield request, bytes(body)
+            method, (path, _, query) = request.method.decode("ascii"), request.target.decode("ascii").partition("?")
+            headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
+            yield ReceivedRequest(method, path, query, headers, server, bytes(body), number)
         data, is_last = parser.trailing_data[0], parser.their_state is h11.MUST_CLOSE
 
 
@@ -214,9 +220,3 @@ async def _receive(parser: h11.Connection, reader: asyncio.StreamReader, writer:
     if data:
         parser.receive_data(data)
     return bool(data)
-
-
-def _received(request: h11.Request, body: bytes, server: str, number: int) -> ReceivedRequest:
-    path, _, query = request.target.decode("ascii").partition("?")
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers)
-    return ReceivedRequest(request.method.decode("ascii"), path, query, headers, server, body, number)

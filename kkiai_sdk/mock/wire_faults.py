@@ -28,6 +28,7 @@ DRIP = 0.1
 MEGABYTE = 1 << 20
 #: Megabytes that gzip-bomb decompresses to, and that huge-body sends.
 BOMB, FLOOD = 100, 200
+_UNFRAMED = ("connection", "close")
 
 
 def _half(data: bytes) -> bytes:
@@ -81,18 +82,20 @@ def _flood(reply: Reply) -> Iterator[Step]:
     yield End.FIN
 
 
-def _packed(reply: Reply, body: bytes, coding: str = "gzip") -> Reply:
+def packed(reply: Reply, body: bytes, coding: str = "gzip") -> Reply:
+    """Make a reply with an encoded body."""
     return replace(reply, body=body, headers=(*reply.headers, ("content-encoding", coding)))
 
 
-def _gzip(data: bytes) -> bytes:
+def gzipped(data: bytes) -> bytes:
+    """Compress bytes, always to the same ones."""
     return gzip.compress(data, mtime=0)
 
 
 def _corrupt(reply: Reply) -> Reply:
-    packed = bytearray(_gzip(reply.body))
-    packed[len(packed) // 2] ^= 0xFF
-    return _packed(reply, bytes(packed))
+    data = bytearray(gzipped(reply.body))
+    data[len(data) // 2] ^= 0xFF
+    return packed(reply, bytes(data))
 
 
 @cache
@@ -110,7 +113,7 @@ def _bomb() -> bytes:
 
 def _members(reply: Reply) -> Reply:
     first = _half(reply.body)
-    return _packed(reply, _gzip(first) + _gzip(reply.body[len(first) :]))
+    return packed(reply, gzipped(first) + gzipped(reply.body[len(first) :]))
 
 
 def _body(body: bytes) -> Fault:
@@ -154,32 +157,17 @@ _BODIES: dict[str, Row] = {
     "stall-mid-body": ("sends half of the body, then nothing", lambda r: (_cut(r), End.HANG)),
     "drip-body": ("sends one byte of the body every 0.1 s", lambda r: (_head(r), *_drip(r.body))),
     "long-body": ("sends more bytes than its Content-Length", _long_body),
-    "huge-length": (
-        "sends a Content-Length of 10^18 and half of the body",
-        lambda r: (_cut(r, ("content-length", f"{10**18}")), End.FIN),
-    ),
-    "cut-chunk": (
-        "closes in the middle of a chunk",
-        lambda r: (_chunked(r) + b"%x\r\n" % len(r.body) + _half(r.body), End.FIN),
-    ),
+    "huge-length": ("sends a Content-Length of 10^18", lambda r: (_cut(r, ("content-length", f"{10**18}")), End.FIN)),
+    "cut-chunk": ("closes in the middle of a chunk", lambda r: (_chunked(r) + b"fffffff\r\n" + _half(r.body), End.FIN)),
     "bad-chunk-size": ("sends a chunk size that is not a number", lambda r: (_chunked(r) + b"moo\r\n", End.FIN)),
-    "cut-unframed": (
-        "sends no length and closes after half of the body",
-        lambda r: (_cut(r, ("connection", "close")), End.FIN),
-    ),
-    "unframed": (
-        "sends no length and closes after the body",
-        lambda r: (r.head(("connection", "close")) + r.body, End.FIN),
-    ),
+    "cut-unframed": ("sends no length and half of the body", lambda r: (_cut(r, _UNFRAMED), End.FIN)),
+    "unframed": ("sends no length", lambda r: (r.head(_UNFRAMED) + r.body, End.FIN)),
     "huge-body": (f"sends {FLOOD} MB of JSON", _flood),
     "gzip-corrupt": ("gzips the body, with one byte changed", _corrupt),
-    "gzip-truncated": ("gzips the body and cuts it in half", lambda r: _packed(r, _half(_gzip(r.body)))),
+    "gzip-truncated": ("gzips the body and cuts it in half", lambda r: packed(r, _half(gzipped(r.body)))),
     "gzip-members": ("gzips the body as two members, of which some clients read only one", _members),
-    "gzip-chain": (
-        "gzips the body three times",
-        lambda r: _packed(r, _gzip(_gzip(_gzip(r.body))), "gzip, gzip, gzip"),
-    ),
-    "gzip-bomb": (f"sends 100 KB of gzip that expand to {BOMB} MB", lambda r: _packed(r, _bomb())),
+    "gzip-chain": ("gzips three times", lambda r: packed(r, gzipped(gzipped(gzipped(r.body))), "gzip, gzip, gzip")),
+    "gzip-bomb": (f"sends 100 KB of gzip that expand to {BOMB} MB", lambda r: packed(r, _bomb())),
 }
 
 _CONTENTS: dict[str, Row] = {

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from kkiai_sdk import AsyncKkiai
+from kkiai_sdk.dbos import VideoQueue, VideoWorker
+from kkiai_sdk.mock import MockGateway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +74,52 @@ def test_password_of_the_database_is_not_in_the_command_to_go_on(
     assert line.startswith(f"kkiai fleet work --output {tmp_path} --name a --db ")
     assert "canary" not in line
     assert "sslmode=require" in line
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> str:
+    """A database with one wait of a worker named "-one" that was started and ended."""
+    database = f"{tmp_path}/password=canary"
+
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def note(_request: object) -> None:
+            asked.set()
+
+        with MockGateway() as gateway, VideoQueue(database) as queue:
+            queue.add(["grok:scenario-stalls"])
+            hooks = {"event_hooks": {"request": [note]}}
+            client = AsyncKkiai(gateway.api_key, base_url=gateway.base_url, httpx_args=hooks)
+            async with client, VideoWorker(client, tmp_path, database, name="-one"):
+                await asked.wait()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    return database
+
+
+def test_work_ends_with_a_note_on_the_waits_of_stopped_workers(kkiai: Run, stopped: str, tmp_path: Path) -> None:
+    """A queue that is done except for the waits of a worker that is not running says so, and the command to use."""
+    ended = kkiai("fleet", "work", "-o", str(tmp_path), "--name", "two", "--db", stopped)
+    assert (ended.code, ended.out) == (0, "")
+    command = f"kkiai fleet handover --db '{tmp_path}/password=:***' -- -one"
+    note = "-one is not running and has 1 unfinished wait: start it again, or hand over its waits"
+    assert ended.err == f"kkiai: {note}: {command}\n"
+    assert kkiai("fleet", "work", "--quiet", "-o", str(tmp_path), "--name", "two", "--db", stopped).err == ""
+    assert kkiai("fleet", "handover", "--db", stopped, "--", "-one").out == "1 waits handed over\n"
+    assert kkiai("fleet", "status", "--db", stopped).err == ""
+
+
+def test_status_on_a_terminal_ends_with_a_note_on_the_waits_of_stopped_workers(
+    monkeypatch: pytest.MonkeyPatch, kkiai: Run, stopped: str
+) -> None:
+    """The note is not written when the output is read by a program."""
+    assert kkiai("fleet", "status", "--db", stopped).err == ""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert kkiai("fleet", "status", "--json", "--db", stopped).err == ""
+    ended = kkiai("fleet", "status", "--db", stopped)
+    assert [line.split() for line in ended.lines][-2:] == [["error", "0"], ["by", "-one", "1", "(not", "running)"]]
+    assert ended.err.endswith(":***' -- -one\n")
 
 
 def test_work_prints_json_when_asked(kkiai: Run, tmp_path: Path) -> None:

@@ -106,12 +106,6 @@ def test_time_limit_that_is_not_positive_is_refused(limit: float) -> None:
         check(time_limit=limit)
 
 
-def test_progress_that_cannot_be_called_is_refused() -> None:
-    """The arguments of a check are validated before anything is sent."""
-    with pytest.raises(ConfigurationError, match="progress must be a function or None, not str"):
-        check("http://127.0.0.1:9", KEY, progress="loud")  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize("task_id", ["", "a b", "a\n", "a" * 257])
 def test_task_id_of_wrong_form_is_refused(task_id: str) -> None:
     """An id that no gateway gives out is named before anything is sent."""

@@ -16,13 +16,13 @@ from contract_tests.mutants.gateways import IDS, serve
 from contract_tests.wire import task
 from kkiai_sdk import ConfigurationError
 from kkiai_sdk.contract import _spec, check
+from kkiai_sdk.contract._check import precheck
 from kkiai_sdk.contract._findings import fold
 from kkiai_sdk.contract._messages import Exchange, Request, Response
 from kkiai_sdk.contract._probes import basic_probes, full_probes, task_probes, verdict
 from kkiai_sdk.contract._report import coverage
 from kkiai_sdk.contract._rules import judge
 from kkiai_sdk.contract._spec import Spec
-from kkiai_sdk.contract._spec_precheck import precheck
 from tests.contract.conftest import GATEWAY_KEY, Ended
 from tests.support.effort import examples
 

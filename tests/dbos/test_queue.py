@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +81,24 @@ def test_path_of_a_file_is_no_url(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).is_file()
 
 
+@pytest.mark.fault("W-15")
+def test_locked_file_can_be_read_and_the_error_of_a_write_names_the_lock(
+    database: Path, queue: VideoQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another program has locked the file, it is read at once, and adding new ids ends with an error."""
+    queue.add(["grok:a"])
+    monkeypatch.setattr("kkiai_sdk.dbos._database.BUSY_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection, VideoQueue(database) as other:
+        connection.execute("BEGIN IMMEDIATE")
+        with VideoQueue(database) as reader:
+            assert reader.status().queued == 1
+        with pytest.raises(ConfigurationError, match="another program has locked it"):
+            other.add(["grok:b"])
+        assert other.add(["grok:a"]) == 0
+        connection.execute("ROLLBACK")
+        assert other.add(["grok:b"]) == 1
+
+
 def test_default_database_is_a_file_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a database the ids are kept in a file of the user's state folder, which is made."""
     monkeypatch.setattr("kkiai_sdk.dbos._database.user_state_path", lambda name: tmp_path / "state" / name)
@@ -112,7 +132,17 @@ def test_invalid_arguments_of_add_are_refused(
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://host/db", "sqlite://", ":memory:", "http://x", "://", "postgresql+nope://h:port/x"]
+    "url",
+    [
+        "mysql://host/db",
+        "sqlite://",
+        "sqlite://folder/file",
+        "sqlite:///file?mode=ro",
+        ":memory:",
+        "http://x",
+        "://",
+        "postgresql+nope://h:port/x",
+    ],
 )
 def test_database_of_another_kind_is_refused(url: str) -> None:
     """A URL that is neither of SQLite nor of PostgreSQL raises a ConfigurationError that says which forms there are."""
@@ -138,6 +168,12 @@ def test_database_that_cannot_be_opened_is_named_without_its_password(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match="cannot use the database"):
         VideoQueue(tmp_path / "file" / "below.sqlite")
+
+
+def test_error_of_dbos_is_that_of_the_database(queue: VideoQueue) -> None:
+    """An error that DBOS raises, as for a wait that a tool has deleted meanwhile, is a ConfigurationError."""
+    with pytest.raises(ConfigurationError, match=r"cannot use the database .*grok:gone"):
+        queue.put_back({"grok:gone"})
 
 
 async def _make(folder: Path, database: Any, **options: Any) -> None:

@@ -255,6 +255,75 @@ def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -
     assert queue.status().failed == 100
 
 
+@pytest.mark.fault("W-14")
+def test_waits_whose_start_was_recorded_and_not_confirmed_are_started(
+    queue: VideoQueue, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the connection is lost after the database has recorded a start, the running worker starts the waits itself."""
+    monkeypatch.setattr("kkiai_sdk.dbos.worker.MISSING_INTERVAL", 0.5)
+    queue.add(IDS)
+    lost: list[str] = []
+
+    def note(connection: sa.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE") and "rate_limited" in statement and not lost:
+            lost.append(statement)
+            connection.info["is_lost"] = True
+
+    def lose(connection: sa.Connection) -> None:
+        if connection.info.pop("is_lost", False):
+            connection.connection.commit()
+            raise OSError("connection reset")
+
+    listeners = (("before_cursor_execute", note), ("commit", lose))
+    for name, listener in listeners:
+        sa.event.listen(sa.Engine, name, listener)
+    try:
+        results = work()
+    finally:
+        for name, listener in listeners:
+            sa.event.remove(sa.Engine, name, listener)
+    assert lost
+    assert sorted(result.task_id for result in results) == sorted(IDS)
+    assert {each.task_id: each for each in queue.results()} == {each.task_id: each for each in results}
+
+
+def test_other_number_of_waits_than_that_of_the_database_is_logged(
+    queue: VideoQueue, work: Work, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All workers of a database have the ``max_waiting`` of the last one; a change is logged."""
+    queue.add(IDS)
+    for number in (10, 10, 7):
+        assert "max_waiting" not in caplog.text
+        work(max_waiting=number)
+    assert "max_waiting is now 7, not 10, for all workers of the database" in caplog.text
+
+
+def test_file_that_cannot_be_written_is_refused_at_the_start(queue: VideoQueue, work: Work) -> None:
+    """A worker whose database can only be read does not start, with an error that says so; nothing is lost."""
+    queue.add([IDS[0]])
+
+    def forbid(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA query_only=1")
+
+    sa.event.listen(sa.Engine, "connect", forbid)
+    try:
+        with pytest.raises(ConfigurationError, match="attempt to write a readonly database"):
+            work()
+    finally:
+        sa.event.remove(sa.Engine, "connect", forbid)
+    assert [result.state for result in work()] == ["saved"]
+
+
+def test_file_of_the_limit_that_cannot_be_used_is_refused_at_the_start(
+    queue: VideoQueue, work: Work, database: Path
+) -> None:
+    """A worker that cannot write the file of the common limit does not start, with an error that says so."""
+    queue.add([IDS[0]])
+    database.with_suffix(".sqlite.rate").mkdir()
+    with pytest.raises(ConfigurationError, match="unable to open database file"):
+        work()
+
+
 def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueue, work: Work) -> None:
     """A wait beyond its timeout is recorded as such, and added again only when that is asked for."""
     queue.add(["grok:scenario-stalls", "grok:scenario-fails"], timeout=0.5)
@@ -265,6 +334,27 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
     assert queue.add(["grok:scenario-stalls", "grok:scenario-fails"]) == 0
     assert queue.add(["grok:scenario-stalls", "grok:scenario-fails"], retry=True) == 1
     assert queue.status().queued == 1
+
+
+@pytest.mark.fault("W-13")
+def test_kill_while_a_wait_is_added_again_loses_nothing(queue: VideoQueue, work: Work) -> None:
+    """A process that ends between the deletion of an old result and the new entry leaves the old result."""
+    queue.add(["grok:scenario-not-found"])
+    (before,) = work()
+
+    def interrupt(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            raise KeyboardInterrupt
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            queue.add(["grok:scenario-not-found", IDS[0]], retry=True)
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", interrupt)
+    assert list(queue.results()) == [before]
+    assert queue.add(["grok:scenario-not-found", IDS[0]], retry=True) == 2
+    assert queue.status().queued == 2
 
 
 @pytest.mark.fault("W-09")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codegen.examples import examples
-from kkiai_sdk.mock import spec_examples
-from kkiai_sdk.mock.spec_examples import SpecOperation
+from codegen.generate import examples
+from kkiai_sdk.mock import app as gateway_app
+from kkiai_sdk.mock.app import SpecOperation
 
 if TYPE_CHECKING:
     from tests.mock.app_client import AppClient
@@ -50,7 +50,7 @@ SPEC: dict[str, Any] = {
 def _spec(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the gateway know the operations of this spec."""
     found = tuple(SpecOperation(**each) for each in json.loads(json.dumps(examples(SPEC))))
-    monkeypatch.setattr(spec_examples, "spec_operations", lambda: found)
+    monkeypatch.setattr(gateway_app, "spec_operations", lambda: found)
 
 
 @pytest.mark.parametrize(

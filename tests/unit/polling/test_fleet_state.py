@@ -11,7 +11,7 @@ from attrs import evolve
 from kkiai_sdk import PollPolicy, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.fleet_state import Event, FleetState, Waiter, WaiterEnded, WaiterUpdated
+from kkiai_sdk._polling.fleet_state import Event, FleetState, Waiter
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.scheduler import PollTask, Scheduler, SchedulerLimits, WaitForResponse
 from tests.unit.polling.wait_simulation import (
@@ -80,14 +80,14 @@ class Fleet:
 def ends(events: object) -> list[tuple[Waiter, End | None]]:
     """The waiters that end, and why."""
     assert isinstance(events, list)
-    return [(each.waiter, each.state.end) for each in events if isinstance(each, WaiterEnded)]
+    return [(waiter, state.end) for waiter, state in events if isinstance(state, PollState)]
 
 
 def final(events: list[Event]) -> PollState:
     """The state with which the only waiter ends."""
-    (event,) = events
-    assert isinstance(event, WaiterEnded)
-    return event.state
+    ((_, state),) = events
+    assert isinstance(state, PollState)
+    return state
 
 
 def test_fleet_without_waiters_sleeps_without_end() -> None:
@@ -120,7 +120,7 @@ def test_waiters_of_one_id_share_its_polls() -> None:
     assert fleet.at(10).step() == "a"
     events = fleet.after("a", DONE)
     assert ends(events) == [(first, End.DONE), (second, End.DONE)]
-    states = [each.state for each in events if isinstance(each, WaiterEnded)]
+    states = [state for _, state in events if isinstance(state, PollState)]
     assert [(each.polls, each.started - START) for each in states] == [(2, 0), (1, 5)]
 
 
@@ -226,7 +226,7 @@ def test_waiter_in_the_queue_expires_in_time() -> None:
     expired = fleet.at(3 + FINAL_POLL_TIMEOUT).state.step(fleet.now)
     due = START + 3
     state = PollState(task_id="b", started=START, deadline=due, due=due, end=End.TIMED_OUT)
-    assert expired == [WaiterEnded(waiter, state)]
+    assert expired == [(waiter, state)]
     assert ends(fleet.after("a", DONE)) != []
     assert fleet.step() == math.inf
 
@@ -268,7 +268,7 @@ def test_waiter_that_expires_in_an_outage_has_its_error() -> None:
     assert fleet.at(12).step() == FINAL_POLL_TIMEOUT
     expired = fleet.at(17).state.step(fleet.now)
     assert isinstance(expired, list)
-    states = {each.waiter: each.state for each in expired}
+    states = {waiter: state for waiter, state in expired if isinstance(state, PollState)}
     assert {each.end for each in states.values()} == {End.TIMED_OUT}
     assert [str(states[waiter].last_error) for waiter in waiters] == ["bad key"] * 10 + ["None", "bad key"]
 
@@ -444,17 +444,17 @@ def test_snapshots_are_reported_to_those_who_want_them() -> None:
     first = fleet.join("a", wants_updates=True)
     assert fleet.step() == "a"
     full = evolve(PENDING, raw={"status": "pending", "eta": 5}, extra={"eta": 5})
-    assert fleet.after("a", full) == [WaiterUpdated(first, full)]
+    assert fleet.after("a", full) == [(first, full)]
     assert first.snapshot == PENDING
     second = fleet.join("a", wants_updates=True)
     fleet.at(10).step()
-    assert fleet.after("a", PENDING) == [WaiterUpdated(second, PENDING)]
+    assert fleet.after("a", PENDING) == [(second, PENDING)]
     fleet.at(20).step()
     assert fleet.after("a", busy()) == []
     fleet.at(30).step()
     events = fleet.after("a", DONE)
-    assert events[:2] == [WaiterUpdated(first, DONE), WaiterUpdated(second, DONE)]
-    assert [type(each) for each in events[2:]] == [WaiterEnded] * 3
+    assert events[:2] == [(first, DONE), (second, DONE)]
+    assert [type(state) for _, state in events[2:]] == [PollState] * 3
 
 
 def test_suspension_past_the_deadline_is_followed_by_a_final_poll() -> None:

@@ -139,7 +139,7 @@ def action(effect: Effect) -> Action:
     if isinstance(effect, Sleep | CollectResults):
         return ("sleep" if isinstance(effect, Sleep) else "gather", effect.until)
     if isinstance(effect, Update):
-        return ("news", effect.task)
+        return ("news", effect.value)
     assert isinstance(effect, Emit)
     if isinstance(effect.value, WaitResult):
         return ("end", effect.value.task_id, ENDS.get(type(effect.value.error), End.BROKEN))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kkiai_sdk import APIError, PollPolicy, TaskNotFoundError, TaskState, VideoTask
-from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling.poll_state import (
     FINAL_POLL_TIMEOUT,
     MAX_POLL_RETRY_AFTER,
@@ -17,7 +16,6 @@ from kkiai_sdk._polling.poll_state import (
     MIN_POLL_TIMEOUT,
     End,
     begin,
-    decide,
 )
 from tests.unit.polling.wait_simulation import (
     DONE,
@@ -183,9 +181,8 @@ def end_noticed_after(end: float, random: float) -> float:
     """Seconds until a wait notices a task that ends after ``end`` seconds, with responses without latency."""
     policy, history, now = PollPolicy(), begin(ASKED, START, math.inf), START
     while history.end is None:
-        step = decide(history, now)
-        if isinstance(step, Sleep):
-            now = step.until
+        if now < history.due:
+            now = history.due
         else:
             history = apply(history, Event(DONE if now - START >= end else RUNNING, random=random), now, policy)
     return now - START

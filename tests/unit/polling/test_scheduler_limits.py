@@ -10,8 +10,8 @@ import pytest
 from kkiai_sdk import ConfigurationError, PollPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
-from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, End
-from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
+from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, End, PollState
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 from tests.unit.polling.wait_simulation import FATAL, NOT_FOUND, RESET, RUNNING, busy, rate_limited
 from tests.unit.support import START
 
@@ -150,8 +150,8 @@ def test_expired_task_makes_room_for_the_next_id() -> None:
     assert full.step(START + 1800.0) == WaitForResponse(math.inf)
     full.answered("a", RUNNING, START + 1804.5, 0.0)
     ended = full.step(START + 1804.5)
-    assert isinstance(ended, TaskExpired)
-    assert (ended.state.task_id, ended.state.end) == ("b", End.TIMED_OUT)
+    assert isinstance(ended, PollState)
+    assert (ended.task_id, ended.end) == ("b", End.TIMED_OUT)
     assert full.step(START + 1804.5) == AdmitTask()
 
 
@@ -162,8 +162,8 @@ def test_task_expired_by_the_rate_makes_room_for_the_next_id() -> None:
     slow.admit("b")
     assert slow.step(START) == PollTask("a", 5.0)
     expired = slow.step(START)
-    assert isinstance(expired, TaskExpired)
-    assert expired.state.task_id == "b"
+    assert isinstance(expired, PollState)
+    assert expired.task_id == "b"
     assert slow.step(START) == AdmitTask()
 
 

@@ -11,8 +11,8 @@ from kkiai_sdk import PollPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.outage import MIN_TASKS
-from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, End
-from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, TaskExpired, WaitForResponse
+from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, End, PollState
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
 from tests.unit.polling.wait_simulation import BLANK, DONE, EMPTY, FATAL, NOT_FOUND, RUNNING, Event, busy
 from tests.unit.support import START
@@ -210,8 +210,8 @@ def test_tasks_end_in_order_of_their_next_polls_with_the_last_refusal() -> None:
     state = made.failed("t0", EMPTY, START + 7, 0.0)
     assert (state.end, state.last_error) == (End.BROKEN, EMPTY)
     steps = [made.step(START + 7) for _ in range(2)]
-    assert all(isinstance(step, TaskExpired) for step in steps)
-    ended = [step.state for step in steps if isinstance(step, TaskExpired)]
+    assert all(isinstance(step, PollState) for step in steps)
+    ended = [step for step in steps if isinstance(step, PollState)]
     assert [(each.task_id, each.end, each.last_error) for each in ended] == [
         ("t1", End.BROKEN, FATAL),
         ("t2", End.BROKEN, FATAL),
@@ -224,8 +224,8 @@ def test_task_that_times_out_when_an_outage_has_lasted_is_a_timeout() -> None:
     assert made.step(START + 5) == PollTask("t0", FINAL_POLL_TIMEOUT)
     assert made.failed("t0", FATAL, START + 5, 0.0).end is End.TIMED_OUT
     step = made.step(START + 5)
-    assert isinstance(step, TaskExpired)
-    assert step.state.end is End.BROKEN
+    assert isinstance(step, PollState)
+    assert step.end is End.BROKEN
 
 
 def test_one_refused_task_is_no_outage_while_ids_can_be_admitted() -> None:
@@ -276,7 +276,7 @@ def test_ids_that_are_left_are_admitted_when_an_outage_has_ended_the_waits() -> 
     for task_id in ("a", "b"):
         made.step(START + 3)
         made.failed(task_id, FATAL, START + 4, 0.0)
-    assert isinstance(made.step(START + 4), TaskExpired)
+    assert isinstance(made.step(START + 4), PollState)
     assert made.step(START + 4) == AdmitTask()
     made.admit("c")
     assert made.step(START + 4) == PollTask("c", 1796.0)

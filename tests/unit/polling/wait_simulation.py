@@ -20,8 +20,7 @@ from kkiai_sdk import (
     TaskState,
     VideoTask,
 )
-from kkiai_sdk._effects import Sleep
-from kkiai_sdk._polling.poll_state import Poll, PollState, Stop, after_answer, after_error, begin, decide
+from kkiai_sdk._polling.poll_state import PollState, after_answer, after_error, begin, poll_timeout
 from tests.unit.support import ASKED, START
 
 if TYPE_CHECKING:
@@ -99,23 +98,24 @@ def simulate(events: Iterable[Event], policy: PollPolicy, timeout: float, *, sta
     """Simulate a wait to its end. The script must be long enough."""
     polls, sleeps, now, script = [], [], start, iter(events)
     history = begin(ASKED, now, timeout)
-    while not isinstance(step := decide(history, now), Stop):
-        if isinstance(step, Sleep):
-            sleeps.append((now, step.until))
-            now = step.until
+    while history.end is None:
+        if now < history.due:
+            sleeps.append((now, history.due))
+            now = history.due
         else:
-            poll = _poll(history, step, now, next(script), policy)
+            poll = _poll(history, now, next(script), policy)
             polls.append(poll)
             history, now = poll.after, poll.answered
     return SimulatedWait(tuple(polls), tuple(sleeps), now, history)
 
 
-def _poll(history: PollState, step: Poll, now: float, event: Event, policy: PollPolicy) -> SimulatedPoll:
-    limit = min(step.timeout, CLIENT_TIMEOUT)
+def _poll(history: PollState, now: float, event: Event, policy: PollPolicy) -> SimulatedPoll:
+    timeout = poll_timeout(history, now)
+    limit = min(timeout, CLIENT_TIMEOUT)
     if event.latency > limit:
         event = Event(APIConnectionError("no answer", kind="timeout", transient=True), limit, random=event.random)
     after = apply(history, event, now + event.latency, policy, sent=now)
-    return SimulatedPoll(event, step.timeout, now, now + event.latency, history, after)
+    return SimulatedPoll(event, timeout, now, now + event.latency, history, after)
 
 
 def apply(history: PollState, event: Event, now: float, policy: PollPolicy, *, sent: float | None = None) -> PollState:

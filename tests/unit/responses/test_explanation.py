@@ -62,3 +62,9 @@ def test_explanation_needs_the_response() -> None:
     task = read({"id": "t", "status": "done", "video_url": URL})
     assert pickle.loads(pickle.dumps(task)).explain() == task.explain()
     assert VideoTask.from_dict(task.to_dict()).explain() == task.explain()
+
+
+def test_explanation_of_a_field_of_another_type() -> None:
+    """A field that holds an object or a list is explained like any other."""
+    task = read({"id": {"cow": 1}, "status": "running", "enhanced_prompt": ["moo"]})
+    assert "answered_id: at id" in task.explain().splitlines()

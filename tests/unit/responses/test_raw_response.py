@@ -92,7 +92,7 @@ def test_other_or_damaged_coding_is_rejected(coding: str, body: bytes) -> None:
     ("coding", "body", "says"),
     [
         (f" {'X' * 61}", PLAIN, f"a body in the encoding {'x' * 59}…, which was not requested"),
-        ("gzip", PLAIN, "a body that cannot be decompressed"),
+        ("gzip", PLAIN, "a compressed body that cannot be decompressed"),
         ("gzip", gzip.compress(PLAIN)[:-1], "a truncated compressed body"),
         ("gzip", gzip.compress(b"") * 17, "a compressed body of more than 16 members"),
     ],
