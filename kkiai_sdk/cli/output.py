@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from multiprocessing.pool import ThreadPool
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias, TypeVar
@@ -142,7 +142,7 @@ class Output:
         self._out, self._err = make_console(sys.stdout), make_console(sys.stderr)
         self._is_live = self._err.is_terminal and not self._err.is_dumb_terminal and not options.quiet
         self._has_log = not (self._is_live or options.quiet)
-        self.display = Display(ids, self._err, is_live=self._is_live, traffic=self._traffic)
+        self._display = Display(ids, self._err, is_live=self._is_live, traffic=self._traffic)
         self._start = self._last_line = time.monotonic()
         self.exit_code = ExitCode.SUCCESS
 
@@ -155,11 +155,11 @@ class Output:
                 self._traffic.note_line(event)
                 self._write(self._err, Text(visible(event), "dim") if self._is_live else visible(event))
             case Received(task_id=task_id, count=count, total=total):
-                if self.display.receive(event) and self._has_log:
+                if self._display.receive(event) and self._has_log:
                     size = decimal(count) if total is None else f"{decimal(count)} of {decimal(total)}"
                     self._write(self._err, f"{visible(task_id)}: downloading {size}")
             case VideoTask() if self._command != "watch":
-                self.display.update(event)
+                self._display.update(event)
                 # The result of an ended task follows.
                 if self._has_log and not event.is_done:
                     self._write(self._err, f"{visible(event.id)}: {status_of(event)}")
@@ -167,16 +167,16 @@ class Output:
                 outcome = outcome_of(event, is_wait=self._command != "query")
                 self._report(outcome)
                 if isinstance(event, VideoTask) and not event.is_done:
-                    self.display.update(event)
+                    self._display.update(event)
                 elif is_result(outcome, self._command):
-                    self.display.finish(outcome.task_id, is_failed=outcome.is_failed)
+                    self._display.finish(outcome.task_id, is_failed=outcome.is_failed)
 
     def _show_idle(self, now: float) -> None:
         """Show the live display, or write the line of the log that is due."""
-        self.display.show()
+        self._display.show()
         if not self._has_log:
             return
-        summary, elapsed = self.display.summary(), now - self._start
+        summary, elapsed = self._display.summary(), now - self._start
         if line := self._traffic.log_line(summary, elapsed, idle=now - self._last_line):
             self._write(self._err, line)
 
@@ -196,7 +196,7 @@ class Output:
 
     def _write(self, console: Console, text: RenderableType) -> None:
         # Stdout and stderr may be the same terminal.
-        self.display.erase()
+        self._display.erase()
         self._last_line = time.monotonic()
         if isinstance(text, str):
             # Unlike rich, this keeps tabs.
@@ -210,7 +210,7 @@ class Output:
 
         :param words: the command without ids, or empty if there is nothing to continue.
         """
-        ids = list(self.display.unfinished)
+        ids = list(self._display.unfinished)
         text = "kkiai: interrupted"
         if words and len(ids) > MAX_RESUMED_IDS:
             text += f"; {len(ids)} tasks keep running. To continue, run the same command again."
@@ -219,6 +219,11 @@ class Output:
             command = shlex.join(["kkiai", *words, *separator, *ids])
             text += f"; the tasks keep running. To continue, run:\n{command}"
         self._write(self._err, text)
+
+    def close(self) -> None:
+        """Remove the live display."""
+        with suppress(BrokenPipeError):
+            self._display.erase()
 
 
 def run(
@@ -248,16 +253,13 @@ def run(
                 raise
             emit(failure(ids[0], error))
 
-    output = Output(ids, command, options, traffic)
-    try:
-        for event in in_background(logged_work):
-            output.take(event)
-    except KeyboardInterrupt:
-        output.report_interrupt(resumed_by)
-        return ExitCode.INTERRUPTED
-    finally:
-        with suppress(BrokenPipeError):
-            output.display.erase()
+    with closing(Output(ids, command, options, traffic)) as output:
+        try:
+            for event in in_background(logged_work):
+                output.take(event)
+        except KeyboardInterrupt:
+            output.report_interrupt(resumed_by)
+            return ExitCode.INTERRUPTED
     return output.exit_code
 
 
