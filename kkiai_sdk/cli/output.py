@@ -211,14 +211,14 @@ class Output:
         :param words: the command without ids, or empty if there is nothing to continue.
         """
         ids = list(self._display.unfinished)
-        if not (words and ids):
-            return self._write(self._err, "kkiai: interrupted")
-        if len(ids) > MAX_RESUMED_IDS:
-            text = f"kkiai: interrupted; {len(ids)} tasks keep running. To continue, run the same command again."
-            return self._write(self._err, text)
-        separator = ["--"] if any(task_id.startswith("-") for task_id in ids) else []
-        self._write(self._err, "kkiai: interrupted; the tasks keep running. To continue, run:")
-        return self._write(self._err, shlex.join(["kkiai", *words, *separator, *ids]))
+        text = "kkiai: interrupted"
+        if words and len(ids) > MAX_RESUMED_IDS:
+            text += f"; {len(ids)} tasks keep running. To continue, run the same command again."
+        elif words and ids:
+            separator = ["--"] if any(task_id.startswith("-") for task_id in ids) else []
+            command = shlex.join(["kkiai", *words, *separator, *ids])
+            text += f"; the tasks keep running. To continue, run:\n{command}"
+        self._write(self._err, text)
 
     def close(self) -> None:
         """Remove the live display."""
