@@ -160,6 +160,8 @@ def error_message(error: KkiaiError) -> str:
     if isinstance(error, sdk.APIStatusError) and type(error) is not sdk.APIStatusError:
         # The class says more than the status: a 400 may be an unknown task, a 429 an exhausted quota.
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+        if words.count(" ") > 1:
+            words = words.removesuffix(" error")
         text = text.replace(f"HTTP {error.status_code}", f"{words} (HTTP {error.status_code})", 1)
     text = with_meanings(text)
     if isinstance(error, sdk.ConfigurationError):

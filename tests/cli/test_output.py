@@ -124,7 +124,7 @@ def test_error_in_the_log_has_the_meaning_of_its_class() -> None:
     handler = EventHandler(events.append, "kkiai doctor")
     error = TaskNotFoundError("HTTP 400: no", status_code=400)
     handler.emit(logging.LogRecord("kkiai_sdk", logging.WARNING, "", 0, "task %s: %s", ("a", error), None))
-    assert events == ["warning: task a: task not found error (HTTP 400): no"]
+    assert events == ["warning: task a: task not found (HTTP 400): no"]
 
 
 def test_background_events_arrive_once_in_order() -> None:
