@@ -186,9 +186,9 @@ def test_names_of_python_in_the_text_of_a_server_stay() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (TaskNotFoundError, 400, "task not found error (HTTP 400): no"),
-        (QuotaExceededError, 429, "quota exceeded error (HTTP 429): no"),
-        (RateLimitError, 429, "rate limit error (HTTP 429): no"),
+        (TaskNotFoundError, 400, "task not found (HTTP 400): no"),
+        (QuotaExceededError, 429, "quota exceeded (HTTP 429): no"),
+        (RateLimitError, 429, "rate limit (HTTP 429): no"),
         (ServerError, 524, "server error (HTTP 524): no"),
         (APIStatusError, 410, "gone (HTTP 410): no"),
     ],
@@ -214,7 +214,7 @@ AGAIN = "; the task was not cancelled: wait for it again"
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
         (None, None, f"no response{AGAIN}"),
-        (None, RateLimitError("HTTP 429: no", status_code=429), f"rate limit error (HTTP 429): no{AGAIN}"),
+        (None, RateLimitError("HTTP 429: no", status_code=429), f"rate limit (HTTP 429): no{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:
