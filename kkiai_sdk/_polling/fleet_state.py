@@ -3,7 +3,7 @@
 A wait is a :class:`Waiter`. Waiters of one id share its polls. Rules, in addition to those of ``scheduler``:
 
 * An id is admitted when its first poll can be made and fewer ids than the limit are waiting; until then it is queued,
-  in order of arrival. A wait for a single query is admitted immediately.
+  in order of arrival. A wait for a single query or with a timeout of 0 is admitted immediately.
 * At the deadline of a waiter its task is polled, at once if the scheduler allows. The waiter ends with the first
   response after its deadline. Without one it expires ``FINAL_POLL_TIMEOUT`` after the deadline, also in the queue, in
   an outage and while all requests are paused.
@@ -74,6 +74,11 @@ class Waiter:
         """Whether the deadline is later than the call. Otherwise the wait is one poll."""
         return self.deadline > self.joined
 
+    @property
+    def is_one_poll(self) -> bool:
+        """Whether the wait is too short to queue behind tasks that may take hours."""
+        return self.is_query or not self.has_time
+
 
 #: A changed snapshot for a waiter, or the final state of its wait.
 Event: TypeAlias = "tuple[Waiter, VideoTask | PollState]"
@@ -105,9 +110,9 @@ class FleetState:
         state = self._scheduler.extend(waiter.task_id, self._poll_by(waiter))
         if state is not None:
             waiter.polls_before = state.polls
-        elif is_first or waiter.is_query:
+        elif is_first or waiter.is_one_poll:
             self._queue[waiter.task_id] = waiter.joined
-            if waiter.is_query:
+            if waiter.is_one_poll:
                 self._admit(waiter.task_id)
             self._set_admission()
 

@@ -37,6 +37,8 @@ CONFIGURATION_NAMES = {
     r"^base_url\b": "--base-url",
     r"^timeout\b": "--timeout",
     r"^allow_file_hosts\[\d+\]": "--allow-file-host",
+    r"^max_requests_per_second\b": "--rate",
+    r"^(name is|speed)\b": r"--\1",
     r" \(see allow_http\)": "",
     r"pass api_key=… or set (.*)": r"set \1, or pass a file with --api-key-file",
     r"\bapi_key\b": "the key",

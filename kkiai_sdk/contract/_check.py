@@ -151,6 +151,11 @@ def target(
     from kkiai_sdk import Kkiai  # noqa: PLC0415 (loads the HTTP library)
 
     interval_of(rate)
+    for task_id in ids:
+        if not 1 <= len(task_id) <= 256 or not task_id.isprintable() or any(map(str.isspace, task_id)):
+            raise ConfigurationError(
+                f"task ids must be 1 to 256 printable characters without spaces, not {task_id[:40]!a}"
+            )
     if base_url is None:
         from kkiai_sdk.mock import MockGateway  # noqa: PLC0415 (only this target needs a server)
 
@@ -162,11 +167,6 @@ def target(
     key = (api_key if api_key is not None else os.environ.get("KKIAI_API_KEY", "")).strip() or None
     with Kkiai(key or "sk-any", base_url=base_url, httpx_args={"trust_env": False}) as client:
         url = str(client.raw.get_httpx_client().base_url).rstrip("/").removesuffix("/v1")
-    for task_id in ids:
-        if not 1 <= len(task_id) <= 256 or not task_id.isprintable() or any(map(str.isspace, task_id)):
-            raise ConfigurationError(
-                f"task ids must be 1 to 256 printable characters without spaces, not {task_id[:40]!a}"
-            )
     # Test gateways know the example id.
     node = spec.parameters(spec.query).get(("query", "id")) if spec.query else None
     example = str(node.value.get("example", "")) if node else ""

@@ -142,8 +142,8 @@ def test_handover_of_an_unknown_worker_moves_nothing(kkiai: Run) -> None:
     [
         (["add", "--db", "mysql://host/db", GOOD], "must be postgresql://"),
         (["add", "--timeout", "soon", GOOD], "--timeout must be a duration"),
-        (["work", "-o", "videos", "--db", "postgresql://host/db"], "name is required"),
-        (["work", "-o", "videos", "--rate", "0"], "max_requests_per_second must be"),
+        (["work", "-o", "videos", "--db", "postgresql://host/db"], "--name is required"),
+        (["work", "-o", "videos", "--rate", "0"], "--rate must be"),
         (["work", "-o", "/dev/null/videos"], "cannot create the directory"),
     ],
 )

@@ -169,6 +169,9 @@ def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None
         ("character 2 of api_key is not allowed", "character 2 of the key is not allowed"),
         ("the file is larger than max_bytes", "the file is larger than --max-bytes"),
         ("timeout must be a number", "--timeout must be a number"),
+        ("max_requests_per_second must be a number", "--rate must be a number"),
+        ("speed must be a number above 0", "--speed must be a number above 0"),
+        ("name is required: choose one", "--name is required: choose one"),
         ("--timeout must be a duration", "--timeout must be a duration"),
     ],
 )

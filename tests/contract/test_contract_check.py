@@ -106,11 +106,12 @@ def test_time_limit_that_is_not_positive_is_refused(limit: float) -> None:
         check(time_limit=limit)
 
 
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", None])
 @pytest.mark.parametrize("task_id", ["", "a b", "a\n", "a" * 257])
-def test_task_id_of_wrong_form_is_refused(task_id: str) -> None:
-    """An id that no gateway gives out is named before anything is sent."""
+def test_task_id_of_wrong_form_is_refused(task_id: str, base_url: str | None) -> None:
+    """An id that no gateway gives out is named before anything is sent, also to the mock gateway."""
     with pytest.raises(ConfigurationError, match="task id"):
-        check("http://127.0.0.1:9", KEY, task_ids=[task_id])
+        check(base_url, KEY, task_ids=[task_id])
 
 
 def test_spec_without_the_operation_is_refused(tmp_path: Path) -> None:

@@ -198,6 +198,18 @@ def test_waiter_without_time_expires_after_the_timeout_of_a_query() -> None:
     assert fleet.at(QUERY_TIMEOUT).step() == [(waiter, End.TIMED_OUT)]
 
 
+@pytest.mark.parametrize("is_queued", [False, True])
+def test_waiter_without_time_needs_no_place_among_the_waiting(*, is_queued: bool) -> None:
+    """Its poll is made at once also when the limit of waiting ids is reached and its id queues for others."""
+    fleet = Fleet(waiting=1)
+    fleet.join("a")
+    fleet.poll("a")
+    if is_queued:
+        fleet.join("b")
+    waiter = fleet.join("b", 0.0)
+    assert fleet.poll("b") == [(waiter, End.TIMED_OUT)]
+
+
 def test_waiter_without_time_for_a_task_that_waits_makes_it_due() -> None:
     """The task is polled at once, for both."""
     fleet = Fleet()

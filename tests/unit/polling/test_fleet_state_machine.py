@@ -293,9 +293,9 @@ class FleetMachine(RuleBasedStateMachine):
         admitted = {task_id for task_id in ids if self.scheduler.is_waiting(task_id)}
         assert set(self.state._queue) == ids - admitted
         assert len(admitted) == self.scheduler._count()
-        beyond = ids & {call.waiter.task_id for call in self.calls if call.waiter.is_query}
+        beyond = ids & {call.waiter.task_id for call in self.calls if call.waiter.is_one_poll}
         assert len(admitted) <= self.limits.waiting + self.limits.concurrency + len(beyond)
-        assert not any(call.waiter.is_query and call.waiter.task_id not in admitted for call in self.waiting)
+        assert not any(call.waiter.is_one_poll and call.waiter.task_id not in admitted for call in self.waiting)
 
     def teardown(self) -> None:
         """At the end every wait that is left ends by the closing, once."""
