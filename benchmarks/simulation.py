@@ -17,7 +17,7 @@ from kkiai_sdk import PollPolicy, TaskState, VideoTask
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling import poll_state
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 
 START = 1000.25
 RUNNING = VideoTask(id="t", status="processing", state=TaskState.RUNNING)
@@ -79,7 +79,7 @@ def fleet(count: int, median: float, per_second: float) -> Outcome:
     answers: list[tuple[float, str]] = []
     delays: list[float] = []
     spent = meter()
-    while not isinstance(step := scheduler.step(now), AllDone):
+    while (step := scheduler.step(now)) is not None:
         if isinstance(step, AdmitTask):
             if (task_id := next(pending, None)) is None:
                 scheduler.close_admission()

@@ -15,16 +15,16 @@ from kkiai_sdk._effects import Sleep, run_async
 from kkiai_sdk._http.async_network import require_asyncio
 from kkiai_sdk._http.async_transport import AsyncTransport
 from kkiai_sdk._http.base_session import (
+    BaseSession,
     NoResponse,
     ParsedResponse,
     body_limit,
     finish_body,
-    flatten,
     hook_body,
     request_arguments,
     to_raw_response,
 )
-from kkiai_sdk._http.client_pool import TransportTypes, configuration_errors
+from kkiai_sdk._http.client_pool import TransportTypes
 from kkiai_sdk._http.file_body import BaseFileResponse, file_request
 from kkiai_sdk._http.network import READ_SIZE, request_scope
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from kkiai_sdk._effects import AllowedURL
-    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, SessionContext, Success
+    from kkiai_sdk._http.base_session import Exchange, RequestSpec, SendRequest, Success
     from kkiai_sdk._responses.raw_response import RawResponse
 
 
@@ -51,18 +51,12 @@ def _to_async_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return call
 
 
-class AsyncSession(httpx.AsyncClient):
+class AsyncSession(BaseSession, httpx.AsyncClient):
     """An asynchronous httpx client that adds the key, limits each attempt, retries, and raises typed errors.
 
     Each request returns the complete response of a success or raises APIError. The arguments of a request for
     authentication, redirects, streaming and timeouts have no effect.
     """
-
-    def __init__(self, context: SessionContext) -> None:
-        headers = flatten(context.headers)
-        with configuration_errors():
-            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)
-        self.context = context
 
     async def request(self, method: str, url: Any, **options: Any) -> httpx.Response:
         """Build a request and send it. Raises APIError, ConfigurationError."""
@@ -102,10 +96,6 @@ class AsyncSession(httpx.AsyncClient):
     async def send_once(self, request: httpx.Request) -> httpx.Response:
         """Send a request once; the body of the response is not read yet."""
         return await super().send(request, stream=True, follow_redirects=False)
-
-    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> AsyncSession:
-        """Return a session over the same connections that sends these headers as well."""
-        return AsyncSession(self.context.with_headers(headers))
 
     async def aclose(self) -> None:
         """Do nothing: the client of the session closes the connections."""

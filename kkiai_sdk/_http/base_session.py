@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from urllib.parse import urlencode, urljoin
 
 import httpx
@@ -15,6 +15,7 @@ from attrs import evolve, field, frozen
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._effects import RequestOptions, Sleep
+from kkiai_sdk._http.client_pool import LOCATION, configuration_errors
 from kkiai_sdk._http.exceptions import TRANSLATED, translate, was_sent
 from kkiai_sdk._http.network import StreamObserver, in_request_scope
 from kkiai_sdk._http.retry import RetryBudget, retry_time
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 #: Packages whose frames refer to requests with the key; frames of an event hook are the caller's own.
 HTTP_PACKAGES = frozenset({"kkiai_sdk", "kkiai_api", "httpx", "httpcore"})
-#: Extension of a response that holds its Location header.
-LOCATION = "kkiai_sdk_location"
 #: Maximum seconds for connecting, within the timeout of the attempt: after that a retry is more likely to succeed.
 CONNECT_TIMEOUT = 5.0
 #: Called with a response, the key and the wall clock; returns an APIError, the parsed body of a success, or None for a
@@ -162,13 +161,6 @@ read_url = lru_cache(maxsize=128)(httpx.URL)
 def httpx_timeouts(seconds: float) -> dict[str, float]:
     """Return the timeouts of one attempt for httpx."""
     return {"connect": min(seconds, CONNECT_TIMEOUT), "read": seconds, "write": seconds, "pool": seconds}
-
-
-def hide_location(response: httpx.Response) -> None:
-    """Event hook: keep httpx from building the request of a redirect, which raises for some Location headers."""
-    location = response.headers.pop("location", None)
-    if location is not None:
-        response.extensions[LOCATION] = location
 
 
 def to_raw_response(response: httpx.Response, body: bytes = b"") -> RawResponse:
@@ -379,6 +371,22 @@ class SessionContext:
         if log.isEnabledFor(logging.DEBUG):
             elapsed, where = self.clock.monotonic() - started, _redaction.display_url(url)
             log.debug("%s: attempt %d: %s after %.2f s, %s", where, before + 1, outcome, elapsed, after)
+
+
+class BaseSession:
+    """The part of both sessions that does not await."""
+
+    context: SessionContext
+
+    def __init__(self, context: SessionContext) -> None:
+        headers = flatten(context.headers)
+        with configuration_errors():
+            super().__init__(base_url=context.config.base_url, headers=headers, **context.pool.gateway_arguments)  # type: ignore[call-arg]
+        self.context = context
+
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> Self:
+        """Return a session over the same connections that sends these headers as well."""
+        return type(self)(self.context.with_headers(headers))
 
 
 def merge_headers(defaults: Headers, *groups: Iterable[tuple[Any, Any]]) -> Headers:

@@ -15,7 +15,6 @@ import httpx
 
 from kkiai_sdk import _validators
 from kkiai_sdk._http import environment
-from kkiai_sdk._http.base_session import hide_location
 from kkiai_sdk._http.exceptions import FD_LIMIT_ERRNOS, fd_limit_error
 from kkiai_sdk._http.transport import CLOSED, PoolOptions
 from kkiai_sdk.errors import ConfigurationError
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
 
     from kkiai_sdk._config import Config
     from kkiai_sdk._http.network import AddressPolicy
+
+
+#: Extension of a response that holds its Location header.
+LOCATION = "kkiai_sdk_location"
 
 
 class TransportTypes(NamedTuple):
@@ -57,6 +60,13 @@ def configuration_errors() -> Iterator[None]:
             raise fd_limit_error(error) from error
         reason = f"{type(error).__name__}: {error}"
         raise ConfigurationError(f"httpx does not accept httpx_args: {reason}") from None
+
+
+def hide_location(response: httpx.Response) -> None:
+    """Event hook: keep httpx from building the request of a redirect, which raises for some Location headers."""
+    location = response.headers.pop("location", None)
+    if location is not None:
+        response.extensions[LOCATION] = location
 
 
 class ClientPool:

@@ -29,7 +29,7 @@ from kkiai_sdk._effects import Sleep
 from kkiai_sdk._polling import poll_state
 from kkiai_sdk._polling.due_heap import DueHeap
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, WaitForResponse
 from kkiai_sdk.errors import KkiaiError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class FleetState:
         timer = max(self._timers.first_due, now + self._scheduler.min_sleep())
         if isinstance(step, WaitForResponse):
             return WaitForResponse(min(step.until, timer))
-        return Sleep(timer if isinstance(step, AllDone) else min(step.until, timer))
+        return Sleep(timer if step is None else min(step.until, timer))
 
     def after_poll(self, state: PollState, now: float) -> list[Event]:
         """Process the state of a task after a poll. Return the changes and the ends of its waiters."""

@@ -27,7 +27,6 @@ from kkiai_sdk._polling.fleet_state import NotAwaitedError
 from kkiai_sdk._polling.poll_state import End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
-    AllDone,
     PollTask,
     Scheduler,
     SchedulerLimits,
@@ -118,7 +117,7 @@ def wait_many_flow(task_ids: Iterable[Any], options: WaitOptions, limits: Schedu
     # Without retries, which would count as in flight while they sleep: the scheduler polls again instead.
     request = options.request._replace(max_retries=0)
     ids = iter(task_ids)
-    while not isinstance(step := scheduler.step(clock.monotonic()), AllDone):
+    while (step := scheduler.step(clock.monotonic())) is not None:
         if isinstance(step, PollTask):
             yield _start(step, request)
         elif isinstance(step, Sleep):

@@ -67,11 +67,6 @@ class WaitForResponse:
     until: float
 
 
-@frozen
-class AllDone:
-    """Every task has ended."""
-
-
 #: From this number of tasks, those due within this many seconds of each other are polled in one batch: waking up for
 #: each takes half as much CPU time again. The rate limiter permits such a burst, and the delay is small compared with
 #: the gap between two polls of a task.
@@ -79,7 +74,7 @@ BATCH_THRESHOLD = 100
 BATCH_WINDOW = BURST_SECONDS
 
 #: A state is that of a task which has ended without a poll: its deadline has passed, or an outage has lasted.
-Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | PollState | AllDone
+Step: TypeAlias = AdmitTask | PollTask | WaitForResponse | Sleep | PollState
 
 
 @frozen
@@ -212,16 +207,16 @@ class Scheduler:
     def _remove(self, task_id: str) -> PollState | None:
         return self._ready.remove(task_id) or self._retrying.remove(task_id)
 
-    def step(self, now: float) -> Step:
-        """Return the next step; ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
+    def step(self, now: float) -> Step | None:
+        """Return the next step, None at the end. ``answered``, ``failed`` or ``not_sent`` must follow each PollTask."""
         self._detect_suspension(now)
         return self._ended.pop() if self._ended else self._next_step(now)
 
-    def _next_step(self, now: float) -> Step:
+    def _next_step(self, now: float) -> Step | None:
         vacant, ready, retry = self._vacant_time(), self._ready.first_due, self._retry_time()
         due = min(vacant, ready, retry)
         if math.isinf(due):
-            return WaitForResponse(math.inf) if self._in_flight else AllDone()
+            return WaitForResponse(math.inf) if self._in_flight else None
         is_probing = self._limiter.is_probing or self._outage.is_on
         if len(self._in_flight) >= (1 if is_probing else self._limits.concurrency):
             return WaitForResponse(math.inf)

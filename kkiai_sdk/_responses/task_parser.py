@@ -21,7 +21,7 @@ Errors, including those with a success status, are parsed in :mod:`kkiai_sdk._re
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kkiai_sdk import _redaction
 from kkiai_sdk._responses import video_urls
@@ -100,14 +100,6 @@ _NUMBER = re.compile(r"\s*(\d{1,6}(?:\.\d{1,20})?)\s*(%?)\s*")
 _WHOLE = re.compile(r"\s*(\d{1,18})\s*", re.ASCII)
 
 
-class Reading(NamedTuple):
-    """The fields of a response that need judgement."""
-
-    layers: list[Layer]
-    status: Status
-    urls: list[VideoURL]
-
-
 def read_task(
     raw: dict[str, Any], task_id: str, *, base_url: str, request_id: str | None = None, secret: str | None = None
 ) -> VideoTask:
@@ -136,7 +128,8 @@ def read_task(
     )
 
 
-def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
+def read_fields(raw: Members, task_id: str, base_url: str) -> tuple[list[Layer], Status, list[VideoURL]]:
+    """Return the layers of a response, the status that counts, and the URLs of the videos."""
     layers = find_layers(raw)
     known = _known_url(layers, base_url)
     status = task_status(layers, has_url=known is not None)
@@ -152,14 +145,12 @@ def read_fields(raw: Members, task_id: str, base_url: str) -> Reading:
         inner = search_layer(raw, task_id, base_url).layer if is_doubtful else None
         beside = None if urls else next(filter(None, (work_beside(layer, status) for layer in layers)), None)
         word = beside or (task_status([inner], has_url=False) if inner else status)
-        return Reading(layers, word if word.state in {PENDING, RUNNING} else status, urls)
+        return layers, word if word.state in {PENDING, RUNNING} else status, urls
     if is_open(status) and not found.is_ambiguous and _may_have_succeeded(layers):
         urls = _videos(raw, layers, known, base_url)
         if urls and _is_sure(urls[0]):
-            return Reading(
-                layers, Status(status.text, SUCCEEDED, urls[0].path, "no readable status, and a video"), urls
-            )
-    return Reading(layers, status, [known] if known else [])
+            return layers, Status(status.text, SUCCEEDED, urls[0].path, "no readable status, and a video"), urls
+    return layers, status, [known] if known else []
 
 
 # The video

@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 NO_TASK = "kkiai-doctor:no-such-task"
 #: Difference between two clocks, in seconds, from which signed URLs, which are valid for minutes, begin to fail.
 MAX_CLOCK_SKEW = 60
-#: One module of each extra.
-EXTRAS = {"cli": "click", "contract": "schemathesis", "aiohttp": "httpx_aiohttp", "dbos": "dbos"}
 #: Valid values, so that the key and the URL are checked one at a time. Nothing is sent with them.
 ANY_URL, ANY_KEY = "https://localhost", "any"
 NO_NETWORK = {"trust_env": False, "verify": False}
@@ -82,8 +79,8 @@ def doctor(
     for check in filter(None, in_background(work)):
         codes.append(check.exit_code)
         if output.json:
-            found = {"check": check.name, "result": check.result, "detail": check.detail, "advice": check.advice}
-            out.file.write(f"{json.dumps(found)}\n")
+            data = {"check": check.name, "result": check.result, "detail": check.detail, "advice": check.advice}
+            out.file.write(f"{json.dumps(data)}\n")
         else:
             detail = visible(f"{check.detail} ({check.advice})" if check.advice else check.detail)
             line = Text.assemble((f"{check.result:4}", STYLES[check.result]), f"  {check.name:12}  {detail}")
@@ -109,16 +106,16 @@ def checks(
     """Yield all checks in order, except those that depend on a failed one. ``timeout``: seconds for each step."""
     packages = f"kkiai-sdk {__version__}, Python {platform.python_version()}, httpx {version('httpx')}"
     yield Check("ok", "versions", packages)
-    missing = [name for name, module in EXTRAS.items() if find_spec(module) is None]
-    advice = f'to add the others: pip install "kkiai-sdk[{",".join(missing)}]"' if missing else ""
-    yield Check("ok", "extras", ", ".join(name for name in EXTRAS if name not in missing), advice)
-    yield (key := _key(connection))
-    yield (base_url := _base_url(connection))
+    source = "KKIAI_API_KEY" if connection.api_key is None else "--api-key-file"
+    advice = "find your keys in the gateway's console"
+    yield (key := _configured("key", evolve(connection, base_url=ANY_URL), source, advice))
+    source = (
+        "--base-url" if connection.base_url else "KKIAI_BASE_URL" if os.environ.get("KKIAI_BASE_URL") else "default"
+    )
+    advice = "use the scheme and the host, without a path"
+    yield (base_url := _configured("base URL", evolve(connection, api_key=ANY_KEY), source, advice))
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        path = os.environ.get(name)
-        if path and Path(path).exists():
-            yield Check("ok", "certificates", f"{name}={path}")
-        elif path:
+        if (path := os.environ.get(name)) and not Path(path).exists():
             yield Check("warn", "certificates", f"{name}={path} does not exist", f"correct or unset {name}")
     if base_url.result == "fail":
         return
@@ -136,25 +133,14 @@ def checks(
         yield from _query(connection, timeout, task_id, explain=explain)
 
 
-def _key(connection: Connection) -> Check:
-    source = "KKIAI_API_KEY" if connection.api_key is None else "--api-key-file"
+def _configured(name: str, connection: Connection, source: str, advice: str) -> Check:
+    """Check the key or the base URL, with a valid value in place of the other."""
     try:
-        evolve(connection, base_url=ANY_URL).client(httpx_args=NO_NETWORK).close()
+        with connection.client(httpx_args=NO_NETWORK) as client:
+            url = str(client.raw.get_httpx_client().base_url).rstrip("/")
     except KkiaiError as error:
-        return Check("fail", "key", error_message(error), "find your keys in the gateway's console", ExitCode.USAGE)
-    return Check("ok", "key", f"present, from {source}; not shown")
-
-
-def _base_url(connection: Connection) -> Check:
-    from_environment = "KKIAI_BASE_URL" if os.environ.get("KKIAI_BASE_URL") else "default"
-    source = "--base-url" if connection.base_url else from_environment
-    try:
-        with evolve(connection, api_key=ANY_KEY).client(httpx_args=NO_NETWORK) as client:
-            url = str(client.raw.get_httpx_client().base_url)
-    except KkiaiError as error:
-        detail = f"{error_message(error)} ({source})"
-        return Check("fail", "base URL", detail, "use the scheme and the host, without a path", ExitCode.USAGE)
-    return Check("ok", "base URL", url.rstrip("/"), f"from {source}")
+        return Check("fail", name, f"{error_message(error)} ({source})", advice, ExitCode.USAGE)
+    return Check("ok", name, "present, not shown" if name == "key" else url, f"from {source}")
 
 
 def _network(url: SplitResult, timeout: float, *, is_proxy: bool) -> Iterator[Check]:

@@ -90,7 +90,7 @@ def demo(task_id: str | None, directory: Path, speed: float, timeout: float, con
     directory.mkdir(parents=True, exist_ok=True)
     ids = [task_id or DEMO_TASK]
     # After Ctrl-C, the tasks of a mock gateway are gone.
-    resumed_by = words_to_resume(click.get_current_context()) if task_id else []
+    resumed_by = words_to_resume() if task_id else []
     run_demo = partial(run, ids=ids, options=OutputOptions(), resumed_by=resumed_by)
     with nullcontext(connection) if task_id else _mock_connection(speed) as gateway:
         sys.stderr.write(f"\n$ kkiai wait {visible(ids[0])}\n")

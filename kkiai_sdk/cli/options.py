@@ -18,13 +18,13 @@ import click
 from attrs import field, frozen
 from click.core import ParameterSource
 
+import kkiai_sdk as sdk
 from kkiai_sdk import ConfigurationError, KkiaiError, PollPolicy
 from kkiai_sdk.cli.output import OutputOptions, log_level, logged, report_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kkiai_sdk import AsyncKkiai, Kkiai
     from kkiai_sdk.cli.exit_codes import ExitCode
 
     Function: TypeAlias = Callable[..., ExitCode]
@@ -131,21 +131,18 @@ class Connection:
     api_key: str | None = field(default=None, repr=False)
     poll: PollPolicy = field(factory=PollPolicy)
 
-    def client(self, **options: Any) -> Kkiai:
+    def client(self, **options: Any) -> sdk.Kkiai:
         """Make a client with these and further options."""
-        from kkiai_sdk import Kkiai  # noqa: PLC0415 (imports httpx, which --help does not need)
+        return sdk.Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
-        return Kkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
-
-    def async_client(self, **options: Any) -> AsyncKkiai:
+    def async_client(self, **options: Any) -> sdk.AsyncKkiai:
         """Make an asynchronous client with these and further options."""
-        from kkiai_sdk import AsyncKkiai  # noqa: PLC0415 (as above)
-
-        return AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
+        return sdk.AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
 
-def words_to_resume(context: click.Context) -> list[str]:
-    """Return the words of a command line without its ids: the command, and each option that was given."""
+def words_to_resume(context: click.Context | None = None) -> list[str]:
+    """Return the words of the command line without its ids: the command, and each option that was given."""
+    context = context or click.get_current_context()
     words = [context.info_name or ""]
     for parameter in context.command.params:
         name = parameter.name or ""

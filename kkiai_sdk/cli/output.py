@@ -103,7 +103,10 @@ class EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Emit a record."""
         hint = f"; trying again; run `{self._doctor}` to find the cause" if UNREACHABLE in str(record.msg) else ""
-        self._emit_event(f"{record.levelname.lower()}: {with_meanings(record.getMessage())}{hint}")
+        text = record.getMessage()
+        for error in record.args or ():
+            text = text.replace(error.message, error_message(error)) if isinstance(error, KkiaiError) else text
+        self._emit_event(f"{record.levelname.lower()}: {with_meanings(text)}{hint}")
 
 
 def is_result(outcome: Outcome, command: CommandName) -> bool:

@@ -158,7 +158,12 @@ def error_message(error: KkiaiError) -> str:
     """Return the message of an error, in terms of the command line."""
     if isinstance(error, sdk.TargetExistsError) and error.path:
         return f"{error.path} exists; --overwrite replaces it, --skip-existing keeps it"
-    text, names = with_meanings(error.message), OPTION_NAMES
+    text, names = error.message, OPTION_NAMES
+    if isinstance(error, sdk.APIStatusError) and type(error) is not sdk.APIStatusError:
+        # The class says more than the status: a 400 may be an unknown task, a 429 an exhausted quota.
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+        text = text.replace(f"HTTP {error.status_code}", f"{words} (HTTP {error.status_code})", 1)
+    text = with_meanings(text)
     if isinstance(error, sdk.ConfigurationError):
         names = names | CONFIGURATION_NAMES
     for pattern, name in names.items():

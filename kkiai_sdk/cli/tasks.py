@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 MAX_DOWNLOADS = 3
 
 
-def resumed() -> list[str]:
-    """Return the words of the current command, without ids, so that it can be run again."""
-    return words_to_resume(click.get_current_context())
-
-
 @command(
     "kkiai query grok:eee6faa8-9dee-455c-aa82-02ac623adf3a",
     "kkiai query --json - < ids.txt",
@@ -83,7 +78,7 @@ def wait(ids: list[str], timeout: float, connection: Connection, output: OutputO
     reason, separated by tabs unless stdout is a terminal. STATE is succeeded, failed, timeout or error.
     """
     work = partial(wait_for_tasks, ids=ids, timeout=timeout)
-    return run(work, connection.client, ids, "wait", output, resumed_by=resumed())
+    return run(work, connection.client, ids, "wait", output, resumed_by=words_to_resume())
 
 
 @command(
@@ -100,7 +95,7 @@ def watch(task_id: str, timeout: float, connection: Connection, output: OutputOp
         for task in client.watch(task_id, timeout=timeout):
             emit(task)
 
-    return run(work, connection.client, [task_id], "watch", output, resumed_by=resumed())
+    return run(work, connection.client, [task_id], "watch", output, resumed_by=words_to_resume())
 
 
 OUTPUT_HELP = "Target file or directory. A missing directory is created for several ids, or if the path ends with /."
@@ -126,30 +121,22 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
     ],
 )
 def download(
-    *,
-    ids: list[str],
-    target: str,
-    overwrite: bool,
-    skip_existing: bool,
-    max_bytes: str | None,
-    allow_file_host: tuple[str, ...],
-    timeout: float,
-    connection: Connection,
-    output: OutputOptions,
+    *, ids: list[str], target: str, timeout: float, connection: Connection, output: OutputOptions, **options: Any
 ) -> ExitCode:
     """Download the videos of tasks, waiting for unfinished ones first.
 
     Pass - to read ids from stdin, one per line. Prints the path of each finished file. An interrupted download leaves a
     partial file; run the same command again to resume it.
     """
-    if overwrite and skip_existing:
+    overwrite, max_bytes = options["overwrite"], options["max_bytes"]
+    if overwrite and options["skip_existing"]:
         raise ConfigurationError("--overwrite and --skip-existing cannot be used together")
     dest = _target_path(target, is_directory=len(ids) > 1)
+    overwrite = "skip" if options["skip_existing"] else overwrite
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
-    options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
-    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
-    make_client = partial(connection.client, allow_file_hosts=allow_file_host)
-    return run(work, make_client, ids, "download", output, resumed_by=resumed())
+    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, overwrite=overwrite, max_bytes=limit)
+    make_client = partial(connection.client, allow_file_hosts=options["allow_file_host"])
+    return run(work, make_client, ids, "download", output, resumed_by=words_to_resume())
 
 
 def _target_path(text: str, *, is_directory: bool) -> Path:

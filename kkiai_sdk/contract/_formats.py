@@ -180,21 +180,18 @@ def _html_head(report: Report, result: str, fail_on: Severity) -> Iterator[str]:
 
 
 def _html_findings(report: Report) -> Iterator[str]:
-    yield "<h2>Findings</h2>" if report.findings else "<h2>Findings</h2><p>None.</p>"
     by_rule: dict[tuple[Severity, str], list[Finding]] = {}
     for each in report.findings:
         by_rule.setdefault((each.severity, each.rule), []).append(each)
-    if report.findings:
-        yield f'<p class="legend">{_LEGEND}</p><nav><ol>'
-        for number, ((severity, rule), found) in enumerate(by_rule.items()):
-            badge = f'<span class="badge {severity}">{severity}</span>'
-            link = f'<a href="#rule-{number}"><code>{_text(rule)}</code></a>'
-            yield f"<li>{badge} {link} {_text(found[0].description)} <small>{len(found)}</small></li>"
-        yield "</ol></nav>"
+    contents, sections = [], list[str]()
     for number, ((severity, rule), found) in enumerate(by_rule.items()):
-        badge = f'<span class="badge {severity}">{severity}</span>'
-        yield f'<h3 id="rule-{number}">{badge} <code>{_text(rule)}</code> {_MEANINGS[severity]}</h3>'
-        yield from map(_html_finding, found)
+        badge, name = f'<span class="badge {severity}">{severity}</span>', f"<code>{_text(rule)}</code>"
+        words = f"{_text(found[0].description)} <small>{len(found)}</small>"
+        contents.append(f'<li>{badge} <a href="#rule-{number}">{name}</a> {words}</li>')
+        sections.append(f'<h3 id="rule-{number}">{badge} {name} {_MEANINGS[severity]}</h3>')
+        sections += map(_html_finding, found)
+    index = f'<p class="legend">{_LEGEND}</p><nav><ol>{"".join(contents)}</ol></nav>'
+    yield from ("<h2>Findings</h2>", index if contents else "<p>None.</p>", *sections)
 
 
 def _html_finding(finding: Finding) -> str:

@@ -60,14 +60,16 @@ def generate(
     spec: Spec, target: Target, scope: Scope, seed: int, scrub: Callable[[Exchange], Exchange]
 ) -> Iterator[Exchange | Violation | Problem]:
     """Send generated requests that only read: the phases of schemathesis. ``scrub`` removes the key."""
-    labels = {each.label for each in scope.asked if each.is_safe}
+    labels = [each.label for each in scope.asked if each.is_safe]
+    if not labels:
+        return
     options: dict[str, Any] = {"base-url": target.base_url, "seed": seed}
     options["headers"] = {"Authorization": f"Bearer {target.api_key}"}
     options |= {"rate-limit": target.rate} if target.rate else {}
-    limit = max(MAX_EXAMPLES // max(1, len(labels)), LEAST_EXAMPLES)
+    limit = max(MAX_EXAMPLES // len(labels), LEAST_EXAMPLES)
     for phases in (("examples", "coverage"), ("fuzzing",)):
         settings = _settings(options, limit, *phases)
-        schema = spec.schemathesis(settings, examples="examples" in phases, only=labels)
+        schema = spec.schemathesis(settings, examples="examples" in phases).include(name=labels)
         with _without_netrc():
             yield from _run(spec, schema, lambda request, response: scrub(_exchange(target, request, response)))
 

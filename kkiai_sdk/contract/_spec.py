@@ -16,7 +16,7 @@ from attrs import field, frozen
 from kkiai_sdk import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
 
 QUERY_PATH = "/v1/video/query"
 #: Methods that change nothing (RFC 9110 section 9.2.1), and all that a document may describe.
@@ -226,21 +226,14 @@ class Spec:
         checks = {"enabled": False, **{f"{name}_conformance": {"enabled": True} for name in names}}
         return self.schemathesis({"checks": checks, "output": {"truncation": {"enabled": False}}})
 
-    def schemathesis(self, config: dict[str, Any], *, examples: bool = True, only: Container[str] | None = None) -> Any:
+    def schemathesis(self, config: dict[str, Any], *, examples: bool = True) -> Any:
         """The document loaded by schemathesis, which never reads a ``schemathesis.toml`` when it has a configuration.
 
         :param examples: whether parameters keep their examples.
-        :param only: labels of the operations that are kept; None keeps all.
         """
         document = copy.deepcopy(self.document)
-        for each in self.operations:
-            item = document["paths"][each.path]
-            if "$ref" in item:
-                # Written out, so that one operation can be left out of it.
-                item = document["paths"][each.path] = copy.deepcopy(self.at(pointer("paths", each.path)).value)
-            if only is not None and each.label not in only:
-                del item[each.method.lower()]
-            for parameter in () if examples else item.get(each.method.lower(), {}).get("parameters", ()):
+        for each in () if examples else self.operations:
+            for parameter in document["paths"][each.path].get(each.method.lower(), {}).get("parameters", ()):
                 parameter.pop("example", None)
                 parameter.pop("examples", None)
         library = need("schemathesis")

@@ -77,6 +77,8 @@ class VideoQueue:
         ended = self.results(ids if retry else [])
         again = {result.task_id for result in ended if result.state in {"timeout", "error"}}
         new = [each for each in ids if each not in known or each in again]
+        if not new:
+            return 0
         now, count = time.time(), 0
 
         def enqueue(connection: sa.Connection) -> None:

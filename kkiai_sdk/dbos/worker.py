@@ -205,9 +205,7 @@ class VideoWorker:
             }
         )
         if DBOS.executor_id != self.name or DBOS.application_version != VERSION:
-            raise ConfigurationError(
-                "this process is running another DBOS application: start the worker in its own process"
-            )
+            raise ConfigurationError("this process is running another DBOS application: start another process")
         VideoWorker._active = self
         stack.push_async_callback(self._stop)
         with self._database.errors():

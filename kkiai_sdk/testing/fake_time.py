@@ -55,30 +55,12 @@ class FakeTime:
         """Return the clock of the clients. Its random number is always 0.5, so every run has the same delays."""
         return Clock(
             monotonic=self.monotonic,
-            sleep_until=self._sleep_until,
-            sleep_until_async=self._sleep_until_async,
+            sleep_until=lambda until: self._wait_until(threading.Event(), until),
+            sleep_until_async=lambda until: self._wait_until_async(asyncio.Event(), until),
             wait_until=self._wait_until,
             wait_until_async=self._wait_until_async,
             random=lambda: 0.5,
         )
-
-    def _sleep_until(self, until: float) -> None:
-        sleeper = threading.current_thread()
-        try:
-            while not self._is_over(sleeper, until):
-                time.sleep(TICK)
-        finally:
-            self._wake(sleeper)
-
-    async def _sleep_until_async(self, until: float) -> None:
-        sleeper = asyncio.current_task()
-        try:
-            await asyncio.sleep(0)
-            # An asyncio event would not notice threads that advance the time.
-            while not self._is_over(sleeper, until):  # noqa: ASYNC110
-                await asyncio.sleep(TICK)
-        finally:
-            self._wake(sleeper)
 
     def _wait_until(self, event: threading.Event, until: float) -> None:
         sleeper = threading.current_thread()
@@ -93,7 +75,8 @@ class FakeTime:
         sleeper = asyncio.current_task()
         try:
             await asyncio.sleep(0)
-            while not event.is_set() and not (  # noqa: ASYNC110 (as above)
+            # An asyncio event would not notice threads that advance the time.
+            while not event.is_set() and not (  # noqa: ASYNC110
                 math.isfinite(until) and self._is_over(sleeper, until)
             ):
                 await asyncio.sleep(TICK)

@@ -184,6 +184,13 @@ def test_unknown_task_is_named_as_the_reason_of_a_timeout(kkiai: Run) -> None:
     assert ended.code == 3
 
 
+def test_timeout_says_what_an_error_status_means(kkiai: Run) -> None:
+    """The reason of a timeout has the meaning of the last status beside its number, and so has the log."""
+    ended = kkiai("wait", "grok:scenario-http-429~log", "--timeout", "0s", "-v")
+    assert "rate limit error (HTTP 429): " in ended.rows[0][2]
+    assert re.search(r"attempt 1: [a-z ]+ \(HTTP 429\): ", ended.err)
+
+
 def test_changes_of_several_tasks_are_logged(kkiai: Run) -> None:
     """Piped, each change of each of several tasks is a line of stderr."""
     ids = [f"grok:scenario-stalls~{number}" for number in range(3)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kkiai_sdk import WaitResult
+from kkiai_sdk import TaskNotFoundError, WaitResult
 from kkiai_sdk.cli.main import main
-from kkiai_sdk.cli.output import CommandName, Output, OutputOptions, destinations, in_background
+from kkiai_sdk.cli.output import CommandName, EventHandler, Output, OutputOptions, destinations, in_background
 from kkiai_sdk.cli.results import Saved, outcome_of
 from tests.cli.test_results import DONE, FAILED, FAILURE, RUNNING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kkiai_sdk import VideoTask
+    from kkiai_sdk.cli.results import Event
 
     Result = VideoTask | WaitResult | Saved
 
@@ -114,6 +116,15 @@ def test_live_display_is_on_stderr_and_goes_away(monkeypatch: pytest.MonkeyPatch
     assert "succeeded" in out
     assert "\x1b[?25" not in out
     assert "no response yet" not in out
+
+
+def test_error_in_the_log_has_the_meaning_of_its_class() -> None:
+    """A warning about an error says what its class means, beside the number of its status."""
+    events: list[Event] = []
+    handler = EventHandler(events.append, "kkiai doctor")
+    error = TaskNotFoundError("HTTP 400: no", status_code=400)
+    handler.emit(logging.LogRecord("kkiai_sdk", logging.WARNING, "", 0, "task %s: %s", ("a", error), None))
+    assert events == ["warning: task a: task not found error (HTTP 400): no"]
 
 
 def test_background_events_arrive_once_in_order() -> None:

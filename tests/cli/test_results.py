@@ -13,7 +13,9 @@ from kkiai_sdk import (
     APIError,
     APIStatusError,
     ConfigurationError,
+    QuotaExceededError,
     RateLimitError,
+    ServerError,
     TaskFailedError,
     TaskFailure,
     TaskNotFoundError,
@@ -184,6 +186,21 @@ def test_names_of_python_in_the_text_of_a_server_stay() -> None:
     assert error_message(APIStatusError(f"HTTP 400: {text}", status_code=400)) == f"bad request (HTTP 400): {text}"
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (TaskNotFoundError, 400, "task not found error (HTTP 400): no"),
+        (QuotaExceededError, 429, "quota exceeded error (HTTP 429): no"),
+        (RateLimitError, 429, "rate limit error (HTTP 429): no"),
+        (ServerError, 524, "server error (HTTP 524): no"),
+        (APIStatusError, 410, "gone (HTTP 410): no"),
+    ],
+)
+def test_message_says_what_the_status_of_an_error_means(error: type[APIStatusError], status: int, said: str) -> None:
+    """Beside the number of a status stands its meaning: that of the error's class, or else that of the status."""
+    assert error_message(error(f"HTTP {status}: no", status_code=status)) == said
+
+
 def test_query_that_failed_is_no_wait() -> None:
     """The reason of a query that failed says nothing of waiting again."""
     assert outcome_of(TRANSIENT, is_wait=False).detail == "connection reset"
@@ -200,7 +217,7 @@ AGAIN = "; the task was not cancelled: wait for it again"
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
         (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
         (None, None, f"no response{AGAIN}"),
-        (None, RateLimitError("HTTP 429: no", status_code=429), f"too many requests (HTTP 429): no{AGAIN}"),
+        (None, RateLimitError("HTTP 429: no", status_code=429), f"rate limit error (HTTP 429): no{AGAIN}"),
     ],
 )
 def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIError | None, said: str) -> None:

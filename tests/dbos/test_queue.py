@@ -81,10 +81,11 @@ def test_path_of_a_file_is_no_url(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name).is_file()
 
 
+@pytest.mark.fault("W-15")
 def test_locked_file_can_be_read_and_the_error_of_a_write_names_the_lock(
     database: Path, queue: VideoQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While another program has locked the file, its results are read at once, and adding ids ends with an error."""
+    """While another program has locked the file, it is read at once, and adding new ids ends with an error."""
     queue.add(["grok:a"])
     monkeypatch.setattr("kkiai_sdk.dbos._database.BUSY_TIMEOUT", 0.1)
     with closing(sqlite3.connect(database, isolation_level=None)) as connection, VideoQueue(database) as other:
@@ -93,6 +94,7 @@ def test_locked_file_can_be_read_and_the_error_of_a_write_names_the_lock(
             assert reader.status().queued == 1
         with pytest.raises(ConfigurationError, match="another program has locked it"):
             other.add(["grok:b"])
+        assert other.add(["grok:a"]) == 0
         connection.execute("ROLLBACK")
         assert other.add(["grok:b"]) == 1
 

@@ -255,6 +255,7 @@ def test_full_disk_ends_no_wait(queue: VideoQueue, database: Path, work: Work) -
     assert queue.status().failed == 100
 
 
+@pytest.mark.fault("W-14")
 def test_waits_whose_start_was_recorded_and_not_confirmed_are_started(
     queue: VideoQueue, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +336,7 @@ def test_wait_that_timed_out_is_recorded_and_can_be_added_again(queue: VideoQueu
     assert queue.status().queued == 1
 
 
+@pytest.mark.fault("W-13")
 def test_kill_while_a_wait_is_added_again_loses_nothing(queue: VideoQueue, work: Work) -> None:
     """A process that ends between the deletion of an old result and the new entry leaves the old result."""
     queue.add(["grok:scenario-not-found"])

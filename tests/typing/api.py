@@ -250,6 +250,7 @@ async def durable(client: AsyncKkiai) -> None:
         assert_type(queue.add(["id"], timeout=60, retry=True), int)
         assert_type([*queue.results()], list[VideoResult])
         assert_type(queue.status().workers, list[WorkerStatus])
+        assert_type(queue.workers(), list[WorkerStatus])
         assert_type(queue.hand_over("machine-3"), int)
     async with VideoWorker(client, Path(), name="a", max_requests_per_second=None, on_result=print) as worker:
         assert_type(worker, VideoWorker)

@@ -12,7 +12,7 @@ from kkiai_sdk import APIError, PollPolicy, RateLimitError, RetryPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import MAX_POLL_RETRY_AFTER, PollState
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits
 from tests.unit.polling.wait_simulation import CLIENT_TIMEOUT, RESET, Event
 from tests.unit.support import START
 
@@ -64,7 +64,7 @@ class SchedulerRun:
 
     def run(self) -> SchedulerRun:
         """SchedulerRun to the end."""
-        while not isinstance(step := self.fleet.step(self.now), AllDone):
+        while (step := self.fleet.step(self.now)) is not None:
             if isinstance(step, PollTask):
                 self._ask(step)
             elif isinstance(step, AdmitTask):

@@ -17,7 +17,6 @@ from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End, PollState
 from kkiai_sdk._polling.scheduler import (
     AdmitTask,
-    AllDone,
     PollTask,
     Scheduler,
     SchedulerLimits,
@@ -57,7 +56,7 @@ def test_scheduler_without_ids_is_done() -> None:
     empty = Scheduler(SchedulerLimits(4), PollPolicy(), RetryBudget(100), now=START, timeout=60.0)
     assert empty.step(START) == AdmitTask()
     empty.close_admission()
-    assert empty.step(START) == AllDone()
+    assert empty.step(START) is None
 
 
 def test_ids_are_admitted_one_by_one() -> None:
@@ -98,7 +97,7 @@ def test_one_task_is_polled_until_it_is_done() -> None:
     assert one.step(START + 0.5) == Sleep(history.due) == Sleep(START + 0.5 + 3.01)
     assert one.step(history.due) == PollTask("a", START + 1800.0 - history.due)
     assert one.answered("a", DONE, START + 4, 0.0).end is End.DONE
-    assert one.step(START + 4) == AllDone()
+    assert one.step(START + 4) is None
 
 
 def test_wait_for_responses_ends_when_the_next_task_is_due() -> None:
@@ -207,7 +206,7 @@ def test_pause_beyond_the_deadline_ends_all_tasks_at_once() -> None:
     step = two.step(START + 1)
     assert isinstance(step, PollState)
     assert (step.task_id, step.end, step.polls) == ("b", End.TIMED_OUT, 0)
-    assert two.step(START + 1) == AllDone()
+    assert two.step(START + 1) is None
 
 
 @pytest.mark.fault("T-04")
@@ -232,7 +231,7 @@ def test_wake_after_the_deadline_makes_one_final_poll_per_task() -> None:
     assert three.answered("c", RUNNING, START + 7205.5, 0.5).end is End.TIMED_OUT
     assert three.step(START + 7205.5) == PollTask("a", FINAL_POLL_TIMEOUT)
     assert three.answered("a", RUNNING, START + 7206, 0.5).end is End.TIMED_OUT
-    assert three.step(START + 7206) == AllDone()
+    assert three.step(START + 7206) is None
 
 
 @pytest.mark.fault("T-02")
@@ -291,7 +290,7 @@ def test_query_suspended_past_the_deadline_is_repeated_once() -> None:
     assert two.answered("b", DONE, START + 7201, 0.5).end is End.DONE
     assert two.step(START + 7201) == PollTask("a", FINAL_POLL_TIMEOUT)
     assert two.failed("a", RESET, START + 7202, 0.5).end is End.TIMED_OUT
-    assert two.step(START + 7202) == AllDone()
+    assert two.step(START + 7202) is None
 
 
 @pytest.mark.fault("T-02")

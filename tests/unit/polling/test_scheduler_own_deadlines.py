@@ -10,7 +10,7 @@ from kkiai_sdk import PollPolicy
 from kkiai_sdk._effects import Sleep
 from kkiai_sdk._http.retry import RetryBudget
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, MIN_POLL_TIMEOUT, End
-from kkiai_sdk._polling.scheduler import AdmitTask, AllDone, PollTask, Scheduler, SchedulerLimits, WaitForResponse
+from kkiai_sdk._polling.scheduler import AdmitTask, PollTask, Scheduler, SchedulerLimits, WaitForResponse
 from tests.unit.polling.wait_simulation import DONE, FATAL, RESET, RUNNING, busy
 from tests.unit.support import START
 
@@ -54,7 +54,7 @@ def test_task_has_the_start_and_deadline_with_which_it_was_admitted() -> None:
 def test_admission_that_was_closed_can_be_opened_again() -> None:
     """The time since when there is an id never goes back."""
     made = scheduler()
-    assert made.step(START) == AllDone()
+    assert made.step(START) is None
     made.open_admission(START + 5)
     made.open_admission(START + 3)
     made.admit("a")
@@ -156,7 +156,7 @@ def test_response_for_a_withdrawn_task_is_dropped(*, ends: bool) -> None:
         made.failed("a", FATAL, START, 0.0)
     else:
         made.answered("a", RUNNING, START, 0.0)
-    assert made.step(START + 99) == AllDone()
+    assert made.step(START + 99) is None
     made.open_admission(START + 99)
     assert made.step(START + 99) == AdmitTask()
 

@@ -14,9 +14,6 @@ from hypothesis import strategies as st
 
 from kkiai_sdk import PollPolicy
 from kkiai_sdk._polling.poll_state import FINAL_POLL_TIMEOUT, End
-from kkiai_sdk._polling.scheduler import (
-    AllDone,
-)
 from tests.unit.polling.scheduler_simulation import SchedulerRun, simulate
 from tests.unit.polling.wait_simulation import (
     DONE,
@@ -101,7 +98,7 @@ def test_ten_thousand_tasks_all_end_with_four_in_flight() -> None:
     assert sorted(history.task_id for history in play.ends) == sorted(ids)
     assert {history.end for history in play.ends} == {End.DONE}
     assert len(play.asked) == sum(1 + number % 4 for number in range(10_000))
-    assert isinstance(play.fleet.step(play.now), AllDone)
+    assert play.fleet.step(play.now) is None
 
 
 def test_tasks_beyond_capacity_are_polled_equally_often() -> None:
