@@ -71,7 +71,7 @@ class VideoWorker:
     :param poll: the poll policy. Default: ``PollPolicy()``. Transient errors and refusals do not end a wait before its
         timeout, whatever the policy says.
     :param on_result: called in the event loop with each VideoResult, just before it is recorded; called again if
-        the worker is killed in between. It must not raise.
+        the worker is killed in between. An exception that it raises is logged.
     :raises ConfigurationError: an option is invalid; when entered, also if the database cannot be used, or if a worker
         with this name or another DBOS application is running.
     """
@@ -99,6 +99,9 @@ class VideoWorker:
             raise ConfigurationError(f"folder must be an existing folder, not {str(folder)!a}")
         if name is None and self._database.kind != "sqlite":
             raise ConfigurationError("name is required: choose a unique one that this worker keeps across restarts")
+        hook: object = on_result
+        if hook is not None and (not callable(hook) or asyncio.iscoroutinefunction(hook)):
+            raise ConfigurationError("on_result must be a plain function")
         self.name = check_name(LOCAL if name is None else name)
         self._rate, self._max_waiting = max_requests_per_second, max_waiting
         self._options: dict[str, Any] = {
@@ -106,10 +109,10 @@ class VideoWorker:
             "max_concurrency": max_concurrency,
             "max_downloads": max_downloads,
             "max_waiting": max_waiting,
-            # Only the timeout of the wait ends it if errors persist.
-            "poll": evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0),
         }
-        client.fleet(**self._options)  # Raises for an invalid option.
+        client.fleet(poll=poll, **self._options)  # Raises for an invalid option.
+        # Only the timeout of the wait ends it if errors persist.
+        self._options["poll"] = evolve(poll or PollPolicy(), max_consecutive_errors=1_000_000, refusal_grace=86_400.0)
         self._stack, self._steps = AsyncExitStack(), set[asyncio.Task[Any]]()
         #: Ids of the waits that were started here and have no result in the database yet, and of some that have.
         self._known = set[str]()
@@ -254,7 +257,10 @@ class VideoWorker:
         finally:
             self._steps.discard(step)
         if self._on_result is not None:
-            self._on_result(result)
+            try:
+                self._on_result(result)
+            except Exception:  # The task has ended: its result is recorded all the same.
+                log.exception("on_result raised an exception for task %r", task_id)
         return result
 
     async def _save(self, task_id: str, timeout: float, added: float) -> VideoResult:

@@ -197,6 +197,19 @@ def test_worker_without_a_name_of_its_own_is_refused(
         asyncio.run(_make(tmp_path, database, **options))
 
 
+async def _never_awaited(_: object) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"poll": 5}, {"on_result": 5}, {"on_result": _never_awaited}, {"max_waiting": 0}, {"max_downloads": -1}],
+)
+def test_worker_refuses_invalid_options(tmp_path: Path, options: dict[str, Any]) -> None:
+    """An option of a wrong type or out of range is named when the worker is made."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        asyncio.run(_make(tmp_path, "queue.sqlite", **options))
+
+
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
     """The folder of the videos must exist."""
     with pytest.raises(ConfigurationError, match="existing folder"):

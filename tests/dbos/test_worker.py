@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient
 
 from kkiai_sdk import AsyncKkiai, ConfigurationError, Kkiai
-from kkiai_sdk.dbos import VideoQueue, VideoWorker, WorkerStatus
+from kkiai_sdk.dbos import VideoQueue, VideoResult, VideoWorker, WorkerStatus
 from kkiai_sdk.mock import MockGateway
 from tests.dbos.conftest import POLL
 
@@ -112,6 +112,25 @@ def test_name_of_a_running_worker_is_refused(queue: VideoQueue, work: Work) -> N
 
     work(until=try_handover)
     assert seen == [WorkerStatus("local", 1, is_running=True)]
+
+
+def test_callback_that_raises_changes_no_result(
+    gateway: MockGateway, queue: VideoQueue, database: Path, videos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception in on_result is logged, and the result is recorded as it is."""
+
+    def fail(result: VideoResult) -> None:
+        raise RuntimeError(result.state)
+
+    async def main() -> None:
+        client = AsyncKkiai(gateway.api_key, base_url=gateway.base_url)
+        async with client, VideoWorker(client, videos, database, poll=POLL, on_result=fail) as worker:
+            await worker.drain()
+
+    queue.add(IDS[:1])
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert [each.state for each in queue.results()] == ["saved"]
+    assert f"on_result raised an exception for task '{IDS[0]}'" in caplog.text
 
 
 def test_serving_worker_takes_ids_that_are_added_later(
