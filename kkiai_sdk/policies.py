@@ -61,7 +61,7 @@ class PollPolicy:
 
     The gap after t seconds of waiting is ``min(min_interval + growth * t, max_interval)``, randomly shortened by up to
     ``jitter`` of it so that many waits do not poll in step. It requires no estimate of the task's duration: with the
-    defaults, the end is detected within 3 s plus 2 % of the time waited, and within 15 s. Gateways recommend increasing
+    defaults, the end is detected within 3 s plus 2% of the time waited, and within 15 s. Gateways recommend increasing
     gaps of 5 to 30 s. Raises ConfigurationError for a value out of range.
     """
 

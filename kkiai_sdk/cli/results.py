@@ -210,8 +210,8 @@ def status_of(task: VideoTask) -> str:
     status = "" if task.is_done else visible((task.status or "").strip())[:MAX_STATUS]
     if status and task.state is TaskState.UNKNOWN:
         status += " (unknown status)"
-    # Rounded down: 100 % means complete. The addition undoes 0.29 * 100 == 28.999….
-    progress = "" if task.progress is None else f" {int(task.progress * 100 + 1e-9)} %"
+    # Rounded down: 100% means complete. The addition undoes 0.29 * 100 == 28.999….
+    progress = "" if task.progress is None else f" {int(task.progress * 100 + 1e-9)}%"
     return (status or str(task.state)) + progress
 
 

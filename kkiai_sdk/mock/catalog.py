@@ -247,7 +247,7 @@ _TASKS: dict[str, Row] = {
     "fails": ("ends as failed, with a message and a code", _ends("failed", error=_REFUSED)),
     "cancelled": ("ends as cancelled", _ends("cancelled")),
     "expires": ("ends as expired; the reason is in fail_reason", _ends("expired", fail_reason="no worker was free")),
-    "stalls": ("runs forever and stays at 43 %", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
+    "stalls": ("runs forever and stays at 43%", lambda q: replace(q, elapsed=min(q.elapsed, 5.5)).reply()),
     "slow": ("a normal task; every response takes 2 s", lambda q: replace(q.reply(), delay=SLOW)),
 }
 

@@ -49,7 +49,7 @@ def test_single_waiting_task_shows_status_and_time() -> None:
     screen.now += 83
     (line,) = screen.lines
     assert line.split(" ", 1)[1].startswith(ID[:20])
-    assert line.endswith("processing 43 %  0:01:23")
+    assert line.endswith("processing 43%  0:01:23")
 
 
 def test_download_shows_size_speed_and_time_left() -> None:
@@ -146,11 +146,11 @@ def test_every_row_of_several_tasks_shows_its_state_progress_and_time() -> None:
     for task_id in (ids[0], ids[11]):
         screen.display.update(VideoTask(id=task_id, status="processing", state=TaskState.RUNNING, progress=0.43))
     screen.now += 65
-    assert "processing 43 %  0:01:05" in screen.lines[0]
+    assert "processing 43%  0:01:05" in screen.lines[0]
     assert "no response yet" in screen.lines[1]
     for task_id in ids[:2]:
         screen.display.finish(task_id, is_failed=False)
-    assert any("grok:11" in line and "processing 43 %" in line for line in screen.lines)
+    assert any("grok:11" in line and "processing 43%" in line for line in screen.lines)
     screen.display.update(VideoTask(id="grok:0"))
     assert not any("grok:0" in line for line in screen.lines)
 
@@ -161,4 +161,4 @@ def test_summary_is_the_state_of_all_tasks() -> None:
     assert one.summary() == f"{ID}: no response yet"
     one.update(RUNNING)
     several.finish("a", is_failed=False)
-    assert (one.summary(), several.summary()) == (f"{ID}: processing 43 %", "1 of 2 done")
+    assert (one.summary(), several.summary()) == (f"{ID}: processing 43%", "1 of 2 done")

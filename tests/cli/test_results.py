@@ -55,14 +55,14 @@ def test_option_named_by_an_error_is_that_of_the_command_line() -> None:
 @pytest.mark.parametrize(
     ("event", "tabs", "line"),
     [
-        (RUNNING, f"{ID}\trunning\tprocessing 43 %", f"{ID}: processing 43 % after 0:01:23"),
+        (RUNNING, f"{ID}\trunning\tprocessing 43%", f"{ID}: processing 43% after 0:01:23"),
         (DONE, f"{ID}\tsucceeded\t{DONE.video_url}", f"{ID}: succeeded after 0:01:23"),
         (FAILURE, f"{ID}\tfailed\tno worker was free", f"{ID}: failed after 0:01:23: no worker was free"),
         (Saved(ID, "v/cow.mp4", 145_486), "v/cow.mp4", f"{ID}: saved 145.5 kB after 0:01:23: v/cow.mp4"),
         (
             TIMEOUT,
-            f"{ID}\ttimeout\tlast status: processing 43 %; the task was not cancelled: wait for it again",
-            f"{ID}: timeout after 0:01:23: last status: processing 43 %; the task was not cancelled: wait for it again",
+            f"{ID}\ttimeout\tlast status: processing 43%; the task was not cancelled: wait for it again",
+            f"{ID}: timeout after 0:01:23: last status: processing 43%; the task was not cancelled: wait for it again",
         ),
         (
             TRANSIENT,
@@ -80,7 +80,7 @@ def test_event_is_one_row_and_one_line(event: VideoTask | WaitResult | Saved, ta
 def test_text_of_ended_task_has_detail_below() -> None:
     """On a terminal the URL, the path or the reason is below the line of the task."""
     head = f"{ID}  {{}}  0:01:23"
-    assert printed(RUNNING) == [f"• {head.format('processing 43 %')}"]
+    assert printed(RUNNING) == [f"• {head.format('processing 43%')}"]
     assert printed(DONE) == [f"✓ {head.format('succeeded')}", f"  {DONE.video_url}"]
     assert printed(FAILURE) == [f"✗ {head.format('failed')}", "  no worker was free"]
     assert printed(Saved(ID, "v/cow.mp4", 5)) == [f"✓ {head.format('saved 5 bytes')}", "  v/cow.mp4"]
@@ -148,9 +148,9 @@ def test_elapsed_seconds_are_shown_as_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-@pytest.mark.parametrize(("fraction", "text"), [(0, "0 %"), (0.29, "29 %"), (0.999, "99 %"), (1, "100 %")])
+@pytest.mark.parametrize(("fraction", "text"), [(0, "0%"), (0.29, "29%"), (0.999, "99%"), (1, "100%")])
 def test_progress_is_rounded_down_to_percent(fraction: float, text: str) -> None:
-    """Only a complete task is at 100 %."""
+    """Only a complete task is at 100%."""
     assert (
         status_of(VideoTask(id=ID, status="running", progress=fraction, state=TaskState.RUNNING)) == f"running {text}"
     )
@@ -215,7 +215,7 @@ AGAIN = "; the task was not cancelled: wait for it again"
     [
         (None, TaskNotFoundError("no", status_code=404), "the gateway does not know this task (yet); check the id"),
         (None, APIConnectionError("connection reset"), f"connection reset{AGAIN}"),
-        (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43 %, connection reset{AGAIN}"),
+        (RUNNING, APIConnectionError("connection reset"), f"last status: processing 43%, connection reset{AGAIN}"),
         (None, None, f"no response{AGAIN}"),
         (None, RateLimitError("HTTP 429: no", status_code=429), f"rate limit (HTTP 429): no{AGAIN}"),
     ],
@@ -229,5 +229,5 @@ def test_timeout_names_the_last_reason(task: VideoTask | None, last_error: APIEr
 def test_timeout_names_no_error_from_which_the_wait_recovered() -> None:
     """An error that the message of the timeout does not name was followed by an answer, and is not named."""
     error = TaskTimeoutError("too late", task_id=ID, task=RUNNING, last_error=APIConnectionError("connection reset"))
-    said = f"last status: processing 43 %{AGAIN}"
+    said = f"last status: processing 43%{AGAIN}"
     assert outcome_of(WaitResult(ID, RUNNING, error)).detail == said
