@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -100,7 +101,7 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
         return fd_limit_error(root)
     unknown = None if isinstance(exception, TRANSLATED) else exception
     refusal = next((str(link) for link in chain if isinstance(link, httpx.ProxyError)), "")
-    reason = getattr(root, "strerror", None) or refusal or (type(unknown).__name__ if unknown else "")
+    reason = _reason(root) or refusal or (type(unknown).__name__ if unknown else "")
     detail = _redaction.message(_redaction.redact(reason), 200)
     notes = [note for link in chain for note in _notes(link)]
     proxy = next((note for note in notes if note.startswith(_PROXY)), None)
@@ -117,6 +118,13 @@ def translate(exception: BaseException, url: str, timeout: float) -> APIError:
     cause = root or unknown
     error.__cause__ = cause and _without_traceback(cause)
     return error
+
+
+def _reason(root: OSError | None) -> str:
+    if root is None or not isinstance(root.errno, int) or isinstance(root, ssl.SSLError | socket.gaierror):
+        return getattr(root, "strerror", None) or ""
+    # asyncio puts the address in the place of the text.
+    return os.strerror(root.errno)
 
 
 def name_proxy(error: BaseException, proxy: httpx.Proxy | None) -> None:
