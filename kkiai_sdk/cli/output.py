@@ -289,5 +289,7 @@ def report_error(error: KkiaiError, *, as_json: bool) -> ExitCode:
     """Write an error that is not about a task, and return its exit code."""
     if as_json:
         sys.stdout.write(f"{json.dumps(error_data(error))}\n")
+        # A full disk is reported instead of the error, and not after it.
+        sys.stdout.flush()
     sys.stderr.write(f"kkiai: {visible(error_message(error))}\n")
     return exit_code_of(error)

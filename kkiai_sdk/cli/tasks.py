@@ -121,21 +121,29 @@ OUTPUT_HELP = "Target file or directory. A missing directory is created for seve
     ],
 )
 def download(
-    *, ids: list[str], target: str, timeout: float, connection: Connection, output: OutputOptions, **options: Any
+    *,
+    ids: list[str],
+    target: str,
+    overwrite: bool,
+    skip_existing: bool,
+    max_bytes: str | None,
+    allow_file_host: tuple[str, ...],
+    timeout: float,
+    connection: Connection,
+    output: OutputOptions,
 ) -> ExitCode:
     """Download the videos of tasks, waiting for unfinished ones first.
 
     Pass - to read ids from stdin, one per line. Prints the path of each finished file. An interrupted download leaves a
     partial file; run the same command again to resume it.
     """
-    overwrite, max_bytes = options["overwrite"], options["max_bytes"]
-    if overwrite and options["skip_existing"]:
+    if overwrite and skip_existing:
         raise ConfigurationError("--overwrite and --skip-existing cannot be used together")
     dest = _target_path(target, is_directory=len(ids) > 1)
-    overwrite = "skip" if options["skip_existing"] else overwrite
     limit = byte_count("--max-bytes", max_bytes) if max_bytes else None
-    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, overwrite=overwrite, max_bytes=limit)
-    make_client = partial(connection.client, allow_file_hosts=options["allow_file_host"])
+    options: dict[str, Any] = {"overwrite": "skip" if skip_existing else overwrite, "max_bytes": limit}
+    work = partial(download_videos, ids=ids, timeout=timeout, dest=dest, **options)
+    make_client = partial(connection.client, allow_file_hosts=allow_file_host)
     return run(work, make_client, ids, "download", output, resumed_by=words_to_resume())
 
 

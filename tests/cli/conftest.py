@@ -51,7 +51,9 @@ class Ended:
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of a process that runs the command."""
     paths = f"{ROOT}{os.pathsep}{ROOT / 'generated'}"
-    return os.environ | {"PYTHONPATH": paths, "KKIAI_API_KEY": KEY} | changes
+    # Output is buffered by default, whatever the environment of the tests.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return inherited | {"PYTHONPATH": paths, "KKIAI_API_KEY": KEY} | changes
 
 
 class Run(Protocol):
