@@ -1,4 +1,4 @@
-"""What generated functions receive: the generated client over a session of the SDK, and the client of one query."""
+"""The clients passed to generated functions: the generated client over a session, and the client of one query."""
 
 from __future__ import annotations
 

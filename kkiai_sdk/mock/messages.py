@@ -52,7 +52,7 @@ class ReceivedRequest:
 
 
 class End(Enum):
-    """How a connection continues or ends, chosen by the handler of its last request."""
+    """The next state of a connection, chosen by the handler of its last request."""
 
     #: It waits for the next request, unless this one asked to close it.
     KEEP = auto()

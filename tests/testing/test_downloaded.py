@@ -1,4 +1,4 @@
-"""What counts as downloaded, and recordings that are made and played."""
+"""The check that all videos are downloaded, and recordings that are made and played."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_recordings_of_several_tasks_share_a_folder(gateway: Gateway, client: Kk
 
 
 def test_recording_ends_with_its_timeout(gateway: Gateway, client: Kkiai, tmp_path: Path) -> None:
-    """What was answered until the time is up is recorded."""
+    """The responses received before the timeout are recorded."""
     gateway.script("grok:x", ["pending"])
     with pytest.raises(TaskTimeoutError):
         record(client, "grok:x", tmp_path, timeout=10)

@@ -153,7 +153,7 @@ NO_VIDEOS: dict[str, tuple[str, bytes, str]] = {
 @pytest.mark.fault("D-16", "D-34")
 @pytest.mark.parametrize("case", NO_VIDEOS)
 def test_file_that_is_no_video_is_named_with_advice_under_any_media_type(case: str) -> None:
-    """What is no video is refused with a sentence that says what it is, by its contents first, and what to do."""
+    """A file that is no video is refused with its kind, judged by its contents first, and with advice."""
     content_type, beginning, name = NO_VIDEOS[case]
     with pytest.raises(NotAVideoError) as caught:
         check_video(content_type, beginning, URL)
