@@ -43,6 +43,8 @@ CONFIGURATION_NAMES = {
     r"pass api_key=… or set (.*)": r"set \1, or pass a file with --api-key-file",
     r"\bapi_key\b": "the key",
 }
+#: The standard phrases of HTTP, by status.
+PHRASES = {str(each.value): each.phrase.lower() for each in HTTPStatus}
 #: Symbol, its ASCII replacement and its style, for the states that end a task.
 GOOD, BAD, OPEN = ("✓", "+", "bold green"), ("✗", "x", "bold red"), ("•", "-", "cyan")
 SYMBOLS = {"succeeded": GOOD, "saved": GOOD, "failed": BAD, "timeout": BAD, "error": BAD}
@@ -199,9 +201,8 @@ def _timeout_reason(error: sdk.TaskTimeoutError) -> str:
 
 def with_meanings(text: str) -> str:
     """Return a message with the standard phrase of each HTTP error status, as in ``bad gateway (HTTP 502)``."""
-    phrases = {str(each.value): each.phrase.lower() for each in HTTPStatus}
     return re.sub(
-        r"\b(?<!\()HTTP ([45]\d\d)\b", lambda found: f"{phrases.get(found[1], 'gateway error')} ({found[0]})", text
+        r"\b(?<!\()HTTP ([45]\d\d)\b", lambda found: f"{PHRASES.get(found[1], 'gateway error')} ({found[0]})", text
     )
 
 
