@@ -228,7 +228,7 @@ def _show(run_worker: Callable[[Callable[[Any], None]], Any], options: OutputOpt
             for event in in_background(work_in_thread):
                 report.take(event)
         except KeyboardInterrupt:
-            report.report_interrupt(words_to_resume(click.get_current_context()))
+            report.report_interrupt(words_to_resume())
             # Python would wait for threads that wait for the database. Nothing else is left: all output was flushed.
             os._exit(ExitCode.INTERRUPTED)
         finally:

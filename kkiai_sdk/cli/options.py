@@ -140,9 +140,9 @@ class Connection:
         return sdk.AsyncKkiai(self.api_key, base_url=self.base_url, poll=self.poll, **options)
 
 
-def words_to_resume(context: click.Context | None = None) -> list[str]:
+def words_to_resume() -> list[str]:
     """Return the words of the command line without its ids: the command, and each option that was given."""
-    context = context or click.get_current_context()
+    context = click.get_current_context()
     words = [context.info_name or ""]
     for parameter in context.command.params:
         name = parameter.name or ""
