@@ -47,7 +47,6 @@ class BaseClient:
     _transport_types: TransportTypes
     _query: Callable[..., Any]
     _perform: Callable[..., Any]
-    _check_download: Callable[..., Any]
     _download: Callable[..., Any]
 
     def __init__(
@@ -254,6 +253,9 @@ class BaseClient:
             file_grace=self._poll_policy(poll).file_grace,
             clock=context.clock,
         )
+
+    #: Replaced in AsyncKkiai by one that accesses the file system in a thread.
+    _check_download: Callable[..., Any] = _download_request
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._context.config.base_url!r})"

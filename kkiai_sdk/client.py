@@ -43,7 +43,6 @@ class Kkiai(BaseClient):
     """
 
     _transport_types = session.TRANSPORT_TYPES
-    _check_download = BaseClient._download_request  # noqa: SLF001 (its own class)
 
     @property
     def raw(self) -> AuthenticatedClient:
